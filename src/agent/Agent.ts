@@ -1,0 +1,70 @@
+/**
+ * What the server knows of an agent: how it is started, what a turn of it is, and how it fails.
+ */
+import { Data, type Duration, type Effect, type Stream } from "effect"
+import type { TurnEvent } from "../api/schema/TurnEvent.ts"
+import type { Usage } from "../api/schema/Usage.ts"
+
+/** One row of the agents table: an argv, never a shell string, and what of the environment it may see. */
+export interface AgentDefinition {
+  readonly name: string
+  readonly command: readonly [string, ...ReadonlyArray<string>]
+  /** Variables set for the agent alone. */
+  readonly env?: Readonly<Record<string, string>> | undefined
+  /** Names of the server's own variables that the agent may see, beside PATH, HOME, LANG and TMPDIR. */
+  readonly passEnv?: ReadonlyArray<string> | undefined
+  /** What a request for permission is answered with. */
+  readonly permissions: "allow" | "deny"
+}
+
+/** A file that the agent can read, under the name that the user gave it. */
+export interface Attachment {
+  readonly name: string
+  readonly path: string
+  readonly size?: number | undefined
+}
+
+/** One turn: the user's words, unaltered, after the files that go with them. */
+export interface AgentTurn {
+  readonly prompt: string
+  readonly files: ReadonlyArray<Attachment>
+  readonly timeout: Duration.Duration
+}
+
+/** The last thing that a turn's stream gives. */
+export interface TurnEnd {
+  readonly _tag: "TurnEnd"
+  readonly stopReason: string
+  readonly usage?: Usage | undefined
+}
+
+/** The agent could not start, failed its turn, or went away; the session outlives it. */
+export class AgentFailed extends Data.TaggedError("AgentFailed")<{
+  /** One sentence, with the exit code or signal where the process ended. */
+  readonly error: string
+  /** The last of what it wrote to its standard error, bounded. */
+  readonly stderr: string
+  /** `timeout` where a deadline ended it, else `error`. */
+  readonly stopReason: "error" | "timeout"
+}> {
+  override get message(): string {
+    return this.error
+  }
+}
+
+/** A live session of one agent process, in a process group of its own; it ends with its scope. */
+export interface AgentSession {
+  /** The agent's own id of the session, by which it can be loaded again. */
+  readonly id: string
+  /** The process, which is also its group. */
+  readonly pid: number
+  /**
+   * One turn, as its events come; the last element is `TurnEnd`. One at a time: whoever holds the session sees to that.
+   * Interrupting it cancels the turn, and ends the process where the agent does not obey.
+   */
+  readonly turn: (turn: AgentTurn) => Stream.Stream<TurnEvent | TurnEnd, AgentFailed>
+  /** Asks the agent to end the turn in flight; the turn then ends with `cancelled`. */
+  readonly cancel: Effect.Effect<void>
+  /** Waits for the process to end. */
+  readonly exited: Effect.Effect<AgentFailed>
+}

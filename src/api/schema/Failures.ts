@@ -1,0 +1,50 @@
+/**
+ * The bodies of answers that are no success.
+ */
+import { Schema } from "effect"
+import { Millis } from "./Ids.ts"
+
+/** Most failures: one sentence. */
+export const Detail = Schema.Struct({ detail: Schema.String })
+export type Detail = typeof Detail.Type
+
+/** One thing that is wrong with a request; what was rejected is not repeated. */
+export const Issue = Schema.Struct({
+  loc: Schema.Array(Schema.Union([Schema.String, Schema.Number])),
+  msg: Schema.String,
+  type: Schema.String
+})
+export type Issue = typeof Issue.Type
+
+/** The body of a 422. */
+export const Invalid = Schema.Struct({ detail: Schema.Array(Issue) })
+export type Invalid = typeof Invalid.Type
+
+/** The body of a 502: the agent failed. It stands at the top level, not inside `detail`. */
+export const RunFailed = Schema.Struct({
+  ok: Schema.Literal(false),
+  error: Schema.String,
+  stderr: Schema.String,
+  duration: Millis,
+  stopReason: Schema.NullOr(Schema.String)
+}).pipe(Schema.encodeKeys({ duration: "duration_ms", stopReason: "stop_reason" }))
+export type RunFailed = typeof RunFailed.Type
+
+/** The sentences of our own server; a client takes them as proof that a refusal is the contract's own. */
+export const sentences = {
+  missingBearer: "missing bearer token",
+  invalidToken: "invalid token",
+  addressNotAllowed: "address not allowed",
+  sessionNotFound: "session not found",
+  fileNotFound: "file not found",
+  tokenNotFound: "token not found",
+  notFound: "Not Found",
+  methodNotAllowed: "Method Not Allowed",
+  tokenExists: "token exists",
+  sessionClosed: "session is closed",
+  tooLarge: "request too large",
+  tooMany: "too many requests",
+  poolFull: "session pool is full",
+  tooManyRuns: "too many runs",
+  shuttingDown: "shutting down"
+} as const

@@ -1,0 +1,56 @@
+/**
+ * The names and units of the wire: ids, tokens, names, unix seconds, milliseconds.
+ */
+import { DateTime, Duration, Effect, Schema, SchemaGetter } from "effect"
+
+/** What a client accepts as a session id; a server mints sixteen characters or more. */
+export const SessionId = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9_-]{1,128}$/)).pipe(Schema.brand("SessionId"))
+export type SessionId = typeof SessionId.Type
+
+/** What a client accepts as a file token, as it stands on the wire. */
+export const FileToken = Schema.String.check(Schema.isPattern(/^ff_[A-Za-z0-9_-]{1,128}$/))
+
+/** The name of an agent in the server's table. */
+export const AgentName = Schema.String.check(Schema.isPattern(/^[a-zA-Z0-9_-]{1,64}$/))
+
+/** The name of a model, as the agent knows it. */
+export const ModelName = Schema.String.check(Schema.isPattern(/^[a-zA-Z0-9][a-zA-Z0-9._:/[\]-]{0,127}$/))
+
+/** The name of an app token. */
+export const TokenName = Schema.String.check(Schema.isPattern(/^[a-z0-9_-]{1,64}$/))
+
+/** Text with at least one character that is not white space. */
+export const NotBlank = Schema.String.check(
+  Schema.makeFilter((text) => text.trim() !== "" || "must not be empty", { identifier: "NotBlank" })
+)
+
+/** Whole seconds since 1970 on the wire, a `DateTime.Utc` in memory. */
+export const UnixSeconds = Schema.Int.pipe(
+  Schema.decodeTo(Schema.DateTimeUtc, {
+    decode: SchemaGetter.transform((seconds: number) => DateTime.makeUnsafe(seconds * 1000)),
+    encode: SchemaGetter.transform((at: DateTime.Utc) => Math.floor(DateTime.toEpochMillis(at) / 1000))
+  })
+)
+
+/** Whole milliseconds on the wire, a `Duration` in memory. */
+export const Millis = Schema.Finite.pipe(
+  Schema.decodeTo(Schema.Duration, {
+    decode: SchemaGetter.transform((millis: number) => Duration.millis(Math.max(0, millis))),
+    encode: SchemaGetter.transform((span: Duration.Duration) => Math.round(Duration.toMillis(span)))
+  })
+)
+
+/** Whole seconds on the wire, rounded up, a `Duration` in memory. */
+export const Seconds = Schema.Int.pipe(
+  Schema.decodeTo(Schema.Duration, {
+    decode: SchemaGetter.transform((seconds: number) => Duration.seconds(Math.max(0, seconds))),
+    encode: SchemaGetter.transform((span: Duration.Duration) => Math.ceil(Duration.toSeconds(span)))
+  })
+)
+
+/** A field that a peer may leave out or send as null; absent in memory where it does. */
+export const nullable = <S extends Schema.Constraint>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
+
+/** A field that is `null` in memory where the peer sent null or nothing. */
+export const orNull = <S extends Schema.Constraint>(schema: S) =>
+  Schema.NullOr(schema).pipe(Schema.withDecodingDefaultKey(Effect.succeed(null)))

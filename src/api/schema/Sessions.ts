@@ -1,0 +1,77 @@
+/**
+ * `POST /sessions`, `GET /sessions`, `GET /sessions/{id}` and `DELETE /sessions/{id}`.
+ */
+import { Effect, Schema } from "effect"
+import { AgentName, ModelName, nullable, orNull, SessionId, UnixSeconds } from "./Ids.ts"
+
+export const path = "/sessions"
+export const pathOf = (id: SessionId): `/sessions/${string}` => `/sessions/${encodeURIComponent(id)}`
+
+/** A JSON object of the caller's own, kept with the session. */
+export const Meta = Schema.Record(Schema.String, Schema.Json)
+
+/** The body of `POST /sessions`. */
+export const CreateRequest = Schema.Struct({
+  agent: AgentName.pipe(Schema.withDecodingDefaultKey(Effect.succeed("claude"))),
+  meta: nullable(Meta),
+  model: nullable(ModelName)
+})
+export type CreateRequest = typeof CreateRequest.Type
+
+/** The answer to `POST /sessions`. */
+export const Created = Schema.Struct({
+  ok: Schema.Literal(true),
+  sessionId: SessionId,
+  agent: Schema.String,
+  createdAt: UnixSeconds,
+  cwd: Schema.String,
+  model: orNull(Schema.String)
+}).pipe(Schema.encodeKeys({ sessionId: "session_id", createdAt: "created_at" }))
+export type Created = typeof Created.Type
+
+const rowFields = {
+  sessionId: SessionId,
+  appName: Schema.optionalKey(Schema.String),
+  agent: Schema.String,
+  cwd: Schema.String,
+  createdAt: UnixSeconds,
+  lastTurnAt: orNull(UnixSeconds),
+  turnCount: Schema.Int,
+  closedAt: orNull(UnixSeconds),
+  meta: orNull(Meta),
+  model: orNull(Schema.String)
+}
+
+const rowKeys = {
+  sessionId: "session_id",
+  appName: "app_name",
+  createdAt: "created_at",
+  lastTurnAt: "last_turn_at",
+  turnCount: "turn_count",
+  closedAt: "closed_at"
+} as const
+
+/** One session as a list shows it; `app_name` may be missing on older servers. */
+export const Row = Schema.Struct(rowFields).pipe(Schema.encodeKeys(rowKeys))
+export type Row = typeof Row.Type
+
+/** The answer to `GET /sessions`. */
+export const List = Schema.Struct({
+  ok: Schema.Literal(true),
+  sessions: Schema.Array(Row),
+  count: Schema.Int
+})
+export type List = typeof List.Type
+
+/** The answer to `GET /sessions/{id}`. */
+export const State = Schema.Struct({ ok: Schema.Literal(true), ...rowFields, live: Schema.Boolean }).pipe(
+  Schema.encodeKeys(rowKeys)
+)
+export type State = typeof State.Type
+
+/** The answer to `DELETE /sessions/{id}`. */
+export const Closed = Schema.Struct({
+  ok: Schema.Literal(true),
+  alreadyClosed: Schema.optionalKey(Schema.Boolean)
+}).pipe(Schema.encodeKeys({ alreadyClosed: "already_closed" }))
+export type Closed = typeof Closed.Type
