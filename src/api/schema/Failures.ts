@@ -10,7 +10,7 @@ export type Detail = typeof Detail.Type
 
 /** One thing that is wrong with a request; what was rejected is not repeated. */
 export const Issue = Schema.Struct({
-  loc: Schema.Array(Schema.Union([Schema.String, Schema.Number])),
+  loc: Schema.Array(Schema.Union([Schema.String, Schema.Finite])),
   msg: Schema.String,
   type: Schema.String
 })
