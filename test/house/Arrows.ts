@@ -1,0 +1,116 @@
+/**
+ * Who may import whom. The table is the one in the design: a room is a part of `src`, and a file may import its own
+ * room, the rooms that its row names, and the packages that its row names.
+ */
+import * as Path from "node:path/posix"
+import type { SourceFile } from "./SourceFile.ts"
+
+interface Room {
+  readonly name: string
+  readonly holds: RegExp
+  readonly rooms: ReadonlyArray<string>
+  /** Names as they are imported; `*` at the end stands for anything. */
+  readonly packages: ReadonlyArray<string>
+}
+
+const schema = ["api/schema", "events"]
+const core = ["client core", ...schema]
+const platform = ["node:*", "@effect/platform-node/*"]
+
+/** The first room that holds a file is its room. */
+export const rooms: ReadonlyArray<Room> = [
+  {
+    name: "events",
+    holds: /^src\/api\/schema\/(AcpUpdate|TurnEvents?|Usage)\.ts$/,
+    rooms: [],
+    packages: ["effect"]
+  },
+  { name: "api/schema", holds: /^src\/api\/schema\//, rooms: ["events"], packages: ["effect"] },
+  { name: "api", holds: /^src\/api\//, rooms: schema, packages: ["effect", "effect/http-api"] },
+  { name: "client core", holds: /^src\/([^/]+\.ts$|internal\/)/, rooms: schema, packages: ["effect", "effect/http"] },
+  { name: "node", holds: /^src\/node\//, rooms: core, packages: ["effect", "effect/http", ...platform] },
+  { name: "testing", holds: /^src\/testing\//, rooms: core, packages: ["effect", "effect/http"] },
+  // A separate program, started once for each session: it loads nothing but Node's own modules.
+  { name: "agent/demo", holds: /^src\/agent\/demo\//, rooms: [], packages: ["node:*"] },
+  {
+    name: "agent",
+    holds: /^src\/agent\//,
+    rooms: ["events"],
+    packages: ["effect", "effect/process", "@agentclientprotocol/sdk", "node:*"]
+  },
+  {
+    name: "server",
+    holds: /^src\/server\//,
+    rooms: ["api", "agent", ...core],
+    packages: ["effect", "effect/http", "effect/http-api", "effect/process", "effect/sql", ...platform]
+  },
+  {
+    name: "cli",
+    holds: /^src\/cli\//,
+    rooms: ["api", "agent", "server", "node", ...core],
+    packages: ["effect", "effect/*", ...platform]
+  }
+]
+
+/** What the client must not load, however far away it is imported. */
+const notInTheClient = /^(node:|@|effect\/http-api$|effect\/sql$|src\/(server|agent|cli|node|testing)\/)/
+
+const matches = (pattern: string, name: string) =>
+  pattern.endsWith("*") ? name.startsWith(pattern.slice(0, -1)) : name === pattern
+
+const roomOf = (path: string) => rooms.find((room) => room.holds.test(path))
+
+const isRelative = (specifier: string) => specifier.startsWith(".")
+
+const target = (file: SourceFile, specifier: string) =>
+  isRelative(specifier) ? Path.join(Path.dirname(file.path), specifier) : specifier
+
+const ruleOf = (room: Room) =>
+  `${room.name} may import ${[...room.rooms, ...room.packages].join(", ") || "nothing"}, and itself`
+
+const objection = (file: SourceFile, room: Room, specifier: string): string | undefined => {
+  if (!isRelative(specifier)) {
+    return room.packages.some((pattern) => matches(pattern, specifier)) ? undefined : ruleOf(room)
+  }
+  if (!specifier.endsWith(".ts")) return "a relative import carries its .ts"
+  const other = roomOf(target(file, specifier))
+  if (other === undefined) return "the file is in no room of src"
+  return other === room || room.rooms.includes(other.name) ? undefined : ruleOf(room)
+}
+
+const ofFile = (file: SourceFile): ReadonlyArray<string> => {
+  const room = roomOf(file.path)
+  if (room === undefined) return [`${file.path}: is in no room; add one to test/house/Arrows.ts`]
+  return file.imports.flatMap(({ line, specifier }) => {
+    const at = `${file.path}:${line}`
+    if (specifier === undefined) return [`${at}: imports a name that is not a plain string`]
+    const rule = objection(file, room, specifier)
+    return rule === undefined ? [] : [`${at}: imports "${specifier}"; ${rule}`]
+  })
+}
+
+/** Follows every import from the files of the client, and tells the way to whatever must not be there. */
+const ofClient = (files: ReadonlyArray<SourceFile>): ReadonlyArray<string> => {
+  const byPath = new Map(files.map((file) => [file.path, file]))
+  const seen = new Set<string>()
+  const found: Array<string> = []
+  const follow = (file: SourceFile, way: string) => {
+    if (seen.has(file.path)) return
+    seen.add(file.path)
+    for (const { specifier } of file.imports) {
+      if (specifier === undefined) continue
+      const name = target(file, specifier)
+      if (notInTheClient.test(name)) found.push(`${way} → "${specifier}": the client must run without it`)
+      const next = byPath.get(name)
+      if (next !== undefined) follow(next, `${way} → ${name}`)
+    }
+  }
+  for (const file of files) if (roomOf(file.path)?.name === "client core") follow(file, file.path)
+  return found
+}
+
+/** Every import that the table does not allow, one sentence each. */
+export const violations = (files: ReadonlyArray<SourceFile>): ReadonlyArray<string> => [
+  ...files.flatMap(ofFile),
+  ...ofClient(files)
+]
