@@ -9,13 +9,13 @@ interface Room {
   readonly name: string
   readonly holds: RegExp
   readonly rooms: ReadonlyArray<string>
-  /** Names as they are imported; `*` at the end stands for anything. */
+  /** A name stands for itself and what is below it; `effect` for itself alone, and `node:` for every module of Node. */
   readonly packages: ReadonlyArray<string>
 }
 
 const schema = ["api/schema", "events"]
 const core = ["client core", ...schema]
-const platform = ["node:*", "@effect/platform-node/*"]
+const platform = ["node:", "@effect/platform-node"]
 
 /** The first room that holds a file is its room. */
 export const rooms: ReadonlyArray<Room> = [
@@ -31,32 +31,40 @@ export const rooms: ReadonlyArray<Room> = [
   { name: "node", holds: /^src\/node\//, rooms: core, packages: ["effect", "effect/http", ...platform] },
   { name: "testing", holds: /^src\/testing\//, rooms: core, packages: ["effect", "effect/http"] },
   // A separate program, started once for each session: it loads nothing but Node's own modules.
-  { name: "agent/demo", holds: /^src\/agent\/demo\//, rooms: [], packages: ["node:*"] },
+  { name: "agent/demo", holds: /^src\/agent\/demo\//, rooms: [], packages: ["node:"] },
   {
     name: "agent",
     holds: /^src\/agent\//,
     rooms: ["events"],
-    packages: ["effect", "effect/process", "@agentclientprotocol/sdk", "node:*"]
+    packages: ["effect", "effect/process", "@agentclientprotocol/sdk", "node:"]
   },
   {
     name: "server",
     holds: /^src\/server\//,
     rooms: ["api", "agent", ...core],
-    packages: ["effect", "effect/http", "effect/http-api", "effect/process", "effect/sql", ...platform]
+    packages: [
+      "effect",
+      "effect/http",
+      "effect/http-api",
+      "effect/process",
+      "effect/reactivity",
+      "effect/sql",
+      ...platform
+    ]
   },
   {
     name: "cli",
     holds: /^src\/cli\//,
     rooms: ["api", "agent", "server", "node", ...core],
-    packages: ["effect", "effect/*", ...platform]
+    packages: ["effect", "effect/", ...platform]
   }
 ]
 
 /** What the client must not load, however far away it is imported. */
 const notInTheClient = /^(node:|@|effect\/http-api$|effect\/sql$|src\/(server|agent|cli|node|testing)\/)/
 
-const matches = (pattern: string, name: string) =>
-  pattern.endsWith("*") ? name.startsWith(pattern.slice(0, -1)) : name === pattern
+const matches = (allowed: string, name: string) =>
+  name === allowed || (allowed !== "effect" && name.startsWith(/[:/]$/.test(allowed) ? allowed : `${allowed}/`))
 
 const roomOf = (path: string) => rooms.find((room) => room.holds.test(path))
 
@@ -69,6 +77,7 @@ const ruleOf = (room: Room) =>
   `${room.name} may import ${[...room.rooms, ...room.packages].join(", ") || "nothing"}, and itself`
 
 const objection = (file: SourceFile, room: Room, specifier: string): string | undefined => {
+  if (specifier === "@effect/platform-node") return "its index loads packages that need not be there; name the module"
   if (!isRelative(specifier)) {
     return room.packages.some((pattern) => matches(pattern, specifier)) ? undefined : ruleOf(room)
   }
