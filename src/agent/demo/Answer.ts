@@ -1,0 +1,55 @@
+/**
+ * What the demo agent says: the same words for the same session, so that a test can hold it to them, and enough about
+ * the earlier turns that a person sees that it remembers.
+ */
+
+/** A file that came with the prompt, and how reading it went. */
+export interface FileRead {
+  readonly name: string
+  readonly text: string | undefined
+}
+
+const quoted = (text: string): string => {
+  const line = text.trim().replaceAll(/\s+/g, " ")
+  return `“${line.length > 500 ? `${line.slice(0, 500)}…` : line}”`
+}
+
+const aboutFile = ({ name, text }: FileRead): string => {
+  if (text === undefined) return `I could not read ${name}.`
+  const lines = text.split("\n").length - (text.endsWith("\n") ? 1 : 0)
+  const first = text.split("\n")[0] ?? ""
+  return `I read ${name}: ${lines} ${lines === 1 ? "line" : "lines"}. It begins with ${quoted(first)}.`
+}
+
+/** "Remember the word xyzzy." tells a word; so does "The word is xyzzy". */
+const wordIn = (prompt: string): string | undefined => /\bword\s+(?:is\s+)?["“'`]?([\p{L}\p{N}_-]+)/iu.exec(prompt)?.[1]
+
+const aboutPrompt = (prompt: string, earlier: ReadonlyArray<string>): string => {
+  const told = /\bremember\s+(.+?)[.!]?\s*$/isu.exec(prompt)?.[1]
+  if (told !== undefined && !prompt.trim().endsWith("?")) return `I will remember ${told.replaceAll(/\s+/g, " ")}.`
+  const word = earlier.map(wordIn).findLast((found) => found !== undefined)
+  if (word !== undefined && /\bword\b/iu.test(prompt)) return `You told me the word ${word}.`
+  return `You said ${quoted(prompt)}.`
+}
+
+const aboutEarlier = (earlier: ReadonlyArray<string>): string => {
+  if (earlier.length === 0) return "This is the first turn of our session: ask me about it in the next one."
+  const last = earlier.slice(-5).map(quoted).join(", then ")
+  return `Earlier in this session you said ${last}.`
+}
+
+/** The whole answer to a prompt. */
+export const answer = (options: {
+  readonly prompt: string
+  readonly earlier: ReadonlyArray<string>
+  readonly files: ReadonlyArray<FileRead>
+  readonly terse: boolean
+}): string =>
+  [
+    ...options.files.map(aboutFile),
+    aboutPrompt(options.prompt, options.earlier),
+    ...(options.terse ? [] : [aboutEarlier(options.earlier)])
+  ].join(" ")
+
+/** The answer in the pieces in which it is streamed: a few words each. */
+export const pieces = (text: string): ReadonlyArray<string> => text.match(/(?:\S+\s*){1,3}|\s+/gu) ?? []

@@ -1,0 +1,73 @@
+/**
+ * The demo agent: a real agent of the Agent Client Protocol that needs no network and no key. It remembers the turns of
+ * its session, streams, thinks, plans, reads attached files with a tool, can be cancelled, and can load a session.
+ *
+ * Some prompts ask for something special, for tests and demonstrations:
+ *
+ * - `/echo TEXT` answers with exactly that text
+ * - `/chunks COUNT [MILLIS]` answers with the numbers up to COUNT, one a chunk, with a pause between
+ * - `/wait` answers nothing until it is cancelled
+ * - `/fail TEXT` fails the turn with that message
+ * - `/exit CODE` ends the process in the middle of the turn
+ *
+ * boundary: bare Node (see JsonRpc.ts).
+ */
+import { type Client, type Params, RpcError, serve, stringField } from "./JsonRpc.ts"
+import { configOptions, create, load, type Memory, setOption } from "./Memory.ts"
+import { run } from "./Turn.ts"
+
+const sessions = new Map<string, Memory>()
+
+const sessionOf = (params: Params): Memory => {
+  const sessionId = stringField(params, "sessionId")
+  const memory = sessions.get(sessionId)
+  if (memory === undefined) throw new RpcError(-32002, `Session not found: ${sessionId}`)
+  return memory
+}
+
+const restore = (params: Params): Memory => {
+  const memory = load(stringField(params, "cwd"), stringField(params, "sessionId"))
+  sessions.set(memory.sessionId, memory)
+  return memory
+}
+
+/** The protocol wants the history told again before a load is answered. */
+const replay = ({ sessionId, turns }: Memory, client: Client): void => {
+  const chunk = (sessionUpdate: string, text: string): void =>
+    client.notify("session/update", { sessionId, update: { sessionUpdate, content: { type: "text", text } } })
+  for (const turn of turns) {
+    chunk("user_message_chunk", turn.prompt)
+    chunk("agent_message_chunk", turn.answer)
+  }
+}
+
+serve({
+  initialize: () => ({
+    protocolVersion: 1,
+    agentInfo: { name: "demo-agent", title: "Demo agent", version: "1.0.0" },
+    agentCapabilities: { loadSession: true, promptCapabilities: {}, sessionCapabilities: { resume: {} } },
+    authMethods: []
+  }),
+  "session/new": (params) => {
+    const memory = create(stringField(params, "cwd"))
+    sessions.set(memory.sessionId, memory)
+    return { sessionId: memory.sessionId, configOptions: configOptions(memory) }
+  },
+  "session/load": (params, client) => {
+    const memory = restore(params)
+    replay(memory, client)
+    return { configOptions: configOptions(memory) }
+  },
+  "session/resume": (params) => ({ configOptions: configOptions(restore(params)) }),
+  "session/set_config_option": (params) => {
+    const memory = sessionOf(params)
+    setOption(memory, stringField(params, "configId"), stringField(params, "value"))
+    return { configOptions: configOptions(memory) }
+  },
+  "session/prompt": (params, client) => {
+    const memory = sessionOf(params)
+    if (memory.cancel !== undefined) throw new RpcError(-32600, "A turn is running in this session")
+    return run(memory, client, Array.isArray(params["prompt"]) ? params["prompt"] : [])
+  },
+  "session/cancel": (params) => sessionOf(params).cancel?.()
+})

@@ -1,0 +1,100 @@
+/**
+ * What the demo agent remembers of a session, kept in one small file so that another process can go on with it.
+ *
+ * boundary: bare Node (see JsonRpc.ts).
+ */
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { isRecord, RpcError } from "./JsonRpc.ts"
+
+export interface Turn {
+  readonly prompt: string
+  readonly answer: string
+}
+
+export interface Memory {
+  readonly sessionId: string
+  readonly cwd: string
+  model: string
+  effort: string
+  readonly turns: Array<Turn>
+  /** Ends the turn in flight. */
+  cancel: (() => void) | undefined
+}
+
+export const models = ["demo", "demo-terse"]
+export const efforts = ["low", "medium", "high", "xhigh", "max"]
+
+/** The file lies in the session's own folder, unless the environment names another. */
+const fileOf = (cwd: string, sessionId: string): string => {
+  if (!/^[A-Za-z0-9-]{1,64}$/.test(sessionId)) throw new RpcError(-32002, `Session not found: ${sessionId}`)
+  const folder = process.env["DEMO_AGENT_STATE"] ?? join(cwd, ".demo-agent")
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  return join(folder, `${sessionId}.json`)
+}
+
+export const create = (cwd: string): Memory => {
+  const memory: Memory = {
+    sessionId: crypto.randomUUID(),
+    cwd,
+    model: models[0] ?? "",
+    effort: "low",
+    turns: [],
+    cancel: undefined
+  }
+  save(memory)
+  return memory
+}
+
+/** Written beside and renamed, so that a process that dies while writing leaves the older file whole. */
+export const save = ({ cwd, effort, model, sessionId, turns }: Memory): void => {
+  const file = fileOf(cwd, sessionId)
+  writeFileSync(`${file}.new`, JSON.stringify({ model, effort, turns }), { mode: 0o600 })
+  renameSync(`${file}.new`, file)
+}
+
+export const load = (cwd: string, sessionId: string): Memory => {
+  const file = fileOf(cwd, sessionId)
+  let text: string
+  try {
+    text = readFileSync(file, "utf8")
+  } catch {
+    throw new RpcError(-32002, `Session not found: ${sessionId}`)
+  }
+  const kept: unknown = JSON.parse(text)
+  if (!isRecord(kept) || !Array.isArray(kept["turns"])) throw new RpcError(-32603, `Not a session file: ${file}`)
+  return {
+    sessionId,
+    cwd,
+    model: String(kept["model"]),
+    effort: String(kept["effort"]),
+    turns: kept["turns"].map((turn: unknown) =>
+      isRecord(turn)
+        ? { prompt: String(turn["prompt"]), answer: String(turn["answer"]) }
+        : { prompt: String(turn), answer: "" }
+    ),
+    cancel: undefined
+  }
+}
+
+const select = (id: string, category: string, name: string, currentValue: string, values: ReadonlyArray<string>) => ({
+  type: "select",
+  id,
+  name,
+  category,
+  currentValue,
+  options: values.map((value) => ({ value, name: value }))
+})
+
+/** Model and effort as the protocol's config options. */
+export const configOptions = (memory: Memory): ReadonlyArray<unknown> => [
+  select("model", "model", "Model", memory.model, models),
+  select("effort", "thought_level", "Effort", memory.effort, efforts)
+]
+
+export const setOption = (memory: Memory, option: string, value: string): void => {
+  if (option === "model" && models.includes(value)) memory.model = value
+  else if (option === "effort" && efforts.includes(value)) memory.effort = value
+  else throw new RpcError(-32602, `There is no ${option} ${JSON.stringify(value)}`)
+  save(memory)
+}
