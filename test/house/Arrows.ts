@@ -30,27 +30,19 @@ export const rooms: ReadonlyArray<Room> = [
   { name: "client core", holds: /^src\/([^/]+\.ts$|internal\/)/, rooms: schema, packages: ["effect", "effect/http"] },
   { name: "node", holds: /^src\/node\//, rooms: core, packages: ["effect", "effect/http", ...platform] },
   { name: "testing", holds: /^src\/testing\//, rooms: core, packages: ["effect", "effect/http"] },
-  // A separate program, started once for each session: it loads nothing but Node's own modules.
-  { name: "agent/demo", holds: /^src\/agent\/demo\//, rooms: [], packages: ["node:"] },
+  // Programs of their own, of which many run at once: they load nothing but Node's modules.
+  { name: "agent programs", holds: /^src\/agent\/(demo|watchdog)\//, rooms: [], packages: ["node:"] },
   {
     name: "agent",
     holds: /^src\/agent\//,
-    rooms: ["events"],
+    rooms: ["events", "agent programs"],
     packages: ["effect", "effect/process", "@agentclientprotocol/sdk", "node:"]
   },
   {
     name: "server",
     holds: /^src\/server\//,
     rooms: ["api", "agent", ...core],
-    packages: [
-      "effect",
-      "effect/http",
-      "effect/http-api",
-      "effect/process",
-      "effect/reactivity",
-      "effect/sql",
-      ...platform
-    ]
+    packages: ["effect", "effect/", ...platform]
   },
   {
     name: "cli",

@@ -1,0 +1,67 @@
+/**
+ * A stranger's project that has installed the package: built, packed and unpacked, with the peers that are asked for.
+ */
+import { Context, Effect, FileSystem, Layer } from "effect"
+import { copyOfProject, run } from "./Workspace.ts"
+
+const tsconfig = {
+  compilerOptions: {
+    target: "es2024",
+    lib: ["es2024", "dom", "dom.iterable", "esnext.disposable"],
+    module: "nodenext",
+    types: ["node"],
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    noUncheckedIndexedAccess: true,
+    noEmit: true
+  },
+  include: ["*.ts"]
+}
+
+export class Consumer extends Context.Service<
+  Consumer,
+  {
+    /** The stranger's own folder. */
+    readonly root: string
+    /** What is in the tarball. */
+    readonly packed: ReadonlyArray<string>
+    /** Makes a package of the project's node_modules visible to the stranger, as an install would. */
+    readonly install: (name: string) => Effect.Effect<void>
+  }
+>()("test/house/Consumer") {
+  static readonly layer = Layer.effect(
+    Consumer,
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const project = yield* copyOfProject
+      const root = yield* fs.makeTempDirectoryScoped({ prefix: "consumer-" })
+      const modules = `${root}/node_modules`
+      const unpacked = `${modules}/effect-clawdforge`
+      yield* fs.makeDirectory(unpacked, { recursive: true })
+
+      const pack = yield* run(project, "npm", ["pack", "--silent", "--pack-destination", root])
+      if (pack.code !== 0) return yield* Effect.die(`npm pack: ${pack.output}`)
+      const tarball = (yield* fs.readDirectory(root)).find((name) => name.endsWith(".tgz")) ?? "no tarball"
+      const unpack = yield* run(root, "tar", ["-xvzf", tarball, "-C", unpacked, "--strip-components=1"])
+      if (unpack.code !== 0) return yield* Effect.die(`tar: ${unpack.output}`)
+
+      const install = Effect.fn("Consumer.install")(function* (name: string) {
+        if (yield* fs.exists(`${modules}/${name}`)) return
+        yield* fs.makeDirectory(`${modules}/${name}/..`, { recursive: true })
+        yield* fs.symlink(yield* fs.realPath(`node_modules/${name}`), `${modules}/${name}`)
+      }, Effect.orDie)
+
+      yield* fs.writeFileString(`${root}/package.json`, JSON.stringify({ name: "stranger", type: "module" }))
+      yield* fs.writeFileString(`${root}/tsconfig.json`, JSON.stringify(tsconfig))
+      for (const name of ["effect", "@types/node"]) yield* install(name)
+      return Consumer.of({
+        root,
+        packed: unpack.output
+          .trim()
+          .split("\n")
+          .map((name) => name.replace(/^package\//, "")),
+        install
+      })
+    })
+  )
+}

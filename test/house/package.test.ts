@@ -1,0 +1,93 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { assert, describe, it, layer } from "@effect/vitest"
+import { Effect, FileSystem, Layer } from "effect"
+import manifest from "../../package.json" with { type: "json" }
+import { Consumer } from "./Consumer.ts"
+import { run } from "./Workspace.ts"
+
+const entries = Object.entries(manifest.exports).flatMap(([name, target]) =>
+  typeof target === "string" ? [] : [{ name: name.replace(/^\./, "effect-clawdforge"), target }]
+)
+
+/** What the entries beside the client need. */
+const peers = ["@effect/platform-node", "@agentclientprotocol/sdk", "zod"]
+const needsPeers = /\/(node|testing|server)$/
+
+const program = (names: ReadonlyArray<string>) => `
+${names.map((name, at) => `import * as entry${at} from "${name}"`).join("\n")}
+
+for (const entry of [${names.map((_, at) => `entry${at}`).join(", ")}]) {
+  if (Object.keys(entry).length === 0) throw new Error("an entry exports nothing")
+}
+`
+
+describe("package.json", () => {
+  it.live("exports every module of the client by its name, and no file that is not there", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const files = (yield* fs.readDirectory("src")).filter((name) => name.endsWith(".ts") && name !== "index.ts")
+      for (const file of files) {
+        const name = `./${file.replace(/\.ts$/, "")}`
+        assert.property(manifest.exports, name, `src/${file} is public: give it an entry in package.json`)
+      }
+      for (const { name, target } of entries) {
+        const file = target.default.replace(/^\.\/dist\/(.*)\.js$/, "src/$1.ts")
+        assert.isTrue(yield* fs.exists(file), `${name} is exported, and ${file} is not there`)
+        assert.strictEqual(target.types, target.default.replace(/\.js$/, ".d.ts"))
+      }
+    }).pipe(Effect.provide(NodeServices.layer))
+  )
+
+  it.live("has a lock file that names no registry", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      assert.notInclude(yield* fs.readFileString("package-lock.json"), `"resolved"`)
+    }).pipe(Effect.provide(NodeServices.layer))
+  )
+})
+
+layer(Consumer.layer.pipe(Layer.provideMerge(NodeServices.layer)), {
+  timeout: "60 seconds",
+  excludeTestServices: true
+})("the package", (it) => {
+  it.effect("holds the built files, and nothing else", () =>
+    Effect.gen(function* () {
+      const { packed } = yield* Consumer
+      const others = packed.filter((name) => !/^dist\/.*\.(js|js\.map|d\.ts)$/.test(name))
+      assert.includeMembers(["LICENSE", "README.md", "package.json"], others)
+      assert.include(others, "LICENSE")
+      assert.include(packed, "dist/index.js")
+    })
+  )
+
+  it.effect("gives the client to a project that has nothing but effect", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const { root } = yield* Consumer
+      const names = entries.map(({ name }) => name).filter((name) => !needsPeers.test(name))
+      yield* fs.writeFileString(`${root}/client.ts`, program(names))
+      assert.deepStrictEqual(yield* run(root, process.execPath, ["client.ts"]), { code: 0, output: "" })
+    })
+  )
+
+  it.effect("gives every entry, with its types, to a project that has the peers", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const { install, root } = yield* Consumer
+      yield* Effect.forEach(peers, install)
+      yield* fs.writeFileString(`${root}/all.ts`, program(entries.map(({ name }) => name)))
+      assert.deepStrictEqual(yield* run(root, process.execPath, ["all.ts"]), { code: 0, output: "" })
+      assert.deepStrictEqual(yield* run(".", "node_modules/.bin/tsc", ["-p", root]), { code: 0, output: "" })
+    })
+  )
+
+  it.effect("keeps its rooms closed", () =>
+    Effect.gen(function* () {
+      const { root } = yield* Consumer
+      for (const name of ["api/schema/Ids", "internal/Failure", "dist/index.js"]) {
+        const closed = yield* run(root, process.execPath, ["-e", `import("effect-clawdforge/${name}")`])
+        assert.include(closed.output, "ERR_PACKAGE_PATH_NOT_EXPORTED")
+      }
+    })
+  )
+})
