@@ -53,7 +53,7 @@ export const rooms: ReadonlyArray<Room> = [
 ]
 
 /** What the client must not load, however far away it is imported. */
-const notInTheClient = /^(node:|@|effect\/http-api$|effect\/sql$|src\/(server|agent|cli|node|testing)\/)/
+const notInTheClient = /^(node:|@|effect\/(http-api|sql)(\/|$)|src\/(server|agent|cli|node|testing)\/)/
 
 const matches = (allowed: string, name: string) =>
   name === allowed || (allowed !== "effect" && name.startsWith(/[:/]$/.test(allowed) ? allowed : `${allowed}/`))

@@ -1,7 +1,7 @@
 /**
  * A stranger's project that has installed the package: built, packed and unpacked, with the peers that are asked for.
  */
-import { Context, Effect, FileSystem, Layer } from "effect"
+import { Context, Effect, FileSystem, Layer, Path } from "effect"
 import { copyOfProject, run } from "./Workspace.ts"
 
 const tsconfig = {
@@ -33,6 +33,7 @@ export class Consumer extends Context.Service<
     Consumer,
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
+      const path = yield* Path.Path
       const project = yield* copyOfProject
       const root = yield* fs.makeTempDirectoryScoped({ prefix: "consumer-" })
       const modules = `${root}/node_modules`
@@ -47,7 +48,7 @@ export class Consumer extends Context.Service<
 
       const install = Effect.fn("Consumer.install")(function* (name: string) {
         if (yield* fs.exists(`${modules}/${name}`)) return
-        yield* fs.makeDirectory(`${modules}/${name}/..`, { recursive: true })
+        yield* fs.makeDirectory(path.dirname(`${modules}/${name}`), { recursive: true })
         yield* fs.symlink(yield* fs.realPath(`node_modules/${name}`), `${modules}/${name}`)
       }, Effect.orDie)
 
