@@ -4,6 +4,9 @@
 import { Context, Effect, FileSystem, Layer, Path } from "effect"
 import { copyOfProject, run } from "./Workspace.ts"
 
+/** What the entries beside the client need. */
+export const peers = ["@effect/platform-node", "@agentclientprotocol/sdk", "zod"]
+
 const tsconfig = {
   compilerOptions: {
     target: "es2024",
@@ -15,7 +18,7 @@ const tsconfig = {
     noUncheckedIndexedAccess: true,
     noEmit: true
   },
-  include: ["*.ts"]
+  include: ["${configDir}/*.ts"]
 }
 
 export class Consumer extends Context.Service<

@@ -2,7 +2,10 @@
  * The programs in the documentation, as programs: the `ts` fences of the README that carry a title
  * (```` ```ts title="first.ts" ````), and every `ts` fence in the comments of a public module.
  */
+import { Effect, FileSystem } from "effect"
+import { Consumer, peers } from "./Consumer.ts"
 import { parse } from "./SourceFile.ts"
+import { run } from "./Workspace.ts"
 
 export interface Example {
   /** A file name, unlike that of any other example. */
@@ -42,3 +45,32 @@ export const ofModule = (path: string, text: string): ReadonlyArray<Example> =>
       return { name: `${path.replaceAll(/\W/g, "-")}-${line}.ts`, at: `${path}:${line}`, text: fence.text }
     })
   )
+
+/**
+ * Type-checks the programs in a project that has installed the package, then runs each of them there. Gives what went
+ * wrong, a text for each program, with the place where it stands.
+ */
+export const failures = Effect.fn("Examples.failures")(function* (
+  examples: ReadonlyArray<Example>,
+  env: Readonly<Record<string, string>>
+) {
+  const fs = yield* FileSystem.FileSystem
+  const { install, root } = yield* Consumer
+  const folder = yield* fs.makeTempDirectoryScoped({ directory: root, prefix: "examples-" })
+  yield* Effect.forEach(peers, install)
+  yield* fs.writeFileString(`${folder}/tsconfig.json`, JSON.stringify({ extends: "../tsconfig.json" }))
+  for (const { name, text } of examples) yield* fs.writeFileString(`${folder}/${name}`, text)
+
+  const types = yield* run(".", "node_modules/.bin/tsc", ["-p", folder, "--pretty", "false"])
+  const wrong = yield* Effect.forEach(
+    examples,
+    Effect.fnUntraced(function* ({ at, name }) {
+      const mistakes = types.output.split("\n").filter((line) => line.includes(`${name}(`))
+      if (mistakes.length > 0) return [`${at}: ${mistakes.join("\n")}`]
+      const { code, output } = yield* run(folder, process.execPath, [name], env)
+      return code === 0 ? [] : [`${at}: exit code ${code}\n${output}`]
+    }),
+    { concurrency: 2 }
+  )
+  return wrong.flat()
+}, Effect.scoped)

@@ -1,4 +1,7 @@
-import { assert, describe, it } from "@effect/vitest"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { assert, describe, it, layer } from "@effect/vitest"
+import { Effect, FileSystem, Layer } from "effect"
+import { Consumer } from "./Consumer.ts"
 import * as Examples from "./Examples.ts"
 
 describe("Examples", () => {
@@ -57,4 +60,39 @@ describe("Examples", () => {
       }
     ])
   })
+})
+
+const services = Consumer.layer.pipe(Layer.provideMerge(NodeServices.layer))
+
+layer(services, { timeout: "60 seconds", excludeTestServices: true })("the programs in the documentation", (it) => {
+  it.effect("are refused where their types or their runs are wrong", () =>
+    Effect.gen(function* () {
+      const wrong = yield* Examples.failures(
+        [
+          { name: "good.ts", at: "README.md:1", text: `console.log(process.env["GREETING"])` },
+          { name: "types.ts", at: "README.md:2", text: `export const a: number = "text"` },
+          { name: "run.ts", at: "README.md:3", text: `if (process.env["GREETING"] === "hello") throw new Error("no")` }
+        ],
+        { GREETING: "hello" }
+      )
+      assert.lengthOf(wrong, 2)
+      assert.match(wrong[0] ?? "", /^README.md:2: .*types.ts\(1,14\): error TS2322/)
+      assert.match(wrong[1] ?? "", /^README.md:3: exit code 1\n[^]*Error: no/)
+    })
+  )
+
+  it.effect("compile and run", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const modules = (yield* fs.readDirectory("src", { recursive: true })).filter((name) =>
+        /^([^/]+|(node|testing|server)\/[^/]+)\.ts$/.test(name)
+      )
+      const ofModules = yield* Effect.forEach(modules, (name) =>
+        Effect.map(fs.readFileString(`src/${name}`), (text) => Examples.ofModule(`src/${name}`, text))
+      )
+      const ofReadme = Examples.ofMarkdown("README.md", yield* fs.readFileString("README.md"))
+      assert.isNotEmpty(ofReadme)
+      assert.deepStrictEqual(yield* Examples.failures([...ofReadme, ...ofModules.flat()], {}), [])
+    })
+  )
 })

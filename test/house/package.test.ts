@@ -2,15 +2,13 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, FileSystem, Layer } from "effect"
 import manifest from "../../package.json" with { type: "json" }
-import { Consumer } from "./Consumer.ts"
+import { Consumer, peers } from "./Consumer.ts"
 import { run } from "./Workspace.ts"
 
 const entries = Object.entries(manifest.exports).flatMap(([name, target]) =>
   typeof target === "string" ? [] : [{ name: name.replace(/^\./, "effect-clawdforge"), target }]
 )
 
-/** What the entries beside the client need. */
-const peers = ["@effect/platform-node", "@agentclientprotocol/sdk", "zod"]
 const needsPeers = /\/(node|testing|server)$/
 
 const program = (names: ReadonlyArray<string>) => `
