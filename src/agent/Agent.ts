@@ -15,6 +15,8 @@ export interface AgentDefinition {
   readonly passEnv?: ReadonlyArray<string> | undefined
   /** What a request for permission is answered with. */
   readonly permissions: "allow" | "deny"
+  /** Sent as `_meta` when a session is opened: what an agent takes beyond the protocol. */
+  readonly sessionMeta?: Readonly<Record<string, unknown>> | undefined
 }
 
 /** A file that the agent can read, under the name that the user gave it. */
@@ -46,6 +48,17 @@ export class AgentFailed extends Data.TaggedError("AgentFailed")<{
   readonly stderr: string
   /** `timeout` where a deadline ended it, else `error`. */
   readonly stopReason: "error" | "timeout"
+}> {
+  override get message(): string {
+    return this.error
+  }
+}
+
+/** The agent does not know the model or the effort that was asked for, or has no way to set it; the session is not open. */
+export class AgentOptionRefused extends Data.TaggedError("AgentOptionRefused")<{
+  readonly option: "model" | "effort"
+  /** One sentence. */
+  readonly error: string
 }> {
   override get message(): string {
     return this.error

@@ -9,6 +9,12 @@ export interface FileRead {
   readonly text: string | undefined
 }
 
+/** The end of a sentence that ends with a quotation: a mark of the quoted sentence's own is enough. */
+const quotedEnd = (text: string): string => {
+  const quote = quoted(text)
+  return /[.!?…]”$/u.test(quote) ? quote : `${quote}.`
+}
+
 const quoted = (text: string): string => {
   const line = text.trim().replaceAll(/\s+/g, " ")
   return `“${line.length > 500 ? `${line.slice(0, 500)}…` : line}”`
@@ -18,7 +24,7 @@ const aboutFile = ({ name, text }: FileRead): string => {
   if (text === undefined) return `I could not read ${name}.`
   const lines = text.split("\n").length - (text.endsWith("\n") ? 1 : 0)
   const first = text.split("\n")[0] ?? ""
-  return `I read ${name}: ${lines} ${lines === 1 ? "line" : "lines"}. It begins with ${quoted(first)}.`
+  return `I read ${name}: ${lines} ${lines === 1 ? "line" : "lines"}. It begins with ${quotedEnd(first)}`
 }
 
 /** "Remember the word xyzzy." tells a word; so does "The word is xyzzy". */
@@ -29,13 +35,14 @@ const aboutPrompt = (prompt: string, earlier: ReadonlyArray<string>): string => 
   if (told !== undefined && !prompt.trim().endsWith("?")) return `I will remember ${told.replaceAll(/\s+/g, " ")}.`
   const word = earlier.map(wordIn).findLast((found) => found !== undefined)
   if (word !== undefined && /\bword\b/iu.test(prompt)) return `You told me the word ${word}.`
-  return `You said ${quoted(prompt)}.`
+  return `You said ${quotedEnd(prompt)}`
 }
 
 const aboutEarlier = (earlier: ReadonlyArray<string>): string => {
   if (earlier.length === 0) return "This is the first turn of our session: ask me about it in the next one."
-  const last = earlier.slice(-5).map(quoted).join(", then ")
-  return `Earlier in this session you said ${last}.`
+  const recent = earlier.slice(-5)
+  const said = recent.map((prompt, index) => (index === recent.length - 1 ? quotedEnd(prompt) : quoted(prompt)))
+  return `Earlier in this session you said ${said.join(", then ")}`
 }
 
 /** The whole answer to a prompt. */

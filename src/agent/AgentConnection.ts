@@ -1,0 +1,156 @@
+/**
+ * The Agent Client Protocol with one agent process.
+ *
+ * Session updates are taken from the stream of messages before the protocol's library sees them: the library refuses
+ * kinds that it does not know and strips fields. Reading one is an effect, so an agent that is faster than its reader
+ * waits. Requests fail when the agent does not answer in time, and at once when its process ends.
+ */
+import { type AnyMessage, client, RequestError } from "@agentclientprotocol/sdk"
+import { Data, Deferred, Duration, Effect, Option, Queue, Schema, type Scope, Stream } from "effect"
+import { Ndjson } from "effect/encoding"
+import type { AgentFailed } from "./Agent.ts"
+import type { AgentChild } from "./AgentChild.ts"
+import type { AgentInbox } from "./AgentInbox.ts"
+import * as AgentMessages from "./AgentMessages.ts"
+import * as Permission from "./Permission.ts"
+
+/** The agent answered a request with an error. */
+export class RequestRefused extends Data.TaggedError("RequestRefused")<{
+  readonly code: number
+  /** The agent's words, on one line. */
+  readonly reason: string
+}> {
+  override get message(): string {
+    return this.reason
+  }
+}
+
+/** The library's only other way to fail a request. */
+class ConnectionClosed extends Data.TaggedError("ConnectionClosed") {}
+
+export interface AgentConnection {
+  /** Sends a request; its answer is read by the schema. Without a limit it waits as long as the process lives. */
+  readonly request: <S extends Schema.ConstraintDecoder<unknown>>(
+    request: Request<S>
+  ) => Effect.Effect<S["Type"], AgentFailed | RequestRefused>
+  readonly notify: (method: string, params: Params) => Effect.Effect<void>
+  /** How the process ended, once it has. */
+  readonly gone: Effect.Effect<AgentFailed>
+}
+
+type Params = Readonly<Record<string, unknown>>
+
+interface Request<S> {
+  readonly method: string
+  readonly params: Params
+  readonly answer: S
+  readonly within?: Duration.Duration | undefined
+}
+
+export interface Options {
+  readonly name: string
+  readonly child: AgentChild
+  /** Gets what the agent sends by itself, in order. */
+  readonly inbox: AgentInbox
+}
+
+/** An agent that ended may have left messages in the pipe, and one that closed its output is given time to end. */
+const drainLimit = "1 second"
+
+const decodePermission = Schema.decodeUnknownSync(Permission.Request)
+
+const isDetail = Schema.is(Schema.Union([Schema.String, Schema.Struct({ details: Schema.String })]))
+
+/** The message of an error, with what the agent added to it. */
+const refusal = (error: RequestError): RequestRefused => {
+  const detail = isDetail(error.data) ? (typeof error.data === "string" ? error.data : error.data.details) : undefined
+  const words = detail === undefined || detail === "" ? error.message : `${error.message}: ${detail}`
+  return new RequestRefused({ code: error.code, reason: words.replaceAll(/\s+/g, " ").trim().slice(0, 500) })
+}
+
+/** Speaks the protocol with a process until the scope closes or the process ends. */
+export const make = Effect.fnUntraced(function* (
+  options: Options
+): Effect.fn.Return<AgentConnection, never, Scope.Scope> {
+  const { child, inbox, name } = options
+  // boundary: the protocol's library speaks web streams and promises.
+  const run = Effect.runPromiseWith(yield* Effect.context())
+  const outgoing = yield* Queue.unbounded<AnyMessage>()
+  yield* Stream.fromQueue(outgoing).pipe(
+    Stream.pipeThroughChannel(Ndjson.encode()),
+    Stream.run(child.stdin),
+    Effect.ignore,
+    Effect.forkScoped
+  )
+  const writable = new WritableStream<AnyMessage>({
+    write: (message) => {
+      Queue.offerUnsafe(outgoing, message)
+    }
+  })
+  const readable = yield* AgentMessages.decode(child.stdout, child.note).pipe(
+    Stream.filterEffect((message) =>
+      "method" in message && message.method === "session/update"
+        ? Effect.as(inbox.update("params" in message ? message.params : undefined), false)
+        : Effect.succeed(true)
+    ),
+    Stream.tapError((error) => (error._tag === "Unreadable" ? child.kill(error.reason) : Effect.void)),
+    Stream.toReadableStreamEffect()
+  )
+  const connection = client({ name: "effect-clawdforge" })
+    .onRequest("session/request_permission", decodePermission, ({ params }) =>
+      run(Effect.map(inbox.permission(params), (outcome) => ({ outcome })))
+    )
+    .connect({ readable, writable })
+  yield* Effect.addFinalizer(() => Effect.sync(() => connection.close()))
+
+  const closed = Effect.promise(() => connection.closed)
+  const gone = yield* Deferred.make<AgentFailed>()
+  yield* Effect.addFinalizer(() =>
+    Effect.flatMap(child.failure(`Agent ${name} was closed.`), (failure) => Deferred.succeed(gone, failure))
+  )
+  yield* Effect.gen(function* () {
+    yield* Effect.raceFirst(child.exited, closed)
+    const exited = yield* Effect.timeoutOption(child.exited, drainLimit)
+    yield* child.kill("closed its output and was ended")
+    const how = Option.getOrElse(exited, () => undefined) ?? (yield* child.exited)
+    yield* Effect.timeoutOption(closed, drainLimit)
+    yield* Deferred.succeed(gone, yield* child.failure(how))
+  }).pipe(Effect.forkScoped)
+
+  const ended = Effect.flatMap(Deferred.await(gone), Effect.fail)
+  const send = (method: string, params: Params): Effect.Effect<unknown, RequestRefused | AgentFailed> =>
+    Effect.tryPromise({
+      try: () => connection.agent.request<unknown, Params>(method, params),
+      catch: (error) => (error instanceof RequestError ? refusal(error) : new ConnectionClosed())
+    }).pipe(
+      // Closing the connection ends the process, if that has not ended by itself.
+      Effect.catchTag("ConnectionClosed", () => ended),
+      Effect.raceFirst(ended)
+    )
+
+  const request = Effect.fnUntraced(function* <S extends Schema.ConstraintDecoder<unknown>>(request: Request<S>) {
+    const { method, params, within } = request
+    const answering = send(method, params)
+    const answer = yield* within === undefined
+      ? answering
+      : Effect.timeoutOrElse(answering, {
+          duration: within,
+          orElse: () =>
+            Effect.flatMap(
+              child.failure(`Agent ${name} did not answer ${method} within ${Duration.format(within)}.`, "timeout"),
+              Effect.fail
+            )
+        })
+    return yield* Schema.decodeUnknownEffect(request.answer)(answer).pipe(
+      Effect.catch(() =>
+        Effect.flatMap(child.failure(`Agent ${name} gave an answer to ${method} that cannot be read.`), Effect.fail)
+      )
+    )
+  })
+
+  return {
+    request,
+    notify: (method, params) => Effect.ignore(Effect.tryPromise(() => connection.agent.notify(method, params))),
+    gone: Deferred.await(gone)
+  }
+})

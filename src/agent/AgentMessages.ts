@@ -1,0 +1,87 @@
+/**
+ * The messages on an agent's standard output: one JSON object a line. What is no message (a banner, a stray print) is
+ * handed to whoever keeps such things, and is no reason to give up, up to a bound.
+ */
+import type { AnyMessage } from "@agentclientprotocol/sdk"
+import { Data, Effect, Option, Schema, Stream } from "effect"
+
+/** The agent's output cannot be followed any further. */
+export class Unreadable extends Data.TaggedError("Unreadable")<{
+  /** Goes into a sentence after the agent's name. */
+  readonly reason: string
+}> {
+  override get message(): string {
+    return this.reason
+  }
+}
+
+/** An agent may send a file or an image in one message. */
+const maxLine = 32 * 1024 * 1024
+
+/** Whoever prints more lines than this that are no messages does not speak the protocol. */
+const maxStray = 1_000
+
+const jsonrpc = Schema.Literal("2.0")
+const id = Schema.Union([Schema.String, Schema.Finite, Schema.Null])
+const isMessage: (message: unknown) => message is AnyMessage = Schema.is(
+  Schema.Union([
+    Schema.Struct({ jsonrpc, id, method: Schema.String }),
+    Schema.Struct({ jsonrpc, method: Schema.String }),
+    Schema.Struct({ jsonrpc, id, result: Schema.Unknown }),
+    Schema.Struct({ jsonrpc, id, error: Schema.Struct({ code: Schema.Int, message: Schema.String }) })
+  ])
+)
+const parse = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
+
+interface Partial {
+  readonly pieces: ReadonlyArray<string>
+  readonly length: number
+}
+
+const empty: Partial = { pieces: [], length: 0 }
+
+/** The pieces of an unfinished line are only joined at its end: a long line comes in many. */
+const splitLines = (partial: Partial, text: string): readonly [Partial, ReadonlyArray<string>] => {
+  const [first = "", ...others] = text.split("\n")
+  const last = others.pop()
+  if (last === undefined) return [{ pieces: [...partial.pieces, first], length: partial.length + first.length }, []]
+  return [{ pieces: [last], length: last.length }, [[...partial.pieces, first].join(""), ...others]]
+}
+
+const lines = <E, R>(text: Stream.Stream<string, E, R>): Stream.Stream<string, E | Unreadable, R> =>
+  text.pipe(
+    Stream.mapAccumEffect(
+      () => empty,
+      (partial, chunk: string) => {
+        const split = splitLines(partial, chunk)
+        return split[0].length > maxLine
+          ? Effect.fail(new Unreadable({ reason: `wrote a line of more than ${maxLine} characters` }))
+          : Effect.succeed(split)
+      }
+    )
+  )
+
+/** Reads the messages of an agent's output; `stray` gets the lines that are none. */
+export const decode = <E, R>(
+  output: Stream.Stream<Uint8Array, E, R>,
+  stray: (line: string) => Effect.Effect<void>
+): Stream.Stream<AnyMessage, E | Unreadable, R> => {
+  let strays = 0
+  const skip = (line: string) =>
+    Effect.suspend(() => {
+      strays++
+      return strays > maxStray
+        ? Effect.fail(new Unreadable({ reason: `wrote more than ${maxStray} lines that are no messages` }))
+        : Effect.as(stray(line), [])
+    })
+  return output.pipe(
+    Stream.decodeText(),
+    lines,
+    Stream.filter((line) => line.trim() !== ""),
+    Stream.mapEffect((line): Effect.Effect<ReadonlyArray<AnyMessage>, Unreadable> => {
+      const message = Option.filter(parse(line), isMessage)
+      return Option.isSome(message) ? Effect.succeed([message.value]) : skip(line)
+    }),
+    Stream.flattenIterable
+  )
+}

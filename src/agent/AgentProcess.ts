@@ -1,0 +1,203 @@
+/**
+ * Opens a session with an agent: starts its process, speaks the protocol's first words with it, and has it open a new
+ * session or bring back an old one.
+ */
+import { Duration, Effect, Exit, Schema, Scope } from "effect"
+import type { ChildProcessSpawner } from "effect/process"
+import { type AgentDefinition, type AgentFailed, AgentOptionRefused, type AgentSession } from "./Agent.ts"
+import { type AgentChild, spawn } from "./AgentChild.ts"
+import * as AgentConnection from "./AgentConnection.ts"
+import * as AgentInbox from "./AgentInbox.ts"
+import * as AgentTurns from "./AgentTurns.ts"
+import type { Watchdog } from "./Watchdog.ts"
+
+export interface Options {
+  /** The folder that the agent works in, absolute. */
+  readonly cwd: string
+  /** The agent's own id of a session that it shall bring back, instead of opening a new one. */
+  readonly load?: string | undefined
+  /** One of the agent's models. */
+  readonly model?: string | undefined
+  /** One of the agent's levels of thinking. */
+  readonly effort?: string | undefined
+  /** How long the agent may take for each step up to the open session. */
+  readonly stepTimeout?: Duration.Input | undefined
+}
+
+const protocolVersion = 1
+
+/** How long an agent may take to obey a cancel before its process is ended. */
+const cancelGrace = "2 seconds"
+
+const Initialized = Schema.Struct({
+  protocolVersion: Schema.Unknown,
+  agentCapabilities: Schema.optionalKey(
+    Schema.Struct({
+      loadSession: Schema.optionalKey(Schema.Unknown),
+      sessionCapabilities: Schema.optionalKey(
+        Schema.NullOr(Schema.Struct({ resume: Schema.optionalKey(Schema.Unknown) }))
+      )
+    })
+  )
+})
+
+const isConfigOption = Schema.is(
+  Schema.Struct({ id: Schema.String, category: Schema.optionalKey(Schema.NullOr(Schema.String)) })
+)
+
+const Opened = Schema.Struct({ configOptions: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.Unknown))) })
+const Created = Schema.Struct({ ...Opened.fields, sessionId: Schema.NonEmptyString })
+
+/** What opening a session is done with. */
+interface Opening {
+  readonly definition: AgentDefinition
+  readonly options: Options
+  readonly child: AgentChild
+  readonly connection: AgentConnection.AgentConnection
+  readonly step: Duration.Duration
+}
+
+/** A step that the agent refused is a failure to open the session. */
+const required =
+  ({ child, definition }: Opening, doing: string) =>
+  <A>(step: Effect.Effect<A, AgentFailed | AgentConnection.RequestRefused>): Effect.Effect<A, AgentFailed> =>
+    Effect.catchTag(step, "RequestRefused", ({ reason }) =>
+      Effect.flatMap(child.failure(`Agent ${definition.name} could not ${doing}: ${reason}`), Effect.fail)
+    )
+
+const initialize = Effect.fnUntraced(function* (opening: Opening) {
+  const { child, connection, definition, step } = opening
+  const initialized = yield* connection
+    .request({
+      method: "initialize",
+      params: {
+        protocolVersion,
+        clientInfo: { name: "effect-clawdforge", version: "0" },
+        clientCapabilities: { fs: { readTextFile: false, writeTextFile: false }, terminal: false }
+      },
+      answer: Initialized,
+      within: step
+    })
+    .pipe(required(opening, "start"))
+  if (initialized.protocolVersion !== protocolVersion) {
+    return yield* yield* child.failure(
+      `Agent ${definition.name} speaks version ${String(initialized.protocolVersion)} of the protocol, not ${protocolVersion}.`
+    )
+  }
+  return initialized.agentCapabilities ?? {}
+})
+
+const create = Effect.fnUntraced(function* (opening: Opening) {
+  const { configOptions, sessionId } = yield* opening.connection
+    .request({ method: "session/new", params: sessionParams(opening), answer: Created, within: opening.step })
+    .pipe(required(opening, "open a session"))
+  return { sessionId, configOptions: configOptions ?? [] }
+})
+
+/** Resuming is asked for where the agent can: it does not tell the whole history again. */
+const bringBack = Effect.fnUntraced(function* (
+  opening: Opening,
+  sessionId: string,
+  capabilities: NonNullable<typeof Initialized.Type.agentCapabilities>
+) {
+  const { child, connection, definition, step } = opening
+  const resumes = Boolean(capabilities.sessionCapabilities?.resume)
+  if (!resumes && capabilities.loadSession !== true) {
+    return yield* yield* child.failure(`Agent ${definition.name} cannot bring a session back.`)
+  }
+  const opened = yield* connection
+    .request({
+      method: resumes ? "session/resume" : "session/load",
+      params: { ...sessionParams(opening), sessionId },
+      answer: Schema.NullOr(Opened),
+      within: step
+    })
+    .pipe(required(opening, `bring back the session ${sessionId}`))
+  return { sessionId, configOptions: opened?.configOptions ?? [] }
+})
+
+const sessionParams = ({ definition, options }: Opening) => ({
+  cwd: options.cwd,
+  mcpServers: [],
+  ...(definition.sessionMeta === undefined ? {} : { _meta: definition.sessionMeta })
+})
+
+/** Where a session's options are found among the agent's own: by category, else by id. */
+const settings = [
+  { option: "model", category: "model" },
+  { option: "effort", category: "thought_level" }
+] as const
+
+const setOption = Effect.fnUntraced(function* (
+  opening: Opening,
+  setting: (typeof settings)[number] & {
+    readonly sessionId: string
+    readonly configOptions: ReadonlyArray<unknown>
+    readonly value: string
+  }
+) {
+  const { connection, definition, step } = opening
+  const { category, option, sessionId, value } = setting
+  const known = setting.configOptions.filter(isConfigOption)
+  const config = known.find((config) => config.category === category) ?? known.find(({ id }) => id === option)
+  if (config === undefined) {
+    return yield* new AgentOptionRefused({ option, error: `Agent ${definition.name} has no option for the ${option}.` })
+  }
+  yield* connection
+    .request({
+      method: "session/set_config_option",
+      params: { sessionId, configId: config.id, value },
+      answer: Schema.Unknown,
+      within: step
+    })
+    .pipe(
+      Effect.catchTag("RequestRefused", ({ reason }) =>
+        Effect.fail(
+          new AgentOptionRefused({
+            option,
+            error: `Agent ${definition.name} refused the ${option} ${value}: ${reason}`
+          })
+        )
+      )
+    )
+})
+
+const connect = Effect.fnUntraced(function* (definition: AgentDefinition, options: Options) {
+  const { name } = definition
+  const child = yield* spawn(definition, { cwd: options.cwd })
+  const inbox = AgentInbox.make(definition.permissions)
+  const connection = yield* AgentConnection.make({ name, child, inbox })
+  const step = Duration.fromInputUnsafe(options.stepTimeout ?? "30 seconds")
+  const opening: Opening = { definition, options, child, connection, step }
+
+  const capabilities = yield* initialize(opening)
+  const { configOptions, sessionId } =
+    options.load === undefined ? yield* create(opening) : yield* bringBack(opening, options.load, capabilities)
+  yield* inbox.opened({ id: sessionId, loaded: options.load !== undefined })
+  for (const setting of settings) {
+    const value = options[setting.option]
+    if (value !== undefined) yield* setOption(opening, { sessionId, configOptions, value, ...setting })
+  }
+
+  const turns = AgentTurns.make({ name, sessionId, child, connection, inbox, cancelGrace })
+  const session: AgentSession = { id: sessionId, pid: child.pid, exited: connection.gone, ...turns }
+  return session
+})
+
+/**
+ * Opens a session with an agent. The process ends with the scope, and at once if the session cannot be opened.
+ */
+export const open: (
+  definition: AgentDefinition,
+  options: Options
+) => Effect.Effect<
+  AgentSession,
+  AgentFailed | AgentOptionRefused,
+  Scope.Scope | ChildProcessSpawner.ChildProcessSpawner | Watchdog
+> = Effect.fn("AgentProcess.open")(function* (definition: AgentDefinition, options: Options) {
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  return yield* connect(definition, options).pipe(
+    Scope.provide(scope),
+    Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+  )
+})

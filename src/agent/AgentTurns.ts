@@ -1,0 +1,145 @@
+/**
+ * The turns of an open session: a prompt goes out, events come back as they happen, and the agent's answer ends them.
+ *
+ * A turn that is cancelled, interrupted or out of time first asks the agent to stop. An agent that does not obey within
+ * the grace loses its process: the session can be brought back by another one.
+ */
+import { type Cause, Duration, Effect, Fiber, Option, Queue, Schema, Stream } from "effect"
+import { pathToFileURL } from "node:url"
+import type { TurnEvent } from "../api/schema/TurnEvent.ts"
+import type { Usage } from "../api/schema/Usage.ts"
+import type { AgentFailed, AgentSession, AgentTurn, Attachment, TurnEnd } from "./Agent.ts"
+import type { AgentChild } from "./AgentChild.ts"
+import type { AgentConnection } from "./AgentConnection.ts"
+import type { AgentInbox, TurnQueue } from "./AgentInbox.ts"
+
+export interface Options {
+  /** The agent's name, for sentences. */
+  readonly name: string
+  readonly sessionId: string
+  readonly child: AgentChild
+  readonly connection: AgentConnection
+  readonly inbox: AgentInbox
+  /** How long an agent may take to obey a cancel. */
+  readonly cancelGrace: Duration.Input
+}
+
+/** An agent that is this far ahead of its reader waits for it. */
+const maxAhead = 1_024
+
+const tokens = Schema.optionalKey(Schema.NullOr(Schema.Finite))
+const Answer = Schema.Struct({
+  stopReason: Schema.String,
+  usage: Schema.optionalKey(Schema.Unknown)
+})
+const AnswerUsage = Schema.Struct({
+  inputTokens: tokens,
+  outputTokens: tokens,
+  totalTokens: tokens,
+  cachedReadTokens: tokens
+})
+const isAnswerUsage = Schema.is(AnswerUsage)
+
+const usageOf = (answer: typeof Answer.Type): Usage | undefined => {
+  if (!isAnswerUsage(answer.usage)) return undefined
+  const { cachedReadTokens, inputTokens, outputTokens, totalTokens } = answer.usage
+  return {
+    ...(typeof inputTokens === "number" ? { inputTokens } : {}),
+    ...(typeof outputTokens === "number" ? { outputTokens } : {}),
+    ...(typeof cachedReadTokens === "number" ? { cachedTokens: cachedReadTokens } : {}),
+    ...(typeof totalTokens === "number" ? { totalTokens } : {})
+  }
+}
+
+const resourceLink = (file: Attachment) => ({
+  type: "resource_link",
+  name: file.name,
+  uri: pathToFileURL(file.path).href,
+  ...(file.size === undefined ? {} : { size: file.size })
+})
+
+/** The files first, then the user's own words as they are. */
+const blocks = (turn: AgentTurn) => [...turn.files.map(resourceLink), { type: "text", text: turn.prompt }]
+
+export const make = (options: Options): Pick<AgentSession, "cancel" | "turn"> => {
+  const { child, connection, inbox, name, sessionId } = options
+  let cancelCurrent: Effect.Effect<void> | undefined
+
+  const prompt = (turn: AgentTurn) =>
+    connection
+      .request({ method: "session/prompt", params: { sessionId, prompt: blocks(turn) }, answer: Answer })
+      .pipe(
+        Effect.catchTag("RequestRefused", ({ reason }) =>
+          Effect.flatMap(child.failure(`Agent ${name} failed the turn: ${reason}`), Effect.fail)
+        )
+      )
+
+  const outOfTime = (turn: AgentTurn) =>
+    child.failure(`Agent ${name} did not finish the turn within ${Duration.format(turn.timeout)}.`, "timeout")
+
+  const start = Effect.fnUntraced(function* (turn: AgentTurn) {
+    const scope = yield* Effect.scope
+    const events: TurnQueue = yield* Queue.bounded<TurnEvent | TurnEnd, AgentFailed | Cause.Done>(maxAhead)
+    yield* inbox.attach(events)
+    const answering = yield* Effect.forkScoped(prompt(turn))
+
+    /** Asks the agent to stop, waits until it has, and ends its process where it does not. */
+    const halt = Effect.gen(function* () {
+      if (answering.pollUnsafe() !== undefined) return
+      yield* inbox.cancelling
+      yield* connection.notify("session/cancel", { sessionId })
+      const answered = yield* Effect.timeoutOption(Fiber.await(answering), options.cancelGrace)
+      if (Option.isSome(answered)) return
+      yield* child.kill("did not obey a cancel and was ended")
+      yield* Fiber.await(answering)
+    })
+
+    let cancelled = false
+    const cancel = Effect.suspend(() => {
+      cancelled = true
+      return halt
+    })
+    yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        // In the turn's own scope, so that it goes on if whoever asked for it goes away.
+        cancelCurrent = cancel.pipe(Effect.forkIn(scope), Effect.flatMap(Fiber.await), Effect.asVoid)
+      }),
+      () =>
+        Effect.suspend(() => {
+          cancelCurrent = undefined
+          return Effect.andThen(Queue.shutdown(events), halt)
+        })
+    )
+
+    yield* Fiber.join(answering).pipe(
+      Effect.timeoutOrElse({
+        duration: turn.timeout,
+        orElse: () => halt.pipe(Effect.andThen(outOfTime(turn)), Effect.flatMap(Effect.fail))
+      }),
+      Effect.catchIf(
+        () => cancelled,
+        () => Effect.succeed<typeof Answer.Type>({ stopReason: "cancelled" })
+      ),
+      Effect.flatMap((answer) => conclude(events, answer)),
+      Effect.catch((failure) => Queue.fail(events, failure)),
+      Effect.forkScoped
+    )
+    return Stream.fromQueue(events)
+  })
+
+  return {
+    turn: (turn) => Stream.unwrap(start(turn)),
+    cancel: Effect.suspend(() => cancelCurrent ?? Effect.void)
+  }
+}
+
+const conclude = Effect.fnUntraced(function* (events: TurnQueue, answer: typeof Answer.Type) {
+  const usage = usageOf(answer)
+  if (usage !== undefined) yield* Queue.offer(events, { _tag: "Usage", ...usage })
+  yield* Queue.offer(events, {
+    _tag: "TurnEnd",
+    stopReason: answer.stopReason,
+    ...(usage === undefined ? {} : { usage })
+  })
+  return yield* Queue.end(events)
+})
