@@ -1,8 +1,8 @@
 /**
  * The bodies of answers that are no success.
  */
-import { Schema } from "effect"
-import { Millis } from "./Ids.ts"
+import { Effect, Schema } from "effect"
+import { Millis, orNull } from "./Ids.ts"
 
 /** Most failures: one sentence. */
 export const Detail = Schema.Struct({ detail: Schema.String })
@@ -20,13 +20,16 @@ export type Issue = typeof Issue.Type
 export const Invalid = Schema.Struct({ detail: Schema.Array(Issue) })
 export type Invalid = typeof Invalid.Type
 
-/** The body of a 502: the agent failed. It stands at the top level, not inside `detail`. */
+/**
+ * The body of a 502: the agent failed. It stands at the top level, not inside `detail`. `ok` and `error` make it the
+ * contract's own; the rest may be missing when it is read.
+ */
 export const RunFailed = Schema.Struct({
   ok: Schema.Literal(false),
   error: Schema.String,
-  stderr: Schema.String,
-  duration: Millis,
-  stopReason: Schema.NullOr(Schema.String)
+  stderr: Schema.String.pipe(Schema.withDecodingDefaultKey(Effect.succeed(""))),
+  duration: Millis.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0))),
+  stopReason: orNull(Schema.String)
 }).pipe(Schema.encodeKeys({ duration: "duration_ms", stopReason: "stop_reason" }))
 export type RunFailed = typeof RunFailed.Type
 

@@ -4,25 +4,35 @@
 import { DateTime, Duration, Effect, Schema, SchemaGetter } from "effect"
 
 /** What a client accepts as a session id; a server mints sixteen characters or more. */
-export const SessionId = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9_-]{1,128}$/)).pipe(Schema.brand("SessionId"))
+export const SessionId = Schema.String.check(
+  Schema.isPattern(/^[A-Za-z0-9_-]{1,128}$/, { message: "must be 1 to 128 letters, digits, _ or -" })
+).pipe(Schema.brand("SessionId"))
 export type SessionId = typeof SessionId.Type
 
 /** What a client accepts as a file token, as it stands on the wire. */
-export const FileToken = Schema.String.check(Schema.isPattern(/^ff_[A-Za-z0-9_-]{1,128}$/))
+export const FileToken = Schema.String.check(
+  Schema.isPattern(/^ff_[A-Za-z0-9_-]{1,128}$/, { message: "must be a file token, ff_…" })
+)
 
 /** The name of an agent in the server's table. */
-export const AgentName = Schema.String.check(Schema.isPattern(/^[a-zA-Z0-9_-]{1,64}$/))
+export const AgentName = Schema.String.check(
+  Schema.isPattern(/^[a-zA-Z0-9_-]{1,64}$/, { message: "must be 1 to 64 letters, digits, _ or -" })
+)
 
 /** The name of a model, as the agent knows it. */
-export const ModelName = Schema.String.check(Schema.isPattern(/^[a-zA-Z0-9][a-zA-Z0-9._:/[\]-]{0,127}$/))
+export const ModelName = Schema.String.check(
+  Schema.isPattern(/^[a-zA-Z0-9][a-zA-Z0-9._:/[\]-]{0,127}$/, {
+    message: "must be 1 to 128 letters, digits or any of ._:/[]-, the first a letter or digit"
+  })
+)
 
 /** The name of an app token. */
-export const TokenName = Schema.String.check(Schema.isPattern(/^[a-z0-9_-]{1,64}$/))
+export const TokenName = Schema.String.check(
+  Schema.isPattern(/^[a-z0-9_-]{1,64}$/, { message: "must be 1 to 64 lower-case letters, digits, _ or -" })
+)
 
 /** Text with at least one character that is not white space. */
-export const NotBlank = Schema.String.check(
-  Schema.makeFilter((text) => text.trim() !== "" || "must not be empty", { identifier: "NotBlank" })
-)
+export const NotBlank = Schema.String.check(Schema.isPattern(/\S/, { message: "must not be empty" }))
 
 /** Whole seconds since 1970 on the wire, a `DateTime.Utc` in memory. */
 export const UnixSeconds = Schema.Int.pipe(

@@ -5,7 +5,8 @@ import { Effect, Schema } from "effect"
 import { AgentName, ModelName, nullable, orNull, SessionId, UnixSeconds } from "./Ids.ts"
 
 export const path = "/sessions"
-export const pathOf = (id: SessionId): `/sessions/${string}` => `/sessions/${encodeURIComponent(id)}`
+/** The path of one session, whose id was checked before. */
+export const pathOf = (id: string): `/sessions/${string}` => `/sessions/${encodeURIComponent(id)}`
 
 /** A JSON object of the caller's own, kept with the session. */
 export const Meta = Schema.Record(Schema.String, Schema.Json)

@@ -94,10 +94,3 @@ export const decode = (events: ReadonlyArray<unknown>): ReadonlyArray<TurnEvent>
   const calls: AcpUpdate.ToolCalls = new Map()
   return merge(events.map((event) => decodeOne(event, calls)))
 }
-
-/** What the agent said in a turn: all its text, in order, with nothing between. */
-export const textOf = (events: Iterable<TurnEvent>): string => {
-  let text = ""
-  for (const event of events) if (event._tag === "Text") text += event.content
-  return text
-}

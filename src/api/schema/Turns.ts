@@ -6,7 +6,8 @@ import { FileToken, Millis, NotBlank, nullable, orNull, Seconds, SessionId } fro
 import { pathOf as sessionPath } from "./Sessions.ts"
 import { Usage } from "./Usage.ts"
 
-export const pathOf = (id: SessionId): `/sessions/${string}/turn` => `${sessionPath(id)}/turn`
+/** The path of a turn. */
+export const pathOf = (id: string): `/sessions/${string}/turn` => `${sessionPath(id)}/turn`
 
 /** The body of a turn. */
 export const TurnRequest = Schema.Struct({

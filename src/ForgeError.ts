@@ -1,0 +1,220 @@
+/**
+ * The four ways in which a call can fail.
+ *
+ * - `AuthError`: the server does not know the token (401), or refuses the address (403).
+ * - `ApiError`: the server answered with a failure, or this client refused the input by itself. `status` is part of the
+ *   type, and `reason` says in what way it failed.
+ * - `TransportError`: there was no answer, or none that could be read.
+ * - `SessionClosed`: the session has been closed, by this client or by the server.
+ *
+ * `ApiError` and `TransportError` carry an `outcome`: whether the server may have acted on the call.
+ */
+import { Data, type Duration, type Redacted } from "effect"
+
+/**
+ * Whether the server may have acted on a call that failed.
+ *
+ * - `not-sent`: the request never left.
+ * - `refused`: the server said that it did nothing.
+ * - `unknown`: it may have acted or not.
+ * - `acted`: it did act, and that is what failed, or what its unreadable answer was about.
+ */
+export type Outcome = "not-sent" | "refused" | "unknown" | "acted"
+
+/** Where a failed call was going, and under which id the server knows it. */
+interface Call {
+  /** The operation of this library, `Session.turn` for one. */
+  readonly operation: string
+  readonly method: string
+  readonly path: string
+  /** The server's `X-Request-Id`, where it sent one. */
+  readonly requestId: string | undefined
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// AuthError
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * The token is missing, unknown or revoked (401), or the address is not allowed (403).
+ */
+export class AuthError extends Data.TaggedError("AuthError")<
+  Call & { readonly status: 401 | 403; readonly message: string }
+> {}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// ApiError
+// ---------------------------------------------------------------------------------------------------------------------
+
+/** One thing that is wrong with an input: where it stands, and what would be right. */
+export interface Issue {
+  readonly path: ReadonlyArray<string | number>
+  readonly message: string
+}
+
+/** The input is not valid. The input itself is not kept. */
+export class Invalid extends Data.TaggedClass("Invalid")<{ readonly issues: ReadonlyArray<Issue> }> {}
+
+/** It does not exist, or belongs to another app, which a server does not tell apart. */
+export class NotFound extends Data.TaggedClass("NotFound")<{
+  readonly resource: "session" | "file" | "token" | "path"
+}> {}
+
+/** A live token of that name exists already. */
+export class TokenExists extends Data.TaggedClass("TokenExists") {}
+
+/** The request is larger than the server takes. */
+export class TooLarge extends Data.TaggedClass("TooLarge") {}
+
+/** Too many requests of this app. */
+export class RateLimited extends Data.TaggedClass("RateLimited") {}
+
+/** The agent failed: the turn or run was handed to it and counts. */
+export class RunFailed extends Data.TaggedClass("RunFailed")<{
+  readonly error: string
+  /** The last of what the agent wrote to its standard error. */
+  readonly stderr: Redacted.Redacted
+  readonly duration: Duration.Duration
+  /** `timeout` where the turn outlived its timeout. */
+  readonly stopReason: string | null
+}> {}
+
+/** As many sessions are open as the server admits. */
+export class PoolFull extends Data.TaggedClass("PoolFull") {}
+
+/** As many runs are under way as the server admits. */
+export class TooManyRuns extends Data.TaggedClass("TooManyRuns") {}
+
+/** The server is stopping and takes no new work. */
+export class ShuttingDown extends Data.TaggedClass("ShuttingDown") {}
+
+/** An answer that is not one of the contract's own: a proxy's, or an unhandled failure of the server. */
+export class Unexpected extends Data.TaggedClass("Unexpected")<{
+  /** The status as it came. */
+  readonly status: number
+  /** The body as it came, cut at 2,000 characters. */
+  readonly body: Redacted.Redacted
+}> {}
+
+/** The reasons that go with a status. */
+export interface Reasons {
+  readonly 400: Unexpected
+  readonly 404: NotFound | Unexpected
+  readonly 409: TokenExists | Unexpected
+  readonly 413: TooLarge
+  readonly 422: Invalid
+  readonly 429: RateLimited
+  readonly 500: Unexpected
+  readonly 502: RunFailed | Unexpected
+  readonly 503: PoolFull | TooManyRuns | ShuttingDown | Unexpected
+}
+
+/**
+ * The statuses that an `ApiError` can have. 400 and 500 also stand for every other status of their class; the status as
+ * it came is then in the reason.
+ */
+export type Status = keyof Reasons
+
+/**
+ * The server answered with a failure, or (422 with `outcome: "not-sent"`) the input was refused before it was sent.
+ *
+ * **Example** (Handling one status)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ApiError, Forge } from "effect-clawdforge"
+ *
+ * const program = Effect.scoped(Forge.session({ agent: "claude" })).pipe(
+ *   Effect.catchIf(ApiError.is(503), (error) => Effect.logWarning(error.reason._tag))
+ * )
+ * ```
+ */
+export class ApiError<const S extends Status = Status> extends Data.TaggedError("ApiError")<
+  Call & {
+    readonly status: S
+    readonly message: string
+    readonly outcome: Outcome
+    readonly reason: Reasons[S]
+    /** How long the server asks to wait before another try. */
+    readonly retryAfter: Duration.Duration | undefined
+  }
+> {
+  /** Whether an error is an `ApiError` of one of these statuses; narrows, and leaves the others in the error type. */
+  static is<const S extends Status>(...statuses: ReadonlyArray<S>): (error: unknown) => error is ApiError<S> {
+    const wanted: ReadonlySet<number> = new Set(statuses)
+    return (error): error is ApiError<S> => error instanceof ApiError && wanted.has(error.status)
+  }
+}
+
+/** One `ApiError` per status: a union that can be handled away member by member. */
+export type ApiErrors<S extends Status> = S extends Status ? ApiError<S> : never
+
+// ---------------------------------------------------------------------------------------------------------------------
+// TransportError
+// ---------------------------------------------------------------------------------------------------------------------
+
+/** No connection could be made: refused, no such host, no TLS, or not in time. */
+export class Connect extends Data.TaggedClass("Connect")<{ readonly code: string | undefined }> {}
+
+/** The connection broke before the answer was whole. */
+export class Reset extends Data.TaggedClass("Reset")<{ readonly code: string | undefined }> {}
+
+/** The answer did not come in time. */
+export class Timeout extends Data.TaggedClass("Timeout")<{ readonly after: Duration.Duration }> {}
+
+/** The answer came and is not one of this contract: no JSON, not of its shape, too large, or a redirect. */
+export class Malformed extends Data.TaggedClass("Malformed")<{
+  readonly status: number
+  readonly description: string
+}> {}
+
+/** There was no answer, or none that could be read. */
+export class TransportError extends Data.TaggedError("TransportError")<
+  Call & {
+    readonly message: string
+    readonly outcome: Outcome
+    readonly reason: Connect | Reset | Timeout | Malformed
+  }
+> {}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// SessionClosed
+// ---------------------------------------------------------------------------------------------------------------------
+
+/** The session is closed: nothing more can be asked of it. */
+export class SessionClosed extends Data.TaggedError("SessionClosed")<{
+  readonly sessionId: string
+  /** `client` where this program closed it, `server` where the server had done so. */
+  readonly by: "client" | "server"
+}> {
+  override get message(): string {
+    return this.by === "client"
+      ? `session ${this.sessionId} is closed: open another with Forge.session`
+      : `session ${this.sessionId} was closed by the server (idle for too long, or revoked): open another with Forge.session`
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// What each operation can fail with
+// ---------------------------------------------------------------------------------------------------------------------
+
+/** The statuses that every call can get, from the server or from a proxy before it. */
+type Everywhere = 400 | 429 | 500 | 503
+
+/** What `Forge.health` can fail with. */
+export type HealthError = AuthError | ApiErrors<Everywhere> | TransportError
+
+/** What opening a session can fail with. */
+export type CreateError = AuthError | ApiErrors<Everywhere | 413 | 422 | 502> | TransportError
+
+/** What `Forge.sessions` can fail with. */
+export type ListError = AuthError | ApiErrors<Everywhere> | TransportError
+
+/** What reading a session's state can fail with. */
+export type StateError = AuthError | ApiErrors<Everywhere | 404 | 422> | TransportError
+
+/** What closing a session can fail with. */
+export type CloseError = AuthError | ApiErrors<Everywhere | 404 | 422> | TransportError
+
+/** What a turn can fail with. */
+export type TurnError = AuthError | ApiErrors<Everywhere | 404 | 413 | 422 | 502> | TransportError | SessionClosed

@@ -1,0 +1,217 @@
+/**
+ * A session of a coding agent, as a handle that belongs to a `Scope`.
+ *
+ * A session is open, then closing, then closed, and never goes back. Its turns are sent one at a time, in the order in
+ * which they were asked for. When the scope ends, by success, failure or interruption, the session is closed.
+ */
+import { Deferred, Duration, Effect, Exit, Inspectable, Option, Schedule, type Scope, Semaphore } from "effect"
+import { ForgeClient } from "./ForgeClient.ts"
+import {
+  ApiError,
+  type CloseError,
+  type CreateError,
+  SessionClosed,
+  type StateError,
+  type TurnError
+} from "./ForgeError.ts"
+import * as Operations from "./internal/Operations.ts"
+import type { LiveState, SessionId, SessionInfo, SessionOptions } from "./SessionInfo.ts"
+import type { Turn, TurnOptions } from "./Turn.ts"
+
+/**
+ * A handle on a session.
+ *
+ * **Example** (Two turns, the second about the first)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Forge } from "effect-clawdforge"
+ *
+ * const program = Effect.scoped(
+ *   Effect.gen(function* () {
+ *     const session = yield* Forge.session({ agent: "demo" })
+ *     yield* session.turn("Remember the word xyzzy.")
+ *     const answer = yield* session.turn("Which word did I tell you?")
+ *     return answer.text
+ *   })
+ * )
+ * ```
+ */
+export interface Session {
+  /** What the session was created with. */
+  readonly info: SessionInfo
+  readonly id: SessionId
+
+  /**
+   * Sends a prompt and waits for the turn to end.
+   *
+   * Turns of one session are sent one at a time, in the order they were asked for; sessions do not wait for each other.
+   * An interrupt while it waits sends nothing. An interrupt while it is under way closes the connection, and the session
+   * stays usable; a server without `cancel` lets the agent go on, and the next turn waits behind that.
+   */
+  readonly turn: (prompt: string, options?: TurnOptions) => Effect.Effect<Turn, TurnError>
+
+  /** The session as the server sees it now. */
+  readonly state: Effect.Effect<LiveState, StateError>
+
+  /**
+   * Closes the session now, before its scope ends. However many ask, one request is sent, and all get its result; after a
+   * failed one it can be closed again. Turns that wait fail with `SessionClosed` and are not sent; one under way is not
+   * waited for.
+   */
+  readonly close: Effect.Effect<void, CloseError>
+}
+
+/** How long the end of a scope may take to close its session. */
+const closeBound = Duration.seconds(5)
+
+type Status = { readonly _tag: "Open" | "Closing" } | { readonly _tag: "Closed"; readonly by: "client" | "server" }
+
+const open: Status = { _tag: "Open" }
+const closing: Status = { _tag: "Closing" }
+
+/** More permits than turns can wait: it lets them all through, to find the session closed. */
+const everyone = Number.MAX_SAFE_INTEGER
+
+/** Methods stand on the prototype, so that a handle costs its fields only. */
+class Handle extends Inspectable.Class implements Session {
+  readonly info: SessionInfo
+  // Private to the runtime too: the client behind it is in no printout of a handle.
+  readonly #client: ForgeClient["Service"]
+  readonly #owned: boolean
+  readonly #turns = Semaphore.makeUnsafe(1)
+  #status: Status = open
+  #deleting: Deferred.Deferred<void, CloseError> | undefined = undefined
+
+  constructor(client: ForgeClient["Service"], info: SessionInfo, owned: boolean) {
+    super()
+    this.info = info
+    this.#client = client
+    this.#owned = owned
+  }
+
+  get id(): SessionId {
+    return this.info.id
+  }
+
+  get state(): Effect.Effect<LiveState, StateError> {
+    return this.#client.getSession(this.id)
+  }
+
+  get close(): Effect.Effect<void, CloseError> {
+    return closeHandle(this)
+  }
+
+  turn(prompt: string, options?: TurnOptions): Effect.Effect<Turn, TurnError> {
+    return turnOf(this, prompt, options)
+  }
+
+  override toJSON(): unknown {
+    return { _id: "Session", ...this.info, status: this.#status._tag }
+  }
+
+  /** Fails once the session is no longer open. */
+  get checkOpen(): Effect.Effect<void, SessionClosed> {
+    return Effect.suspend(() => (this.#status._tag === "Open" ? Effect.void : Effect.fail(this.closedError())))
+  }
+
+  closedError(): SessionClosed {
+    const by = this.#status._tag === "Closed" ? this.#status.by : "client"
+    return new SessionClosed({ sessionId: this.id, by })
+  }
+
+  /** Sends a turn once it is its place, and the session still open. */
+  send(prompt: string, options: TurnOptions | undefined): Effect.Effect<Turn, TurnError> {
+    return this.#turns.withPermit(Effect.andThen(this.checkOpen, this.#client.turn(this.id, prompt, options)))
+  }
+
+  /** The session is found closed: by the server of its own doing, unless this handle is closing it. */
+  ended(): Effect.Effect<never, SessionClosed> {
+    if (this.#status._tag === "Open") this.#status = { _tag: "Closed", by: "server" }
+    return Effect.andThen(this.#turns.resize(everyone), Effect.fail(this.closedError()))
+  }
+
+  get isClosed(): boolean {
+    return this.#status._tag === "Closed"
+  }
+
+  /** Sends one DELETE for all who ask while it is under way. */
+  get delete(): Effect.Effect<void, CloseError> {
+    return Effect.suspend(() => {
+      if (this.isClosed) return Effect.void
+      if (this.#deleting !== undefined) return Deferred.await(this.#deleting)
+      const deleting = Deferred.makeUnsafe<void, CloseError>()
+      this.#status = closing
+      this.#deleting = deleting
+      return Effect.uninterruptibleMask((restore) =>
+        this.#turns
+          .resize(everyone)
+          .pipe(
+            Effect.andThen(this.#client.background(Effect.onExit(this.#deleteOnce, (exit) => this.#deleted(exit)))),
+            Effect.andThen(restore(Deferred.await(deleting)))
+          )
+      )
+    })
+  }
+
+  /** A session that this handle created and that is gone is closed; of a borrowed one, 404 is what it says. */
+  get #deleteOnce(): Effect.Effect<void, CloseError> {
+    const request = this.#client.closeSession(this.id)
+    return this.#owned ? Effect.catchIf(request, ApiError.is(404), () => Effect.void) : request
+  }
+
+  #deleted(exit: Exit.Exit<void, CloseError>): Effect.Effect<void> {
+    const deleting = this.#deleting
+    this.#deleting = undefined
+    if (Exit.isSuccess(exit)) this.#status = { _tag: "Closed", by: "client" }
+    return deleting === undefined ? Effect.void : Effect.asVoid(Deferred.done(deleting, exit))
+  }
+}
+
+const closeHandle = Effect.fn("Session.close")((self: Handle) => self.delete)
+
+const turnOf = Effect.fn("Session.turn")(
+  function* (self: Handle, prompt: string, options: TurnOptions | undefined) {
+    yield* Operations.encodeTurn(prompt, options)
+    yield* self.checkOpen
+    return yield* self.send(prompt, options)
+  },
+  (effect, self) => Effect.catchTag(effect, "SessionClosed", () => self.ended())
+)
+
+/** Closes at the end of a scope: it tries within the bound, and never fails what the scope was for. */
+const release = Effect.fnUntraced(function* (self: Handle) {
+  if (self.isClosed) return
+  const closed = yield* self.close.pipe(
+    Effect.retry({ schedule: Schedule.spaced("500 millis"), while: (error) => error._tag !== "AuthError" }),
+    Effect.timeoutOption(closeBound),
+    Effect.exit
+  )
+  if (Exit.isSuccess(closed) && Option.isSome(closed.value)) return
+  yield* Effect.logWarning(
+    "a session could not be closed: the server closes it when it has been idle for too long"
+  ).pipe(Effect.annotateLogs({ sessionId: self.id }))
+})
+
+/**
+ * Opens a session that is closed when the scope ends. An interrupt returns at once: a session that the server made all
+ * the same is closed in the background.
+ */
+export const acquire = (options?: SessionOptions): Effect.Effect<Session, CreateError, ForgeClient | Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) => Effect.acquireRelease(create(options, restore), release))
+
+type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+const create = Effect.fnUntraced(function* (options: SessionOptions | undefined, restore: Restore) {
+  const client = yield* ForgeClient
+  const pending = yield* client.createSession(options)
+  const info = yield* Effect.onInterrupt(restore(pending.join), () => pending.abandon)
+  return new Handle(client, info, true)
+})
+
+/** A handle on a session that somebody else owns: nothing closes it but its `close`. */
+export const attach = Effect.fnUntraced(function* (id: SessionId): Effect.fn.Return<Session, StateError, ForgeClient> {
+  const client = yield* ForgeClient
+  const { agent, createdAt, cwd, model } = yield* client.getSession(id)
+  return new Handle(client, { id, agent, createdAt, cwd, model }, false)
+})

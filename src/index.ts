@@ -1,0 +1,31 @@
+/**
+ * Coding-agent sessions (Claude, and any agent that speaks ACP) as scoped Effect resources, over any clawdforge server.
+ */
+
+/** What programs call. */
+export * as Forge from "./Forge.ts"
+
+/** The service behind it, and its layers. */
+export * as ForgeClient from "./ForgeClient.ts"
+
+/** The four errors with their reasons, and what each operation can fail with. */
+export * as ForgeError from "./ForgeError.ts"
+export { ApiError, AuthError, SessionClosed, TransportError } from "./ForgeError.ts"
+
+/** How a server is. */
+export type * as Health from "./Health.ts"
+
+/** The handle of a session. */
+export * as Session from "./Session.ts"
+
+/** What is known of a session. */
+export type * as SessionInfo from "./SessionInfo.ts"
+
+/** One turn of a session. */
+export * as Turn from "./Turn.ts"
+
+/** What happens in a turn. */
+export * as TurnEvent from "./TurnEvent.ts"
+
+/** Files that an agent can read. */
+export * as Upload from "./Upload.ts"

@@ -1,0 +1,90 @@
+/**
+ * Reading the body of an answer within bounds.
+ */
+import { Effect, Result, Stream } from "effect"
+import type { HttpClientError, HttpClientResponse } from "effect/http"
+
+/** The largest answer that is read: 64 MiB. */
+export const maxAnswerBytes = 64 * 1024 * 1024
+
+/** The largest failure that is read: its message is one sentence. */
+export const maxFailureBytes = 64 * 1024
+
+/** How deep the JSON of an answer may nest. */
+export const maxDepth = 64
+
+/** The text of a body, or as much of it as the limit allows. */
+export interface Body {
+  readonly text: string
+  readonly whole: boolean
+}
+
+const utf8 = new TextDecoder()
+
+const declaredSize = (response: HttpClientResponse.HttpClientResponse): number | undefined => {
+  const length = response.headers["content-length"]
+  // A compressed body is larger than it says.
+  return length === undefined || response.headers["content-encoding"] !== undefined ? undefined : Number(length)
+}
+
+/** Reads a body up to `limit` bytes; what is longer is cut, and its connection closed. */
+export const read = (
+  response: HttpClientResponse.HttpClientResponse,
+  limit: number
+): Effect.Effect<Body, HttpClientError.HttpClientError> => {
+  const size = declaredSize(response)
+  return size !== undefined && size <= limit
+    ? Effect.map(response.arrayBuffer, (bytes) => ({ text: utf8.decode(bytes), whole: true }))
+    : readCounting(response, limit)
+}
+
+const readCounting = Effect.fnUntraced(function* (response: HttpClientResponse.HttpClientResponse, limit: number) {
+  const decoder = new TextDecoder()
+  let text = ""
+  let room = limit
+  yield* Stream.runForEachWhile(response.stream, (chunk) =>
+    Effect.sync(() => {
+      text += decoder.decode(chunk.subarray(0, room), { stream: true })
+      room -= chunk.byteLength
+      return room >= 0
+    })
+  )
+  return { text: text + decoder.decode(), whole: room >= 0 }
+})
+
+const quote = 0x22
+const backslash = 0x5c
+
+/** Whether brackets nest deeper than `maxDepth`, outside of strings. */
+const isTooDeep = (json: string): boolean => {
+  let depth = 0
+  for (let at = 0; at < json.length; at++) {
+    const code = json.charCodeAt(at)
+    if (code === quote) {
+      do {
+        at = json.indexOf('"', at + 1)
+        if (at === -1) return false
+      } while (isEscaped(json, at))
+    } else if (code === 0x7b || code === 0x5b) {
+      if (++depth > maxDepth) return true
+    } else if (code === 0x7d || code === 0x5d) depth--
+  }
+  return false
+}
+
+const isEscaped = (json: string, at: number): boolean => {
+  let slashes = 0
+  while (json.charCodeAt(at - 1 - slashes) === backslash) slashes++
+  return slashes % 2 === 1
+}
+
+/** The JSON of a body, or in one phrase why it is none. */
+export const parseJson = (body: Body): Result.Result<unknown, string> => {
+  if (!body.whole) return Result.fail(`it is larger than ${maxAnswerBytes / 1024 / 1024} MiB`)
+  if (body.text === "") return Result.fail("it is empty")
+  if (isTooDeep(body.text)) return Result.fail(`it nests deeper than ${maxDepth}`)
+  return Result.try({
+    try: (): unknown => JSON.parse(body.text),
+    catch: () => "it is no JSON"
+  })
+}

@@ -1,0 +1,164 @@
+/**
+ * One call to a clawdforge server: a request, its answer within a deadline, and the error that either failed with.
+ */
+import { Context, type Deferred, Duration, Effect, Option, Redacted, Result } from "effect"
+import {
+  FetchHttpClient,
+  HttpBody,
+  HttpClient,
+  type HttpClientError,
+  HttpClientRequest,
+  type HttpClientResponse
+} from "effect/http"
+import type { ApiErrors, AuthError, Status, TransportError } from "../ForgeError.ts"
+import * as Body from "./Body.ts"
+import * as Failure from "./Failure.ts"
+import type { Operation } from "./Operation.ts"
+import * as Operations from "./Operations.ts"
+import * as Retry from "./Retry.ts"
+import type { RetryOptions } from "./Retry.ts"
+import * as Transport from "./Transport.ts"
+
+/** What differs from call to call. */
+export interface Request {
+  /** The path as it is sent; the operation's own without. */
+  readonly path?: string | undefined
+  /** With its question mark. */
+  readonly query?: string | undefined
+  readonly body?: object | undefined
+  readonly deadline: Duration.Duration
+  /** Done when nobody waits for the call any more. */
+  readonly abandoned?: Deferred.Deferred<void> | undefined
+  /** Texts that no error may repeat. */
+  readonly secrets?: ReadonlyArray<string> | undefined
+}
+
+/** What a call of these statuses can fail with. */
+export type CallError<S extends Status> = AuthError | ApiErrors<S | Failure.Everywhere> | TransportError
+
+/** Sends a call to one server, under a key of its own where it is a POST, and repeats it as far as that is harmless. */
+export type Send = <S extends Status, A>(operation: Operation<S, A>, request: Request) => Effect.Effect<A, CallError<S>>
+
+/** What an exchange is made of. */
+export interface Options {
+  readonly url: URL
+  readonly token: Redacted.Redacted
+  readonly retry: RetryOptions | false | undefined
+}
+
+const healthDeadline = Duration.seconds(10)
+
+/** Makes the sender of one server. */
+export const make = Effect.fnUntraced(function* (
+  options: Options
+): Effect.fn.Return<Send, never, HttpClient.HttpClient> {
+  const http = yield* HttpClient.HttpClient
+  const context = yield* transportContext
+  const bounds = Retry.bounds(options.retry)
+  const base = options.url.href.replace(/\/+$/, "")
+  const anonymous = { accept: "application/json" }
+  const authorized = { ...anonymous, authorization: `Bearer ${Redacted.value(options.token)}` }
+  const keys = keySequence()
+
+  const request = (
+    operation: Operation<Status, unknown>,
+    { body, path = operation.path, query = "" }: Request
+  ): HttpClientRequest.HttpClientRequest => {
+    const headers = operation.anonymous ? anonymous : authorized
+    return operation.method === "POST"
+      ? HttpClientRequest.make("POST")(base + path + query, {
+          headers: { ...headers, "idempotency-key": keys() },
+          body: HttpBody.jsonUnsafe(body)
+        })
+      : HttpClientRequest.make(operation.method)(base + path + query, { headers })
+  }
+
+  const attempt = <S extends Status, A>(
+    operation: Operation<S, A>,
+    outgoing: Request,
+    message: HttpClientRequest.HttpClientRequest
+  ): Effect.Effect<A, CallError<S>> => {
+    const call = { operation: operation.name, method: operation.method, path: outgoing.path ?? operation.path }
+    const secrets = [Redacted.value(options.token), ...(outgoing.secrets ?? [])]
+    const unanswered = (error: HttpClientError.HttpClientError): TransportError =>
+      Transport.fromHttpClientError(error, call, options.url.origin)
+    return http.execute(message).pipe(
+      Effect.mapError(unanswered),
+      Effect.flatMap((response) => receive(response, operation, { call, secrets, unanswered })),
+      Effect.timeoutOrElse({
+        duration: outgoing.deadline,
+        orElse: () => Effect.fail(Transport.timeout(call, outgoing.deadline))
+      }),
+      Effect.provideContext(context)
+    )
+  }
+
+  /** Asked anew each time: the server behind an address can change. */
+  const remembersKeys = Effect.suspend(() => {
+    const asking: Request = { deadline: healthDeadline }
+    return attempt(Operations.health, asking, request(Operations.health, asking))
+  }).pipe(
+    Effect.map(({ features }) => features.includes("idempotency")),
+    Effect.orElseSucceed(() => false)
+  )
+
+  return (operation, outgoing) =>
+    Effect.suspend(() => {
+      const message = request(operation, outgoing)
+      return Retry.run(
+        {
+          method: operation.method,
+          attempt: attempt(operation, outgoing, message),
+          keyed: remembersKeys,
+          abandoned: outgoing.abandoned
+        },
+        bounds
+      )
+    })
+})
+
+interface Reading {
+  readonly call: Failure.CallInfo
+  readonly secrets: ReadonlyArray<string>
+  readonly unanswered: (error: HttpClientError.HttpClientError) => TransportError
+}
+
+const receive = Effect.fnUntraced(function* <S extends Status, A>(
+  response: HttpClientResponse.HttpClientResponse,
+  operation: Operation<S, A>,
+  { call, secrets, unanswered }: Reading
+): Effect.fn.Return<A, CallError<S>> {
+  const { status } = response
+  const isSuccess = status >= 200 && status < 300
+  const limit = isSuccess ? Body.maxAnswerBytes : Body.maxFailureBytes
+  const body = yield* Effect.mapError(Body.read(response, limit), unanswered)
+  if (status >= 400) {
+    const error = yield* Failure.fromAnswer(response, body, { call, statuses: operation.statuses, secrets })
+    return yield* Effect.fail(error)
+  }
+  const decoded = isSuccess
+    ? Result.flatMap(Body.parseJson(body), operation.decode)
+    : Result.fail("it is a redirect, which is not followed because it would carry the token elsewhere")
+  if (Result.isSuccess(decoded)) return decoded.success
+  const answer = { status, requestId: Failure.requestIdOf(response) }
+  return yield* Transport.malformed(call, answer, decoded.failure)
+})
+
+/** Our own spans are enough, and a redirect is never followed: it would carry the token elsewhere. */
+const transportContext = Effect.map(Effect.serviceOption(FetchHttpClient.RequestInit), (given) =>
+  Context.make(FetchHttpClient.RequestInit, {
+    ...Option.getOrUndefined(given),
+    redirect: "manual" as const
+  }).pipe(Context.add(HttpClient.TracerDisabledWhen, always))
+)
+
+const always = (): boolean => true
+
+/** Keys that no other call has: random for this client, counted within it. */
+const keySequence = (): (() => string) => {
+  // The Web Crypto API is the one source of randomness that every runtime has.
+  const random = globalThis.crypto.getRandomValues(new Uint8Array(16))
+  const client = Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("")
+  let calls = 0
+  return () => `${client}-${++calls}`
+}

@@ -1,0 +1,184 @@
+/**
+ * From an answer that is no success to the error that says so.
+ */
+import { Clock, DateTime, Duration, Effect, Option, Redacted, Result, Schema } from "effect"
+import type { HttpClientResponse } from "effect/http"
+import * as Failures from "../api/schema/Failures.ts"
+import {
+  ApiError,
+  type ApiErrors,
+  AuthError,
+  Invalid,
+  type Issue,
+  NotFound,
+  type Outcome,
+  PoolFull,
+  RateLimited,
+  RunFailed,
+  ShuttingDown,
+  type Status,
+  TokenExists,
+  TooLarge,
+  TooManyRuns,
+  Unexpected
+} from "../ForgeError.ts"
+import { type Body, parseJson } from "./Body.ts"
+import * as Message from "./Message.ts"
+
+/** What an error tells of the call that failed. */
+export interface CallInfo {
+  readonly operation: string
+  readonly method: string
+  readonly path: string
+}
+
+/** An answer that is no success, as it was read. */
+interface Answer {
+  readonly call: CallInfo & {
+    readonly requestId: string | undefined
+    readonly message: string
+    readonly retryAfter: Duration.Duration | undefined
+  }
+  readonly status: number
+  readonly json: unknown
+  readonly body: Redacted.Redacted
+  readonly secrets: ReadonlyArray<string>
+}
+
+const decodeRunFailed = Schema.decodeUnknownOption(Failures.RunFailed)
+const isDetail = Schema.is(Failures.Detail)
+const isInvalid = Schema.is(Failures.Invalid)
+
+const unexpected = (answer: Answer): Unexpected => new Unexpected({ status: answer.status, body: answer.body })
+
+const detailOf = (answer: Answer): string | undefined => (isDetail(answer.json) ? answer.json.detail : undefined)
+
+const issuesOf = ({ call, json, secrets }: Answer): ReadonlyArray<Issue> =>
+  isInvalid(json)
+    ? json.detail.map(({ loc, msg }) => ({
+        path: loc,
+        message: Message.bounded(Message.scrub(msg, secrets), "invalid")
+      }))
+    : [{ path: [], message: call.message }]
+
+const notFound = (answer: Answer): NotFound | Unexpected => {
+  const detail = detailOf(answer)
+  switch (detail) {
+    case undefined:
+      return unexpected(answer)
+    case Failures.sentences.fileNotFound:
+      return new NotFound({ resource: "file" })
+    case Failures.sentences.tokenNotFound:
+      return new NotFound({ resource: "token" })
+    case Failures.sentences.notFound:
+      return new NotFound({ resource: "path" })
+    default:
+      return new NotFound({ resource: "session" })
+  }
+}
+
+const runFailed = (answer: Answer): RunFailed | Unexpected =>
+  Option.match(decodeRunFailed(answer.json), {
+    onNone: () => unexpected(answer),
+    onSome: ({ duration, stderr, stopReason }) =>
+      new RunFailed({ error: answer.call.message, stderr: Redacted.make(stderr), duration, stopReason })
+  })
+
+const unavailable = (answer: Answer): PoolFull | TooManyRuns | ShuttingDown | Unexpected => {
+  const detail = detailOf(answer) ?? ""
+  if (/\bpool\b/i.test(detail)) return new PoolFull()
+  if (/\bruns\b/i.test(detail)) return new TooManyRuns()
+  if (/\bshutting down\b/i.test(detail)) return new ShuttingDown()
+  return unexpected(answer)
+}
+
+const isOwn = (reason: { readonly _tag: string }): boolean => reason._tag !== "Unexpected"
+
+const makers: { readonly [S in Status]: (answer: Answer) => ApiError<S> } = {
+  400: (answer) => {
+    // A request that the server gave up waiting for may have been read to its end.
+    const outcome: Outcome = answer.status === 408 ? "unknown" : "refused"
+    return new ApiError({ ...answer.call, status: 400, outcome, reason: unexpected(answer) })
+  },
+  404: (answer) => new ApiError({ ...answer.call, status: 404, outcome: "refused", reason: notFound(answer) }),
+  409: (answer) => {
+    const reason = detailOf(answer) === undefined ? unexpected(answer) : new TokenExists()
+    return new ApiError({ ...answer.call, status: 409, outcome: "refused", reason })
+  },
+  413: (answer) => new ApiError({ ...answer.call, status: 413, outcome: "refused", reason: new TooLarge() }),
+  422: (answer) => {
+    const reason = new Invalid({ issues: issuesOf(answer) })
+    return new ApiError({ ...answer.call, status: 422, outcome: "refused", reason })
+  },
+  429: (answer) => new ApiError({ ...answer.call, status: 429, outcome: "refused", reason: new RateLimited() }),
+  500: (answer) => new ApiError({ ...answer.call, status: 500, outcome: "unknown", reason: unexpected(answer) }),
+  502: (answer) => {
+    const reason = runFailed(answer)
+    return new ApiError({ ...answer.call, status: 502, outcome: isOwn(reason) ? "acted" : "unknown", reason })
+  },
+  503: (answer) => {
+    const reason = unavailable(answer)
+    return new ApiError({ ...answer.call, status: 503, outcome: isOwn(reason) ? "refused" : "unknown", reason })
+  }
+}
+
+/** Every call declares these: any server, or a proxy before it, can answer with them. */
+export type Everywhere = 400 | 429 | 500 | 503
+
+const isOneOf =
+  <S extends Status>(declared: ReadonlyArray<S>) =>
+  (status: number): status is S =>
+    declared.some((one) => one === status)
+
+/** A status that the operation did not declare stands for its class (RFC 9110, section 15). */
+const classOf = (status: number): Everywhere =>
+  status === 429 || status === 503 || status === 500 ? status : status < 500 ? 400 : 500
+
+const make = <S extends Status>(status: S, answer: Answer): ApiErrors<S> => {
+  const error: ApiError<S> = makers[status](answer)
+  // `ApiErrors<S>` is `ApiError<S>` taken member by member, which the compiler does not see for an open `S`.
+  return error as ApiErrors<S>
+}
+
+/** The error of an answer with a status of 400 or more. */
+export const fromAnswer = Effect.fnUntraced(function* <S extends Status>(
+  response: HttpClientResponse.HttpClientResponse,
+  body: Body,
+  options: {
+    readonly call: CallInfo
+    readonly statuses: ReadonlyArray<S>
+    readonly secrets: ReadonlyArray<string>
+  }
+) {
+  const { call, secrets, statuses } = options
+  const { status } = response
+  const json = Result.getOrUndefined(parseJson(body))
+  const requestId = requestIdOf(response)
+  const message = Message.fromAnswer({ status, json, text: body.text, secrets })
+  if (status === 401 || status === 403) return new AuthError({ ...call, status, requestId, message })
+  const answer: Answer = {
+    call: { ...call, requestId, message, retryAfter: yield* retryAfterOf(response) },
+    status,
+    json,
+    body: Redacted.make(body.text.slice(0, 2000)),
+    secrets
+  }
+  return isOneOf(statuses)(status) ? make(status, answer) : make(classOf(status), answer)
+})
+
+/** The server's id of the call, where it is one that may be printed. */
+export const requestIdOf = (response: HttpClientResponse.HttpClientResponse): string | undefined => {
+  const id = response.headers["x-request-id"]
+  return id !== undefined && /^[A-Za-z0-9._-]{1,128}$/.test(id) ? id : undefined
+}
+
+/** `Retry-After` as a span of time: seconds, or a date (RFC 9110, section 10.2.3). */
+const retryAfterOf = Effect.fnUntraced(function* (response: HttpClientResponse.HttpClientResponse) {
+  const header = response.headers["retry-after"]
+  if (header === undefined) return undefined
+  if (/^\d{1,9}$/.test(header.trim())) return Duration.seconds(Number(header))
+  const at = Option.getOrUndefined(DateTime.make(header))
+  if (at === undefined) return undefined
+  const now = yield* Clock.currentTimeMillis
+  return Duration.millis(Math.max(0, DateTime.toEpochMillis(at) - now))
+})

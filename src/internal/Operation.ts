@@ -1,0 +1,37 @@
+/**
+ * One kind of call: what is the same for each of them, and how its answer is read.
+ */
+import { Result, Schema, SchemaIssue } from "effect"
+import type { Status } from "../ForgeError.ts"
+
+/** One kind of call. */
+export interface Operation<S extends Status, A> {
+  /** As spans and errors name it. */
+  readonly name: string
+  readonly method: "GET" | "POST" | "DELETE"
+  /** Its path, with `{id}` in the place of an id. */
+  readonly path: string
+  /** The statuses that it can fail with, beside those that any call can. */
+  readonly statuses: ReadonlyArray<S>
+  readonly decode: (json: unknown) => Result.Result<A, string>
+  /** Whether it goes without a token. */
+  readonly anonymous?: boolean | undefined
+}
+
+const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
+
+/** Where an answer is not of its shape; never what stood there. */
+const mismatch = ({ issue }: Schema.SchemaError): string => {
+  const path = issuesOf(issue).issues[0]?.path ?? []
+  return path.length === 0
+    ? "it has another shape"
+    : `${path.map(String).join(".").slice(0, 80)} is missing or of another kind`
+}
+
+/** Reads an answer by a schema. */
+export const decoder = <S extends Schema.ConstraintDecoder<unknown>>(
+  schema: S
+): ((json: unknown) => Result.Result<S["Type"], string>) => {
+  const decode = Schema.decodeUnknownResult(schema)
+  return (json) => Result.mapError(decode(json), mismatch)
+}

@@ -1,0 +1,117 @@
+/**
+ * Repeating a call that failed, by what is known of its outcome.
+ *
+ * Repeated are a call that was not sent, one that the server refused for now (429, or a 503 of the contract's own), and
+ * one of unknown outcome that is harmless to repeat: a GET, a DELETE, or a POST under a key that the server remembers.
+ */
+import { Clock, Deferred, Duration, Effect, Random } from "effect"
+import type { ApiError, AuthError, TransportError } from "../ForgeError.ts"
+
+/** The bounds of repeating; what is not given has the default that its comment names. */
+export interface RetryOptions {
+  /** How often a call is repeated at most: 3. */
+  readonly times?: number | undefined
+  /** The pause before the first repeat, doubled for each further one and varied by up to a half: 200 milliseconds. */
+  readonly pause?: Duration.Input | undefined
+  /** The longest pause that this client chooses by itself: 5 seconds. */
+  readonly maxPause?: Duration.Input | undefined
+  /** The longest `Retry-After` that is obeyed; a call that is asked to wait longer fails at once: 30 seconds. */
+  readonly maxRetryAfter?: Duration.Input | undefined
+  /** How long after its first failure a call may still be repeated: 1 minute. */
+  readonly budget?: Duration.Input | undefined
+}
+
+/** The bounds in milliseconds. */
+export interface Bounds {
+  readonly times: number
+  readonly pause: number
+  readonly maxPause: number
+  readonly maxRetryAfter: number
+  readonly budget: number
+}
+
+const millis = (input: Duration.Input | undefined, otherwise: number): number =>
+  input === undefined ? otherwise : Duration.toMillis(Duration.fromInputUnsafe(input))
+
+/** Bounds from options; `false` repeats nothing. */
+export const bounds = (options: RetryOptions | false | undefined): Bounds => ({
+  times: options === false ? 0 : (options?.times ?? 3),
+  pause: millis(options === false ? undefined : options?.pause, 200),
+  maxPause: millis(options === false ? undefined : options?.maxPause, 5_000),
+  maxRetryAfter: millis(options === false ? undefined : options?.maxRetryAfter, 30_000),
+  budget: millis(options === false ? undefined : options?.budget, 60_000)
+})
+
+type CallError = AuthError | ApiError | TransportError
+
+/** Whether a failed call may be sent again: `if-keyed` is up to whether the server remembers its key. */
+export const mayRepeat = (error: CallError, method: string): "yes" | "no" | "if-keyed" => {
+  if (error._tag === "AuthError") return "no"
+  switch (error.outcome) {
+    case "not-sent":
+      return error._tag === "TransportError" ? "yes" : "no"
+    case "refused":
+      return error._tag === "ApiError" && (error.status === 429 || error.status === 503) ? "yes" : "no"
+    case "unknown":
+      if (error._tag === "TransportError" && error.reason._tag === "Malformed") return "no"
+      return method === "POST" ? "if-keyed" : "yes"
+    case "acted":
+      return "no"
+  }
+}
+
+/** How long to wait before the next try; undefined where the server asks for more than is allowed. */
+const pauseBefore = Effect.fnUntraced(function* (error: CallError, repeat: number, bounds: Bounds) {
+  const chosen = Math.min(bounds.pause * 2 ** repeat, bounds.maxPause)
+  const varied = chosen * (1 + (yield* Random.next) / 2)
+  if (error._tag !== "ApiError" || error.retryAfter === undefined) return varied
+  const asked = Duration.toMillis(error.retryAfter)
+  return asked > bounds.maxRetryAfter ? undefined : Math.max(asked, varied)
+})
+
+/** A call that can be repeated. */
+export interface Repeatable<A, E> {
+  readonly method: string
+  readonly attempt: Effect.Effect<A, E>
+  /** Whether the server remembers the key that the call carries; asked anew each time. */
+  readonly keyed: Effect.Effect<boolean>
+  /** Done when nobody waits for the call any more: then it is not repeated. */
+  readonly abandoned?: Deferred.Deferred<void> | undefined
+}
+
+/** Runs a call, and repeats it as far as its failures and the bounds allow. */
+export const run = <A, E extends CallError>(call: Repeatable<A, E>, bounds: Bounds): Effect.Effect<A, E> =>
+  bounds.times === 0 ? call.attempt : Effect.catch(call.attempt, (error) => repeat(call, bounds, error))
+
+const repeat = Effect.fnUntraced(function* <A, E extends CallError>(
+  call: Repeatable<A, E>,
+  bounds: Bounds,
+  first: E
+): Effect.fn.Return<A, E> {
+  const failedAt = yield* Clock.currentTimeMillis
+  let error = first
+  for (let repeats = 0; repeats < bounds.times; repeats++) {
+    const verdict = mayRepeat(error, call.method)
+    if (verdict === "no") break
+    const pause = yield* pauseBefore(error, repeats, bounds)
+    if (pause === undefined) break
+    if ((yield* Clock.currentTimeMillis) + pause - failedAt > bounds.budget) break
+    if (yield* isAbandonedWithin(pause, call, error)) break
+    if (verdict === "if-keyed" && !(yield* call.keyed)) break
+    const result = yield* Effect.result(call.attempt)
+    if (result._tag === "Success") return result.success
+    error = result.failure
+  }
+  return yield* Effect.fail(error)
+})
+
+/**
+ * Waits, and tells whether the call was given up meanwhile. One that the server may have acted on is not given up: what
+ * it did has to be found out.
+ */
+const isAbandonedWithin = <A, E>(pause: number, call: Repeatable<A, E>, error: CallError): Effect.Effect<boolean> => {
+  const mayHaveActed = error._tag !== "AuthError" && error.outcome === "unknown"
+  return call.abandoned === undefined || mayHaveActed
+    ? Effect.as(Effect.sleep(pause), false)
+    : Effect.raceFirst(Effect.as(Deferred.await(call.abandoned), true), Effect.as(Effect.sleep(pause), false))
+}

@@ -1,0 +1,32 @@
+/**
+ * The client for Node: undici, whose only clock is the client's own.
+ *
+ * `fetch` gives up on every answer that takes more than 300 seconds, which is shorter than a turn can be.
+ */
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import { type Config, Layer } from "effect"
+import type { HttpClient } from "effect/http"
+import * as ForgeClient from "../ForgeClient.ts"
+import type { ApiError } from "../ForgeError.ts"
+
+/** How long a connection may take to come about: 10 seconds. */
+const connect = { timeout: 10_000 }
+
+/** The `HttpClient` of Node as clients of a clawdforge server want it. */
+export const layerHttpClient: Layer.Layer<HttpClient.HttpClient> = NodeHttpClient.layerUndiciOptions({
+  connect,
+  // Turns of many sessions run at once, each of them for minutes.
+  connections: null
+})
+
+/** A client for a server at an address. */
+export const layer = (options: ForgeClient.Options): Layer.Layer<ForgeClient.ForgeClient, ApiError<422>> =>
+  Layer.provide(ForgeClient.layer(options), layerHttpClient)
+
+/**
+ * A client from the environment: `CLAWDFORGE_URL` (`http://127.0.0.1:8800` where it is not set) and `CLAWDFORGE_TOKEN`.
+ */
+export const layerConfig: Layer.Layer<ForgeClient.ForgeClient, ApiError<422> | Config.ConfigError> = Layer.provide(
+  ForgeClient.layerConfig,
+  layerHttpClient
+)

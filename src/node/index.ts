@@ -1,0 +1,2 @@
+/** What needs Node. */
+export * as NodeForgeClient from "./NodeForgeClient.ts"

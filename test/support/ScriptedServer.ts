@@ -1,0 +1,162 @@
+/**
+ * A loopback server that does what a script says, and writes down what it received.
+ */
+import { Context, Deferred, Effect, Layer, Redacted, type Scope } from "effect"
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import type { AddressInfo, Socket } from "node:net"
+import * as ForgeClient from "../../src/ForgeClient.ts"
+import * as NodeForgeClient from "../../src/node/NodeForgeClient.ts"
+
+/** A request as it arrived. */
+export interface Received {
+  readonly method: string
+  /** Path and query. */
+  readonly path: string
+  readonly headers: IncomingMessage["headers"]
+  readonly body: string
+  /** Done when the client closed its connection before the answer was whole. */
+  readonly aborted: Deferred.Deferred<void>
+}
+
+/** An answer, or what else can happen to a request. */
+export type Answer =
+  | {
+      readonly status?: number
+      readonly headers?: Record<string, string>
+      readonly json?: unknown
+      readonly text?: string | Uint8Array
+      /** Cuts the connection after this much of the body. */
+      readonly cut?: boolean
+      /** Never ends the body. */
+      readonly hang?: boolean
+    }
+  | "reset"
+  | "silence"
+
+export type Script = (request: Received, nth: number) => Answer | Promise<Answer>
+
+export class ScriptedServer extends Context.Service<
+  ScriptedServer,
+  {
+    readonly url: string
+    readonly received: Array<Received>
+    /** Waits for the nth request (from 1). */
+    readonly arrival: (nth: number) => Effect.Effect<Received>
+  }
+>()("test/ScriptedServer") {}
+
+const respond = (response: ServerResponse, answer: Answer): void => {
+  if (answer === "silence") return
+  if (answer === "reset") {
+    response.socket?.resetAndDestroy()
+    return
+  }
+  const body = answer.text ?? (answer.json === undefined ? "" : JSON.stringify(answer.json))
+  const type = answer.json === undefined ? "text/plain" : "application/json"
+  const length =
+    answer.hang === true || answer.cut === true ? {} : { "content-length": String(Buffer.byteLength(body)) }
+  response.writeHead(answer.status ?? 200, { "content-type": type, ...length, ...answer.headers })
+  response.write(body, () => {
+    if (answer.cut === true) response.socket?.resetAndDestroy()
+  })
+  if (answer.hang !== true && answer.cut !== true) response.end()
+}
+
+const start = (script: Script): Effect.Effect<ScriptedServer["Service"], never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const received: Array<Received> = []
+    const waiting = new Map<number, Deferred.Deferred<Received>>()
+    const arrivalOf = (nth: number) => {
+      const known = waiting.get(nth) ?? Deferred.makeUnsafe<Received>()
+      waiting.set(nth, known)
+      return known
+    }
+    const sockets = new Set<Socket>()
+    const server = createServer((request, response) => {
+      const chunks: Array<Buffer> = []
+      request.on("data", (chunk: Buffer) => chunks.push(chunk))
+      request.on("end", () => {
+        const one: Received = {
+          method: request.method ?? "",
+          path: request.url ?? "",
+          headers: request.headers,
+          body: Buffer.concat(chunks).toString("utf8"),
+          aborted: Deferred.makeUnsafe<void>()
+        }
+        response.on("close", () => {
+          if (!response.writableFinished) Deferred.doneUnsafe(one.aborted, Effect.void)
+        })
+        received.push(one)
+        const nth = received.length
+        Deferred.doneUnsafe(arrivalOf(nth), Effect.succeed(one))
+        void Promise.resolve(script(one, nth)).then((answer) => respond(response, answer))
+      })
+    })
+    server.on("connection", (socket) => {
+      sockets.add(socket)
+      socket.on("close", () => sockets.delete(socket))
+    })
+    yield* Effect.acquireRelease(
+      Effect.callback<void>((resume) => {
+        server.listen(0, "127.0.0.1", () => resume(Effect.void))
+      }),
+      () =>
+        Effect.callback<void>((resume) => {
+          for (const socket of sockets) socket.destroy()
+          server.close(() => resume(Effect.void))
+        })
+    )
+    const { port } = server.address() as AddressInfo
+    return {
+      url: `http://127.0.0.1:${port}`,
+      received,
+      arrival: (nth) => Deferred.await(arrivalOf(nth))
+    }
+  })
+
+/** A server with a script, and a client for it. */
+export const layer = (script: Script, options: Partial<ForgeClient.Options> = {}) =>
+  Layer.unwrap(
+    Effect.map(ScriptedServer, ({ url }) =>
+      NodeForgeClient.layer({ url, token: Redacted.make("cf_test-token"), ...options })
+    )
+  ).pipe(Layer.provideMerge(Layer.effect(ScriptedServer, start(script))))
+
+/** Answers of a well-behaved server of two endpoints: sessions are `s-1`, `s-2`, …, and a turn echoes its prompt. */
+export const wellBehaved = (): Script => {
+  let sessions = 0
+  const turns = new Map<string, number>()
+  return ({ body, method, path }) => {
+    if (path === "/healthz") return { json: { ok: true, claude_present: true, claude_version: null, features: [] } }
+    if (method === "POST" && path === "/sessions")
+      return { json: { ...created(++sessions), agent: JSON.parse(body).agent } }
+    if (method === "DELETE") return { json: { ok: true } }
+    const id = /^\/sessions\/([^/]+)\/turn$/.exec(path)?.[1]
+    if (method === "POST" && id !== undefined) {
+      const index = (turns.get(id) ?? 0) + 1
+      turns.set(id, index)
+      return { json: turn(id, index, JSON.parse(body).prompt) }
+    }
+    return { status: 404, json: { detail: "Not Found" } }
+  }
+}
+
+/** The answer to a create. */
+export const created = (nth: number) => ({
+  ok: true,
+  session_id: `s-${nth}`,
+  agent: "claude",
+  created_at: 1_700_000_000,
+  cwd: "/w/1",
+  model: null
+})
+
+/** The answer to a turn. */
+export const turn = (id: string, index: number, text: string) => ({
+  ok: true,
+  session_id: id,
+  turn_index: index,
+  events: [{ type: "text", content: text }],
+  stop_reason: "end_turn",
+  duration_ms: 12
+})
