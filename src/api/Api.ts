@@ -1,0 +1,177 @@
+/**
+ * The endpoints of the contract, over the schemas that the client uses too: for the server, and for its OpenAPI page.
+ *
+ * The errors are the contract's own bodies. They carry a `_tag` in memory and none on the wire.
+ */
+import { Context, Effect, Schema, Struct } from "effect"
+import {
+  HttpApi,
+  HttpApiEndpoint,
+  HttpApiGroup,
+  HttpApiMiddleware,
+  HttpApiSchema,
+  HttpApiSecurity,
+  OpenApi
+} from "effect/http-api"
+import * as Failures from "./schema/Failures.ts"
+import * as Health from "./schema/Health.ts"
+import { Millis, nullable } from "./schema/Ids.ts"
+import * as Sessions from "./schema/Sessions.ts"
+import * as Turns from "./schema/Turns.ts"
+
+/** The body of a refusal that is one fixed sentence. */
+const sentence = <const Text extends string>(text: Text) => ({ detail: Schema.tag(text) })
+
+/** 401: the bearer is missing, unknown or revoked. */
+export class Unauthorized extends Schema.Error<Unauthorized>("effect-clawdforge/api/Api/Unauthorized")(
+  { detail: Schema.Literals([Failures.sentences.missingBearer, Failures.sentences.invalidToken]) },
+  { httpApiStatus: 401 }
+) {
+  readonly _tag = "Unauthorized"
+}
+
+/** 404: no session of the calling app has this id; another app's looks the same. */
+export class SessionNotFound extends Schema.Error<SessionNotFound>("effect-clawdforge/api/Api/SessionNotFound")(
+  sentence(Failures.sentences.sessionNotFound),
+  { httpApiStatus: 404 }
+) {
+  readonly _tag = "SessionNotFound"
+}
+
+/** 404: a file token is unknown, expired, or another app's. */
+export class FileNotFound extends Schema.Error<FileNotFound>("effect-clawdforge/api/Api/FileNotFound")(
+  sentence(Failures.sentences.fileNotFound),
+  { httpApiStatus: 404 }
+) {
+  readonly _tag = "FileNotFound"
+}
+
+/** 410: the session is closed, or was closed while the turn ran or waited. */
+export class SessionIsClosed extends Schema.Error<SessionIsClosed>("effect-clawdforge/api/Api/SessionIsClosed")(
+  sentence(Failures.sentences.sessionClosed),
+  { httpApiStatus: 410 }
+) {
+  readonly _tag = "SessionIsClosed"
+}
+
+/** 422: each thing that is wrong with the request. */
+export class Invalid extends Schema.Error<Invalid>("effect-clawdforge/api/Api/Invalid")(Failures.Invalid.fields, {
+  httpApiStatus: 422
+}) {
+  readonly _tag = "Invalid"
+}
+
+/** 502: the agent failed. */
+export class RunFailed extends Schema.Error<RunFailed>("effect-clawdforge/api/Api/RunFailed")({
+  ok: Schema.tag(false),
+  error: Schema.String,
+  stderr: Schema.String,
+  duration: Millis,
+  stopReason: Schema.NullOr(Schema.String)
+}) {
+  readonly _tag = "RunFailed"
+}
+
+const RunFailedBody = RunFailed.pipe(
+  Schema.encodeKeys({ duration: "duration_ms", stopReason: "stop_reason" }),
+  HttpApiSchema.status(502)
+)
+
+/** 503: as many sessions are open as the server allows. */
+export class PoolFull extends Schema.Error<PoolFull>("effect-clawdforge/api/Api/PoolFull")(
+  sentence(Failures.sentences.poolFull),
+  {
+    httpApiStatus: 503
+  }
+) {
+  readonly _tag = "PoolFull"
+}
+
+/** The app that the bearer of a request stands for. */
+export class CurrentApp extends Context.Service<CurrentApp, { readonly id: number; readonly name: string }>()(
+  "effect-clawdforge/api/Api/CurrentApp"
+) {}
+
+/** Finds the app by its bearer, from the `Authorization` header alone. */
+export class AppAccess extends HttpApiMiddleware.Service<AppAccess, { provides: CurrentApp }>()(
+  "effect-clawdforge/api/Api/AppAccess",
+  { error: Unauthorized, security: { bearer: HttpApiSecurity.bearer } }
+) {}
+
+/** The session that the path of a request names, which is the calling app's own. */
+export class CurrentSession extends Context.Service<CurrentSession, Sessions.Row>()(
+  "effect-clawdforge/api/Api/CurrentSession"
+) {}
+
+/** Lets a request through to a session of its own app only, before anything else of it is looked at. */
+export class SessionAccess extends HttpApiMiddleware.Service<
+  SessionAccess,
+  { requires: CurrentApp; provides: CurrentSession }
+>()("effect-clawdforge/api/Api/SessionAccess", { error: SessionNotFound }) {}
+
+/** Answers what does not fit its schema with a 422 in the list form. */
+export class Validation extends HttpApiMiddleware.Service<Validation>()("effect-clawdforge/api/Api/Validation", {
+  error: Invalid
+}) {}
+
+const deepest = 16
+const largest = 16 * 1024
+
+const isDeeper = (value: unknown, levels: number): boolean =>
+  typeof value === "object" && value !== null
+    ? levels === 0 || Object.values(value).some((member) => isDeeper(member, levels - 1))
+    : false
+
+/**
+ * The caller's own object, looked at as it came. Its depth is the first thing looked at, since all that follows walks it
+ * to the end.
+ */
+const Meta = Schema.Unknown.check(
+  Schema.makeFilter((meta) => {
+    if (isDeeper(meta, deepest)) return `must not be nested deeper than ${deepest}`
+    const size = new TextEncoder().encode(JSON.stringify(meta)).length
+    return size <= largest || `must not be over ${largest} bytes`
+  })
+).pipe(Schema.decodeTo(Sessions.Meta))
+
+const CreateRequest = Sessions.CreateRequest.mapFields(Struct.assign({ meta: nullable(Meta) }))
+
+/** The id as it stands in the path; one that no session can have is unknown like any other. */
+const params = { id: Schema.String }
+
+const system = HttpApiGroup.make("system", { topLevel: true }).add(
+  HttpApiEndpoint.get("health", Health.path, { success: Health.Health })
+)
+
+const sessions = HttpApiGroup.make("sessions")
+  .add(
+    HttpApiEndpoint.get("state", "/sessions/:id", { params, success: Sessions.State }),
+    HttpApiEndpoint.delete("close", "/sessions/:id", { params, success: Sessions.Closed }),
+    HttpApiEndpoint.post("turn", "/sessions/:id/turn", {
+      params,
+      payload: Turns.TurnRequest,
+      success: Turns.TurnResponse,
+      error: [FileNotFound, SessionIsClosed, RunFailedBody]
+    })
+  )
+  .middleware(SessionAccess)
+  .add(
+    HttpApiEndpoint.post("create", Sessions.path, {
+      payload: CreateRequest,
+      success: Sessions.Created,
+      error: [RunFailedBody, PoolFull]
+    }),
+    HttpApiEndpoint.get("list", Sessions.path, {
+      query: { include_closed: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(true))) },
+      success: Sessions.List
+    })
+  )
+  .middleware(Validation)
+  .middleware(AppAccess)
+
+/** The whole contract. */
+export class Api extends HttpApi.make("clawdforge")
+  .add(system)
+  .add(sessions)
+  .annotate(HttpApi.ParseOptions, { errors: "all" })
+  .annotateMerge(OpenApi.annotations({ title: "clawdforge", version: "0.2" })) {}
