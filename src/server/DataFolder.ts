@@ -1,0 +1,94 @@
+/**
+ * The folder in which a server keeps everything: its ledger, and the working directory of each open session.
+ *
+ * It is private to its owner, and one server at a time has it.
+ */
+import { Context, Effect, FileSystem, Layer, Path } from "effect"
+import { DatabaseSync } from "node:sqlite"
+import { StartFailed } from "./StartFailed.ts"
+
+export class DataFolder extends Context.Service<
+  DataFolder,
+  {
+    readonly ledger: string
+    /** Where the agent of a session works. */
+    readonly workingDirectory: (sessionId: string) => string
+    readonly makeWorkingDirectory: (sessionId: string) => Effect.Effect<void>
+    /** Removes it and all that is in it. Its agent must be dead by then. */
+    readonly removeWorkingDirectory: (sessionId: string) => Effect.Effect<void>
+    /** Removes the working directories of all sessions but these. */
+    readonly keepWorkingDirectories: (sessionIds: ReadonlySet<string>) => Effect.Effect<void>
+  }
+>()("effect-clawdforge/server/DataFolder") {}
+
+export interface Options {
+  /** Where the folder is; a temporary one, gone with the server, if not given. */
+  readonly data?: string | undefined
+}
+
+const folderMode = 0o700
+const fileMode = 0o600
+
+/**
+ * Holds a transaction on a database of its own for as long as the server lives. The system frees it however the process
+ * ends, and says at once that it is held.
+ */
+const lock = (file: string, folder: string) =>
+  Effect.acquireRelease(
+    Effect.try({
+      try: () => {
+        const database = new DatabaseSync(file, { timeout: 0 })
+        database.exec("BEGIN EXCLUSIVE")
+        return database
+      },
+      catch: (cause) => new StartFailed({ message: `another server is running on the data folder ${folder}`, cause })
+    }),
+    (database) => Effect.sync(() => database.close())
+  )
+
+export const make = Effect.fnUntraced(
+  function* (options: Options) {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const folder =
+      options.data === undefined
+        ? yield* fs.makeTempDirectoryScoped({ prefix: "clawdforge-" })
+        : path.resolve(options.data)
+    const sessions = path.join(folder, "sessions")
+    const ledger = path.join(folder, "ledger.db")
+    const lockFile = path.join(folder, "lock.db")
+
+    yield* fs.makeDirectory(sessions, { recursive: true, mode: folderMode })
+    yield* fs.chmod(folder, folderMode)
+    // Made here, since SQLite gives the files that it makes the mode of any other file.
+    for (const file of [lockFile, ledger]) {
+      yield* fs.writeFileString(file, "", { flag: "a", mode: fileMode })
+      yield* fs.chmod(file, fileMode)
+    }
+    yield* lock(lockFile, folder)
+
+    const workingDirectory = (sessionId: string) => path.join(sessions, sessionId)
+    const remove = (sessionId: string) => fs.remove(workingDirectory(sessionId), { recursive: true, force: true })
+    return DataFolder.of({
+      ledger,
+      workingDirectory,
+      makeWorkingDirectory: (sessionId) =>
+        Effect.orDie(fs.makeDirectory(workingDirectory(sessionId), { mode: folderMode })),
+      removeWorkingDirectory: (sessionId) => Effect.orDie(remove(sessionId)),
+      keepWorkingDirectories: Effect.fnUntraced(function* (sessionIds) {
+        const names = yield* fs.readDirectory(sessions)
+        yield* Effect.forEach(
+          names.filter((name) => !sessionIds.has(name)),
+          remove,
+          { discard: true }
+        )
+      }, Effect.orDie)
+    })
+  },
+  Effect.catchTag(
+    "PlatformError",
+    (cause) => new StartFailed({ message: `the data folder cannot be used: ${cause.message}`, cause })
+  )
+)
+
+export const layer = (options: Options) => Layer.effect(DataFolder, make(options))

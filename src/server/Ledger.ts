@@ -1,0 +1,209 @@
+/**
+ * What the server remembers: app tokens, sessions, and what happened to each session.
+ *
+ * It is written before an answer is given, so what a client was told survives a crash. It never holds a token, and no
+ * text of a turn. A ledger that cannot be read or written leaves nothing to answer with, so that is a defect here.
+ */
+import { Clock, Context, Effect, Layer, type Option, Schema } from "effect"
+import { SqlClient, SqlSchema } from "effect/sql"
+import { SessionId } from "../api/schema/Ids.ts"
+import { Meta } from "../api/schema/Sessions.ts"
+import * as Migrations from "./Migrations.ts"
+import { StartFailed } from "./StartFailed.ts"
+
+const millis = Schema.DateTimeUtcFromMillis
+
+/** An app, which is what a token stands for. */
+export const App = Schema.Struct({ id: Schema.Int, name: Schema.String }).pipe(Schema.encodeKeys({ id: "app_id" }))
+export type App = typeof App.Type
+
+/** A session as the ledger has it. */
+export const Session = Schema.Struct({
+  sessionId: SessionId,
+  appId: Schema.Int,
+  appName: Schema.String,
+  agent: Schema.String,
+  /** The agent's own id of the session, by which another process of it can load it. */
+  agentSessionId: Schema.String,
+  model: Schema.NullOr(Schema.String),
+  meta: Schema.NullOr(Schema.fromJsonString(Meta)),
+  cwd: Schema.String,
+  createdAt: millis,
+  lastTurnAt: Schema.NullOr(millis),
+  turnCount: Schema.Int,
+  closedAt: Schema.NullOr(millis)
+}).pipe(
+  Schema.encodeKeys({
+    sessionId: "session_id",
+    appId: "app_id",
+    appName: "app_name",
+    agentSessionId: "agent_session_id",
+    createdAt: "created_at",
+    lastTurnAt: "last_turn_at",
+    turnCount: "turn_count",
+    closedAt: "closed_at"
+  })
+)
+export type Session = typeof Session.Type
+
+/** How a turn ended, in numbers and names only. */
+export interface TurnOutcome {
+  readonly sessionId: SessionId
+  readonly appId: number
+  readonly turnIndex: number
+  readonly stopReason: string
+  readonly durationMillis: number
+}
+
+export class Ledger extends Context.Service<
+  Ledger,
+  {
+    /** Gives the name a token, in the place of the one that it had. */
+    readonly putToken: (token: { readonly name: string; readonly sha256: string }) => Effect.Effect<void>
+    readonly hasToken: (name: string) => Effect.Effect<boolean>
+    readonly findApp: (sha256: string) => Effect.Effect<Option.Option<App>>
+    readonly addSession: (session: Session) => Effect.Effect<void>
+    readonly findSession: (of: {
+      readonly sessionId: string
+      readonly appId: number
+    }) => Effect.Effect<Option.Option<Session>>
+    /** Newest first. */
+    readonly listSessions: (of: {
+      readonly appId: number
+      readonly includeClosed: boolean
+    }) => Effect.Effect<ReadonlyArray<Session>>
+    /** Every open session, of all apps. */
+    readonly openSessions: Effect.Effect<ReadonlyArray<Session>>
+    /** Counts a turn that is about to be handed to the agent, and gives its number. */
+    readonly beginTurn: (sessionId: SessionId) => Effect.Effect<number>
+    readonly endTurn: (outcome: TurnOutcome) => Effect.Effect<void>
+    /** Whether it was open until now. */
+    readonly closeSession: (sessionId: SessionId) => Effect.Effect<boolean>
+  }
+>()("effect-clawdforge/server/Ledger") {}
+
+/** What a row of `session_events` says beside its kind. */
+const encodeDetail = Schema.encodeEffect(
+  Schema.fromJsonString(Schema.Struct({ stop_reason: Schema.String, duration_ms: Schema.Finite }))
+)
+
+export const make = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* Migrations.run
+  const applied = yield* Migrations.applied
+  if (applied > Migrations.latest) {
+    return yield* new StartFailed({
+      message: `the ledger is of a newer version (${applied}) than this server knows (${Migrations.latest})`
+    })
+  }
+
+  const addEvent = Effect.fnUntraced(function* (event: {
+    readonly sessionId: string
+    readonly appId: number
+    readonly at: number
+    readonly kind: "create" | "turn" | "close"
+    readonly turnIndex?: number | undefined
+    readonly detail?: string | undefined
+  }) {
+    yield* sql`INSERT INTO session_events (session_id, app_id, at, kind, turn_index, detail)
+      VALUES (${event.sessionId}, ${event.appId}, ${event.at}, ${event.kind}, ${event.turnIndex ?? null}, ${event.detail ?? null})`
+  })
+
+  const putToken = Effect.fnUntraced(function* (token: { readonly name: string; readonly sha256: string }) {
+    const at = yield* Clock.currentTimeMillis
+    yield* sql`INSERT INTO tokens (name, sha256, created_at) VALUES (${token.name}, ${token.sha256}, ${at})
+      ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, created_at = excluded.created_at`
+  }, Effect.orDie)
+
+  const hasToken = Effect.fnUntraced(function* (name: string) {
+    const rows = yield* sql`SELECT app_id FROM tokens WHERE name = ${name}`
+    return rows.length > 0
+  }, Effect.orDie)
+
+  const findApp = SqlSchema.findOneOption({
+    Request: Schema.String,
+    Result: App,
+    execute: (sha256) => sql`SELECT app_id, name FROM tokens WHERE sha256 = ${sha256}`
+  })
+
+  const insertSession = SqlSchema.void({
+    Request: Session,
+    execute: (row) => sql`INSERT INTO sessions ${sql.insert(row)}`
+  })
+
+  const addSession = Effect.fnUntraced(
+    function* (session: Session) {
+      const at = yield* Clock.currentTimeMillis
+      yield* insertSession(session)
+      yield* addEvent({ ...session, at, kind: "create" })
+    },
+    sql.withTransaction,
+    Effect.orDie
+  )
+
+  const findSession = SqlSchema.findOneOption({
+    Request: Schema.Struct({ sessionId: Schema.String, appId: Schema.Int }),
+    Result: Session,
+    execute: (of) => sql`SELECT * FROM sessions WHERE session_id = ${of.sessionId} AND app_id = ${of.appId}`
+  })
+
+  const listSessions = SqlSchema.findAll({
+    Request: Schema.Struct({ appId: Schema.Int, includeClosed: Schema.Boolean }),
+    Result: Session,
+    execute: ({ appId, includeClosed }) =>
+      includeClosed
+        ? sql`SELECT * FROM sessions WHERE app_id = ${appId} ORDER BY seq DESC`
+        : sql`SELECT * FROM sessions WHERE app_id = ${appId} AND closed_at IS NULL ORDER BY seq DESC`
+  })
+
+  const openSessions = SqlSchema.findAll({
+    Request: Schema.Void,
+    Result: Session,
+    execute: () => sql`SELECT * FROM sessions WHERE closed_at IS NULL ORDER BY seq`
+  })
+
+  const countTurn = SqlSchema.findOne({
+    Request: Schema.String,
+    Result: Schema.Struct({ turn_count: Schema.Int }),
+    execute: (sessionId) =>
+      sql`UPDATE sessions SET turn_count = turn_count + 1 WHERE session_id = ${sessionId} RETURNING turn_count`
+  })
+
+  const endTurn = Effect.fnUntraced(
+    function* (outcome: TurnOutcome) {
+      const at = yield* Clock.currentTimeMillis
+      const detail = yield* encodeDetail({ stop_reason: outcome.stopReason, duration_ms: outcome.durationMillis })
+      yield* sql`UPDATE sessions SET last_turn_at = ${at} WHERE session_id = ${outcome.sessionId}`
+      yield* addEvent({ ...outcome, at, kind: "turn", detail })
+    },
+    sql.withTransaction,
+    Effect.orDie
+  )
+
+  const closeSession = Effect.fnUntraced(
+    function* (sessionId: SessionId) {
+      const at = yield* Clock.currentTimeMillis
+      const closed = yield* sql<{ readonly app_id: number }>`
+        UPDATE sessions SET closed_at = ${at} WHERE session_id = ${sessionId} AND closed_at IS NULL RETURNING app_id`
+      for (const row of closed) yield* addEvent({ sessionId, appId: row.app_id, at, kind: "close" })
+      return closed.length > 0
+    },
+    sql.withTransaction,
+    Effect.orDie
+  )
+
+  return Ledger.of({
+    putToken,
+    hasToken,
+    findApp: (sha256) => Effect.orDie(findApp(sha256)),
+    addSession,
+    findSession: (of) => Effect.orDie(findSession(of)),
+    listSessions: (of) => Effect.orDie(listSessions(of)),
+    openSessions: Effect.orDie(openSessions()),
+    beginTurn: (sessionId) => Effect.map(Effect.orDie(countTurn(sessionId)), (row) => row.turn_count),
+    endTurn,
+    closeSession
+  })
+})
+
+export const layer = Layer.effect(Ledger, make)

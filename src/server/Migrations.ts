@@ -1,0 +1,69 @@
+/**
+ * The tables of the ledger, one migration after the other. One that was released is never changed.
+ *
+ * The statements are SQLite's and PostgreSQL's; where the two differ, the dialect is asked. Times are milliseconds since
+ * 1970. A session names its app by the number of the app's token, which is never given again: a token that is minted
+ * anew under an old name inherits nothing.
+ */
+import { Effect } from "effect"
+import { Migrator, SqlClient } from "effect/sql"
+
+const tables = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const identity = sql.onDialectOrElse({
+    pg: () => sql.literal("BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"),
+    orElse: () => sql.literal("INTEGER PRIMARY KEY AUTOINCREMENT")
+  })
+
+  yield* sql`CREATE TABLE tokens (
+    app_id ${identity},
+    name TEXT NOT NULL UNIQUE,
+    sha256 TEXT NOT NULL UNIQUE,
+    created_at BIGINT NOT NULL
+  )`
+
+  yield* sql`CREATE TABLE sessions (
+    seq ${identity},
+    session_id TEXT NOT NULL UNIQUE,
+    app_id BIGINT NOT NULL,
+    app_name TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    agent_session_id TEXT NOT NULL,
+    model TEXT,
+    meta TEXT,
+    cwd TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    last_turn_at BIGINT,
+    turn_count BIGINT NOT NULL,
+    closed_at BIGINT
+  )`
+  yield* sql`CREATE INDEX sessions_by_app ON sessions (app_id, seq)`
+  yield* sql`CREATE INDEX sessions_open ON sessions (seq) WHERE closed_at IS NULL`
+
+  yield* sql`CREATE TABLE session_events (
+    seq ${identity},
+    session_id TEXT NOT NULL,
+    app_id BIGINT NOT NULL,
+    at BIGINT NOT NULL,
+    kind TEXT NOT NULL,
+    turn_index BIGINT,
+    detail TEXT
+  )`
+  yield* sql`CREATE INDEX session_events_by_session ON session_events (session_id, seq)`
+})
+
+const migrations = { "1_tables": tables }
+
+/** The number of the last migration that this server knows. */
+export const latest = Object.keys(migrations).length
+
+/** Brings the ledger up to `latest`. */
+export const run = Migrator.make({})({ loader: Migrator.fromRecord(migrations) })
+
+/** The number of the last migration that the ledger has, which is a newer server's if it is beyond `latest`. */
+export const applied = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const rows = yield* sql<{ readonly applied: number | null }>`
+    SELECT MAX(migration_id) AS applied FROM effect_sql_migrations`
+  return rows[0]?.applied ?? 0
+})

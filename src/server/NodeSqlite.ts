@@ -1,0 +1,122 @@
+/**
+ * A `SqlClient` over the SQLite that Node carries, so that nothing native has to be built.
+ *
+ * One connection, one permit: an open transaction keeps every other statement waiting. A statement runs to its end on
+ * the calling thread, so each has to be short.
+ */
+import { Effect, Layer, Predicate, Semaphore, Stream } from "effect"
+import * as Reactivity from "effect/reactivity/Reactivity"
+import { SqlClient, type SqlConnection, SqlError, Statement } from "effect/sql"
+import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite"
+
+export interface Options {
+  readonly filename: string
+}
+
+const parameter = (value: unknown): SQLInputValue => {
+  switch (typeof value) {
+    case "string":
+    case "number":
+    case "bigint":
+      return value
+    case "boolean":
+      return value ? 1 : 0
+    default:
+      return value instanceof Uint8Array ? value : null
+  }
+}
+
+/** SQLite's code for a primary key that is taken; other databases call that a unique violation, as does our caller. */
+const primaryKeyTaken = 1555
+const uniqueViolated = 2067
+
+const sqlError = (cause: unknown) => {
+  const code = Predicate.hasProperty(cause, "errcode") ? cause.errcode : undefined
+  const errno = code === primaryKeyTaken ? uniqueViolated : code
+  return new SqlError.SqlError({
+    reason: SqlError.classifySqliteError({ errno, cause }, { message: "statement failed", operation: "execute" })
+  })
+}
+
+const open = (options: Options) =>
+  Effect.acquireRelease(
+    Effect.try({
+      try: () => {
+        const database = new DatabaseSync(options.filename)
+        // What was told survives the death of the process; the loss of power may cost the last of it.
+        database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON")
+        return database
+      },
+      catch: sqlError
+    }),
+    (database) => Effect.sync(() => database.close())
+  )
+
+const connect = (database: DatabaseSync): SqlConnection.Connection => {
+  const prepared = new Map<string, StatementSync>()
+  const prepare = (sql: string) => {
+    const known = prepared.get(sql)
+    if (known !== undefined) return known
+    const statement = database.prepare(sql)
+    prepared.set(sql, statement)
+    return statement
+  }
+  const run = (statement: () => StatementSync, params: ReadonlyArray<unknown>, arrays: boolean) =>
+    Effect.try({
+      try: () => {
+        const ready = statement()
+        ready.setReturnArrays(arrays)
+        return ready.all(...params.map(parameter))
+      },
+      catch: sqlError
+    })
+  const transformed = (
+    rows: Effect.Effect<ReadonlyArray<object>, SqlError.SqlError>,
+    transform: (<A extends object>(rows: ReadonlyArray<A>) => ReadonlyArray<A>) | undefined
+  ) => (transform === undefined ? rows : Effect.map(rows, transform))
+  return {
+    execute: (sql, params, transform) =>
+      transformed(
+        run(() => prepare(sql), params, false),
+        transform
+      ),
+    executeRaw: (sql, params) => run(() => prepare(sql), params, false),
+    executeStream: () => Stream.die("this connection does not stream"),
+    // With `setReturnArrays` a row is an array, which Node's types do not say.
+    executeValues: (sql, params) =>
+      Effect.map(
+        run(() => prepare(sql), params, true),
+        (rows) => rows.map(Object.values)
+      ),
+    executeValuesUnprepared: (sql, params) =>
+      Effect.map(
+        run(() => database.prepare(sql), params, true),
+        (rows) => rows.map(Object.values)
+      ),
+    executeUnprepared: (sql, params, transform) =>
+      transformed(
+        run(() => database.prepare(sql), params, false),
+        transform
+      )
+  }
+}
+
+export const make = Effect.fnUntraced(function* (options: Options) {
+  const database = yield* open(options)
+  return yield* SqlClient.make({
+    ...SqlClient.makeSqliteAcquirers({
+      connection: Effect.succeed(connect(database)),
+      semaphore: Semaphore.makeUnsafe(1),
+      isTransaction: () => database.isTransaction
+    }),
+    compiler: Statement.makeCompilerSqlite(),
+    driver: "node-sqlite",
+    beginTransaction: "BEGIN IMMEDIATE",
+    releaseSavepoint: (name) => `RELEASE SAVEPOINT ${name}`,
+    prepareTransactionControls: true,
+    spanAttributes: [["db.system.name", "sqlite"]]
+  })
+})
+
+export const layer = (options: Options): Layer.Layer<SqlClient.SqlClient, SqlError.SqlError> =>
+  Layer.effect(SqlClient.SqlClient, make(options)).pipe(Layer.provide(Reactivity.layer))
