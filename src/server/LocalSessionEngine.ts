@@ -1,0 +1,138 @@
+/**
+ * The `SessionEngine` of one machine: its agents are processes beside this one.
+ */
+import { DateTime, Effect, Exit, FiberSet, Layer, Option, Scope, Stream } from "effect"
+import { SecureRandom } from "effect/crypto/SecureRandom"
+import * as Base64Url from "effect/encoding/Base64Url"
+import type { AgentTurn } from "../agent/Agent.ts"
+import { PoolFull, SessionIsClosed } from "../api/Api.ts"
+import { SessionId } from "../api/schema/Ids.ts"
+import { Agents } from "./Agents.ts"
+import { DataFolder } from "./DataFolder.ts"
+import { Ledger, type Session } from "./Ledger.ts"
+import * as LocalSession from "./LocalSession.ts"
+import { type NewSession, SessionEngine } from "./SessionEngine.ts"
+import * as Validation from "./Validation.ts"
+
+export interface Options {
+  /** How many sessions may be open at once; 64 if not given. */
+  readonly maxOpenSessions?: number | undefined
+}
+
+/** A session, and the scope that its process lives in. */
+interface Entry {
+  readonly session: LocalSession.LocalSession
+  readonly scope: Scope.Closeable
+}
+
+const defaultMaxOpenSessions = 64
+const idBytes = 24
+
+export const make = Effect.fnUntraced(function* (options: Options) {
+  const agents = yield* Agents
+  const folder = yield* DataFolder
+  const ledger = yield* Ledger
+  const random = yield* SecureRandom
+  const services = yield* Effect.context<Agents | Ledger>()
+  const maxOpenSessions = options.maxOpenSessions ?? defaultMaxOpenSessions
+
+  const sessionsScope = yield* Scope.fork(yield* Effect.scope, "parallel")
+  /** What is open or being opened, and counts against the cap. */
+  const places = new Set<SessionId>()
+  const entries = new Map<SessionId, Entry>()
+
+  // Closing answers before the process has ended; the engine waits for those that are still ending.
+  const leaving = yield* FiberSet.make()
+  yield* Effect.addFinalizer(() => FiberSet.awaitEmpty(leaving))
+
+  const enter = Effect.fnUntraced(function* (session: LocalSession.Options) {
+    const scope = yield* Scope.fork(sessionsScope)
+    const entry: Entry = { session: yield* Scope.provide(LocalSession.make(session), scope), scope }
+    places.add(session.sessionId)
+    entries.set(session.sessionId, entry)
+    return entry
+  }, Effect.provideContext(services))
+
+  /** The folder goes when the process is gone. */
+  const leave = Effect.fnUntraced(function* (sessionId: SessionId, scope: Scope.Closeable) {
+    yield* Scope.close(scope, Exit.void)
+    yield* folder.removeWorkingDirectory(sessionId)
+  })
+
+  const close = Effect.fn("SessionEngine.close")(function* (sessionId: SessionId) {
+    const closed = yield* ledger.closeSession(sessionId)
+    const entry = entries.get(sessionId)
+    places.delete(sessionId)
+    entries.delete(sessionId)
+    if (entry !== undefined) {
+      yield* entry.session.stop
+      yield* FiberSet.run(leaving, leave(sessionId, entry.scope))
+    }
+    return closed
+  }, Effect.uninterruptible)
+
+  const prepare = Effect.fnUntraced(function* (session: NewSession) {
+    const sessionId = SessionId.make(Base64Url.encode(yield* random.randomBytes(idBytes)))
+    if (places.size >= maxOpenSessions) return yield* new PoolFull()
+    places.add(sessionId)
+    const identity = { sessionId, appId: session.app.id, cwd: folder.workingDirectory(sessionId) }
+    const entry = yield* enter({ ...identity, definition: session.agent, model: session.model })
+    return { ...identity, ...entry }
+  })
+
+  const open = Effect.fn("SessionEngine.open")((options: NewSession) =>
+    Effect.acquireUseRelease(
+      prepare(options),
+      Effect.fnUntraced(function* ({ appId, cwd, session, sessionId }) {
+        yield* folder.makeWorkingDirectory(sessionId)
+        const agentSessionId = yield* Effect.catchTag(session.wake, "AgentOptionRefused", ({ error, option }) =>
+          Effect.fail(Validation.invalidBody(option, error))
+        )
+        const opened: Session = {
+          sessionId,
+          appId,
+          appName: options.app.name,
+          agent: options.agent.name,
+          agentSessionId,
+          model: options.model,
+          meta: options.meta,
+          cwd,
+          createdAt: yield* DateTime.now,
+          lastTurnAt: null,
+          turnCount: 0,
+          closedAt: null
+        }
+        yield* ledger.addSession(opened)
+        return opened
+      }),
+      ({ sessionId }, exit) => (Exit.isSuccess(exit) ? Effect.void : close(sessionId))
+    )
+  )
+
+  const turn = (sessionId: SessionId, turn: AgentTurn) =>
+    Stream.suspend(() => {
+      const entry = entries.get(sessionId)
+      if (entry === undefined) return Stream.fail(new SessionIsClosed())
+      return entry.session
+        .turn(turn)
+        .pipe(
+          Stream.catchTag("AgentLost", ({ failure }) =>
+            Stream.fromEffect(Effect.andThen(close(sessionId), Effect.fail(failure)))
+          )
+        )
+    })
+
+  /** The open sessions of an earlier life of the server; each starts its agent on its next turn. */
+  const recover = Effect.gen(function* () {
+    for (const session of yield* ledger.openSessions) {
+      const definition = agents.find(session.agent)
+      yield* Option.isSome(definition) ? enter({ ...session, definition: definition.value }) : close(session.sessionId)
+    }
+    yield* folder.keepWorkingDirectories(places)
+  })
+
+  yield* recover
+  return SessionEngine.of({ open, turn, close, size: Effect.sync(() => places.size) })
+})
+
+export const layer = (options: Options) => Layer.effect(SessionEngine, make(options))

@@ -1,0 +1,55 @@
+/**
+ * What runs sessions: one agent each, turns one at a time and in the order they came.
+ *
+ * The interface is small because it has more than one implementation: agents of this machine (`LocalSessionEngine`), and
+ * one day agents of several. It fails with the contract's own errors, and has written to the ledger by the time it
+ * answers.
+ */
+import { Context, type Duration, type Effect, type Stream } from "effect"
+import type { AgentDefinition, AgentTurn } from "../agent/Agent.ts"
+import type { Invalid, PoolFull, RunFailed, SessionIsClosed } from "../api/Api.ts"
+import type { SessionId } from "../api/schema/Ids.ts"
+import type { Meta } from "../api/schema/Sessions.ts"
+import type { TurnEvent } from "../api/schema/TurnEvent.ts"
+import type { Usage } from "../api/schema/Usage.ts"
+import type { App, Session } from "./Ledger.ts"
+
+/** A session to be opened. */
+export interface NewSession {
+  readonly app: App
+  readonly agent: AgentDefinition
+  readonly model: string | null
+  readonly meta: typeof Meta.Type | null
+}
+
+/** The last thing that a turn gives: it ended, and the ledger knows. */
+export interface TurnDone {
+  readonly _tag: "TurnDone"
+  readonly turnIndex: number
+  readonly stopReason: string
+  readonly duration: Duration.Duration
+  readonly usage?: Usage | undefined
+}
+
+export class SessionEngine extends Context.Service<
+  SessionEngine,
+  {
+    /** Answers once the agent is ready. */
+    readonly open: (session: NewSession) => Effect.Effect<Session, Invalid | RunFailed | PoolFull>
+    /**
+     * The events of a turn as they come, then `TurnDone`. It waits for its place first. Interrupting it cancels the turn,
+     * or takes it out of the queue; the next one starts when the agent has ended this one.
+     */
+    readonly turn: (
+      sessionId: SessionId,
+      turn: AgentTurn
+    ) => Stream.Stream<TurnEvent | TurnDone, RunFailed | SessionIsClosed>
+    /**
+     * Ends the turn in flight and those that wait, and gives whether the session was open until now. The agent may still
+     * be going when this answers.
+     */
+    readonly close: (sessionId: SessionId) => Effect.Effect<boolean>
+    /** How many sessions are open. */
+    readonly size: Effect.Effect<number>
+  }
+>()("effect-clawdforge/server/SessionEngine") {}
