@@ -1,0 +1,143 @@
+/**
+ * A clawdforge server, over a socket or embedded in this process.
+ */
+import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Context, type Duration, Effect, Layer, Predicate, type Redacted } from "effect"
+import { HttpClient, HttpRouter, HttpServer } from "effect/http"
+import { createServer } from "node:http"
+import { Watchdog } from "../agent/Watchdog.ts"
+import * as ForgeClient from "../ForgeClient.ts"
+import * as Agents from "./Agents.ts"
+import * as AppTokens from "./AppTokens.ts"
+import * as DataFolder from "./DataFolder.ts"
+import * as InProcess from "./InProcess.ts"
+import * as Ledger from "./Ledger.ts"
+import * as LocalSessionEngine from "./LocalSessionEngine.ts"
+import * as NetworkAccess from "./NetworkAccess.ts"
+import * as NodeSqlite from "./NodeSqlite.ts"
+import * as Routes from "./Routes.ts"
+import { StartFailed } from "./StartFailed.ts"
+
+/** A server that listens. */
+export class ForgeServer extends Context.Service<
+  ForgeServer,
+  {
+    /** Where it listens, with the port that it really has. */
+    readonly url: string
+    /** A token for a new app, told this once. */
+    readonly mint: (name: string) => Effect.Effect<Redacted.Redacted, AppTokens.TokenRefused>
+  }
+>()("effect-clawdforge/server/ForgeServer") {}
+
+/** What a server needs, embedded or not: agents, a place for its data, and its bounds. */
+export interface EmbeddedOptions extends Agents.Options, DataFolder.Options, LocalSessionEngine.Options {}
+
+export interface Options extends EmbeddedOptions, Omit<NetworkAccess.Options, "host"> {
+  /** The address to listen on; 127.0.0.1 if not given. */
+  readonly host?: string | undefined
+  /** The port to listen on; 8800 if not given, and 0 takes a free one. */
+  readonly port?: number | undefined
+  /** How long turns in flight may go on when the server stops; 10 seconds if not given. */
+  readonly grace?: Duration.Input | undefined
+}
+
+const storage = (options: DataFolder.Options) => {
+  const database = Layer.unwrap(
+    Effect.map(DataFolder.DataFolder, ({ ledger }) => NodeSqlite.layer({ filename: ledger }))
+  )
+  return Ledger.layer.pipe(Layer.provide(database), Layer.provideMerge(DataFolder.layer(options)))
+}
+
+const engine = (options: EmbeddedOptions) =>
+  LocalSessionEngine.layer(options).pipe(
+    Layer.provideMerge(AppTokens.layer),
+    Layer.provideMerge(Agents.layer(options)),
+    Layer.provideMerge(storage(options)),
+    Layer.provide(Watchdog.layer),
+    Layer.provideMerge(NodeCrypto.layer),
+    Layer.provideMerge(NodeServices.layer)
+  )
+
+const isPortTaken = (cause: unknown) => Predicate.hasProperty(cause, "code") && cause.code === "EADDRINUSE"
+
+const listen = (options: Options & { readonly host: string }) => {
+  const port = options.port ?? 8800
+  return Layer.effect(
+    HttpServer.HttpServer,
+    NodeHttpServer.make(() => createServer(), {
+      host: options.host,
+      port,
+      gracefulShutdownTimeout: options.grace ?? "10 seconds"
+    }).pipe(
+      Effect.mapError(({ cause }) => {
+        const why = isPortTaken(cause) ? "the port is taken" : String(cause)
+        return new StartFailed({ message: `cannot listen on ${options.host}:${port}: ${why}`, cause })
+      })
+    )
+  )
+}
+
+export const make = Effect.gen(function* () {
+  const server = yield* HttpServer.HttpServer
+  const tokens = yield* AppTokens.AppTokens
+  return ForgeServer.of({ url: HttpServer.formatAddress(server.address), mint: tokens.mint })
+})
+
+/** Whatever keeps a server from starting, as one error. */
+const startFailed = <A, E extends { readonly message: string }, R>(
+  layer: Layer.Layer<A, E, R>
+): Layer.Layer<A, StartFailed, R> =>
+  Layer.catch(layer, (cause) =>
+    Layer.unwrap(Effect.fail(cause instanceof StartFailed ? cause : new StartFailed({ message: cause.message, cause })))
+  )
+
+/**
+ * A server on a Node HTTP server of its own.
+ *
+ * It is stopped with the layer: it takes nothing new, lets turns in flight end within the grace, and leaves no process
+ * behind. Its sessions stay open in its data folder, where the next server finds them.
+ */
+export const layer = (options: Options): Layer.Layer<ForgeServer, StartFailed> => {
+  const host = options.host ?? "127.0.0.1"
+  const serve = HttpRouter.serve(Routes.layer(NetworkAccess.layer({ ...options, host })), {
+    disableLogger: true,
+    disableListenLog: true,
+    routerConfig: Routes.routerConfig
+  })
+  return Layer.effect(ForgeServer, make).pipe(
+    Layer.provideMerge(serve),
+    Layer.provide(listen({ ...options, host })),
+    Layer.provide(NodeHttpServer.layerHttpServices),
+    Layer.provide(engine(options)),
+    startFailed
+  )
+}
+
+const embeddedApp = "embedded"
+
+/** A client of a server that is this process. */
+const makeEmbedded = Effect.gen(function* () {
+  const httpEffect = yield* HttpRouter.toHttpEffect(Routes.layer(Layer.empty))
+  const tokens = yield* AppTokens.AppTokens
+  const token = yield* tokens.renew(embeddedApp)
+  return yield* Effect.provideService(
+    ForgeClient.make({ url: "http://embedded", token }),
+    HttpClient.HttpClient,
+    InProcess.make(httpEffect)
+  )
+})
+
+/**
+ * The whole server in this process, as a client of it: no socket, no token to handle.
+ *
+ * For tests, and for programs that want sessions without running a server beside them.
+ */
+export const layerEmbedded = (options: EmbeddedOptions): Layer.Layer<ForgeClient.ForgeClient, StartFailed> =>
+  Layer.effect(ForgeClient.ForgeClient, makeEmbedded).pipe(
+    Layer.provide(NodeHttpServer.layerHttpServices),
+    Layer.provide(Layer.succeed(HttpRouter.RouterConfig, Routes.routerConfig)),
+    Layer.provide(engine(options)),
+    startFailed
+  )

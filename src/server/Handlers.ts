@@ -1,0 +1,87 @@
+/**
+ * What the endpoints do.
+ */
+import { Duration, Effect, Layer, Option } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+import { Api, CurrentApp, CurrentSession, FileNotFound } from "../api/Api.ts"
+import { Agents } from "./Agents.ts"
+import { Ledger } from "./Ledger.ts"
+import { SessionEngine } from "./SessionEngine.ts"
+import * as TurnAnswer from "./TurnAnswer.ts"
+import * as Validation from "./Validation.ts"
+
+/** What the server adds to the contract. */
+const features = ["request_id", "usage"]
+
+const system = HttpApiBuilder.group(
+  Api,
+  "system",
+  Effect.fnUntraced(function* (handlers) {
+    const agents = yield* Agents
+    const engine = yield* SessionEngine
+    return handlers.handleAll({
+      health: Effect.fnUntraced(function* () {
+        return {
+          ok: true,
+          claudePresent: Option.isSome(agents.find("claude")),
+          claudeVersion: null,
+          acpxPresent: true,
+          acpxVersion: null,
+          openSessions: yield* engine.size,
+          features
+        }
+      })
+    })
+  })
+)
+
+const defaultTimeout = Duration.seconds(120)
+const timeoutRange = { minimum: Duration.seconds(5), maximum: Duration.seconds(600) }
+
+const sessions = HttpApiBuilder.group(
+  Api,
+  "sessions",
+  Effect.fnUntraced(function* (handlers) {
+    const agents = yield* Agents
+    const engine = yield* SessionEngine
+    const ledger = yield* Ledger
+    return handlers.handleAll({
+      create: Effect.fnUntraced(function* ({ payload }) {
+        const agent = agents.find(payload.agent)
+        if (Option.isNone(agent)) return yield* Validation.invalidBody("agent", "no agent of this name")
+        const session = yield* engine.open({
+          app: yield* CurrentApp,
+          agent: agent.value,
+          model: payload.model ?? null,
+          meta: payload.meta ?? null
+        })
+        return { ok: true as const, ...session }
+      }),
+      list: Effect.fnUntraced(function* ({ query }) {
+        const { id: appId } = yield* CurrentApp
+        const sessions = yield* ledger.listSessions({ appId, includeClosed: query.include_closed })
+        return { ok: true as const, sessions, count: sessions.length }
+      }),
+      state: Effect.fnUntraced(function* () {
+        const session = yield* CurrentSession
+        return { ok: true as const, ...session, live: session.closedAt === null }
+      }),
+      close: Effect.fnUntraced(function* () {
+        const { sessionId } = yield* CurrentSession
+        const closed = yield* engine.close(sessionId)
+        return { ok: true as const, ...(closed ? {} : { alreadyClosed: true }) }
+      }),
+      turn: Effect.fnUntraced(function* ({ payload }) {
+        const { sessionId } = yield* CurrentSession
+        // No file can have been uploaded yet, so each token is unknown.
+        if (payload.files !== undefined && payload.files !== null && payload.files.length > 0) {
+          return yield* new FileNotFound()
+        }
+        const timeout = Duration.clamp(payload.timeout ?? defaultTimeout, timeoutRange)
+        return yield* TurnAnswer.make(sessionId, engine.turn(sessionId, { prompt: payload.prompt, files: [], timeout }))
+      })
+    })
+  })
+)
+
+export const layer = Layer.merge(system, sessions)
