@@ -36,7 +36,7 @@ export const rooms: ReadonlyArray<Room> = [
     name: "agent",
     holds: /^src\/agent\//,
     rooms: ["events", "agent programs"],
-    packages: ["effect", "effect/process", "@agentclientprotocol/sdk", "node:"]
+    packages: ["effect", "effect/encoding", "effect/process", "@agentclientprotocol/sdk", "node:"]
   },
   {
     name: "server",

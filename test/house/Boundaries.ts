@@ -14,7 +14,7 @@ const isNamed = (value: unknown, name?: string) =>
 const nameOf = (value: unknown) => (isNode(value) && isNamed(value) ? String(value["name"]) : "")
 
 const globalFunctions = new Set(["setTimeout", "setInterval", "setImmediate", "queueMicrotask", "fetch"])
-const globalMembers = new Set(["Date.now", "Math.random", "process.env", "crypto.randomUUID"])
+const globalMembers = new Set(["Date.now", "Math.random", "crypto.randomUUID"])
 const globalClasses = new Set(["Date", "Promise"])
 
 const isConst = (type: unknown) => isNode(type) && type.type === "TSTypeReference" && isNamed(type["typeName"], "const")
