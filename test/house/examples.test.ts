@@ -1,6 +1,8 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Effect, FileSystem, Layer } from "effect"
+import { Effect, FileSystem, Layer, Redacted } from "effect"
+import * as DemoAgent from "../../src/agent/DemoAgent.ts"
+import * as ForgeServer from "../../src/server/ForgeServer.ts"
 import { Consumer } from "./Consumer.ts"
 import * as Examples from "./Examples.ts"
 
@@ -62,7 +64,12 @@ describe("Examples", () => {
   })
 })
 
-const services = Consumer.layer.pipe(Layer.provideMerge(NodeServices.layer))
+/** The demo agent answers for Claude too, whom the documentation names. */
+const agents = [DemoAgent.definition, { ...DemoAgent.definition, name: "claude" }]
+
+const services = Layer.merge(Consumer.layer, ForgeServer.layer({ agents, port: 0 })).pipe(
+  Layer.provideMerge(NodeServices.layer)
+)
 
 layer(services, { timeout: "60 seconds", excludeTestServices: true })("the programs in the documentation", (it) => {
   it.effect("are refused where their types or their runs are wrong", () =>
@@ -84,6 +91,8 @@ layer(services, { timeout: "60 seconds", excludeTestServices: true })("the progr
   it.effect("compile and run", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
+      const server = yield* ForgeServer.ForgeServer
+      const token = yield* server.mint("documentation")
       const modules = (yield* fs.readDirectory("src", { recursive: true })).filter((name) =>
         /^([^/]+|(node|testing|server)\/[^/]+)\.ts$/.test(name)
       )
@@ -92,7 +101,8 @@ layer(services, { timeout: "60 seconds", excludeTestServices: true })("the progr
       )
       const ofReadme = Examples.ofMarkdown("README.md", yield* fs.readFileString("README.md"))
       assert.isNotEmpty(ofReadme)
-      assert.deepStrictEqual(yield* Examples.failures([...ofReadme, ...ofModules.flat()], {}), [])
+      const env = { CLAWDFORGE_URL: server.url, CLAWDFORGE_TOKEN: Redacted.value(token) }
+      assert.deepStrictEqual(yield* Examples.failures([...ofReadme, ...ofModules.flat()], env), [])
     })
   )
 })

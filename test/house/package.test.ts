@@ -22,9 +22,11 @@ describe("package.json", () => {
   it.live("exports every module of the client by its name, and no file that is not there", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const files = (yield* fs.readDirectory("src")).filter((name) => name.endsWith(".ts") && name !== "index.ts")
+      const files = (yield* fs.readDirectory("src", { recursive: true })).filter((name) =>
+        /^([^/]+|(node|testing|server)\/index)\.ts$/.test(name)
+      )
       for (const file of files) {
-        const name = `./${file.replace(/\.ts$/, "")}`
+        const name = `./${file.replace(/\.ts$/, "")}`.replace(/\/index$/, "")
         assert.property(manifest.exports, name, `src/${file} is public: give it an entry in package.json`)
       }
       for (const { name, target } of entries) {
