@@ -111,8 +111,9 @@ export const make = Effect.fnUntraced(function* (
   yield* Effect.gen(function* () {
     yield* Effect.raceFirst(child.exited, closed)
     const exited = yield* Effect.timeoutOption(child.exited, drainLimit)
-    yield* child.kill("closed its output and was ended")
-    const how = Option.getOrElse(exited, () => undefined) ?? (yield* child.exited)
+    // Also where it ended by itself: others of its group may hold its output open.
+    yield* child.kill("closed its output and was ended").pipe(Effect.forkScoped)
+    const how = Option.isSome(exited) ? exited.value : yield* child.exited
     yield* Effect.timeoutOption(closed, drainLimit)
     yield* Deferred.succeed(gone, yield* child.failure(how))
   }).pipe(Effect.forkScoped)

@@ -38,6 +38,8 @@ export class WatchdogFailed extends Data.TaggedError("WatchdogFailed")<{ readonl
 
 const markName = "FORGE_AGENT_MARK"
 
+const readyLimit = "10 seconds"
+
 /** The watchdog gives up after ten seconds by itself. */
 const reapLimit = "12 seconds"
 
@@ -76,17 +78,26 @@ export const make: Effect.Effect<
     Effect.ignore,
     Effect.forkScoped
   )
+  const ready = yield* Deferred.make<void>()
   yield* handle.stdout.pipe(
     Stream.decodeText(),
     Stream.splitLines,
     Stream.runForEach((line) => {
-      const waiting = reaped.get(line.slice("reaped ".length))
+      const waiting = line === "ready" ? ready : reaped.get(line.slice("reaped ".length))
       return waiting === undefined ? Effect.void : Deferred.succeed(waiting, undefined)
     }),
     Effect.ignore,
     Effect.forkScoped
   )
   const ended = yield* Effect.exit(handle.exitCode).pipe(Effect.forkScoped)
+  // A signal would still end it while it starts.
+  yield* Deferred.await(ready).pipe(
+    Effect.raceFirst(Effect.flatMap(Fiber.await(ended), (cause) => Effect.fail(new WatchdogFailed({ cause })))),
+    Effect.timeoutOrElse({
+      duration: readyLimit,
+      orElse: () => Effect.fail(new WatchdogFailed({ cause: "not ready in time" }))
+    })
+  )
   // Every agent has been reaped by its own scope, so the watchdog has nothing left to look for.
   yield* Effect.addFinalizer(() =>
     Queue.offer(commands, "done").pipe(Effect.andThen(Fiber.await(ended)), Effect.timeoutOption("2 seconds"))

@@ -1,0 +1,63 @@
+import { assert, it } from "@effect/vitest"
+import { Effect, Stream } from "effect"
+import * as AgentMessages from "../../src/agent/AgentMessages.ts"
+
+const encoder = new TextEncoder()
+
+const read = Effect.fnUntraced(function* (...chunks: ReadonlyArray<string | Uint8Array>) {
+  const strays: Array<string> = []
+  const bytes = chunks.map((chunk) => (typeof chunk === "string" ? encoder.encode(chunk) : chunk))
+  const messages = yield* AgentMessages.decode(Stream.fromIterable(bytes).pipe(Stream.rechunk(1)), (line) =>
+    Effect.sync(() => strays.push(line))
+  ).pipe(Stream.runCollect)
+  return { messages, strays }
+})
+
+const note = (text: string) => ({ jsonrpc: "2.0", method: "note", params: { text } }) as const
+const line = (message: unknown) => `${JSON.stringify(message)}\n`
+
+it.effect("a message may come in any pieces, within a character too, and several in one", () =>
+  Effect.gen(function* () {
+    const expected = [note("größer"), note("two"), { jsonrpc: "2.0", id: 1, result: null } as const]
+    const bytes = encoder.encode(expected.map(line).join(""))
+    for (const size of [1, 2, 7, bytes.length]) {
+      const pieces = Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) =>
+        bytes.slice(index * size, (index + 1) * size)
+      )
+      assert.deepStrictEqual((yield* read(...pieces)).messages, expected)
+    }
+  })
+)
+
+it.effect("what is no message is passed over and handed on, empty lines aside; half a line at the end is nothing", () =>
+  Effect.gen(function* () {
+    const { messages, strays } = yield* read("Welcome!\r\n\n", line(note("a")), '42\n[1]\n{"jsonrpc":"1.0"}\n', "half")
+    assert.deepStrictEqual(messages, [note("a")])
+    assert.deepStrictEqual(strays, ["Welcome!\r", "42", "[1]", '{"jsonrpc":"1.0"}'])
+  })
+)
+
+it.effect("an answer that is neither a result nor an error is no message", () =>
+  Effect.gen(function* () {
+    const { messages } = yield* read(
+      line({ jsonrpc: "2.0", id: 1 }),
+      line({ jsonrpc: "2.0", id: 1, error: { code: 1, message: "m" } })
+    )
+    assert.strictEqual(messages.length, 1)
+  })
+)
+
+it.effect("too much noise is the end", () =>
+  Effect.gen(function* () {
+    const { reason } = yield* Effect.flip(read("noise\n".repeat(1_001)))
+    assert.strictEqual(reason, "wrote more than 1000 lines that are no messages")
+  })
+)
+
+it.effect("a line without an end is the end", () =>
+  Effect.gen(function* () {
+    const piece = new Uint8Array(1024 * 1024).fill(120)
+    const { reason } = yield* Effect.flip(read(...Array.from({ length: 33 }, () => piece)))
+    assert.strictEqual(reason, "wrote a line of more than 33554432 characters")
+  })
+)

@@ -1,0 +1,37 @@
+import { assert, layer } from "@effect/vitest"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Effect, FileSystem } from "effect"
+import * as ClaudeAgent from "../../src/agent/ClaudeAgent.ts"
+import { temporaryFolder } from "./Support.ts"
+
+layer(NodeServices.layer)("the Claude adapter", (it) => {
+  it.effect("is found in the first folder that has it", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const [empty, folder, later] = [yield* temporaryFolder, yield* temporaryFolder, yield* temporaryFolder]
+      for (const place of [folder, later]) yield* fs.writeFileString(`${place}/claude-agent-acp`, "")
+      const definition = yield* ClaudeAgent.find({ folders: [empty, folder, later] })
+      assert.deepStrictEqual(definition.command, [`${folder}/claude-agent-acp`])
+      assert.isTrue(definition.passEnv?.includes("ANTHROPIC_API_KEY"))
+    })
+  )
+
+  it.effect("runs without the operator's own settings and tool servers", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const folder = yield* temporaryFolder
+      yield* fs.writeFileString(`${folder}/claude-agent-acp`, "")
+      const { sessionMeta } = yield* ClaudeAgent.find({ folders: [folder] })
+      assert.deepStrictEqual(sessionMeta, { claudeCode: { options: { settingSources: [], strictMcpConfig: true } } })
+    })
+  )
+
+  it.effect("where it is not installed, one sentence says how to get it", () =>
+    Effect.gen(function* () {
+      const failure = yield* Effect.flip(ClaudeAgent.find({ folders: [yield* temporaryFolder] }))
+      assert.include(failure.message, "npm install --global @agentclientprotocol/claude-agent-acp")
+      assert.include(failure.message, "ANTHROPIC_API_KEY")
+      assert.notInclude(failure.message, "\n")
+    })
+  )
+})

@@ -1,0 +1,59 @@
+/** What the tests of agents share. */
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Duration, Effect, FileSystem, Layer, Schedule, Stream } from "effect"
+import { readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import type { AgentDefinition, AgentSession, AgentTurn } from "../../src/agent/Agent.ts"
+import * as AgentProcess from "../../src/agent/AgentProcess.ts"
+import { Watchdog } from "../../src/agent/Watchdog.ts"
+
+export const Platform = Watchdog.layer.pipe(Layer.provideMerge(NodeServices.layer))
+
+export const fixture = (name: string): string => fileURLToPath(new URL(`./fixtures/${name}`, import.meta.url))
+
+export const misbehaving = (behaviour: string): AgentDefinition => ({
+  name: "odd",
+  command: [process.execPath, fixture("MisbehavingAgent.ts"), behaviour],
+  permissions: "allow"
+})
+
+export const temporaryFolder = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped())
+
+/** A session in a fresh folder. */
+export const open = Effect.fnUntraced(function* (
+  definition: AgentDefinition,
+  options?: Omit<AgentProcess.Options, "cwd">
+) {
+  return yield* AgentProcess.open(definition, { cwd: yield* temporaryFolder, ...options })
+})
+
+export const prompt = (text: string, options?: Partial<AgentTurn>): AgentTurn => ({
+  prompt: text,
+  files: [],
+  timeout: Duration.seconds(20),
+  ...options
+})
+
+/** All that a turn gives. */
+export const collect = (session: AgentSession, turn: AgentTurn) => Stream.runCollect(session.turn(turn))
+
+export const textOf = (events: ReadonlyArray<{ readonly _tag: string }>): string =>
+  events.map((event) => (event._tag === "Text" && "content" in event ? String(event.content) : "")).join("")
+
+export const lastOf = <A>(events: ReadonlyArray<A>): A | undefined => events.at(-1)
+
+/** An orphan may stay a zombie for a while; that is as good as gone. */
+export const isAlive = (pid: number): boolean => {
+  try {
+    return !/\nState:\s+[ZX]/.test(readFileSync(`/proc/${pid}/status`, "utf8"))
+  } catch {
+    return false
+  }
+}
+
+/** Waits until none of the processes is left. */
+export const gone = (pids: ReadonlyArray<number>, within: Duration.Input = "5 seconds") =>
+  Effect.suspend(() => {
+    const left = pids.filter(isAlive)
+    return left.length === 0 ? Effect.void : Effect.fail(new Error(`alive: ${left.join(", ")}`))
+  }).pipe(Effect.retry(Schedule.spaced("20 millis").pipe(Schedule.upTo({ duration: within }))))
