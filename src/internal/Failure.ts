@@ -136,7 +136,8 @@ const classOf = (status: number): Everywhere =>
 
 const make = <S extends Status>(status: S, answer: Answer): ApiErrors<S> => {
   const error: ApiError<S> = makers[status](answer)
-  // `ApiErrors<S>` is `ApiError<S>` taken member by member, which the compiler does not see for an open `S`.
+  // Boundary: of the type checker. `ApiErrors<S>` is `ApiError<S>` taken member by member, which it does not see for an
+  // open `S`.
   return error as ApiErrors<S>
 }
 

@@ -18,9 +18,10 @@ import { decoder, type Operation } from "./Operation.ts"
 const define = <const S extends Status, A>(operation: Operation<S, A>): Operation<S, A> => operation
 
 /** A decoder whose result is turned into a value of the public types. */
-const decodeTo = <A, B>(decode: (json: unknown) => Result.Result<A, string>, to: (value: A) => B) => {
-  return (json: unknown): Result.Result<B, string> => Result.map(decode(json), to)
-}
+const decodeTo =
+  <A, B>(decode: (json: unknown) => Result.Result<A, string>, to: (value: A) => B) =>
+  (json: unknown): Result.Result<B, string> =>
+    Result.map(decode(json), to)
 
 const toHealth = (health: HealthWire.Health): Health => ({
   ok: health.ok,

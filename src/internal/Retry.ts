@@ -113,5 +113,8 @@ const isAbandonedWithin = <A, E>(pause: number, call: Repeatable<A, E>, error: C
   const mayHaveActed = error._tag !== "AuthError" && error.outcome === "unknown"
   return call.abandoned === undefined || mayHaveActed
     ? Effect.as(Effect.sleep(pause), false)
-    : Effect.raceFirst(Effect.as(Deferred.await(call.abandoned), true), Effect.as(Effect.sleep(pause), false))
+    : Deferred.await(call.abandoned).pipe(
+        Effect.as(true),
+        Effect.timeoutOrElse({ duration: pause, orElse: () => Effect.succeed(false) })
+      )
 }
