@@ -182,15 +182,16 @@ const turnOf = Effect.fn("Session.turn")(
 /** Closes at the end of a scope: it tries within the bound, and never fails what the scope was for. */
 const release = Effect.fnUntraced(function* (self: Handle) {
   if (self.isClosed) return
-  const closed = yield* self.close.pipe(
+  const failure = yield* self.close.pipe(
     Effect.retry({ schedule: Schedule.spaced("500 millis"), while: (error) => error._tag !== "AuthError" }),
-    Effect.timeoutOption(closeBound),
-    Effect.exit
+    Effect.timeoutOrElse({ duration: closeBound, orElse: () => Effect.fail({ message: "the server did not answer" }) }),
+    Effect.flip,
+    Effect.option
   )
-  if (Exit.isSuccess(closed) && Option.isSome(closed.value)) return
+  if (Option.isNone(failure)) return
   yield* Effect.logWarning(
-    "a session could not be closed: the server closes it when it has been idle for too long"
-  ).pipe(Effect.annotateLogs({ sessionId: self.id }))
+    `session ${self.id} could not be closed, and stays open until the server finds it idle: ${failure.value.message}`
+  )
 })
 
 /**

@@ -1,32 +1,324 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber } from "effect"
-import { Forge, ForgeError } from "../src/index.ts"
-import { layer, ScriptedServer, turn, wellBehaved } from "./support/ScriptedServer.ts"
+import { Deferred, Effect, Exit, Fiber, Scheduler } from "effect"
+import { Forge, type ForgeClient, ForgeError, type Session } from "../src/index.ts"
+import {
+  created,
+  layer,
+  type Received,
+  type Script,
+  ScriptedServer,
+  turn,
+  wellBehaved
+} from "./support/ScriptedServer.ts"
 
-const deletes = ScriptedServer.useSync(({ received }) => received.filter(({ method }) => method === "DELETE").length)
+const requests = (method: string, path: RegExp = /.*/) =>
+  ScriptedServer.useSync(({ received }) => received.filter((one) => one.method === method && path.test(one.path)))
+
+const deletes = Effect.map(requests("DELETE"), (all) => all.map(({ path }) => path))
+const prompts = Effect.map(requests("POST", /turn$/), (all) => all.map(({ body }): string => JSON.parse(body).prompt))
+
+/** A turn that the server holds until it is told to answer. */
+const held = () => {
+  const release = Deferred.makeUnsafe<void>()
+  const script: Script = async (request, nth) => {
+    if (!request.path.endsWith("/turn")) return wellBehavedOnce(request, nth)
+    const { prompt } = JSON.parse(request.body) as { prompt: string }
+    if (prompt === "held") await Effect.runPromise(Deferred.await(release))
+    return { json: turn(/s-\d+/.exec(request.path)?.[0] ?? "", 1, prompt) }
+  }
+  const wellBehavedOnce = wellBehaved()
+  return { script, release: Deferred.succeed(release, undefined) }
+}
+
+const open = Forge.session({ agent: "demo" })
 
 describe("Session", () => {
-  it.live("a session lasts as long as its scope, and its turns are answered", () =>
-    Effect.gen(function* () {
-      const text = yield* Effect.scoped(
+  describe("is closed once, however its scope ends", () => {
+    const ends: Record<string, (session: Session.Session) => Effect.Effect<unknown, unknown>> = {
+      success: (session) => session.turn("hello"),
+      failure: () => Effect.fail("no"),
+      defect: () => Effect.die(new Error("a defect")),
+      interruption: () => Effect.interrupt
+    }
+    for (const [name, use] of Object.entries(ends)) {
+      it.live(name, () =>
         Effect.gen(function* () {
-          const session = yield* Forge.session({ agent: "demo" })
-          const answer = yield* session.turn("hello")
-          assert.strictEqual(answer.index, 1)
-          assert.strictEqual(yield* deletes, 0)
-          return answer.text
-        })
+          const exit = yield* Effect.exit(Forge.withSession({ agent: "demo" }, use))
+          assert.strictEqual(Exit.isSuccess(exit), name === "success")
+          assert.deepStrictEqual(yield* deletes, ["/sessions/s-1"])
+        }).pipe(Effect.provide(layer(wellBehaved())))
       )
-      assert.strictEqual(text, "hello")
-      const { received } = yield* ScriptedServer
+    }
+
+    it.live("interruption in the middle of a turn, whose connection is closed", () =>
+      Effect.gen(function* () {
+        const fiber = yield* Effect.forkChild(Forge.withSession({}, (session) => session.turn("held")))
+        const request = yield* ScriptedServer.use(({ arrival }) => arrival(2))
+        yield* Fiber.interrupt(fiber)
+        yield* Deferred.await(request.aborted)
+        assert.deepStrictEqual(yield* deletes, ["/sessions/s-1"])
+      }).pipe(Effect.provide(layer(held().script)))
+    )
+  })
+
+  it.live("create sends the agent and what was given, and nothing else", () =>
+    Effect.gen(function* () {
+      yield* Effect.scoped(Forge.session())
+      yield* Effect.scoped(Forge.session({ agent: "demo", model: "opus", meta: { caller: "billing" } }))
+      const bodies = yield* requests("POST")
       assert.deepStrictEqual(
-        received.map(({ body, method, path }) => [method, path, body === "" ? undefined : JSON.parse(body)]),
-        [
-          ["POST", "/sessions", { agent: "demo" }],
-          ["POST", "/sessions/s-1/turn", { prompt: "hello", timeout_secs: 120 }],
-          ["DELETE", "/sessions/s-1", undefined]
-        ]
+        bodies.map(({ body }) => JSON.parse(body)),
+        [{ agent: "claude" }, { agent: "demo", model: "opus", meta: { caller: "billing" } }]
       )
     }).pipe(Effect.provide(layer(wellBehaved())))
   )
+
+  it.live("turns asked for at once are sent one at a time, in order", () =>
+    Effect.gen(function* () {
+      const session = yield* open
+      const asked = Array.from({ length: 20 }, (_, nth) => `prompt ${nth}`)
+      const turns = yield* Effect.forEach(asked, (prompt) => session.turn(prompt), { concurrency: "unbounded" })
+      assert.deepStrictEqual(yield* prompts, asked)
+      assert.deepStrictEqual(
+        turns.map(({ index, text }) => [index, text]),
+        asked.map((prompt, nth) => [nth + 1, prompt])
+      )
+    }).pipe(Effect.scoped, Effect.provide(layer(wellBehaved())))
+  )
+
+  it.live("a turn is not sent while another is under way, and other sessions do not wait", () => {
+    const { release, script } = held()
+    return Effect.gen(function* () {
+      const [one, other] = yield* Effect.all([open, open])
+      const first = yield* Effect.forkChild(one.turn("held"))
+      yield* ScriptedServer.use(({ arrival }) => arrival(3))
+      const second = yield* Effect.forkChild(one.turn("second"))
+      assert.strictEqual((yield* other.turn("elsewhere")).text, "elsewhere")
+      assert.deepStrictEqual(yield* prompts, ["held", "elsewhere"])
+      yield* release
+      yield* Fiber.joinAll([first, second])
+      assert.deepStrictEqual(yield* prompts, ["held", "elsewhere", "second"])
+    }).pipe(Effect.scoped, Effect.provide(layer(script)))
+  })
+
+  it.live("an interrupted waiter sends nothing, and the one behind it keeps its place", () => {
+    const { release, script } = held()
+    return Effect.gen(function* () {
+      const session = yield* open
+      const first = yield* Effect.forkChild(session.turn("held"))
+      yield* ScriptedServer.use(({ arrival }) => arrival(2))
+      const second = yield* Effect.forkChild(session.turn("second"), { startImmediately: true })
+      const third = yield* Effect.forkChild(session.turn("third"), { startImmediately: true })
+      yield* Fiber.interrupt(second)
+      yield* release
+      yield* Fiber.joinAll([first, third])
+      assert.deepStrictEqual(yield* prompts, ["held", "third"])
+    }).pipe(Effect.scoped, Effect.provide(layer(script)))
+  })
+
+  it.live("after an interrupted turn the session takes the next one", () =>
+    Effect.gen(function* () {
+      const session = yield* open
+      const first = yield* Effect.forkChild(session.turn("held"))
+      yield* ScriptedServer.use(({ arrival }) => arrival(2))
+      yield* Fiber.interrupt(first)
+      assert.strictEqual((yield* session.turn("next")).text, "next")
+    }).pipe(Effect.scoped, Effect.provide(layer(held().script)))
+  )
+
+  describe("close", () => {
+    it.live("a turn after it fails without a request", () =>
+      Effect.gen(function* () {
+        const session = yield* open
+        yield* session.close
+        const error = yield* Effect.flip(session.turn("late"))
+        assert.strictEqual(error._tag, "SessionClosed")
+        assert.deepStrictEqual(yield* prompts, [])
+      }).pipe(Effect.scoped, Effect.provide(layer(wellBehaved())))
+    )
+
+    it.live("twice, or by many at once, is one DELETE; the scope adds none", () =>
+      Effect.gen(function* () {
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const session = yield* open
+            yield* Effect.all(
+              Array.from({ length: 10 }, () => session.close),
+              { concurrency: "unbounded" }
+            )
+            yield* session.close
+          })
+        )
+        assert.deepStrictEqual(yield* deletes, ["/sessions/s-1"])
+      }).pipe(Effect.provide(layer(wellBehaved())))
+    )
+
+    it.live("turns that wait fail at once and are not sent; the one under way is not waited for", () =>
+      Effect.gen(function* () {
+        const session = yield* open
+        const first = yield* Effect.forkChild(session.turn("held"))
+        yield* ScriptedServer.use(({ arrival }) => arrival(2))
+        const waiting = yield* Effect.forkChild(Effect.flip(session.turn("second")), { startImmediately: true })
+        yield* session.close
+        assert.deepInclude(yield* Fiber.join(waiting), { _tag: "SessionClosed", by: "client" })
+        assert.strictEqual(first.pollUnsafe(), undefined)
+        assert.deepStrictEqual(yield* prompts, ["held"])
+      }).pipe(Effect.scoped, Effect.provide(layer(held().script)))
+    )
+
+    it.live("that failed can be tried again, and the session takes no turn meanwhile", () => {
+      const usual = wellBehaved()
+      let tries = 0
+      const script: Script = (request, nth) =>
+        request.method === "DELETE" && ++tries === 1
+          ? { status: 400, json: { detail: "not now" } }
+          : usual(request, nth)
+      return Effect.gen(function* () {
+        const session = yield* open
+        const failed = yield* Effect.flip(session.close)
+        assert.strictEqual(failed.message, "not now")
+        assert.deepInclude(yield* Effect.flip(session.turn("late")), { _tag: "SessionClosed", by: "client" })
+        yield* session.close
+        assert.strictEqual((yield* deletes).length, 2)
+      }).pipe(Effect.scoped, Effect.provide(layer(script)))
+    })
+
+    it.live("of a session that is gone succeeds", () => {
+      const usual = wellBehaved()
+      const script: Script = (request, nth) =>
+        request.method === "DELETE" ? { status: 404, json: { detail: "session not found" } } : usual(request, nth)
+      return Effect.gen(function* () {
+        const session = yield* open
+        yield* session.close
+      }).pipe(Effect.scoped, Effect.provide(layer(script)))
+    })
+
+    it.live("never fails the program it ends, nor hides how that failed", () => {
+      const usual = wellBehaved()
+      const script: Script = (request, nth) =>
+        request.method === "DELETE" ? { status: 401, json: { detail: "invalid token" } } : usual(request, nth)
+      return Effect.gen(function* () {
+        assert.strictEqual(yield* Forge.withSession({}, () => Effect.succeed("done")), "done")
+        assert.strictEqual(yield* Effect.flip(Forge.withSession({}, () => Effect.fail("own failure"))), "own failure")
+      }).pipe(Effect.provide(layer(script)))
+    })
+  })
+
+  it.live("a 410 closes the handle by the server's doing, and its scope sends nothing", () => {
+    const usual = wellBehaved()
+    const script: Script = (request, nth) =>
+      request.path.endsWith("/turn") ? { status: 410, json: { detail: "session is closed" } } : usual(request, nth)
+    return Effect.gen(function* () {
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const session = yield* open
+          const first = yield* Effect.flip(session.turn("one"))
+          const second = yield* Effect.flip(session.turn("two"))
+          for (const error of [first, second]) assert.deepInclude(error, { _tag: "SessionClosed", by: "server" })
+          assert.deepStrictEqual(yield* prompts, ["one"])
+        })
+      )
+      assert.deepStrictEqual(yield* deletes, [])
+    }).pipe(Effect.provide(layer(script)))
+  })
+
+  describe("bad input is refused before it is sent", () => {
+    type Refused = Effect.Effect<unknown, { readonly _tag: string }, ForgeClient.ForgeClient>
+    const bad: Record<string, Refused> = {
+      "a blank prompt": Forge.withSession({}, (session) => session.turn(" \n\t")),
+      "an empty prompt": Forge.withSession({}, (session) => session.turn("")),
+      "an agent's name": Effect.scoped(Forge.session({ agent: "no spaces" })),
+      "a model's name": Effect.scoped(Forge.session({ model: "-x" }))
+    }
+    for (const [name, refused] of Object.entries(bad)) {
+      it.live(name, () =>
+        Effect.gen(function* () {
+          const error = yield* Effect.flip(refused)
+          assert.isTrue(ForgeError.ApiError.is(422)(error) && error.outcome === "not-sent")
+          const sent = yield* requests("POST", name.includes("prompt") ? /turn$/ : /.*/)
+          assert.deepStrictEqual(sent, [])
+        }).pipe(Effect.provide(layer(wellBehaved())))
+      )
+    }
+
+    for (const id of ["", "a/../healthz", "a b", "é", "x".repeat(129)]) {
+      it.live(`a session id: ${JSON.stringify(id.slice(0, 20))}`, () =>
+        Effect.gen(function* () {
+          const error = yield* Effect.flip(Forge.attach(id as never))
+          assert.deepInclude(error, { _tag: "ApiError", status: 422, outcome: "not-sent" })
+          assert.deepStrictEqual(yield* requests("GET"), [])
+        }).pipe(Effect.provide(layer(wellBehaved())))
+      )
+    }
+  })
+
+  describe("interrupting Forge.session leaks nothing", () => {
+    it.live("it returns at once while the server is silent, and what the server makes is closed later", () => {
+      const release = Deferred.makeUnsafe<void>()
+      const usual = wellBehaved()
+      const script: Script = async (request, nth) => {
+        if (request.method === "POST") await Effect.runPromise(Deferred.await(release))
+        return usual(request, nth)
+      }
+      return Effect.gen(function* () {
+        const server = yield* ScriptedServer
+        const fiber = yield* Effect.forkChild(Effect.scoped(open))
+        yield* server.arrival(1)
+        yield* Fiber.interrupt(fiber)
+        assert.deepStrictEqual(yield* deletes, [])
+        yield* Deferred.succeed(release, undefined)
+        const closing = yield* server.arrival(2)
+        assert.deepInclude(closing, { method: "DELETE", path: "/sessions/s-1" })
+      }).pipe(Effect.provide(layer(script)))
+    })
+
+    it.live("the client's layer waits for that when it shuts down", () =>
+      Effect.gen(function* () {
+        const usual = wellBehaved()
+        const seen: Array<Received> = []
+        const script: Script = (request, nth) => {
+          seen.push(request)
+          return usual(request, nth)
+        }
+        yield* Effect.gen(function* () {
+          const fiber = yield* Effect.forkChild(Effect.scoped(open))
+          yield* ScriptedServer.use(({ arrival }) => arrival(1))
+          yield* Fiber.interrupt(fiber)
+        }).pipe(Effect.provide(layer(script)))
+        assert.deepStrictEqual(
+          seen.map(({ method }) => method),
+          ["POST", "DELETE"]
+        )
+      })
+    )
+
+    it.live("a swept interrupt at every point: as many closes as sessions made", () =>
+      Effect.gen(function* () {
+        let made = 0
+        const closed = new Set<string>()
+        const script: Script = ({ method, path }) => {
+          if (method === "DELETE") {
+            closed.add(path)
+            return { json: { ok: true } }
+          }
+          return { json: created(++made) }
+        }
+        const sweep = Effect.gen(function* () {
+          for (let budget = 3; budget <= 24; budget++) {
+            for (let point = 0; point < 20; point++) {
+              const fiber = yield* Effect.forkChild(
+                Effect.scoped(open).pipe(Effect.provideService(Scheduler.MaxOpsBeforeYield, budget))
+              )
+              for (let step = 0; step < point; step++) yield* Effect.yieldNow
+              if (point % 4 === 0) yield* Effect.sleep(point / 4)
+              yield* Fiber.interrupt(fiber)
+            }
+          }
+        })
+        yield* Effect.provide(sweep, layer(script, { retry: false }))
+        assert.isAbove(made, 100)
+        assert.strictEqual(closed.size, made)
+      })
+    )
+  })
 })

@@ -28,6 +28,8 @@ export class ForgeServer extends Context.Service<
     readonly url: string
     /** A token for a new app, told this once. */
     readonly mint: (name: string) => Effect.Effect<Redacted.Redacted, AppTokens.TokenRefused>
+    /** What the ledger recorded of a session, oldest first. */
+    readonly history: (sessionId: string) => Effect.Effect<ReadonlyArray<Ledger.SessionEvent>>
   }
 >()("effect-clawdforge/server/ForgeServer") {}
 
@@ -82,7 +84,12 @@ const listen = (options: Options & { readonly host: string }) => {
 export const make = Effect.gen(function* () {
   const server = yield* HttpServer.HttpServer
   const tokens = yield* AppTokens.AppTokens
-  return ForgeServer.of({ url: HttpServer.formatAddress(server.address), mint: tokens.mint })
+  const ledger = yield* Ledger.Ledger
+  return ForgeServer.of({
+    url: HttpServer.formatAddress(server.address),
+    mint: tokens.mint,
+    history: ledger.listEvents
+  })
 })
 
 /** Whatever keeps a server from starting, as one error. */

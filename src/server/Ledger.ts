@@ -55,6 +55,18 @@ export interface TurnOutcome {
   readonly durationMillis: number
 }
 
+/** What a row of `session_events` says beside its kind. */
+const Detail = Schema.fromJsonString(Schema.Struct({ stop_reason: Schema.String, duration_ms: Schema.Finite }))
+
+/** One thing that happened to a session. It holds no text. */
+export const SessionEvent = Schema.Struct({
+  at: Schema.DateTimeUtcFromMillis,
+  kind: Schema.String,
+  turnIndex: Schema.NullOr(Schema.Int),
+  detail: Schema.NullOr(Detail)
+}).pipe(Schema.encodeKeys({ turnIndex: "turn_index" }))
+export type SessionEvent = typeof SessionEvent.Type
+
 export class Ledger extends Context.Service<
   Ledger,
   {
@@ -77,15 +89,14 @@ export class Ledger extends Context.Service<
     /** Counts a turn that is about to be handed to the agent, and gives its number. */
     readonly beginTurn: (sessionId: SessionId) => Effect.Effect<number>
     readonly endTurn: (outcome: TurnOutcome) => Effect.Effect<void>
+    /** All that happened to a session, oldest first. */
+    readonly listEvents: (sessionId: string) => Effect.Effect<ReadonlyArray<SessionEvent>>
     /** Whether it was open until now. */
     readonly closeSession: (sessionId: SessionId) => Effect.Effect<boolean>
   }
 >()("effect-clawdforge/server/Ledger") {}
 
-/** What a row of `session_events` says beside its kind. */
-const encodeDetail = Schema.encodeEffect(
-  Schema.fromJsonString(Schema.Struct({ stop_reason: Schema.String, duration_ms: Schema.Finite }))
-)
+const encodeDetail = Schema.encodeEffect(Detail)
 
 export const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -192,6 +203,13 @@ export const make = Effect.gen(function* () {
     Effect.orDie
   )
 
+  const listEvents = SqlSchema.findAll({
+    Request: Schema.String,
+    Result: SessionEvent,
+    execute: (sessionId) =>
+      sql`SELECT at, kind, turn_index, detail FROM session_events WHERE session_id = ${sessionId} ORDER BY seq`
+  })
+
   return Ledger.of({
     putToken,
     hasToken,
@@ -202,6 +220,7 @@ export const make = Effect.gen(function* () {
     openSessions: Effect.orDie(openSessions()),
     beginTurn: (sessionId) => Effect.map(Effect.orDie(countTurn(sessionId)), (row) => row.turn_count),
     endTurn,
+    listEvents: (sessionId) => Effect.orDie(listEvents(sessionId)),
     closeSession
   })
 })

@@ -1,0 +1,87 @@
+/**
+ * `forge demo`: a real conversation on a fresh machine, from an empty ledger to a confirmed close.
+ */
+import { DateTime, Duration, Effect, Random } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import * as ClaudeAgent from "../agent/ClaudeAgent.ts"
+import * as DemoAgent from "../agent/DemoAgent.ts"
+import { Forge, type Session } from "../index.ts"
+import * as NodeForgeClient from "../node/NodeForgeClient.ts"
+import { ForgeServer, layer as layerServer } from "../server/ForgeServer.ts"
+import type { SessionEvent } from "../server/Ledger.ts"
+import { Screen, spanOf } from "./Screen.ts"
+import * as TurnView from "./TurnView.ts"
+
+const agent = Flag.Literals("agent", ["demo", "claude"]).pipe(
+  Flag.withDescription("Which agent to talk to: demo needs no network and no key"),
+  Flag.withDefault("demo")
+)
+
+const prompts = Argument.String("prompt").pipe(
+  Argument.withDescription("What to say, one turn each"),
+  Argument.variadic()
+)
+
+const words = ["heliotrope", "marzipan", "quicksilver", "sassafras", "tamarind", "vermilion", "wisteria", "zephyr"]
+
+/** Two turns, the second about something that only the first one tells. */
+const defaultPrompts = Effect.gen(function* () {
+  const word = yield* Random.choice(words)
+  const number = yield* Random.nextIntBetween(10, 99)
+  return [`Remember the word "${word}-${number}" for me.`, "Which word did I tell you?"]
+})
+
+const definitionOf = (name: "demo" | "claude") =>
+  name === "claude" ? ClaudeAgent.find() : Effect.succeed(DemoAgent.definition)
+
+export const command = Command.make(
+  "demo",
+  { agent, prompts },
+  Effect.fnUntraced(function* ({ agent, prompts }) {
+    const definition = yield* definitionOf(agent)
+    const asked = prompts.length === 0 ? yield* defaultPrompts : prompts
+    // Who ends the demo wants it to end: the turn in flight is not waited for.
+    const server = layerServer({ agents: [definition], port: 0, grace: Duration.zero })
+    yield* Effect.provide(converse(agent, asked), server)
+  })
+).pipe(Command.withDescription("Hold a real conversation, with a server started for it"))
+
+const converse = Effect.fnUntraced(function* (agent: string, prompts: ReadonlyArray<string>) {
+  const screen = yield* Screen
+  const server = yield* ForgeServer
+  const token = yield* server.mint("demo")
+  const client = NodeForgeClient.layer({ url: server.url, token })
+  yield* screen.line(`${screen.paint("bold", "server")}   ${server.url}`)
+  const sessionId = yield* Effect.provide(talk(agent, prompts), client)
+  yield* screen.line("")
+  yield* screen.line(screen.paint("bold", "ledger"))
+  for (const event of yield* server.history(sessionId)) yield* screen.line(historyLine(event))
+})
+
+const historyLine = ({ at, detail, kind, turnIndex }: SessionEvent): string => {
+  const time = DateTime.formatIso(at).slice(11, 23)
+  const what = turnIndex === null ? kind : `${kind} ${turnIndex}`
+  const how = detail === null ? "" : `${detail.stop_reason}, ${spanOf(Duration.millis(detail.duration_ms))}`
+  return `  ${time}  ${what.padEnd(8)}${how}`.trimEnd()
+}
+
+const talk = Effect.fnUntraced(function* (agent: string, prompts: ReadonlyArray<string>) {
+  const screen = yield* Screen
+  const session = yield* screen.live(`starting ${agent}`)(Forge.session({ agent }))
+  yield* screen.line(`${screen.paint("bold", "session")}  ${session.id} (${agent})`)
+  for (const prompt of prompts) yield* turn(session, prompt)
+  // The scope would close it too; asked for here, a close that fails is a failure.
+  yield* session.close
+  yield* screen.line("")
+  yield* screen.line(`${screen.paint("green", "closed")}   confirmed by the server`)
+  return session.id
+}, Effect.scoped)
+
+const turn = Effect.fnUntraced(function* (session: Session.Session, prompt: string) {
+  const screen = yield* Screen
+  yield* screen.line("")
+  yield* screen.line(`${screen.paint("cyan", "you")} › ${prompt}`)
+  const turn = yield* screen.live(`${session.info.agent} is at work`)(session.turn(prompt, { timeout: "5 minutes" }))
+  yield* screen.line(screen.paint("green", session.info.agent))
+  for (const line of TurnView.lines(turn, screen.paint)) yield* screen.line(line)
+})

@@ -1,0 +1,55 @@
+/**
+ * What a person sees: plain lines where the output is piped, colours and a live line where it is a terminal.
+ */
+import { Console, Context, Duration, Effect, Layer, Stdio, Stream } from "effect"
+import { TerminalCapabilities } from "effect/cli"
+
+const codes = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, blue: 34, cyan: 36 } as const
+
+export type Style = keyof typeof codes
+
+export class Screen extends Context.Service<
+  Screen,
+  {
+    /** One line. */
+    readonly line: (text: string) => Effect.Effect<void>
+    /** Text in a style, where the terminal has styles. */
+    readonly paint: (style: Style, text: string) => string
+    /** Runs an effect under a live line that tells for how long; says nothing where the output is piped. */
+    readonly live: (label: string) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  }
+>()("clawdforge/cli/Screen") {}
+
+const frames = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"]
+const eraseLine = "\r\u001b[2K"
+
+export const make = Effect.gen(function* () {
+  const { canAnimate, canColor } = yield* TerminalCapabilities.TerminalCapabilities
+  const stdio = yield* Stdio.Stdio
+  const write = (text: string) => Effect.ignore(Stream.run(Stream.make(text), stdio.stdout({ endOnDone: false })))
+
+  const paint = (style: Style, text: string) => (canColor ? `\u001b[${codes[style]}m${text}\u001b[0m` : text)
+
+  const draw = Effect.fnUntraced(function* (label: string) {
+    for (let tick = 0; ; tick++) {
+      const seconds = ((tick * 80) / 1000).toFixed(1)
+      yield* write(`${eraseLine}${frames[tick % frames.length]} ${paint("dim", `${label} ${seconds} s`)}`)
+      yield* Effect.sleep("80 millis")
+    }
+  })
+
+  return Screen.of({
+    line: (text) => Console.log(text),
+    paint,
+    live: (label) => (effect) =>
+      canAnimate ? Effect.raceFirst(effect, draw(label)).pipe(Effect.ensuring(write(eraseLine))) : effect
+  })
+})
+
+export const layer = Layer.effect(Screen, make)
+
+/** A span of time as a person says it. */
+export const spanOf = (span: Duration.Duration): string => {
+  const millis = Duration.toMillis(span)
+  return millis < 1000 ? `${Math.round(millis)} ms` : `${(millis / 1000).toFixed(1)} s`
+}

@@ -1,0 +1,30 @@
+#!/usr/bin/env node
+/**
+ * The `forge` command.
+ */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Effect, Layer, Logger } from "effect"
+import { Command } from "effect/cli"
+import * as Demo from "./Demo.ts"
+import * as Failure from "./Failure.ts"
+import * as ParentWatch from "./ParentWatch.ts"
+import * as Screen from "./Screen.ts"
+import { version } from "./version.ts"
+
+const forge = Command.make("forge").pipe(
+  Command.withDescription("Coding-agent sessions over HTTP"),
+  Command.withSubcommands([Demo.command])
+)
+
+/** Standard output is for what was asked for; logs go to standard error. */
+const logs = Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)])
+
+const services = Screen.layer.pipe(Layer.provideMerge(NodeServices.layer), Layer.merge(logs))
+
+Command.run(forge, { version }).pipe(
+  ParentWatch.endWithNpm,
+  Effect.tapCause(Failure.report),
+  Effect.provide(services),
+  NodeRuntime.runMain({ disableErrorReporting: true, teardown: Failure.teardown })
+)

@@ -1,0 +1,127 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect } from "effect"
+import { type ChildProcess, spawn } from "node:child_process"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { goneWithFolder, withFolder } from "../support/Processes.ts"
+
+interface Run {
+  readonly child: ChildProcess
+  /** In the environment of the program, and of each process that it starts. */
+  readonly folder: string
+  readonly output: () => string
+  /** Waits until the program has printed this. */
+  readonly printed: (text: string) => Effect.Effect<void>
+  readonly exit: Effect.Effect<{ readonly code: number | null; readonly signal: string | null }>
+}
+
+const start = (command: string, args: ReadonlyArray<string>) =>
+  Effect.acquireRelease(
+    Effect.sync((): Run => {
+      const folder = mkdtempSync(join(tmpdir(), "demo-test-"))
+      // A group of its own, as a terminal gives one to each command.
+      const child = spawn(command, args, {
+        detached: true,
+        env: { ...process.env, HOME: folder, TMPDIR: folder, FORCE_COLOR: "" },
+        stdio: ["ignore", "pipe", "pipe"]
+      })
+      let output = ""
+      const waiting = new Map<string, Deferred.Deferred<void>>()
+      const hear = (chunk: Buffer) => {
+        output += chunk.toString()
+        for (const [text, seen] of waiting) if (output.includes(text)) Deferred.doneUnsafe(seen, Effect.void)
+      }
+      child.stdout.on("data", hear)
+      child.stderr.on("data", hear)
+      const exit = Deferred.makeUnsafe<{ readonly code: number | null; readonly signal: string | null }>()
+      child.on("close", (code, signal) => Deferred.doneUnsafe(exit, Effect.succeed({ code, signal })))
+      return {
+        child,
+        folder,
+        output: () => output,
+        printed: (text) => {
+          const seen = Deferred.makeUnsafe<void>()
+          waiting.set(text, seen)
+          if (output.includes(text)) Deferred.doneUnsafe(seen, Effect.void)
+          return Deferred.await(seen)
+        },
+        exit: Deferred.await(exit)
+      }
+    }),
+    ({ folder }) =>
+      Effect.sync(() => {
+        for (const pid of withFolder(folder)) process.kill(pid, "SIGKILL")
+        rmSync(folder, { recursive: true, force: true })
+      })
+  )
+
+const npmStart = (...prompts: ReadonlyArray<string>) => start("npm", ["start", "--silent", "--", ...prompts])
+
+describe("npm start", () => {
+  it.live("holds two turns, the second about what only the first one told, and shows what the ledger recorded", () =>
+    Effect.gen(function* () {
+      const word = `word-${process.hrtime.bigint()}`
+      const run = yield* npmStart(`Remember the word ${word}.`, "Which word did I tell you?")
+      assert.deepStrictEqual(yield* run.exit, { code: 0, signal: null })
+      const second = run.output().split("Which word did I tell you?")[1] ?? ""
+      assert.include(second, word)
+      assert.include(run.output(), "confirmed by the server")
+      for (const line of [/ create$/m, / turn 1 +end_turn/m, / turn 2 +end_turn/m, / close$/m])
+        assert.match(run.output(), line)
+      // Piped, it is plain.
+      assert.notInclude(run.output(), "\u001b")
+      yield* goneWithFolder(run.folder)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("without prompts it tells a random word, which the second answer contains", () =>
+    Effect.gen(function* () {
+      const run = yield* npmStart()
+      assert.deepStrictEqual(yield* run.exit, { code: 0, signal: null })
+      const word = /Remember the word "([^"]+)"/.exec(run.output())?.[1] ?? "no word"
+      assert.include(run.output().split("Which word did I tell you?")[1] ?? "", word)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a turn that fails ends it with one sentence and exit code 1", () =>
+    Effect.gen(function* () {
+      const run = yield* npmStart("/fail nothing works today", "never asked")
+      assert.strictEqual((yield* run.exit).code, 1)
+      assert.match(run.output(), /^forge: .*nothing works today/m)
+      assert.notMatch(run.output(), /^ +at /m)
+      assert.notInclude(run.output(), "never asked")
+      yield* goneWithFolder(run.folder)
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("a signal at any moment leaves no process behind within five seconds", () => {
+  const moments = ["", "server ", "you ›"]
+  const signals = ["SIGINT", "SIGTERM", "SIGKILL"] as const
+
+  /** Who gets it: npm, the node that npm started, or the whole group, as from a terminal. */
+  const targets: Record<string, (run: Run) => number> = {
+    npm: ({ child }) => child.pid ?? 0,
+    node: ({ child, folder }) => withFolder(folder).find((pid) => pid !== child.pid) ?? child.pid ?? 0,
+    group: ({ child }) => -(child.pid ?? 0)
+  }
+
+  for (const [name, target] of Object.entries(targets)) {
+    for (const signal of signals) {
+      it.live(`${signal} to ${name}`, () =>
+        Effect.forEach(
+          moments,
+          Effect.fnUntraced(function* (moment) {
+            const run = yield* npmStart("/wait")
+            yield* run.printed(moment)
+            process.kill(target(run), signal)
+            yield* run.exit
+            yield* goneWithFolder(run.folder)
+          }, Effect.scoped),
+          { concurrency: "unbounded", discard: true }
+        )
+      )
+    }
+  }
+})
