@@ -18,7 +18,7 @@ export class Screen extends Context.Service<
     /** Runs an effect under a live line that tells for how long; says nothing where the output is piped. */
     readonly live: (label: string) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   }
->()("clawdforge/cli/Screen") {}
+>()("effect-clawdforge/cli/Screen") {}
 
 const frames = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"]
 const eraseLine = "\r\u001b[2K"
