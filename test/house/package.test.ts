@@ -80,6 +80,27 @@ layer(Consumer.layer.pipe(Layer.provideMerge(NodeServices.layer)), {
     })
   )
 
+  it.effect("gives a forge command that holds a session with the demo agent", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const { install, root } = yield* Consumer
+      yield* Effect.forEach(peers, install)
+      const bin = `node_modules/effect-clawdforge/${manifest.bin.forge}`
+      assert.match(yield* fs.readFileString(`${root}/${bin}`), /^#!\/usr\/bin\/env node\n/)
+
+      const version = yield* run(root, process.execPath, [bin, "--version"])
+      assert.include(version.output, manifest.version)
+      const demo = yield* run(root, process.execPath, [
+        bin,
+        "demo",
+        "Remember the word heliotrope.",
+        "Which word was it?"
+      ])
+      assert.strictEqual(demo.code, 0, demo.output)
+      assert.match(demo.output, /heliotrope[^]*Which word was it[^]*heliotrope/)
+    })
+  )
+
   it.effect("keeps its rooms closed", () =>
     Effect.gen(function* () {
       const { root } = yield* Consumer
