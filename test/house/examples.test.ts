@@ -72,37 +72,47 @@ const services = Layer.merge(Consumer.layer, ForgeServer.layer({ agents, port: 0
 )
 
 layer(services, { timeout: "60 seconds", excludeTestServices: true })("the programs in the documentation", (it) => {
-  it.effect("are refused where their types or their runs are wrong", () =>
-    Effect.gen(function* () {
-      const wrong = yield* Examples.failures(
-        [
-          { name: "good.ts", at: "README.md:1", text: `console.log(process.env["GREETING"])` },
-          { name: "types.ts", at: "README.md:2", text: `export const a: number = "text"` },
-          { name: "run.ts", at: "README.md:3", text: `if (process.env["GREETING"] === "hello") throw new Error("no")` }
-        ],
-        { GREETING: "hello" }
-      )
-      assert.lengthOf(wrong, 2)
-      assert.match(wrong[0] ?? "", /^README.md:2: .*types.ts\(1,14\): error TS2322/)
-      assert.match(wrong[1] ?? "", /^README.md:3: exit code 1\n[^]*Error: no/)
-    })
+  it.effect(
+    "are refused where their types or their runs are wrong",
+    () =>
+      Effect.gen(function* () {
+        const wrong = yield* Examples.failures(
+          [
+            { name: "good.ts", at: "README.md:1", text: `console.log(process.env["GREETING"])` },
+            { name: "types.ts", at: "README.md:2", text: `export const a: number = "text"` },
+            {
+              name: "run.ts",
+              at: "README.md:3",
+              text: `if (process.env["GREETING"] === "hello") throw new Error("no")`
+            }
+          ],
+          { GREETING: "hello" }
+        )
+        assert.lengthOf(wrong, 2)
+        assert.match(wrong[0] ?? "", /^README.md:2: .*types.ts\(1,14\): error TS2322/)
+        assert.match(wrong[1] ?? "", /^README.md:3: exit code 1\n[^]*Error: no/)
+      }),
+    60_000
   )
 
-  it.effect("compile and run", () =>
-    Effect.gen(function* () {
-      const fs = yield* FileSystem.FileSystem
-      const server = yield* ForgeServer.ForgeServer
-      const token = yield* server.mint("documentation")
-      const modules = (yield* fs.readDirectory("src", { recursive: true })).filter((name) =>
-        /^([^/]+|(node|testing|server)\/[^/]+)\.ts$/.test(name)
-      )
-      const ofModules = yield* Effect.forEach(modules, (name) =>
-        Effect.map(fs.readFileString(`src/${name}`), (text) => Examples.ofModule(`src/${name}`, text))
-      )
-      const ofReadme = Examples.ofMarkdown("README.md", yield* fs.readFileString("README.md"))
-      assert.isNotEmpty(ofReadme)
-      const env = { CLAWDFORGE_URL: server.url, CLAWDFORGE_TOKEN: Redacted.value(token) }
-      assert.deepStrictEqual(yield* Examples.failures([...ofReadme, ...ofModules.flat()], env), [])
-    })
+  it.effect(
+    "compile and run",
+    () =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const server = yield* ForgeServer.ForgeServer
+        const token = yield* server.mint("documentation")
+        const modules = (yield* fs.readDirectory("src", { recursive: true })).filter((name) =>
+          /^([^/]+|(node|testing|server)\/[^/]+)\.ts$/.test(name)
+        )
+        const ofModules = yield* Effect.forEach(modules, (name) =>
+          Effect.map(fs.readFileString(`src/${name}`), (text) => Examples.ofModule(`src/${name}`, text))
+        )
+        const ofReadme = Examples.ofMarkdown("README.md", yield* fs.readFileString("README.md"))
+        assert.isNotEmpty(ofReadme)
+        const env = { CLAWDFORGE_URL: server.url, CLAWDFORGE_TOKEN: Redacted.value(token) }
+        assert.deepStrictEqual(yield* Examples.failures([...ofReadme, ...ofModules.flat()], env), [])
+      }),
+    60_000
   )
 })
