@@ -46,11 +46,15 @@ export const ofModule = (path: string, text: string): ReadonlyArray<Example> =>
     })
   )
 
-/**
- * Type-checks the programs in a project that has installed the package, then runs each of them there. Gives what went
- * wrong, a text for each program, with the place where it stands.
- */
-export const failures = Effect.fn("Examples.failures")(function* (
+/** How a program fared: what it printed, and what went wrong, if anything, with the place where it stands. */
+export interface Outcome {
+  readonly name: string
+  readonly output: string
+  readonly failure: string | undefined
+}
+
+/** Type-checks the programs in a project that has installed the package, then runs each of them there. */
+export const outcomes = Effect.fn("Examples.outcomes")(function* (
   examples: ReadonlyArray<Example>,
   env: Readonly<Record<string, string>>
 ) {
@@ -62,15 +66,16 @@ export const failures = Effect.fn("Examples.failures")(function* (
   for (const { name, text } of examples) yield* fs.writeFileString(`${folder}/${name}`, text)
 
   const types = yield* run(".", "node_modules/.bin/tsc", ["-p", folder, "--pretty", "false"])
-  const wrong = yield* Effect.forEach(
+  return yield* Effect.forEach(
     examples,
     Effect.fnUntraced(function* ({ at, name }) {
       const mistakes = types.output.split("\n").filter((line) => line.includes(`${name}(`))
-      if (mistakes.length > 0) return [`${at}: ${mistakes.join("\n")}`]
       const { code, output } = yield* run(folder, process.execPath, [name], env)
-      return code === 0 ? [] : [`${at}: exit code ${code}\n${output}`]
+      const problems = [...mistakes, ...(code === 0 ? [] : [`exit code ${code}`, output])]
+      const failure = problems.length === 0 ? undefined : `${at}: ${problems.join("\n")}`
+      const outcome: Outcome = { name, output, failure }
+      return outcome
     }),
     { concurrency: 2 }
   )
-  return wrong.flat()
 }, Effect.scoped)

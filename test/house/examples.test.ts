@@ -76,7 +76,7 @@ layer(services, { timeout: "60 seconds", excludeTestServices: true })("the progr
     "are refused where their types or their runs are wrong",
     () =>
       Effect.gen(function* () {
-        const wrong = yield* Examples.failures(
+        const outcomes = yield* Examples.outcomes(
           [
             { name: "good.ts", at: "README.md:1", text: `console.log(process.env["GREETING"])` },
             { name: "types.ts", at: "README.md:2", text: `export const a: number = "text"` },
@@ -88,9 +88,10 @@ layer(services, { timeout: "60 seconds", excludeTestServices: true })("the progr
           ],
           { GREETING: "hello" }
         )
-        assert.lengthOf(wrong, 2)
-        assert.match(wrong[0] ?? "", /^README.md:2: .*types.ts\(1,14\): error TS2322/)
-        assert.match(wrong[1] ?? "", /^README.md:3: exit code 1\n[^]*Error: no/)
+        const [good, types, run] = outcomes
+        assert.deepStrictEqual(good, { name: "good.ts", output: "hello\n", failure: undefined })
+        assert.match(types?.failure ?? "", /^README.md:2: .*types.ts\(1,14\): error TS2322/)
+        assert.match(run?.failure ?? "", /^README.md:3: exit code 1\n[^]*Error: no/)
       }),
     60_000
   )
@@ -111,7 +112,13 @@ layer(services, { timeout: "60 seconds", excludeTestServices: true })("the progr
         const ofReadme = Examples.ofMarkdown("README.md", yield* fs.readFileString("README.md"))
         assert.isNotEmpty(ofReadme)
         const env = { CLAWDFORGE_URL: server.url, CLAWDFORGE_TOKEN: Redacted.value(token) }
-        assert.deepStrictEqual(yield* Examples.failures([...ofReadme, ...ofModules.flat()], env), [])
+        const outcomes = yield* Examples.outcomes([...ofReadme, ...ofModules.flat()], env)
+        assert.deepStrictEqual(
+          outcomes.flatMap(({ failure }) => failure ?? []),
+          []
+        )
+        const first = outcomes.find(({ name }) => name === "first.ts")
+        assert.include(first?.output, "heliotrope", "the second answer knows the word of the first prompt")
       }),
     60_000
   )
