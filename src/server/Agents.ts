@@ -2,10 +2,10 @@
  * The agents that sessions can be opened with, by name.
  */
 import { Context, Effect, Layer, Option, type Scope } from "effect"
-import type { ChildProcessSpawner } from "effect/process"
+import { ChildProcessSpawner } from "effect/process"
 import type { AgentDefinition, AgentFailed, AgentOptionRefused, AgentSession } from "../agent/Agent.ts"
 import * as AgentProcess from "../agent/AgentProcess.ts"
-import type { Watchdog } from "../agent/Watchdog.ts"
+import { Watchdog } from "../agent/Watchdog.ts"
 
 export class Agents extends Context.Service<
   Agents,
@@ -24,11 +24,16 @@ export interface Options {
 }
 
 export const make = Effect.fnUntraced(function* (options: Options) {
-  const services = yield* Effect.context<ChildProcessSpawner.ChildProcessSpawner | Watchdog>()
+  const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
+  const watchdog = yield* Watchdog
   const table = new Map(options.agents.map((definition) => [definition.name, definition]))
   return Agents.of({
     find: (name) => Option.fromNullishOr(table.get(name)),
-    open: (definition, options) => Effect.provideContext(AgentProcess.open(definition, options), services)
+    open: (definition, options) =>
+      AgentProcess.open(definition, options).pipe(
+        Effect.provideService(ChildProcessSpawner.ChildProcessSpawner, spawner),
+        Effect.provideService(Watchdog, watchdog)
+      )
   })
 })
 

@@ -85,10 +85,11 @@ export const make = Effect.fnUntraced(
       }, Effect.orDie)
     })
   },
-  Effect.catchTag(
-    "PlatformError",
-    (cause) => new StartFailed({ message: `the data folder cannot be used: ${cause.message}`, cause })
-  )
+  (make, { data }) =>
+    Effect.catchTag(make, "PlatformError", (cause) => {
+      const folder = data === undefined ? "a temporary data folder" : `the data folder ${data}`
+      return new StartFailed({ message: `${folder} cannot be used: ${cause.message}`, cause })
+    })
 )
 
 export const layer = (options: Options) => Layer.effect(DataFolder, make(options))

@@ -33,7 +33,6 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const folder = yield* DataFolder
   const ledger = yield* Ledger
   const random = yield* SecureRandom
-  const services = yield* Effect.context<Agents | Ledger>()
   const maxOpenSessions = options.maxOpenSessions ?? defaultMaxOpenSessions
 
   const sessionsScope = yield* Scope.fork(yield* Effect.scope, "parallel")
@@ -45,13 +44,18 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const leaving = yield* FiberSet.make()
   yield* Effect.addFinalizer(() => FiberSet.awaitEmpty(leaving))
 
-  const enter = Effect.fnUntraced(function* (session: LocalSession.Options) {
-    const scope = yield* Scope.fork(sessionsScope)
-    const entry: Entry = { session: yield* Scope.provide(LocalSession.make(session), scope), scope }
-    places.add(session.sessionId)
-    entries.set(session.sessionId, entry)
-    return entry
-  }, Effect.provideContext(services))
+  const enter = Effect.fnUntraced(
+    function* (options: LocalSession.Options) {
+      const scope = yield* Scope.fork(sessionsScope)
+      const session = yield* Scope.provide(LocalSession.make(options), scope)
+      const entry: Entry = { session, scope }
+      places.add(options.sessionId)
+      entries.set(options.sessionId, entry)
+      return entry
+    },
+    Effect.provideService(Agents, agents),
+    Effect.provideService(Ledger, ledger)
+  )
 
   /** The folder goes when the process is gone. */
   const leave = Effect.fnUntraced(function* (sessionId: SessionId, scope: Scope.Closeable) {

@@ -1,0 +1,271 @@
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, FileSystem, Layer } from "effect"
+import { createServer } from "node:net"
+import * as ForgeServer from "../../src/server/ForgeServer.ts"
+import { call, options, serve } from "./Support.ts"
+
+/** A server and an app, shared by the tests that leave nothing open. */
+const shared = Effect.gen(function* () {
+  const server = yield* serve()
+  const app = yield* server.mint("app")
+  return { ...server, app, session: yield* app.open }
+})
+class Shared extends Context.Service<Shared, Effect.Success<typeof shared>>()("test/Shared") {
+  static readonly layer = Layer.effect(Shared, shared)
+}
+
+const jsonType = "application/json"
+const nope = { detail: "session not found" }
+
+it.layer(Shared.layer, { excludeTestServices: true })("ForgeServer, byte for byte", (it) => {
+  it.effect("health tells what there is, and nothing else of v0.2 that is not", () =>
+    Effect.gen(function* () {
+      const { url } = yield* Shared
+      const answer = yield* call(`${url}/healthz`, "GET")
+      assert.strictEqual(answer.status, 200)
+      assert.strictEqual(answer.headers.get("content-type"), jsonType)
+      assert.strictEqual(
+        answer.text,
+        '{"ok":true,"claude_present":false,"claude_version":null,"acpx_present":true,"acpx_version":null,"open_sessions":1,"features":["request_id","usage"]}'
+      )
+    })
+  )
+
+  it.effect("a missing and a wrong bearer are 401 with a challenge, before anything else is looked at", () =>
+    Effect.gen(function* () {
+      const { app, session, url } = yield* Shared
+      const path = `${url}/sessions/${session.id}/turn`
+      for (const headers of [{}, { authorization: "Basic YTpi" }, { authorization: "Bearer " }]) {
+        const answer = yield* call(path, "POST", { headers, body: "{" })
+        assert.strictEqual(answer.status, 401)
+        assert.strictEqual(answer.text, '{"detail":"missing bearer token"}')
+        assert.strictEqual(answer.headers.get("www-authenticate"), "Bearer")
+      }
+      const wrong = yield* call(path, "POST", { headers: { authorization: "Bearer cf_x" }, body: "{" })
+      assert.strictEqual(wrong.status, 401)
+      assert.strictEqual(wrong.text, '{"detail":"invalid token"}')
+      const inQuery = yield* call(`${url}/sessions?token=${app.token}&access_token=${app.token}`, "GET")
+      assert.strictEqual(inQuery.status, 401)
+    })
+  )
+
+  it.effect("a path that is none is 404, and a method that a path does not have 405", () =>
+    Effect.gen(function* () {
+      const { app, session } = yield* Shared
+      for (const path of ["/", "/nope", "/HEALTHZ", "//sessions", `/sessions/${session.id}/`]) {
+        const answer = yield* app.request("GET", path)
+        assert.strictEqual(answer.status, 404, path)
+        assert.strictEqual(answer.text, '{"detail":"Not Found"}', path)
+      }
+      for (const [method, path, allow] of [
+        ["POST", "/healthz", "GET"],
+        ["PUT", "/sessions", "POST, GET"],
+        ["PATCH", `/sessions/${session.id}`, "GET, DELETE"],
+        ["GET", `/sessions/${session.id}/turn`, "POST"]
+      ] as const) {
+        const answer = yield* app.request(method, path)
+        assert.strictEqual(answer.status, 405, path)
+        assert.strictEqual(answer.text, '{"detail":"Method Not Allowed"}', path)
+        assert.strictEqual(answer.headers.get("allow"), allow)
+      }
+    })
+  )
+
+  it.effect("a session that is not there is 404 before its request is looked at", () =>
+    Effect.gen(function* () {
+      const { app } = yield* Shared
+      for (const id of ["nope", "a".repeat(128), "%2e%2e%2fhealthz", "%00"]) {
+        for (const [method, path] of [
+          ["GET", `/sessions/${id}`],
+          ["DELETE", `/sessions/${id}`],
+          ["POST", `/sessions/${id}/turn`]
+        ] as const) {
+          const answer = yield* app.request(method, path, method === "POST" ? { body: "{" } : {})
+          assert.strictEqual(answer.status, 404)
+          assert.strictEqual(answer.text, JSON.stringify(nope))
+        }
+      }
+    })
+  )
+
+  it.effect("another app's session does not exist", () =>
+    Effect.gen(function* () {
+      const { app, mint, session } = yield* Shared
+      const other = yield* mint("other")
+      const unknown = yield* other.request("GET", "/sessions/nope")
+      for (const [method, path] of [
+        ["GET", `/sessions/${session.id}`],
+        ["DELETE", `/sessions/${session.id}`],
+        ["POST", `/sessions/${session.id}/turn`]
+      ] as const) {
+        const answer = yield* other.request(method, path, method === "POST" ? { body: { prompt: "hello" } } : {})
+        assert.deepStrictEqual([answer.status, answer.text], [unknown.status, unknown.text])
+      }
+      assert.strictEqual((yield* other.request("GET", "/sessions")).text, '{"ok":true,"sessions":[],"count":0}')
+      const state = yield* app.state(session.id)
+      assert.isTrue(state.live)
+    })
+  )
+
+  it.effect("what is wrong with a request is a list, without what was rejected", () =>
+    Effect.gen(function* () {
+      const { app, session } = yield* Shared
+      const turn = `/sessions/${session.id}/turn`
+      const deep = `${"[".repeat(2_000_000)}${"]".repeat(2_000_000)}`
+      for (const [path, body, detail] of [
+        [turn, "{}", '{"loc":["body","prompt"],"msg":"Missing key","type":"missing"}'],
+        [turn, "", null],
+        [turn, "{", '{"loc":["body"],"msg":"Expected a valid JSON body","type":"value_error"}'],
+        [turn, '{"prompt":" \\n"}', '{"loc":["body","prompt"],"msg":"must not be empty","type":"value_error"}'],
+        [turn, '{"prompt":"p","timeout_secs":true}', null],
+        [turn, '{"prompt":"p","timeout_secs":1.5}', null],
+        [turn, '{"prompt":"p","files":["ff_a/../b"]}', null],
+        [
+          "/sessions",
+          '{"agent":"nosuch"}',
+          '{"loc":["body","agent"],"msg":"no agent of this name","type":"value_error"}'
+        ],
+        ["/sessions", '{"agent":"no such"}', null],
+        ["/sessions", "{}", '{"loc":["body","agent"],"msg":"no agent of this name","type":"value_error"}'],
+        ["/sessions", '{"agent":"demo","model":"-x"}', null],
+        ["/sessions", '{"agent":"demo","model":"unheard-of"}', null],
+        ["/sessions", '{"agent":"demo","meta":[1]}', null],
+        ["/sessions", `{"agent":"demo","meta":{"a":${"[".repeat(16)}${"]".repeat(16)}}}`, null],
+        ["/sessions", `{"agent":"demo","meta":{"a":${deep}}}`, null],
+        ["/sessions", `{"agent":"demo","meta":{"a":"${"é".repeat(8192)}"}}`, null]
+      ] as const) {
+        const answer = yield* app.request("POST", path, { body })
+        assert.strictEqual(answer.status, 422, body.slice(0, 80))
+        assert.match(answer.text, /^\{"detail":\[\{"loc":\["body".*\],"msg":".+","type":"(missing|value_error)"\}\]\}$/)
+        assert.isBelow(answer.text.length, 400)
+        if (detail !== null) assert.strictEqual(answer.text, `{"detail":[${detail}]}`)
+      }
+      const query = yield* app.request("GET", "/sessions?include_closed=maybe")
+      assert.strictEqual(query.status, 422)
+      assert.include(query.text, '"loc":["query","include_closed"]')
+      const form = yield* app.request("POST", turn, { body: "prompt=x", headers: { "content-type": "text/plain" } })
+      assert.strictEqual(form.status, 422)
+      assert.strictEqual((yield* app.state(session.id)).turn_count, 0)
+    })
+  )
+
+  it.effect("a file token that nobody uploaded is 404", () =>
+    Effect.gen(function* () {
+      const { app, session } = yield* Shared
+      const answer = yield* app.request("POST", `/sessions/${session.id}/turn`, {
+        body: { prompt: "read", files: ["ff_unknown"] }
+      })
+      assert.deepStrictEqual([answer.status, answer.text], [404, '{"detail":"file not found"}'])
+    })
+  )
+
+  it.effect("a body over the limit is 413, announced or not", () =>
+    Effect.gen(function* () {
+      const { app, session, url } = yield* Shared
+      const large = `{"prompt":"${"x".repeat(8 * 1024 * 1024)}"}`
+      const announced = yield* app.request("POST", `/sessions/${session.id}/turn`, { body: large })
+      assert.deepStrictEqual([announced.status, announced.text], [413, '{"detail":"request too large"}'])
+      const init = {
+        method: "POST",
+        headers: { authorization: `Bearer ${app.token}`, "content-type": jsonType },
+        body: new Blob([large]).stream(),
+        duplex: "half"
+      }
+      const chunked = yield* Effect.promise(() =>
+        fetch(`${url}/sessions/${session.id}/turn`, init).then(async (response) => [
+          response.status,
+          await response.text()
+        ])
+      )
+      assert.deepStrictEqual(chunked, [413, '{"detail":"request too large"}'])
+    })
+  )
+
+  it.effect("every answer has a request id: the client's own, or a new one", () =>
+    Effect.gen(function* () {
+      const { app, url } = yield* Shared
+      const idOf = (path: string, id?: string) =>
+        Effect.map(
+          app.request("GET", path, { headers: id === undefined ? {} : { "x-request-id": id } }),
+          ({ headers }) => headers.get("x-request-id") ?? ""
+        )
+      for (const path of ["/healthz", "/sessions", "/nope", "/sessions/nope"]) {
+        assert.strictEqual(yield* idOf(path, "a.b-C_1"), "a.b-C_1", path)
+        assert.match(yield* idOf(path), /^[0-9a-f-]{36}$/, path)
+        assert.match(yield* idOf(path, "not one"), /^[0-9a-f-]{36}$/, path)
+      }
+      const misdirected = yield* call(`${url}/healthz`, "POST", { headers: { "x-request-id": "mine" } })
+      assert.strictEqual(misdirected.headers.get("x-request-id"), "mine")
+    })
+  )
+})
+
+describe("ForgeServer, starting", () => {
+  const messageOf = (more: Partial<ForgeServer.Options>) =>
+    Layer.build(ForgeServer.layer({ ...options, ...more })).pipe(
+      Effect.flip,
+      Effect.scoped,
+      Effect.map(({ _tag, message }) => [_tag, message] as const)
+    )
+
+  it.live("a port that is taken is one sentence", () =>
+    Effect.gen(function* () {
+      const port = yield* Effect.acquireRelease(
+        Effect.callback<readonly [number, () => void]>((resume) => {
+          const server = createServer().listen(0, "127.0.0.1", () => {
+            const address = server.address()
+            const port = typeof address === "object" && address !== null ? address.port : 0
+            resume(Effect.succeed([port, () => server.close()]))
+          })
+        }),
+        ([, close]) => Effect.sync(close)
+      )
+      assert.deepStrictEqual(yield* messageOf({ port: port[0] }), [
+        "StartFailed",
+        `cannot listen on 127.0.0.1:${port[0]}: the port is taken`
+      ])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a network that is none, and a data folder that cannot be one, are one sentence each", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* messageOf({ allowedCidrs: ["10.0.0.0"] }), [
+        "StartFailed",
+        '"10.0.0.0" is not a network, such as 10.0.0.0/8'
+      ])
+      const [tag, message] = yield* messageOf({ data: "/dev/null/data" })
+      assert.strictEqual(tag, "StartFailed")
+      assert.match(message, /^the data folder \/dev\/null\/data cannot be used: [^\n]+$/)
+    })
+  )
+
+  it.live("one server at a time has a data folder, and the next one finds everything in it", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const data = yield* fs.makeTempDirectoryScoped()
+      const first = yield* serve({ data })
+      assert.deepStrictEqual(yield* messageOf({ data }), [
+        "StartFailed",
+        `another server is running on the data folder ${data}`
+      ])
+      const app = yield* first.mint("app")
+      const refused = yield* Effect.flip(Effect.scoped(Layer.build(ForgeServer.layer({ ...options, data }))))
+      assert.strictEqual(refused._tag, "StartFailed")
+      yield* first.stop
+
+      const second = yield* serve({ data })
+      const answer = yield* call(`${second.url}/sessions`, "GET", { headers: { authorization: `Bearer ${app.token}` } })
+      assert.strictEqual(answer.status, 200)
+      for (const [path, mode] of [
+        ["", 0o700],
+        ["/sessions", 0o700],
+        ["/ledger.db", 0o600],
+        ["/ledger.db-wal", 0o600],
+        ["/lock.db", 0o600]
+      ] as const) {
+        assert.strictEqual((yield* fs.stat(data + path)).mode & 0o777, mode, path)
+      }
+    }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
+  )
+})

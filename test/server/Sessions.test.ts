@@ -1,0 +1,257 @@
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Fiber, FileSystem, Layer, Schedule } from "effect"
+import * as DemoAgent from "../../src/agent/DemoAgent.ts"
+import { eventsIn, processesIn, serve, turnOf } from "./Support.ts"
+
+const withFileSystem = Effect.provide(NodeFileSystem.layer)
+
+/** A server with its data in a folder that the test can look into. */
+const make = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const data = yield* fs.makeTempDirectoryScoped()
+  const server = yield* serve({
+    data,
+    maxOpenSessions: 12,
+    agents: [
+      DemoAgent.definition,
+      { name: "missing", command: ["/nonexistent/agent"], permissions: "deny" },
+      {
+        name: "silent",
+        command: [process.execPath, "-e", "console.error('no key'); process.exit(4)"],
+        permissions: "deny"
+      }
+    ]
+  })
+  return { data, mint: server.mint, app: yield* server.mint("app") }
+}).pipe(withFileSystem)
+class Shared extends Context.Service<Shared, Effect.Success<typeof make>>()("test/Shared") {
+  static readonly layer = Layer.effect(Shared, make)
+}
+
+const closed = '{"detail":"session is closed"}'
+
+it.layer(Shared.layer, { excludeTestServices: true })("sessions", (it) => {
+  it.effect("two turns that come at once run one after the other, in that order", () =>
+    Effect.gen(function* () {
+      const { app } = yield* Shared
+      const { id } = yield* app.open
+      const first = yield* Effect.forkChild(app.turn(id, "/chunks 10 10"))
+      yield* app.turns(id, 1)
+      const second = yield* Effect.forkChild(app.turn(id, "/echo two"), { startImmediately: true })
+      const third = yield* Effect.forkChild(app.turn(id, "/echo three"), { startImmediately: true })
+      const turns = yield* Effect.forEach([first, second, third], (turn) => Effect.flatMap(Fiber.join(turn), turnOf))
+      assert.deepStrictEqual(
+        turns.map(({ text, turnIndex }) => [turnIndex, text.trim().split(/\s+/).at(-1)]),
+        [
+          [1, "10"],
+          [2, "two"],
+          [3, "three"]
+        ]
+      )
+    })
+  )
+
+  it.effect("a session does not wait for another one", () =>
+    Effect.gen(function* () {
+      const { app } = yield* Shared
+      const busy = yield* app.open
+      const free = yield* app.open
+      const waiting = yield* Effect.forkChild(app.turn(busy.id, "/wait"))
+      yield* app.turns(busy.id, 1)
+      const turn = yield* Effect.flatMap(app.turn(free.id, "/echo now"), turnOf)
+      assert.deepStrictEqual(turn, { turnIndex: 1, stopReason: "end_turn", text: "now" })
+      yield* Fiber.interrupt(waiting)
+    })
+  )
+
+  it.effect("closing ends the turn in flight and those that wait: 410", () =>
+    Effect.gen(function* () {
+      const { app, data } = yield* Shared
+      const { cwd, id } = yield* app.open
+      const flying = yield* Effect.forkChild(app.turn(id, "/wait"))
+      yield* app.turns(id, 1)
+      const waiting = yield* Effect.forkChild(app.turn(id, "/echo never"), { startImmediately: true })
+      const twice = yield* Effect.all(
+        [app.request("DELETE", `/sessions/${id}`), app.request("DELETE", `/sessions/${id}`)],
+        { concurrency: 2 }
+      )
+      assert.deepStrictEqual(twice.map(({ text }) => text).toSorted(), [
+        '{"ok":true,"already_closed":true}',
+        '{"ok":true}'
+      ])
+      for (const turn of [flying, waiting]) {
+        const answer = yield* Fiber.join(turn)
+        assert.deepStrictEqual([answer.status, answer.text], [410, closed])
+      }
+      const later = yield* app.turn(id, "/echo later")
+      assert.deepStrictEqual([later.status, later.text], [410, closed])
+
+      const state = yield* app.state(id)
+      assert.isFalse(state.live)
+      assert.isNotNull(state.closed_at)
+      assert.strictEqual(state.turn_count, 1)
+      assert.deepStrictEqual(
+        eventsIn(data, id)
+          .map(({ kind }) => kind)
+          .toSorted(),
+        ["close", "create", "turn"]
+      )
+
+      const fs = yield* FileSystem.FileSystem
+      yield* fs.exists(cwd).pipe(Effect.repeat({ until: (there) => !there, schedule: Schedule.spaced(20) }))
+      assert.deepStrictEqual(processesIn(cwd), [])
+    }).pipe(withFileSystem)
+  )
+
+  it.effect("a closed session is listed last in first out, unless only open ones are asked for", () =>
+    Effect.gen(function* () {
+      const { mint } = yield* Shared
+      const app = yield* mint("lists")
+      const ids = [(yield* app.open).id, (yield* app.open).id, (yield* app.open).id]
+      yield* app.request("DELETE", `/sessions/${ids[1]}`)
+      const idsOf = (query: string) =>
+        Effect.map(app.request("GET", `/sessions${query}`), ({ text }) =>
+          [...text.matchAll(/"session_id":"([^"]+)"/g)].map(([, id]) => id)
+        )
+      assert.deepStrictEqual(yield* idsOf(""), ids.toReversed())
+      assert.deepStrictEqual(yield* idsOf("?include_closed=true"), ids.toReversed())
+      assert.deepStrictEqual(yield* idsOf("?include_closed=false"), [ids[2], ids[0]])
+    })
+  )
+
+  it.effect("a turn whose client goes away is cancelled, and one that waited is never sent", () =>
+    Effect.gen(function* () {
+      const { app, data } = yield* Shared
+      const { id } = yield* app.open
+      const flying = yield* Effect.forkChild(app.turn(id, "/wait"))
+      yield* app.turns(id, 1)
+      const waiting = yield* Effect.forkChild(app.turn(id, "/echo dropped"), { startImmediately: true })
+      // The answer to another request shows that the one before it has arrived.
+      yield* app.state(id)
+      yield* Fiber.interrupt(waiting)
+      yield* Fiber.interrupt(flying)
+      const next = yield* Effect.flatMap(app.turn(id, "What did I say?"), turnOf)
+      assert.strictEqual(next.turnIndex, 2)
+      assert.notInclude(next.text, "dropped")
+      const turns = eventsIn(data, id).filter(({ kind }) => kind === "turn")
+      assert.deepStrictEqual(
+        turns.map(({ detail, turn_index }) => [turn_index, detail?.replace(/\d+/, "N")]),
+        [
+          [1, '{"stop_reason":"cancelled","duration_ms":N}'],
+          [2, '{"stop_reason":"end_turn","duration_ms":N}']
+        ]
+      )
+    })
+  )
+
+  it.effect("an agent that fails a turn is 502, and the session goes on", () =>
+    Effect.gen(function* () {
+      const { app } = yield* Shared
+      const { id } = yield* app.open
+      const failed = yield* app.turn(id, "/fail out of paper")
+      assert.strictEqual(failed.status, 502)
+      assert.match(
+        failed.text,
+        /^\{"ok":false,"error":"[^"]*out of paper[^"]*","stderr":"[^"]*","duration_ms":\d+,"stop_reason":"error"\}$/
+      )
+      const next = yield* Effect.flatMap(app.turn(id, "/echo still here"), turnOf)
+      assert.deepStrictEqual(next, { turnIndex: 2, stopReason: "end_turn", text: "still here" })
+    })
+  )
+
+  it.effect("an agent that dies in a turn is 502, and the next turn brings the session back", () =>
+    Effect.gen(function* () {
+      const { app } = yield* Shared
+      const { id } = yield* app.open
+      yield* app.turn(id, "Remember the word xyzzy.")
+      const died = yield* app.turn(id, "/exit 3")
+      assert.strictEqual(died.status, 502)
+      assert.match(died.text, /"error":"[^"]*\b3\b[^"]*".*"stop_reason":"error"\}$/)
+      const next = yield* Effect.flatMap(app.turn(id, "Which word did I tell you?"), turnOf)
+      assert.strictEqual(next.turnIndex, 3)
+      assert.include(next.text, "xyzzy")
+    })
+  )
+
+  it.effect("a session that cannot be brought back says so once, and is closed", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const { app } = yield* Shared
+      const { cwd, id } = yield* app.open
+      yield* app.turn(id, "/exit 0")
+      yield* fs.remove(`${cwd}/.demo-agent`, { recursive: true })
+      const lost = yield* app.turn(id, "/echo hello")
+      assert.strictEqual(lost.status, 502)
+      assert.match(lost.text, /"error":"[^"]*bring back[^"]*"/)
+      const later = yield* app.turn(id, "/echo hello")
+      assert.deepStrictEqual([later.status, later.text], [410, closed])
+      assert.strictEqual((yield* app.state(id)).turn_count, 1)
+    }).pipe(withFileSystem)
+  )
+
+  it.effect("an agent that cannot start is 502, and leaves no session", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const { data, mint } = yield* Shared
+      const app = yield* mint("starts")
+      const before = yield* fs.readDirectory(`${data}/sessions`)
+      const missing = yield* app.request("POST", "/sessions", { body: { agent: "missing" } })
+      assert.strictEqual(missing.status, 502)
+      assert.match(missing.text, /^\{"ok":false,"error":"[^"]+","stderr":"","duration_ms":\d+,"stop_reason":"error"\}$/)
+      const silent = yield* app.request("POST", "/sessions", { body: { agent: "silent" } })
+      assert.strictEqual(silent.status, 502)
+      assert.include(silent.text, "no key")
+      assert.strictEqual((yield* app.request("GET", "/sessions")).text, '{"ok":true,"sessions":[],"count":0}')
+      yield* fs
+        .readDirectory(`${data}/sessions`)
+        .pipe(Effect.repeat({ until: (now) => now.length <= before.length, schedule: Schedule.spaced(20) }))
+    }).pipe(withFileSystem)
+  )
+})
+
+describe("sessions of a server that ends", () => {
+  it.live("as many sessions as are allowed may be open: 503", () =>
+    Effect.gen(function* () {
+      const { mint } = yield* serve({ maxOpenSessions: 2 })
+      const app = yield* mint("app")
+      const opening = app.request("POST", "/sessions", { body: { agent: "demo" } })
+      const answers = yield* Effect.all([opening, opening, opening], { concurrency: 3 })
+      assert.deepStrictEqual(answers.map(({ status }) => status).toSorted(), [200, 200, 503])
+      assert.strictEqual(answers.find(({ status }) => status === 503)?.text, '{"detail":"session pool is full"}')
+      const { text } = yield* app.request("GET", "/sessions")
+      yield* app.request("DELETE", `/sessions/${/"session_id":"([^"]+)"/.exec(text)?.[1]}`)
+      assert.strictEqual((yield* opening).status, 200)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("an open session outlives its server; no process and no turn does", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const data = yield* fs.makeTempDirectoryScoped()
+      const first = yield* serve({ data })
+      const app = yield* first.mint("app")
+      const { cwd, id } = yield* app.open
+      yield* app.turn(id, "Remember the word xyzzy.")
+      const { cwd: gone, id: other } = yield* app.open
+      yield* app.request("DELETE", `/sessions/${other}`)
+      const flying = yield* Effect.forkChild(app.turn(id, "/wait"))
+      yield* app.turns(id, 2)
+      assert.strictEqual(processesIn(cwd).length, 1)
+      yield* first.stop
+      const cut = yield* Fiber.join(flying)
+      assert.deepStrictEqual([cut.status, cut.text], [503, '{"detail":"shutting down"}'])
+      assert.deepStrictEqual(processesIn(data), [])
+      assert.isTrue(yield* fs.exists(cwd))
+      assert.isFalse(yield* fs.exists(gone))
+
+      const second = yield* serve({ data })
+      const again = yield* second.adopt(app.token)
+      assert.isTrue((yield* again.state(id)).live)
+      const turn = yield* Effect.flatMap(again.turn(id, "Which word did I tell you?"), turnOf)
+      assert.strictEqual(turn.turnIndex, 3)
+      assert.include(turn.text, "xyzzy")
+      assert.strictEqual((yield* again.state(other)).live, false)
+    }).pipe(Effect.scoped, withFileSystem)
+  )
+})

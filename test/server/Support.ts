@@ -1,0 +1,117 @@
+/**
+ * A server of the demo agent on a free port, and raw HTTP to it.
+ */
+import { Effect, Exit, Layer, Redacted, Schedule, Schema, Scope } from "effect"
+import { readdirSync, readlinkSync } from "node:fs"
+import { DatabaseSync } from "node:sqlite"
+import * as DemoAgent from "../../src/agent/DemoAgent.ts"
+import * as ForgeServer from "../../src/server/ForgeServer.ts"
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+}
+
+export interface CallOptions {
+  readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string>> | undefined
+}
+
+/** One request; interrupting it drops its connection. */
+export const call = (url: string, method: string, options: CallOptions = {}): Effect.Effect<Answer> =>
+  Effect.promise(async (signal) => {
+    const { body, headers } = options
+    const response = await fetch(url, {
+      method,
+      signal,
+      headers: { ...(body === undefined ? {} : { "content-type": "application/json" }), ...headers },
+      body: body === undefined ? null : typeof body === "string" ? body : JSON.stringify(body)
+    })
+    return { status: response.status, headers: response.headers, text: await response.text() }
+  })
+
+const Opened = Schema.fromJsonString(Schema.Struct({ session_id: Schema.String, cwd: Schema.String }))
+const State = Schema.fromJsonString(
+  Schema.Struct({ turn_count: Schema.Int, closed_at: Schema.NullOr(Schema.Int), live: Schema.Boolean })
+)
+const Turn = Schema.fromJsonString(
+  Schema.Struct({
+    turn_index: Schema.Int,
+    stop_reason: Schema.String,
+    events: Schema.Array(Schema.Struct({ type: Schema.String, content: Schema.optionalKey(Schema.String) }))
+  })
+)
+
+/** An app of a server: what it can ask for, with its own token. */
+export const appOf = (url: string, token: string) => {
+  const request = (method: string, path: string, options: CallOptions = {}) =>
+    call(url + path, method, { ...options, headers: { authorization: `Bearer ${token}`, ...options.headers } })
+  const state = (id: string) =>
+    request("GET", `/sessions/${id}`).pipe(
+      Effect.flatMap(({ text }) => Schema.decodeEffect(State)(text)),
+      Effect.orDie
+    )
+  return {
+    token,
+    request,
+    open: request("POST", "/sessions", { body: { agent: "demo" } }).pipe(
+      Effect.flatMap(({ text }) => Schema.decodeEffect(Opened)(text)),
+      Effect.map(({ cwd, session_id }) => ({ id: session_id, cwd })),
+      Effect.orDie
+    ),
+    turn: (id: string, prompt: string) => request("POST", `/sessions/${id}/turn`, { body: { prompt } }),
+    state,
+    /** Waits until so many turns of a session were handed to its agent. */
+    turns: (id: string, count: number) =>
+      state(id).pipe(Effect.repeat({ until: ({ turn_count }) => turn_count >= count, schedule: Schedule.spaced(10) }))
+  }
+}
+
+/** What a turn's answer says. */
+export const turnOf = (answer: Answer) =>
+  Schema.decodeEffect(Turn)(answer.text).pipe(
+    Effect.map(({ events, stop_reason, turn_index }) => ({
+      turnIndex: turn_index,
+      stopReason: stop_reason,
+      text: events.map(({ content, type }) => (type === "text" ? content : "")).join("")
+    })),
+    Effect.orDie
+  )
+
+export const options = { agents: [DemoAgent.definition], port: 0, grace: "200 millis" } as const
+
+/** A server that ends with the scope, or before. */
+export const serve = Effect.fnUntraced(function* (more: Partial<ForgeServer.Options> = {}) {
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  const context = yield* Layer.buildWithScope(ForgeServer.layer({ ...options, ...more }), scope)
+  const server = yield* Effect.provide(ForgeServer.ForgeServer, context)
+  const mint = (name: string) =>
+    Effect.map(Effect.orDie(server.mint(name)), (token) => appOf(server.url, Redacted.value(token)))
+  const adopt = (token: string) => Effect.succeed(appOf(server.url, token))
+  return { url: server.url, mint, adopt, stop: Scope.close(scope, Exit.void) }
+})
+
+/** The processes that work somewhere in a folder. */
+export const processesIn = (folder: string) =>
+  readdirSync("/proc").filter((pid) => {
+    try {
+      return readlinkSync(`/proc/${pid}/cwd`).startsWith(folder)
+    } catch {
+      return false
+    }
+  })
+
+const Event = Schema.Struct({
+  kind: Schema.String,
+  turn_index: Schema.NullOr(Schema.Int),
+  detail: Schema.NullOr(Schema.String)
+})
+
+/** What the ledger in a folder says of a session, in order. */
+export const eventsIn = (folder: string, sessionId: string) => {
+  const database = new DatabaseSync(`${folder}/ledger.db`, { readOnly: true })
+  const rows = database.prepare("SELECT * FROM session_events WHERE session_id = ? ORDER BY seq").all(sessionId)
+  database.close()
+  return Schema.decodeUnknownSync(Schema.Array(Event))(rows)
+}
