@@ -17,10 +17,12 @@
  */
 import { Effect, type Scope } from "effect"
 import { ForgeClient, type ListOptions } from "./ForgeClient.ts"
-import type { CreateError, HealthError, ListError, StateError } from "./ForgeError.ts"
+import type { CreateError, HealthError, ListError, RunError, StateError, UploadError } from "./ForgeError.ts"
 import type { Health } from "./Health.ts"
+import type { Run, RunOptions } from "./Run.ts"
 import * as Session from "./Session.ts"
 import type { SessionId, SessionOptions, SessionState } from "./SessionInfo.ts"
+import type { Source, UploadedFile, UploadOptions } from "./Upload.ts"
 
 /**
  * Opens a session and closes it when the scope ends, by success, failure or interruption.
@@ -51,6 +53,19 @@ export const attach: (id: SessionId) => Effect.Effect<Session.Session, StateErro
 /** The sessions of this app, newest first; closed ones too, unless `includeClosed` is false. */
 export const sessions = (options?: ListOptions): Effect.Effect<ReadonlyArray<SessionState>, ListError, ForgeClient> =>
   ForgeClient.use((client) => client.listSessions(options))
+
+/** Asks one prompt, without a session. */
+export const run: (prompt: string, options?: RunOptions) => Effect.Effect<Run, RunError, ForgeClient> = Effect.fn(
+  "Forge.run"
+)((prompt, options) => ForgeClient.use((client) => client.run(prompt, options)))
+
+/** Uploads a file for an agent to read. It fails also with what reading the file fails with. */
+export const upload: <E = never, R = never>(
+  source: Source<E, R>,
+  options?: UploadOptions
+) => Effect.Effect<UploadedFile, E | UploadError, R | ForgeClient> = Effect.fn("Forge.upload")((source, options) =>
+  ForgeClient.use((client) => client.upload(source, options))
+)
 
 /** Whether the server is alive, its versions, and what it adds to the contract. */
 export const health: Effect.Effect<Health, HealthError, ForgeClient> = ForgeClient.use((client) => client.health)

@@ -5,28 +5,38 @@
  * the stateless protocol, which sends, reads, maps failures, repeats what may be repeated, and owns the work that
  * outlives its caller.
  */
-import { Config, Context, Deferred, Duration, Effect, Exit, Fiber, Layer, Redacted, type Scope } from "effect"
-import type { HttpClient } from "effect/http"
-import * as Sessions from "./api/schema/Sessions.ts"
-import * as Turns from "./api/schema/Turns.ts"
+import { type Config, Context, Deferred, Duration, Effect, Exit, Fiber, Layer, type Redacted, type Scope } from "effect"
+import { HttpBody, type HttpClient } from "effect/http"
+import * as SessionsWire from "./api/schema/Sessions.ts"
+import * as TurnsWire from "./api/schema/Turns.ts"
 import {
   ApiError,
+  type CancelError,
   type CloseError,
   type CreateError,
   type HealthError,
   type ListError,
+  type RunError,
   SessionClosed,
   type StateError,
-  type TurnError
+  type TurnError,
+  type UploadError
 } from "./ForgeError.ts"
-import type { Health } from "./Health.ts"
+import type * as HealthInfo from "./Health.ts"
 import * as Background from "./internal/Background.ts"
 import * as Exchange from "./internal/Exchange.ts"
-import * as Operations from "./internal/Operations.ts"
+import * as Multipart from "./internal/Multipart.ts"
+import * as Files from "./internal/operations/Files.ts"
+import * as Health from "./internal/operations/Health.ts"
+import * as Runs from "./internal/operations/Runs.ts"
+import * as Sessions from "./internal/operations/Sessions.ts"
+import * as Turns from "./internal/operations/Turns.ts"
 import type { RetryOptions } from "./internal/Retry.ts"
 import * as Settings from "./internal/Settings.ts"
+import type { Run, RunOptions } from "./Run.ts"
 import type { LiveState, SessionId, SessionInfo, SessionOptions, SessionState } from "./SessionInfo.ts"
-import * as Turn from "./Turn.ts"
+import type { Turn, TurnOptions } from "./Turn.ts"
+import type * as Upload from "./Upload.ts"
 
 /** A session that is being created. */
 export interface PendingSession {
@@ -63,7 +73,7 @@ export class ForgeClient extends Context.Service<
   ForgeClient,
   {
     /** Whether the server is alive, its versions, and what it adds to the contract. Needs no token. */
-    readonly health: Effect.Effect<Health, HealthError>
+    readonly health: Effect.Effect<HealthInfo.Health, HealthError>
 
     /** Begins to create a session in the background. `Forge.session` puts it in a scope. */
     readonly createSession: (options?: SessionOptions) => Effect.Effect<PendingSession>
@@ -75,7 +85,22 @@ export class ForgeClient extends Context.Service<
     readonly getSession: (id: SessionId) => Effect.Effect<LiveState, StateError>
 
     /** One turn. Nothing orders the turns of a session here: `Session.turn` does. */
-    readonly turn: (id: SessionId, prompt: string, options?: Turn.TurnOptions) => Effect.Effect<Turn.Turn, TurnError>
+    readonly turn: (id: SessionId, prompt: string, options?: TurnOptions) => Effect.Effect<Turn, TurnError>
+
+    /**
+     * Ends the turn that is under way, which then answers with `cancelled`; says whether there was one. A server that does
+     * not name `cancel` answers 404.
+     */
+    readonly cancelTurn: (id: SessionId) => Effect.Effect<boolean, CancelError>
+
+    /** One prompt, one answer, no session. */
+    readonly run: (prompt: string, options?: RunOptions) => Effect.Effect<Run, RunError>
+
+    /** Uploads a file as it is read. It fails also with what reading the file fails with. */
+    readonly upload: <E, R>(
+      source: Upload.Source<E, R>,
+      options?: Upload.UploadOptions
+    ) => Effect.Effect<Upload.UploadedFile, E | UploadError, R>
 
     /** Closes a session; closing it again is no failure. */
     readonly closeSession: (id: SessionId) => Effect.Effect<void, CloseError>
@@ -95,15 +120,12 @@ export interface Options {
   readonly retry?: RetryOptions | false | undefined
 }
 
-const defaultUrl = "http://127.0.0.1:8800"
-const createDeadline = Duration.seconds(60)
-const callDeadline = Duration.seconds(30)
-const closeDeadline = Duration.seconds(5)
-const shutdownBound = Duration.seconds(5)
-
 // ---------------------------------------------------------------------------------------------------------------------
 // Constructors
 // ---------------------------------------------------------------------------------------------------------------------
+
+/** How long a shutdown waits for what runs in the background. */
+const shutdownBound = Duration.seconds(5)
 
 /**
  * Makes a client over any `HttpClient`. It holds the background work of its scope: on release it waits for that, for five
@@ -112,10 +134,16 @@ const shutdownBound = Duration.seconds(5)
 export const make = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<ForgeClient["Service"], ApiError<422>, HttpClient.HttpClient | Scope.Scope> {
-  const url = yield* Settings.url(options.url ?? defaultUrl)
+  const url = yield* Settings.url(options.url)
   const token = yield* Settings.token(options.token)
   const send = yield* Exchange.make({ url, token, retry: options.retry })
   const background = yield* Background.make(shutdownBound)
+  const boundary = Multipart.boundary()
+
+  const create = Effect.fnUntraced(function* (options: SessionOptions, abandoned: Deferred.Deferred<void>) {
+    const body = HttpBody.jsonUnsafe(yield* Sessions.encodeCreate(options))
+    return yield* send(Sessions.create, { body, abandoned })
+  })
 
   const createSession = Effect.fnUntraced(function* (options: SessionOptions = {}) {
     const abandoned = yield* Deferred.make<void>()
@@ -129,50 +157,70 @@ export const make = Effect.fnUntraced(function* (
     }
   })
 
-  const create = Effect.fnUntraced(function* (options: SessionOptions, abandoned: Deferred.Deferred<void>) {
-    const body = yield* Operations.encodeCreate(options)
-    return yield* send(Operations.createSession, { body, deadline: createDeadline, abandoned })
+  const getSession = Effect.fnUntraced(function* (id: SessionId) {
+    const path = SessionsWire.pathOf(yield* Sessions.encodeId(Sessions.get, id))
+    return yield* send(Sessions.get, { path })
   })
 
   const closeSession = Effect.fnUntraced(function* (id: SessionId) {
-    const path = Sessions.pathOf(yield* Operations.encodeSessionId(Operations.closeSession, id))
-    return yield* send(Operations.closeSession, { path, deadline: closeDeadline })
+    const path = SessionsWire.pathOf(yield* Sessions.encodeId(Sessions.close, id))
+    return yield* send(Sessions.close, { path })
   })
 
   const turn = Effect.fnUntraced(
-    function* (id: SessionId, prompt: string, options: Turn.TurnOptions = {}) {
-      const path = Turns.pathOf(yield* Operations.encodeSessionId(Operations.turn, id))
-      const body = yield* Operations.encodeTurn(prompt, options)
-      const deadline = turnDeadline(Operations.timeoutOf(options))
-      return yield* send(Operations.turn, { path, body, deadline, secrets: [prompt, ...(body.files ?? [])] })
+    function* (id: SessionId, prompt: string, options: TurnOptions = {}) {
+      const path = TurnsWire.pathOf(yield* Sessions.encodeId(Turns.send, id))
+      const wire = yield* Turns.encode(prompt, options)
+      return yield* send(Turns.send, {
+        path,
+        body: HttpBody.jsonUnsafe(wire),
+        deadline: Turns.deadlineOf(Turns.timeoutOf(options)),
+        secrets: [prompt, ...(wire.files ?? [])]
+      })
     },
     (effect, id) => Effect.catchIf(effect, isGone, () => new SessionClosed({ sessionId: id, by: "server" }))
   )
 
+  const cancelTurn = Effect.fnUntraced(function* (id: SessionId) {
+    const path = TurnsWire.cancelPathOf(yield* Sessions.encodeId(Turns.cancel, id))
+    return yield* send(Turns.cancel, { path })
+  })
+
+  const run = Effect.fnUntraced(function* (prompt: string, options: RunOptions = {}) {
+    const wire = yield* Runs.encode(prompt, options)
+    return yield* send(Runs.send, {
+      body: HttpBody.jsonUnsafe(wire),
+      deadline: Turns.deadlineOf(Turns.timeoutOf(options)),
+      secrets: [prompt, ...(options.system === undefined ? [] : [options.system]), ...(wire.files ?? [])]
+    })
+  })
+
+  const upload = Effect.fnUntraced(function* <E, R>(source: Upload.Source<E, R>, options: Upload.UploadOptions = {}) {
+    const { failure, readable } = yield* Multipart.observe(source)
+    const body = yield* Files.encode(readable, boundary, options)
+    const deadline = options.timeout === undefined ? undefined : Duration.fromInputUnsafe(options.timeout)
+    return yield* send(Files.upload, { body, deadline, repeatable: source.rereadable }).pipe(
+      // What the file itself failed with says more than the broken connection that it left.
+      Effect.catch((error) => Effect.andThen(failure, Effect.fail(error)))
+    )
+  })
+
   return ForgeClient.of({
-    health: send(Operations.health, { deadline: callDeadline }),
+    health: send(Health.get, {}),
     createSession,
-    listSessions: (options) =>
-      send(Operations.listSessions, {
-        query: `?include_closed=${options?.includeClosed ?? true}`,
-        deadline: callDeadline
-      }),
-    getSession: Effect.fnUntraced(function* (id) {
-      const path = Sessions.pathOf(yield* Operations.encodeSessionId(Operations.getSession, id))
-      return yield* send(Operations.getSession, { path, deadline: callDeadline })
-    }),
+    listSessions: ({ includeClosed = true } = {}) => send(Sessions.list, { query: `?include_closed=${includeClosed}` }),
+    getSession,
     closeSession,
     turn,
+    cancelTurn,
+    run,
+    upload,
     background
   })
 })
 
 /** A turn that the server answers 410. */
 const isGone = (error: unknown): boolean => ApiError.is(400)(error) && error.reason.status === 410
-
-/** The server's own answer to a turn that outlives its timeout is to come first. */
-const turnDeadline = (timeout: Duration.Duration): Duration.Duration =>
-  Duration.max(Duration.sum(timeout, Duration.seconds(30)), Duration.seconds(5))
 
 /** A client as a layer, over the `HttpClient` that it is given. */
 export const layer = (options: Options): Layer.Layer<ForgeClient, ApiError<422>, HttpClient.HttpClient> =>
@@ -182,13 +230,4 @@ export const layer = (options: Options): Layer.Layer<ForgeClient, ApiError<422>,
  * A client from the environment: `CLAWDFORGE_URL` (`http://127.0.0.1:8800` where it is not set) and `CLAWDFORGE_TOKEN`.
  */
 export const layerConfig: Layer.Layer<ForgeClient, ApiError<422> | Config.ConfigError, HttpClient.HttpClient> =
-  Layer.effect(
-    ForgeClient,
-    Effect.flatMap(
-      Config.all({
-        url: Config.String("CLAWDFORGE_URL").pipe(Config.withDefault(defaultUrl)),
-        token: Config.Redacted("CLAWDFORGE_TOKEN")
-      }),
-      make
-    )
-  )
+  Layer.effect(ForgeClient, Effect.flatMap(Settings.config("CLAWDFORGE_TOKEN"), make))

@@ -216,5 +216,23 @@ export type StateError = AuthError | ApiErrors<Everywhere | 404 | 422> | Transpo
 /** What closing a session can fail with. */
 export type CloseError = AuthError | ApiErrors<Everywhere | 404 | 422> | TransportError
 
+/** What cancelling a turn can fail with. */
+export type CancelError = AuthError | ApiErrors<Everywhere | 404 | 422> | TransportError
+
+/** What `Forge.run` can fail with. */
+export type RunError = AuthError | ApiErrors<Everywhere | 404 | 413 | 422 | 502> | TransportError
+
+/** What `Forge.upload` can fail with, beside the failures of what it uploads. */
+export type UploadError = AuthError | ApiErrors<Everywhere | 413 | 422> | TransportError
+
+/** What `ForgeAdmin.mint` can fail with. */
+export type MintError = AuthError | ApiErrors<Everywhere | 409 | 422> | TransportError
+
+/** What `ForgeAdmin.list` can fail with. */
+export type TokensError = AuthError | ApiErrors<Everywhere> | TransportError
+
+/** What `ForgeAdmin.revoke` can fail with. */
+export type RevokeError = AuthError | ApiErrors<Everywhere | 404 | 422> | TransportError
+
 /** What a turn can fail with. */
 export type TurnError = AuthError | ApiErrors<Everywhere | 404 | 413 | 422 | 502> | TransportError | SessionClosed

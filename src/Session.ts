@@ -4,17 +4,18 @@
  * A session is open, then closing, then closed, and never goes back. Its turns are sent one at a time, in the order in
  * which they were asked for. When the scope ends, by success, failure or interruption, the session is closed.
  */
-import { Deferred, Duration, Effect, Exit, Inspectable, Option, Schedule, type Scope, Semaphore } from "effect"
+import { Deferred, Duration, Effect, Exit, Fiber, Inspectable, Option, Schedule, type Scope, Semaphore } from "effect"
 import { ForgeClient } from "./ForgeClient.ts"
 import {
   ApiError,
+  type CancelError,
   type CloseError,
   type CreateError,
   SessionClosed,
   type StateError,
   type TurnError
 } from "./ForgeError.ts"
-import * as Operations from "./internal/Operations.ts"
+import * as Turns from "./internal/operations/Turns.ts"
 import type { LiveState, SessionId, SessionInfo, SessionOptions } from "./SessionInfo.ts"
 import type { Turn, TurnOptions } from "./Turn.ts"
 
@@ -47,9 +48,16 @@ export interface Session {
    *
    * Turns of one session are sent one at a time, in the order they were asked for; sessions do not wait for each other.
    * An interrupt while it waits sends nothing. An interrupt while it is under way closes the connection, and the session
-   * stays usable; a server without `cancel` lets the agent go on, and the next turn waits behind that.
+   * stays usable. A server that names `cancel` is told in the background, and the next turn waits for its word; any other
+   * lets the agent go on, and the next turn waits behind that.
    */
   readonly turn: (prompt: string, options?: TurnOptions) => Effect.Effect<Turn, TurnError>
+
+  /**
+   * Ends the turn that is under way, whoever asked for it, and says whether there was one; that turn then answers with
+   * `cancelled`, and those that wait are not touched. A server that does not name `cancel` answers 404.
+   */
+  readonly cancel: Effect.Effect<boolean, CancelError>
 
   /** The session as the server sees it now. */
   readonly state: Effect.Effect<LiveState, StateError>
@@ -64,6 +72,9 @@ export interface Session {
 
 /** How long the end of a scope may take to close its session. */
 const closeBound = Duration.seconds(5)
+
+/** How long the next turn waits for the cancel of the one before. */
+const cancelBound = Duration.seconds(5)
 
 type Status = { readonly _tag: "Open" | "Closing" } | { readonly _tag: "Closed"; readonly by: "client" | "server" }
 
@@ -82,6 +93,7 @@ class Handle extends Inspectable.Class implements Session {
   readonly #turns = Semaphore.makeUnsafe(1)
   #status: Status = open
   #deleting: Deferred.Deferred<void, CloseError> | undefined = undefined
+  #cancelling: Fiber.Fiber<unknown, unknown> | undefined = undefined
 
   constructor(client: ForgeClient["Service"], info: SessionInfo, owned: boolean) {
     super()
@@ -96,6 +108,10 @@ class Handle extends Inspectable.Class implements Session {
 
   get state(): Effect.Effect<LiveState, StateError> {
     return this.#client.getSession(this.id)
+  }
+
+  get cancel(): Effect.Effect<boolean, CancelError> {
+    return this.#client.cancelTurn(this.id)
   }
 
   get close(): Effect.Effect<void, CloseError> {
@@ -122,7 +138,28 @@ class Handle extends Inspectable.Class implements Session {
 
   /** Sends a turn once it is its place, and the session still open. */
   send(prompt: string, options: TurnOptions | undefined): Effect.Effect<Turn, TurnError> {
-    return this.#turns.withPermit(Effect.andThen(this.checkOpen, this.#client.turn(this.id, prompt, options)))
+    const sent = this.#client.turn(this.id, prompt, options).pipe(Effect.onInterrupt(() => this.#cancelLater))
+    return this.#turns.withPermit(Effect.andThen(this.#checkPlace, sent))
+  }
+
+  /** A cancel that is still under way would hit the next turn: that one waits until it is over. */
+  get #checkPlace(): Effect.Effect<void, SessionClosed> {
+    return Effect.suspend(() =>
+      this.#cancelling === undefined ? this.checkOpen : Effect.andThen(Fiber.await(this.#cancelling), this.checkOpen)
+    )
+  }
+
+  /** Tells a server that can cancel that nobody waits for the turn any more. The end of a session says so by itself. */
+  get #cancelLater(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.#status._tag !== "Open") return Effect.void
+      const cancel = Effect.flatMap(this.#client.health, ({ features }) =>
+        features.includes("cancel") ? this.cancel : Effect.void
+      )
+      return Effect.map(this.#client.background(Effect.timeoutOption(cancel, cancelBound)), (fiber) => {
+        this.#cancelling = fiber
+      })
+    })
   }
 
   /** The session is found closed: by the server of its own doing, unless this handle is closing it. */
@@ -172,7 +209,7 @@ const closeHandle = Effect.fn("Session.close")((self: Handle) => self.delete)
 
 const turnOf = Effect.fn("Session.turn")(
   function* (self: Handle, prompt: string, options: TurnOptions | undefined) {
-    yield* Operations.encodeTurn(prompt, options)
+    yield* Turns.encode(prompt, options)
     yield* self.checkOpen
     return yield* self.send(prompt, options)
   },

@@ -1,7 +1,92 @@
 /**
  * Files that an agent can read: uploaded once, and named by a token.
+ *
+ * A file is sent as it is read, and is never held in memory as a whole.
+ *
+ * **Example** (Asking about a file)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Forge, Upload } from "effect-clawdforge"
+ *
+ * const program = Effect.gen(function* () {
+ *   const file = yield* Forge.upload(Upload.fromBytes("notes.txt", new TextEncoder().encode("Buy milk.")))
+ *   const session = yield* Forge.session({ agent: "claude" })
+ *   const turn = yield* session.turn("What is on the list?", { files: [file.token] })
+ *   return turn.text
+ * }).pipe(Effect.scoped)
+ * ```
  */
-import { type Brand, Redacted } from "effect"
+import { type Brand, type Duration, Effect, FileSystem, Path, type PlatformError, Redacted, Stream } from "effect"
 
 /** Names an uploaded file. It is a secret: who has it can attach the file. It prints as `<redacted>`. */
 export type FileToken = Redacted.Redacted & Brand.Brand<"FileToken">
+
+/** A file token from its text, `ff_…`; what it names is up to the server. */
+export const fileToken = (text: string): FileToken => {
+  // A brand is a type only: there is nothing to be checked here that the server would not check better.
+  return Redacted.make(text, { label: "file token" }) as FileToken
+}
+
+/** A file to upload. */
+export interface Source<E = never, R = never> {
+  /** The name that the agent will see. */
+  readonly name: string
+  readonly content: Stream.Stream<Uint8Array, E, R>
+  /** In bytes, where it is known. */
+  readonly size: number | undefined
+  /** Whether the content can be read again from its start, if the upload has to be repeated. */
+  readonly rereadable: boolean
+}
+
+/** A file from memory. */
+export const fromBytes = (name: string, bytes: Uint8Array): Source => ({
+  name,
+  content: Stream.make(bytes),
+  size: bytes.byteLength,
+  rereadable: true
+})
+
+/** A file from a stream, whose size may be told. It is read once: an upload of it is not repeated. */
+export const fromStream = <E, R>(
+  name: string,
+  content: Stream.Stream<Uint8Array, E, R>,
+  options?: { readonly size?: number | undefined }
+): Source<E, R> => ({ name, content, size: options?.size, rereadable: false })
+
+/** A file of this machine, under its own name unless another is given. */
+export const fromPath: (
+  path: string,
+  options?: { readonly name?: string | undefined }
+) => Effect.Effect<
+  Source<PlatformError.PlatformError>,
+  PlatformError.PlatformError,
+  FileSystem.FileSystem | Path.Path
+> = Effect.fnUntraced(function* (path: string, options?: { readonly name?: string | undefined }) {
+  const fs = yield* FileSystem.FileSystem
+  const { basename } = yield* Path.Path
+  const { size } = yield* fs.stat(path)
+  return {
+    name: options?.name ?? basename(path),
+    content: fs.stream(path),
+    size: Number(size),
+    rereadable: true
+  }
+})
+
+/** How a file is uploaded. */
+export interface UploadOptions {
+  /** How long the server keeps it: 1 hour by default, between 1 minute and 1 day, sent in whole seconds, rounded up. */
+  readonly timeToLive?: Duration.Input | undefined
+  /** How long the upload may take as a whole: 1 minute by default. */
+  readonly timeout?: Duration.Input | undefined
+}
+
+/** A file that the server has. */
+export interface UploadedFile {
+  readonly token: FileToken
+  /** In bytes. */
+  readonly size: number
+  /** How long the server keeps it. */
+  readonly timeToLive: Duration.Duration
+}

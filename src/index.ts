@@ -2,8 +2,14 @@
  * Coding-agent sessions (Claude, and any agent that speaks ACP) as scoped Effect resources, over any clawdforge server.
  */
 
+/** The tokens that apps come with. */
+export type * as AppToken from "./AppToken.ts"
+
 /** What programs call. */
 export * as Forge from "./Forge.ts"
+
+/** App tokens: mint, list, revoke. */
+export * as ForgeAdmin from "./ForgeAdmin.ts"
 
 /** The service behind it, and its layers. */
 export * as ForgeClient from "./ForgeClient.ts"
@@ -14,6 +20,9 @@ export { ApiError, AuthError, SessionClosed, TransportError } from "./ForgeError
 
 /** How a server is. */
 export type * as Health from "./Health.ts"
+
+/** One prompt, one answer. */
+export type * as Run from "./Run.ts"
 
 /** The handle of a session. */
 export * as Session from "./Session.ts"

@@ -14,7 +14,8 @@ import type { ApiErrors, AuthError, Status, TransportError } from "../ForgeError
 import * as Body from "./Body.ts"
 import * as Failure from "./Failure.ts"
 import type { Operation } from "./Operation.ts"
-import * as Operations from "./Operations.ts"
+import * as Health from "./operations/Health.ts"
+import { randomHex } from "./Random.ts"
 import * as Retry from "./Retry.ts"
 import type { RetryOptions } from "./Retry.ts"
 import * as Transport from "./Transport.ts"
@@ -25,8 +26,11 @@ export interface Request {
   readonly path?: string | undefined
   /** With its question mark. */
   readonly query?: string | undefined
-  readonly body?: object | undefined
-  readonly deadline: Duration.Duration
+  readonly body?: HttpBody.HttpBody | undefined
+  /** The operation's own without. */
+  readonly deadline?: Duration.Duration | undefined
+  /** Whether it can be sent again as it is: true without. */
+  readonly repeatable?: boolean | undefined
   /** Done when nobody waits for the call any more. */
   readonly abandoned?: Deferred.Deferred<void> | undefined
   /** Texts that no error may repeat. */
@@ -58,19 +62,17 @@ export const make = Effect.fnUntraced(function* (
   const base = options.url.href.replace(/\/+$/, "")
   const anonymous = { accept: "application/json" }
   const authorized = { ...anonymous, authorization: `Bearer ${Redacted.value(options.token)}` }
-  const keys = keySequence()
+  const key = keySequence()
 
   const request = (
     operation: Operation<Status, unknown>,
     { body, path = operation.path, query = "" }: Request
   ): HttpClientRequest.HttpClientRequest => {
     const headers = operation.anonymous ? anonymous : authorized
-    return operation.method === "POST"
-      ? HttpClientRequest.make("POST")(base + path + query, {
-          headers: { ...headers, "idempotency-key": keys() },
-          body: HttpBody.jsonUnsafe(body)
-        })
-      : HttpClientRequest.make(operation.method)(base + path + query, { headers })
+    return HttpClientRequest.make(operation.method)(base + path + query, {
+      headers: operation.keyed ? { ...headers, "idempotency-key": key() } : headers,
+      body
+    })
   }
 
   const attempt = <S extends Status, A>(
@@ -79,6 +81,7 @@ export const make = Effect.fnUntraced(function* (
     message: HttpClientRequest.HttpClientRequest
   ): Effect.Effect<A, CallError<S>> => {
     const call = { operation: operation.name, method: operation.method, path: outgoing.path ?? operation.path }
+    const deadline = outgoing.deadline ?? operation.deadline
     const secrets = [Redacted.value(options.token), ...(outgoing.secrets ?? [])]
     const unanswered = (error: HttpClientError.HttpClientError): TransportError =>
       Transport.fromHttpClientError(error, call, options.url.origin)
@@ -86,8 +89,8 @@ export const make = Effect.fnUntraced(function* (
       Effect.mapError(unanswered),
       Effect.flatMap((response) => receive(response, operation, { call, secrets, unanswered })),
       Effect.timeoutOrElse({
-        duration: outgoing.deadline,
-        orElse: () => Effect.fail(Transport.timeout(call, outgoing.deadline))
+        duration: deadline,
+        orElse: () => Effect.fail(Transport.timeout(call, deadline))
       }),
       Effect.provideContext(context)
     )
@@ -96,7 +99,7 @@ export const make = Effect.fnUntraced(function* (
   /** Asked anew each time: the server behind an address can change. */
   const remembersKeys = Effect.suspend(() => {
     const asking: Request = { deadline: healthDeadline }
-    return attempt(Operations.health, asking, request(Operations.health, asking))
+    return attempt(Health.get, asking, request(Health.get, asking))
   }).pipe(
     Effect.map(({ features }) => features.includes("idempotency")),
     Effect.orElseSucceed(() => false)
@@ -105,11 +108,13 @@ export const make = Effect.fnUntraced(function* (
   return (operation, outgoing) =>
     Effect.suspend(() => {
       const message = request(operation, outgoing)
+      const once = attempt(operation, outgoing, message)
+      if (outgoing.repeatable === false) return once
       return Retry.run(
         {
-          method: operation.method,
-          attempt: attempt(operation, outgoing, message),
-          keyed: remembersKeys,
+          kind: operation.method !== "POST" ? "idempotent" : operation.keyed ? "keyed" : "once",
+          attempt: once,
+          remembersKeys,
           abandoned: outgoing.abandoned
         },
         bounds
@@ -156,9 +161,7 @@ const always = (): boolean => true
 
 /** Keys that no other call has: random for this client, counted within it. */
 const keySequence = (): (() => string) => {
-  // The Web Crypto API is the one source of randomness that every runtime has.
-  const random = globalThis.crypto.getRandomValues(new Uint8Array(16))
-  const client = Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("")
+  const client = randomHex(16)
   let calls = 0
   return () => `${client}-${++calls}`
 }

@@ -1,7 +1,7 @@
 /**
  * One kind of call: what is the same for each of them, and how its answer is read.
  */
-import { Result, Schema, SchemaIssue } from "effect"
+import { Duration, Result, Schema, SchemaIssue } from "effect"
 import type { Status } from "../ForgeError.ts"
 
 /** One kind of call. */
@@ -14,6 +14,10 @@ export interface Operation<S extends Status, A> {
   /** The statuses that it can fail with, beside those that any call can. */
   readonly statuses: ReadonlyArray<S>
   readonly decode: (json: unknown) => Result.Result<A, string>
+  /** How long the whole exchange may take, unless the call says otherwise. */
+  readonly deadline: Duration.Duration
+  /** Whether it carries a key of its own, under which a server that names `idempotency` remembers its answer. */
+  readonly keyed?: boolean | undefined
   /** Whether it goes without a token. */
   readonly anonymous?: boolean | undefined
 }
@@ -35,3 +39,15 @@ export const decoder = <S extends Schema.ConstraintDecoder<unknown>>(
   const decode = Schema.decodeUnknownResult(schema)
   return (json) => Result.mapError(decode(json), mismatch)
 }
+
+/** A decoder whose value is turned into one of the public types. */
+export const decodeTo =
+  <A, B>(decode: (json: unknown) => Result.Result<A, string>, to: (value: A) => B) =>
+  (json: unknown): Result.Result<B, string> =>
+    Result.map(decode(json), to)
+
+/** An operation, with its statuses as it names them. */
+export const define = <const S extends Status, A>(operation: Operation<S, A>): Operation<S, A> => operation
+
+/** What a call takes that does nothing but look. */
+export const callDeadline = Duration.seconds(30)

@@ -44,8 +44,11 @@ export const bounds = (options: RetryOptions | false | undefined): Bounds => ({
 
 type CallError = AuthError | ApiError | TransportError
 
-/** Whether a failed call may be sent again: `if-keyed` is up to whether the server remembers its key. */
-export const mayRepeat = (error: CallError, method: string): "yes" | "no" | "if-keyed" => {
+/** What repeating a call would do: nothing more, nothing more where the server remembers its key, or the same again. */
+export type Kind = "idempotent" | "keyed" | "once"
+
+/** Whether a failed call may be sent again: `if-remembered` is up to whether the server remembers its key. */
+export const mayRepeat = (error: CallError, kind: Kind): "yes" | "no" | "if-remembered" => {
   if (error._tag === "AuthError") return "no"
   switch (error.outcome) {
     case "not-sent":
@@ -54,7 +57,7 @@ export const mayRepeat = (error: CallError, method: string): "yes" | "no" | "if-
       return error._tag === "ApiError" && (error.status === 429 || error.status === 503) ? "yes" : "no"
     case "unknown":
       if (error._tag === "TransportError" && error.reason._tag === "Malformed") return "no"
-      return method === "POST" ? "if-keyed" : "yes"
+      return kind === "idempotent" ? "yes" : kind === "keyed" ? "if-remembered" : "no"
     case "acted":
       return "no"
   }
@@ -71,10 +74,10 @@ const pauseBefore = Effect.fnUntraced(function* (error: CallError, repeat: numbe
 
 /** A call that can be repeated. */
 export interface Repeatable<A, E> {
-  readonly method: string
+  readonly kind: Kind
   readonly attempt: Effect.Effect<A, E>
-  /** Whether the server remembers the key that the call carries; asked anew each time. */
-  readonly keyed: Effect.Effect<boolean>
+  /** Whether the server remembers the keys of calls; asked anew each time. */
+  readonly remembersKeys: Effect.Effect<boolean>
   /** Done when nobody waits for the call any more: then it is not repeated. */
   readonly abandoned?: Deferred.Deferred<void> | undefined
 }
@@ -91,13 +94,13 @@ const repeat = Effect.fnUntraced(function* <A, E extends CallError>(
   const failedAt = yield* Clock.currentTimeMillis
   let error = first
   for (let repeats = 0; repeats < bounds.times; repeats++) {
-    const verdict = mayRepeat(error, call.method)
+    const verdict = mayRepeat(error, call.kind)
     if (verdict === "no") break
     const pause = yield* pauseBefore(error, repeats, bounds)
     if (pause === undefined) break
     if ((yield* Clock.currentTimeMillis) + pause - failedAt > bounds.budget) break
     if (yield* isAbandonedWithin(pause, call, error)) break
-    if (verdict === "if-keyed" && !(yield* call.keyed)) break
+    if (verdict === "if-remembered" && !(yield* call.remembersKeys)) break
     const result = yield* Effect.result(call.attempt)
     if (result._tag === "Success") return result.success
     error = result.failure

@@ -1,7 +1,7 @@
 /**
  * The address and the token of a client, checked before they are used.
  */
-import { Effect, Redacted } from "effect"
+import { Config, Effect, Redacted } from "effect"
 import type { ApiError } from "../ForgeError.ts"
 import * as Input from "./Input.ts"
 
@@ -10,8 +10,17 @@ const call = { operation: "ForgeClient.make", method: "", path: "" }
 const refuse = (setting: "url" | "token", message: string): Effect.Effect<never, ApiError<422>> =>
   Effect.fail(Input.refuse(call, [{ path: [setting], message }]))
 
+const defaultUrl = "http://127.0.0.1:8800"
+
+/** The address from `CLAWDFORGE_URL`, and the token from the variable that holds it. */
+export const config = (token: "CLAWDFORGE_TOKEN" | "CLAWDFORGE_ADMIN_TOKEN") =>
+  Config.all({
+    url: Config.String("CLAWDFORGE_URL").pipe(Config.withDefault(defaultUrl)),
+    token: Config.Redacted(token)
+  })
+
 /** A base URL: http or https, without user info, query or fragment. A path prefix is kept. */
-export const url = (input: string | URL): Effect.Effect<URL, ApiError<422>> => {
+export const url = (input: string | URL = defaultUrl): Effect.Effect<URL, ApiError<422>> => {
   const text = String(input)
   const parsed = URL.parse(text)
   if (parsed === null || (parsed.protocol !== "http:" && parsed.protocol !== "https:"))

@@ -38,3 +38,10 @@ export const TurnResponse = Schema.Struct({
   })
 )
 export type TurnResponse = typeof TurnResponse.Type
+
+/** The path of a cancel, which a server has that names `cancel`. */
+export const cancelPathOf = (id: string): `/sessions/${string}/cancel` => `${sessionPath(id)}/cancel`
+
+/** The answer to a cancel: whether a turn was under way. */
+export const Cancelled = Schema.Struct({ ok: Schema.Literal(true), cancelled: Schema.Boolean })
+export type Cancelled = typeof Cancelled.Type

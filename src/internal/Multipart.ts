@@ -1,0 +1,56 @@
+/**
+ * A multipart/form-data body (RFC 7578) that is sent as its file is read.
+ */
+import { Effect, Option, Stream } from "effect"
+import { HttpBody } from "effect/http"
+import type { Source } from "../Upload.ts"
+import { randomHex } from "./Random.ts"
+
+const encoder = new TextEncoder()
+
+/** As browsers write a name: quotes and line ends percent-encoded, all else as UTF-8. */
+const quoted = (name: string): string =>
+  `"${name.replaceAll('"', "%22").replaceAll("\r", "%0D").replaceAll("\n", "%0A")}"`
+
+/** A line that no file holds, except by a chance of one in 2 to the power of 128. */
+export const boundary = (): string => `clawdforge-${randomHex(16)}`
+
+/** A source that can be read as part of a request, and what it failed with by then, if it did. */
+export const observe = Effect.fnUntraced(function* <E, R>(source: Source<E, R>) {
+  const context = yield* Effect.context<R>()
+  let failed = Option.none<E>()
+  const content = source.content.pipe(
+    Stream.tapError((error) =>
+      Effect.sync(() => {
+        failed = Option.some(error)
+      })
+    ),
+    Stream.provideContext(context)
+  )
+  const failure = Effect.suspend(() => Option.match(failed, { onNone: () => Effect.void, onSome: Effect.fail<E> }))
+  return { readable: { ...source, content }, failure }
+})
+
+/** What stands around a file: the fields before it, its own head, and the end. */
+export interface Options {
+  readonly boundary: string
+  readonly fields: Readonly<Record<string, string>>
+  readonly filePart: string
+}
+
+/** The body; its length is told where that of the file is known. */
+export const body = <E>(source: Source<E>, { boundary, fields, filePart }: Options): HttpBody.Stream => {
+  const before = Object.entries(fields).map(
+    ([name, value]) => `--${boundary}\r\nContent-Disposition: form-data; name=${quoted(name)}\r\n\r\n${value}\r\n`
+  )
+  const fileHead =
+    `--${boundary}\r\nContent-Disposition: form-data; name=${quoted(filePart)}; filename=${quoted(source.name)}\r\n` +
+    "Content-Type: application/octet-stream\r\n\r\n"
+  const head = encoder.encode(before.join("") + fileHead)
+  const tail = encoder.encode(`\r\n--${boundary}--\r\n`)
+  return HttpBody.stream(
+    Stream.make(head).pipe(Stream.concat(source.content), Stream.concat(Stream.make(tail))),
+    `multipart/form-data; boundary=${boundary}`,
+    source.size === undefined ? undefined : head.byteLength + source.size + tail.byteLength
+  )
+}

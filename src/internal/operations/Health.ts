@@ -1,0 +1,27 @@
+/**
+ * `GET /healthz`.
+ */
+import * as Wire from "../../api/schema/Health.ts"
+import type { Health } from "../../Health.ts"
+import { callDeadline, decodeTo, decoder, define } from "../Operation.ts"
+
+const toHealth = (health: Wire.Health): Health => ({
+  ok: health.ok,
+  claudePresent: health.claudePresent,
+  claudeVersion: health.claudeVersion,
+  acpxPresent: health.acpxPresent,
+  acpxVersion: health.acpxVersion,
+  openSessions: health.openSessions,
+  features: health.features
+})
+
+/** Whether the server is alive; it goes without a token. */
+export const get = define({
+  deadline: callDeadline,
+  name: "Forge.health",
+  method: "GET",
+  path: Wire.path,
+  statuses: [],
+  anonymous: true,
+  decode: decodeTo(decoder(Wire.Health), toHealth)
+})

@@ -1,0 +1,87 @@
+/**
+ * The calls that open, show and close sessions.
+ */
+import { Duration } from "effect"
+import { SessionId } from "../../api/schema/Ids.ts"
+import * as Wire from "../../api/schema/Sessions.ts"
+import type { Status } from "../../ForgeError.ts"
+import type { LiveState, SessionInfo, SessionOptions, SessionState } from "../../SessionInfo.ts"
+import * as Input from "../Input.ts"
+import { callDeadline, decodeTo, decoder, define, type Operation } from "../Operation.ts"
+
+const toInfo = (created: Wire.Created): SessionInfo => ({
+  id: created.sessionId,
+  agent: created.agent,
+  model: created.model,
+  cwd: created.cwd,
+  createdAt: created.createdAt
+})
+
+/** `POST /sessions`. */
+export const create = define({
+  deadline: Duration.seconds(60),
+  name: "Forge.session",
+  method: "POST",
+  path: Wire.path,
+  statuses: [413, 422, 502],
+  keyed: true,
+  decode: decodeTo(decoder(Wire.Created), toInfo)
+})
+
+const toState = (row: Wire.Row): SessionState => ({
+  id: row.sessionId,
+  appName: row.appName,
+  agent: row.agent,
+  model: row.model,
+  cwd: row.cwd,
+  createdAt: row.createdAt,
+  lastTurnAt: row.lastTurnAt,
+  turnCount: row.turnCount,
+  closedAt: row.closedAt,
+  meta: row.meta
+})
+
+/** `GET /sessions`. */
+export const list = define({
+  deadline: callDeadline,
+  name: "Forge.sessions",
+  method: "GET",
+  path: Wire.path,
+  statuses: [],
+  decode: decodeTo(decoder(Wire.List), ({ sessions }) => sessions.map(toState))
+})
+
+/** `GET /sessions/{id}`. */
+export const get = define({
+  deadline: callDeadline,
+  name: "Session.state",
+  method: "GET",
+  path: `${Wire.path}/{id}`,
+  statuses: [404, 422],
+  decode: decodeTo(decoder(Wire.State), (state): LiveState => ({ ...toState(state), live: state.live }))
+})
+
+/** `DELETE /sessions/{id}`. */
+export const close = define({
+  deadline: Duration.seconds(5),
+  name: "Session.close",
+  method: "DELETE",
+  path: `${Wire.path}/{id}`,
+  statuses: [404, 422],
+  decode: decodeTo(decoder(Wire.Closed), () => undefined)
+})
+
+const encodeCreateRequest = Input.encoder(Wire.CreateRequest)
+
+/** The body of a new session: the agent always, and nothing that was not given. */
+export const encodeCreate = ({ agent = "claude", meta, model }: SessionOptions) =>
+  encodeCreateRequest(create, {
+    agent,
+    ...(meta === undefined ? {} : { meta }),
+    ...(model === undefined ? {} : { model })
+  })
+
+const encode = Input.encoder(SessionId)
+
+/** A session id as a path can carry it. */
+export const encodeId = (operation: Operation<Status, unknown>, id: string) => encode(operation, id)

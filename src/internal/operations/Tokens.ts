@@ -1,0 +1,59 @@
+/**
+ * The calls that make, list and revoke app tokens.
+ */
+import { Redacted, Schema } from "effect"
+import { TokenName } from "../../api/schema/Ids.ts"
+import * as Wire from "../../api/schema/Tokens.ts"
+import type { MintedToken, MintOptions, TokenInfo } from "../../AppToken.ts"
+import * as Input from "../Input.ts"
+import { callDeadline, decodeTo, decoder, define } from "../Operation.ts"
+
+const toMinted = ({ ipCidrs, name, token }: Wire.Minted): MintedToken => ({
+  name,
+  token: Redacted.make(token, { label: "app token" }),
+  ipCidrs
+})
+
+/** `POST /admin/tokens`. */
+export const mint = define({
+  name: "ForgeAdmin.mint",
+  method: "POST",
+  path: Wire.path,
+  statuses: [409, 422],
+  deadline: callDeadline,
+  decode: decodeTo(decoder(Wire.Minted), toMinted)
+})
+
+const toInfos = (list: Wire.TokenList | ReadonlyArray<Wire.TokenRow>): ReadonlyArray<TokenInfo> =>
+  "tokens" in list ? list.tokens : list
+
+/** `GET /admin/tokens`; older servers answer with the bare array. */
+export const list = define({
+  name: "ForgeAdmin.list",
+  method: "GET",
+  path: Wire.path,
+  statuses: [],
+  deadline: callDeadline,
+  decode: decodeTo(decoder(Schema.Union([Wire.TokenList, Schema.Array(Wire.TokenRow)])), toInfos)
+})
+
+/** `DELETE /admin/tokens/{name}`. */
+export const revoke = define({
+  name: "ForgeAdmin.revoke",
+  method: "DELETE",
+  path: `${Wire.path}/{name}`,
+  statuses: [404, 422],
+  deadline: callDeadline,
+  decode: decodeTo(decoder(Wire.Revoked), () => undefined)
+})
+
+const encodeRequest = Input.encoder(Wire.MintRequest)
+
+/** The body of a mint. */
+export const encodeMint = (name: string, { ipCidrs }: MintOptions = {}) =>
+  encodeRequest(mint, { name, ...(ipCidrs === undefined ? {} : { ipCidrs }) })
+
+const encodeTokenName = Input.encoder(TokenName)
+
+/** A token's name as a path can carry it. */
+export const encodeName = (name: string) => encodeTokenName(revoke, name)

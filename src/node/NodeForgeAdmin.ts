@@ -1,0 +1,21 @@
+/**
+ * The administration for Node.
+ */
+import { type Config, Layer } from "effect"
+import * as ForgeAdmin from "../ForgeAdmin.ts"
+import type { Options } from "../ForgeClient.ts"
+import type { ApiError } from "../ForgeError.ts"
+import { layerHttpClient } from "./NodeForgeClient.ts"
+
+/** The administration of a server at an address. */
+export const layer = (options: Options): Layer.Layer<ForgeAdmin.ForgeAdmin, ApiError<422>> =>
+  Layer.provide(ForgeAdmin.layer(options), layerHttpClient)
+
+/**
+ * The administration from the environment: `CLAWDFORGE_URL` (`http://127.0.0.1:8800` where it is not set) and
+ * `CLAWDFORGE_ADMIN_TOKEN`.
+ */
+export const layerConfig: Layer.Layer<ForgeAdmin.ForgeAdmin, ApiError<422> | Config.ConfigError> = Layer.provide(
+  ForgeAdmin.layerConfig,
+  layerHttpClient
+)
