@@ -9,6 +9,13 @@ import { Context, Data, Deferred, Effect, Fiber, Layer, Queue, type Scope, Strea
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
 import { fileURLToPath } from "node:url"
 
+/** The watchdog could not be started, without which no agent is. */
+export class WatchdogFailed extends Data.TaggedError("WatchdogFailed")<{ readonly cause: unknown }> {
+  override get message(): string {
+    return "The watchdog process could not be started."
+  }
+}
+
 /** The guard over one agent. Its scope ends when nothing of the agent is left. */
 export interface Ward {
   /** Goes into the agent's environment, from where all its descendants have it. */
@@ -27,13 +34,6 @@ export class Watchdog extends Context.Service<
     Watchdog,
     Effect.suspend(() => make)
   )
-}
-
-/** The watchdog could not be started, without which no agent is. */
-export class WatchdogFailed extends Data.TaggedError("WatchdogFailed")<{ readonly cause: unknown }> {
-  override get message(): string {
-    return "The watchdog process could not be started."
-  }
 }
 
 const markName = "FORGE_AGENT_MARK"

@@ -125,6 +125,15 @@ layer(Platform, { excludeTestServices: true })("an agent that ends in the middle
     })
   )
 
+  it.effect("though a descendant holds its output open: the turn does not wait for that", () =>
+    Effect.gen(function* () {
+      const { failure, text } = yield* failedTurn("held-output")
+      assert.strictEqual(failure.error, "Agent odd exited with code 0.")
+      const pids: ReadonlyArray<number> = JSON.parse(text)
+      assert.isTrue(pids.every(isAlive))
+    })
+  )
+
   it.effect("by an answer that is an error: the failure has the agent's words, and the process lives", () =>
     Effect.gen(function* () {
       const { failure, session } = yield* failedTurn("refuse")
@@ -331,6 +340,15 @@ layer(Platform, { excludeTestServices: true })("the end of a session", (it) => {
       yield* close
       assert.strictEqual((yield* Effect.flip(Fiber.join(fiber))).error, "Agent odd was closed.")
       yield* gone([session.pid], "100 millis")
+    })
+  )
+
+  it.effect("is at once where it could not be opened", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const cwd = yield* temporaryFolder
+      yield* Effect.flip(AgentProcess.open(misbehaving("version"), { cwd }))
+      yield* gone([Number(yield* fs.readFileString(`${cwd}/pid`))], "100 millis")
     })
   )
 
