@@ -31,9 +31,7 @@ import type { Source, UploadedFile, UploadOptions } from "./Upload.ts"
  */
 export const session: (
   options?: SessionOptions
-) => Effect.Effect<Session.Session, CreateError, ForgeClient | Scope.Scope> = Effect.fn("Forge.session")(
-  Session.acquire
-)
+) => Effect.Effect<Session.Session, CreateError, ForgeClient | Scope.Scope> = Session.acquire
 
 /** Opens a session for the length of one function. */
 export const withSession = <A, E, R>(
@@ -55,17 +53,15 @@ export const sessions = (options?: ListOptions): Effect.Effect<ReadonlyArray<Ses
   ForgeClient.use((client) => client.listSessions(options))
 
 /** Asks one prompt, without a session. */
-export const run: (prompt: string, options?: RunOptions) => Effect.Effect<Run, RunError, ForgeClient> = Effect.fn(
-  "Forge.run"
-)((prompt, options) => ForgeClient.use((client) => client.run(prompt, options)))
+export const run = (prompt: string, options?: RunOptions): Effect.Effect<Run, RunError, ForgeClient> =>
+  ForgeClient.use((client) => client.run(prompt, options))
 
 /** Uploads a file for an agent to read. It fails also with what reading the file fails with. */
-export const upload: <E = never, R = never>(
+export const upload = <E = never, R = never>(
   source: Source<E, R>,
   options?: UploadOptions
-) => Effect.Effect<UploadedFile, E | UploadError, R | ForgeClient> = Effect.fn("Forge.upload")((source, options) =>
+): Effect.Effect<UploadedFile, E | UploadError, R | ForgeClient> =>
   ForgeClient.use((client) => client.upload(source, options))
-)
 
 /** Whether the server is alive, its versions, and what it adds to the contract. */
 export const health: Effect.Effect<Health, HealthError, ForgeClient> = ForgeClient.use((client) => client.health)

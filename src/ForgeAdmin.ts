@@ -45,12 +45,12 @@ export const make = Effect.fnUntraced(function* (
   const token = yield* Settings.token(options.token)
   const send = yield* Exchange.make({ url, token, retry: options.retry })
   return ForgeAdmin.of({
-    mint: Effect.fn("ForgeAdmin.mint")(function* (name, options) {
+    mint: Effect.fnUntraced(function* (name, options) {
       const body = HttpBody.jsonUnsafe(yield* Tokens.encodeMint(name, options))
       return yield* send(Tokens.mint, { body })
     }),
-    list: send(Tokens.list, {}).pipe(Effect.withSpan("ForgeAdmin.list")),
-    revoke: Effect.fn("ForgeAdmin.revoke")(function* (name) {
+    list: send(Tokens.list, {}),
+    revoke: Effect.fnUntraced(function* (name) {
       const path = Wire.pathOf(yield* Tokens.encodeName(name))
       return yield* send(Tokens.revoke, { path })
     })

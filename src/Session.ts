@@ -15,6 +15,7 @@ import {
   type StateError,
   type TurnError
 } from "./ForgeError.ts"
+import * as Invocation from "./internal/Invocation.ts"
 import * as Turns from "./internal/operations/Turns.ts"
 import type { LiveState, SessionId, SessionInfo, SessionOptions } from "./SessionInfo.ts"
 import type { Turn, TurnOptions } from "./Turn.ts"
@@ -90,16 +91,26 @@ class Handle extends Inspectable.Class implements Session {
   // Private to the runtime too: the client behind it is in no printout of a handle.
   readonly #client: ForgeClient["Service"]
   readonly #owned: boolean
+  readonly #span: Invocation.SessionSpan | undefined
   readonly #turns = Semaphore.makeUnsafe(1)
   #status: Status = open
   #deleting: Deferred.Deferred<void, CloseError> | undefined = undefined
   #cancelling: Fiber.Fiber<unknown, unknown> | undefined = undefined
 
-  constructor(client: ForgeClient["Service"], info: SessionInfo, owned: boolean) {
+  constructor(
+    client: ForgeClient["Service"],
+    info: SessionInfo,
+    held: { readonly owned: boolean; readonly span: Invocation.SessionSpan | undefined }
+  ) {
     super()
     this.info = info
     this.#client = client
-    this.#owned = owned
+    this.#owned = held.owned
+    this.#span = held.span
+  }
+
+  get span(): Invocation.SessionSpan | undefined {
+    return this.#span
   }
 
   get id(): SessionId {
@@ -115,7 +126,7 @@ class Handle extends Inspectable.Class implements Session {
   }
 
   get close(): Effect.Effect<void, CloseError> {
-    return closeHandle(this)
+    return this.#inSpan(this.#delete)
   }
 
   turn(prompt: string, options?: TurnOptions): Effect.Effect<Turn, TurnError> {
@@ -168,12 +179,17 @@ class Handle extends Inspectable.Class implements Session {
     return Effect.andThen(this.#turns.resize(everyone), Effect.fail(this.closedError()))
   }
 
+  /** A request of this session that is no turn. */
+  #inSpan<A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> {
+    return this.#span === undefined ? effect : Effect.withParentSpan(effect, this.#span.span)
+  }
+
   get isClosed(): boolean {
     return this.#status._tag === "Closed"
   }
 
   /** Sends one DELETE for all who ask while it is under way. */
-  get delete(): Effect.Effect<void, CloseError> {
+  get #delete(): Effect.Effect<void, CloseError> {
     return Effect.suspend(() => {
       if (this.isClosed) return Effect.void
       if (this.#deleting !== undefined) return Deferred.await(this.#deleting)
@@ -205,19 +221,19 @@ class Handle extends Inspectable.Class implements Session {
   }
 }
 
-const closeHandle = Effect.fn("Session.close")((self: Handle) => self.delete)
-
-const turnOf = Effect.fn("Session.turn")(
+const turnOf = Effect.fnUntraced(
   function* (self: Handle, prompt: string, options: TurnOptions | undefined) {
     yield* Turns.encode(prompt, options)
     yield* self.checkOpen
     return yield* self.send(prompt, options)
   },
-  (effect, self) => Effect.catchTag(effect, "SessionClosed", () => self.ended())
+  (effect, self) => Effect.catchTag(effect, "SessionClosed", () => self.ended()),
+  (effect, self, prompt) => Invocation.turn(self.info, self.span, prompt, effect)
 )
 
 /** Closes at the end of a scope: it tries within the bound, and never fails what the scope was for. */
 const release = Effect.fnUntraced(function* (self: Handle) {
+  yield* Invocation.sessionReleased
   if (self.isClosed) return
   const failure = yield* self.close.pipe(
     Effect.retry({ schedule: Schedule.spaced("500 millis"), while: (error) => error._tag !== "AuthError" }),
@@ -226,6 +242,7 @@ const release = Effect.fnUntraced(function* (self: Handle) {
     Effect.option
   )
   if (Option.isNone(failure)) return
+  yield* Invocation.closeFailed
   yield* Effect.logWarning(
     `session ${self.id} could not be closed, and stays open until the server finds it idle: ${failure.value.message}`
   )
@@ -242,14 +259,19 @@ type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, 
 
 const create = Effect.fnUntraced(function* (options: SessionOptions | undefined, restore: Restore) {
   const client = yield* ForgeClient
-  const pending = yield* client.createSession(options)
-  const info = yield* Effect.onInterrupt(restore(pending.join), () => pending.abandon)
-  return new Handle(client, info, true)
+  const agent = options?.agent ?? "claude"
+  const span = yield* Invocation.sessionSpan(agent)
+  const created = Effect.flatMap(client.createSession(options), ({ abandon, join }) =>
+    Effect.onInterrupt(restore(join), () => abandon)
+  )
+  const info = yield* Invocation.create(agent, span, created)
+  yield* Invocation.sessionOpened
+  return new Handle(client, info, { owned: true, span })
 })
 
 /** A handle on a session that somebody else owns: nothing closes it but its `close`. */
 export const attach = Effect.fnUntraced(function* (id: SessionId): Effect.fn.Return<Session, StateError, ForgeClient> {
   const client = yield* ForgeClient
   const { agent, createdAt, cwd, model } = yield* client.getSession(id)
-  return new Handle(client, { id, agent, createdAt, cwd, model }, false)
+  return new Handle(client, { id, agent, createdAt, cwd, model }, { owned: false, span: undefined })
 })

@@ -17,16 +17,15 @@
  * }).pipe(Effect.scoped)
  * ```
  */
-import { type Brand, type Duration, Effect, FileSystem, Path, type PlatformError, Redacted, Stream } from "effect"
+import { Brand, type Duration, Effect, FileSystem, Path, type PlatformError, Redacted, Stream } from "effect"
 
 /** Names an uploaded file. It is a secret: who has it can attach the file. It prints as `<redacted>`. */
 export type FileToken = Redacted.Redacted & Brand.Brand<"FileToken">
 
-/** A file token from its text, `ff_…`; what it names is up to the server. */
-export const fileToken = (text: string): FileToken => {
-  // A brand is a type only: there is nothing to be checked here that the server would not check better.
-  return Redacted.make(text, { label: "file token" }) as FileToken
-}
+const brand = Brand.nominal<FileToken>()
+
+/** A file token from its text, `ff_…`; a text that is none is refused where it is used. */
+export const fileToken = (text: string): FileToken => brand(Redacted.make(text, { label: "file token" }))
 
 /** A file to upload. */
 export interface Source<E = never, R = never> {

@@ -30,6 +30,9 @@ export * as Session from "./Session.ts"
 /** What is known of a session. */
 export type * as SessionInfo from "./SessionInfo.ts"
 
+/** Spans, metrics, and how to turn them off. */
+export * as Telemetry from "./Telemetry.ts"
+
 /** One turn of a session. */
 export * as Turn from "./Turn.ts"
 

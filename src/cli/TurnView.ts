@@ -7,7 +7,6 @@ import { type Screen, spanOf } from "./Screen.ts"
 type Paint = Screen["Service"]["paint"]
 
 /** Control characters of an agent's text would write on the terminal by themselves. */
-// oxlint-disable-next-line no-control-regex
 const plain = (text: string): string => text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "")
 
 const short = (value: unknown): string => {

@@ -18,6 +18,7 @@ import * as Health from "./operations/Health.ts"
 import { randomHex } from "./Random.ts"
 import * as Retry from "./Retry.ts"
 import type { RetryOptions } from "./Retry.ts"
+import * as Tracing from "./Tracing.ts"
 import * as Transport from "./Transport.ts"
 
 /** What differs from call to call. */
@@ -75,31 +76,41 @@ export const make = Effect.fnUntraced(function* (
     })
   }
 
-  const attempt = <S extends Status, A>(
-    operation: Operation<S, A>,
-    outgoing: Request,
-    message: HttpClientRequest.HttpClientRequest
-  ): Effect.Effect<A, CallError<S>> => {
-    const call = { operation: operation.name, method: operation.method, path: outgoing.path ?? operation.path }
-    const deadline = outgoing.deadline ?? operation.deadline
-    const secrets = [Redacted.value(options.token), ...(outgoing.secrets ?? [])]
-    const unanswered = (error: HttpClientError.HttpClientError): TransportError =>
-      Transport.fromHttpClientError(error, call, options.url.origin)
-    return http.execute(message).pipe(
-      Effect.mapError(unanswered),
-      Effect.flatMap((response) => receive(response, operation, { call, secrets, unanswered })),
-      Effect.timeoutOrElse({
-        duration: deadline,
-        orElse: () => Effect.fail(Transport.timeout(call, deadline))
-      }),
-      Effect.provideContext(context)
-    )
-  }
+  const attempt =
+    <S extends Status, A>(
+      operation: Operation<S, A>,
+      outgoing: Request,
+      message: HttpClientRequest.HttpClientRequest
+    ) =>
+    (repeats: number): Effect.Effect<A, CallError<S>> => {
+      const call = { operation: operation.name, method: operation.method, path: outgoing.path ?? operation.path }
+      const deadline = outgoing.deadline ?? operation.deadline
+      const secrets = [Redacted.value(options.token), ...(outgoing.secrets ?? [])]
+      const unanswered = (error: HttpClientError.HttpClientError): TransportError =>
+        Transport.fromHttpClientError(error, call, options.url.origin)
+      return Tracing.attempt(operation, { repeats, url: options.url }, ({ answered, traceparent }) =>
+        http
+          .execute(
+            traceparent === undefined ? message : HttpClientRequest.setHeader(message, "traceparent", traceparent)
+          )
+          .pipe(
+            Effect.mapError(unanswered),
+            Effect.flatMap((response) => {
+              answered(response.status)
+              return receive(response, operation, { call, secrets, unanswered })
+            }),
+            Effect.timeoutOrElse({
+              duration: deadline,
+              orElse: () => Effect.fail(Transport.timeout(call, deadline))
+            })
+          )
+      ).pipe(Effect.provideContext(context))
+    }
 
   /** Asked anew each time: the server behind an address can change. */
   const remembersKeys = Effect.suspend(() => {
     const asking: Request = { deadline: healthDeadline }
-    return attempt(Health.get, asking, request(Health.get, asking))
+    return attempt(Health.get, asking, request(Health.get, asking))(0)
   }).pipe(
     Effect.map(({ features }) => features.includes("idempotency")),
     Effect.orElseSucceed(() => false)
@@ -109,7 +120,7 @@ export const make = Effect.fnUntraced(function* (
     Effect.suspend(() => {
       const message = request(operation, outgoing)
       const once = attempt(operation, outgoing, message)
-      if (outgoing.repeatable === false) return once
+      if (outgoing.repeatable === false) return once(0)
       return Retry.run(
         {
           kind: operation.method !== "POST" ? "idempotent" : operation.keyed ? "keyed" : "once",

@@ -50,7 +50,6 @@ export const scrub = (text: string, secrets: ReadonlyArray<string>): string => {
 /** One line of at most 200 characters, which is never empty. */
 export const bounded = (text: string, otherwise: string): string => {
   // Control characters would let a server write its own lines into somebody's log.
-  // oxlint-disable-next-line no-control-regex
   const line = text.replace(/[\s\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, " ").trim()
   if (line === "") return otherwise
   return line.length <= maxLength ? line : `${line.slice(0, maxLength - 1)}…`

@@ -75,7 +75,8 @@ const pauseBefore = Effect.fnUntraced(function* (error: CallError, repeat: numbe
 /** A call that can be repeated. */
 export interface Repeatable<A, E> {
   readonly kind: Kind
-  readonly attempt: Effect.Effect<A, E>
+  /** Sends it, told how often it was repeated by then. */
+  readonly attempt: (repeats: number) => Effect.Effect<A, E>
   /** Whether the server remembers the keys of calls; asked anew each time. */
   readonly remembersKeys: Effect.Effect<boolean>
   /** Done when nobody waits for the call any more: then it is not repeated. */
@@ -84,7 +85,7 @@ export interface Repeatable<A, E> {
 
 /** Runs a call, and repeats it as far as its failures and the bounds allow. */
 export const run = <A, E extends CallError>(call: Repeatable<A, E>, bounds: Bounds): Effect.Effect<A, E> =>
-  bounds.times === 0 ? call.attempt : Effect.catch(call.attempt, (error) => repeat(call, bounds, error))
+  bounds.times === 0 ? call.attempt(0) : Effect.catch(call.attempt(0), (error) => repeat(call, bounds, error))
 
 const repeat = Effect.fnUntraced(function* <A, E extends CallError>(
   call: Repeatable<A, E>,
@@ -101,7 +102,7 @@ const repeat = Effect.fnUntraced(function* <A, E extends CallError>(
     if ((yield* Clock.currentTimeMillis) + pause - failedAt > bounds.budget) break
     if (yield* isAbandonedWithin(pause, call, error)) break
     if (verdict === "if-remembered" && !(yield* call.remembersKeys)) break
-    const result = yield* Effect.result(call.attempt)
+    const result = yield* Effect.result(call.attempt(repeats + 1))
     if (result._tag === "Success") return result.success
     error = result.failure
   }

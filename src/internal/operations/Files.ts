@@ -29,7 +29,6 @@ export const upload = define({
 
 const encodeHead = Input.encoder(
   Schema.Struct({
-    // oxlint-disable-next-line no-control-regex
     name: Schema.String.check(
       Schema.isPattern(/^[^\u0000-\u001f\u007f]+$/, { message: "must not be empty, nor hold control characters" })
     ),

@@ -1,7 +1,7 @@
 /**
  * The calls that send a turn, and that cancel the one under way.
  */
-import { Duration, Redacted, Schema } from "effect"
+import { Duration, Redacted } from "effect"
 import * as Sessions from "../../api/schema/Sessions.ts"
 import * as TurnEvents from "../../api/schema/TurnEvents.ts"
 import * as Wire from "../../api/schema/Turns.ts"

@@ -1,0 +1,67 @@
+/**
+ * What the client tells of its work: spans and metrics, under the names of OpenTelemetry's conventions for GenAI and HTTP.
+ *
+ * It only emits: without a tracer and a metrics exporter of yours, nothing leaves the program. Tokens are never told, and
+ * prompts and answers only when asked for.
+ *
+ * The spans of a session, as a trace shows them:
+ *
+ * ```text
+ * session demo
+ * ├─ create_agent demo
+ * │  └─ POST /sessions
+ * ├─ invoke_agent demo
+ * │  └─ POST /sessions/{id}/turn
+ * └─ DELETE /sessions/{id}
+ * ```
+ *
+ * **Example** (Turning it off, and telling prompts and answers)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { Telemetry } from "effect-clawdforge"
+ *
+ * export const silent = Layer.succeed(Telemetry.Enabled, false)
+ * export const verbose = Layer.succeed(Telemetry.CaptureContent, true)
+ * ```
+ */
+import { Context, Metric } from "effect"
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Settings
+// ---------------------------------------------------------------------------------------------------------------------
+
+/** Whether spans and metrics are emitted, and `traceparent` is sent: true by default. */
+export const Enabled = Context.Reference<boolean>("effect-clawdforge/Telemetry/Enabled", { defaultValue: () => true })
+
+/** Whether the spans of turns hold prompts and answers: false by default. */
+export const CaptureContent = Context.Reference<boolean>("effect-clawdforge/Telemetry/CaptureContent", {
+  defaultValue: () => false
+})
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Metrics
+// ---------------------------------------------------------------------------------------------------------------------
+
+/** How long creating sessions and their turns took, in seconds. */
+export const operationDuration = Metric.histogram("gen_ai.client.operation.duration", {
+  description: "Duration of creating sessions and of their turns, in seconds",
+  boundaries: [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 300, 600]
+})
+
+/** The tokens of turns, by `gen_ai.token.type`: `input` or `output`. */
+export const tokenUsage = Metric.histogram("gen_ai.client.token.usage", {
+  description: "Tokens used by turns",
+  boundaries: [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304]
+})
+
+/** How many sessions this program holds open. */
+export const openSessions = Metric.gauge("clawdforge.client.sessions.open", {
+  description: "Sessions that scopes hold open"
+})
+
+/** How many sessions could not be closed at the end of their scope. */
+export const failedCloses = Metric.counter("clawdforge.client.session.close.failures", {
+  description: "Sessions that could not be closed at the end of their scope",
+  incremental: true
+})
