@@ -122,17 +122,14 @@ const isDeeper = (value: unknown, levels: number): boolean =>
     ? levels === 0 || Object.values(value).some((member) => isDeeper(member, levels - 1))
     : false
 
-/**
- * The caller's own object, looked at as it came. Its depth is the first thing looked at, since all that follows walks it
- * to the end.
- */
-const Meta = Schema.Unknown.check(
+/** The caller's own object, within bounds. */
+const Meta = Sessions.Meta.check(
   Schema.makeFilter((meta) => {
     if (isDeeper(meta, deepest)) return `must not be nested deeper than ${deepest}`
     const size = new TextEncoder().encode(JSON.stringify(meta)).length
     return size <= largest || `must not be over ${largest} bytes`
   })
-).pipe(Schema.decodeTo(Sessions.Meta))
+)
 
 const CreateRequest = Sessions.CreateRequest.mapFields(Struct.assign({ meta: nullable(Meta) }))
 

@@ -27,10 +27,12 @@ const misdirected = HttpServerResponse.jsonUnsafe({ detail: "Misdirected Request
 
 const family = (address: string) => (isIP(address) === 6 ? "ipv6" : "ipv4")
 
+const cidrPattern = /^(?<network>[^/]+)\/(?<prefix>\d{1,3})$/
+
 const toBlockList = Effect.fnUntraced(function* (cidrs: ReadonlyArray<string>) {
   const list = new BlockList()
   for (const cidr of cidrs) {
-    const [network = "", prefix = ""] = cidr.split("/")
+    const { network = "", prefix = "" } = cidrPattern.exec(cidr)?.groups ?? {}
     yield* Effect.try({
       try: () => list.addSubnet(network, Number.parseInt(prefix, 10), family(network)),
       catch: (cause) => new StartFailed({ message: `"${cidr}" is not a network, such as 10.0.0.0/8`, cause })

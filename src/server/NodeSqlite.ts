@@ -30,12 +30,12 @@ const parameter = (value: unknown): SQLInputValue => {
 const primaryKeyTaken = 1555
 const uniqueViolated = 2067
 
+/** What SQLite says of a statement; its code stands where the classification looks for it. */
 const sqlError = (cause: unknown) => {
   const code = Predicate.hasProperty(cause, "errcode") ? cause.errcode : undefined
   const errno = code === primaryKeyTaken ? uniqueViolated : code
-  return new SqlError.SqlError({
-    reason: SqlError.classifySqliteError({ errno, cause }, { message: "statement failed", operation: "execute" })
-  })
+  const message = cause instanceof Error ? cause.message : "the statement failed"
+  return new SqlError.SqlError({ reason: SqlError.classifySqliteError({ errno, cause }, { message }) })
 }
 
 const open = (options: Options) =>

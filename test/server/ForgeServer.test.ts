@@ -112,7 +112,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("ForgeServer, byte for byt
     Effect.gen(function* () {
       const { app, session } = yield* Shared
       const turn = `/sessions/${session.id}/turn`
-      const deep = `${"[".repeat(2_000_000)}${"]".repeat(2_000_000)}`
+      const deep = `${"[".repeat(100_000)}${"]".repeat(100_000)}`
       for (const [path, body, detail] of [
         [turn, "{}", '{"loc":["body","prompt"],"msg":"Missing key","type":"missing"}'],
         [turn, "", null],

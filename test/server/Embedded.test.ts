@@ -1,0 +1,55 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Exit, Fiber, Layer, Schedule, Scope } from "effect"
+import { existsSync } from "node:fs"
+import * as DemoAgent from "../../src/agent/DemoAgent.ts"
+import * as Forge from "../../src/Forge.ts"
+import { ForgeClient } from "../../src/ForgeClient.ts"
+import * as ForgeServer from "../../src/server/ForgeServer.ts"
+import { processesIn } from "./Support.ts"
+
+const embedded = ForgeServer.layerEmbedded({ agents: [DemoAgent.definition] })
+
+describe("ForgeServer.layerEmbedded", () => {
+  it.live("is a client of a whole server, of which nothing is left", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const context = yield* Layer.buildWithScope(embedded, scope)
+      const cwd = yield* Effect.gen(function* () {
+        const session = yield* Forge.session({ agent: "demo" })
+        yield* session.turn("Remember the word xyzzy.")
+        const turn = yield* session.turn("Which word did I tell you?")
+        assert.include(turn.text, "xyzzy")
+        const { cwd } = yield* session.state
+        assert.lengthOf(processesIn(cwd), 1)
+        return cwd
+      }).pipe(Effect.scoped, Effect.provideContext(context))
+      // Another session stays open, for the server to end.
+      const client = Context.get(context, ForgeClient)
+      yield* Effect.scoped(Effect.flatMap(client.createSession({ agent: "demo" }), ({ join }) => join))
+      yield* Scope.close(scope, Exit.void)
+      const folder = cwd.slice(0, cwd.indexOf("/sessions/"))
+      assert.isFalse(existsSync(folder))
+      assert.deepStrictEqual(processesIn(folder), [])
+    })
+  )
+
+  it.live("a turn that is interrupted is cancelled, and the session goes on", () =>
+    Effect.gen(function* () {
+      const session = yield* Forge.session({ agent: "demo" })
+      const turn = yield* Effect.forkChild(session.turn("/wait"))
+      yield* session.state.pipe(
+        Effect.repeat({ until: ({ turnCount }) => turnCount === 1, schedule: Schedule.spaced(10) })
+      )
+      yield* Fiber.interrupt(turn)
+      assert.strictEqual((yield* session.turn("/echo next")).text, "next")
+    }).pipe(Effect.scoped, Effect.provide(embedded))
+  )
+
+  it.live("what the server refuses is the client's own error", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(Effect.scoped(Forge.session({ agent: "nosuch" })))
+      assert.strictEqual(error._tag, "ApiError")
+      assert.include(error.message, "no agent of this name")
+    }).pipe(Effect.provide(embedded))
+  )
+})

@@ -1,0 +1,72 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Option } from "effect"
+import { HttpServerRequest } from "effect/http"
+import * as NetworkAccess from "../../src/server/NetworkAccess.ts"
+
+const statusOf = Effect.fnUntraced(function* (
+  options: NetworkAccess.Options,
+  from: { readonly address: string; readonly host?: string }
+) {
+  const refuse = yield* NetworkAccess.make(options)
+  const request = HttpServerRequest.fromWeb(
+    new Request("http://x/healthz", { headers: from.host === undefined ? {} : { host: from.host } })
+  ).modify({ peerAddress: Option.some(from.address) })
+  return refuse(request)?.status
+})
+
+describe("NetworkAccess", () => {
+  it.effect("only this machine is let in where nothing else is said", () =>
+    Effect.gen(function* () {
+      const host = "localhost"
+      for (const address of ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"]) {
+        assert.isUndefined(yield* statusOf({ host }, { address, host }), address)
+      }
+      for (const address of ["10.0.0.1", "192.168.1.1", "::ffff:10.0.0.1", "fe80::1", "::", "0.0.0.0", ""]) {
+        assert.strictEqual(yield* statusOf({ host }, { address, host }), 403, address)
+      }
+    })
+  )
+
+  it.effect("networks are added to this machine, not put in its place", () =>
+    Effect.gen(function* () {
+      const host = "localhost"
+      const options = { host, allowedCidrs: ["10.0.0.0/8", "fd00::/8"] }
+      for (const address of ["10.1.2.3", "::ffff:10.1.2.3", "fd12::1", "127.0.0.1"]) {
+        assert.isUndefined(yield* statusOf(options, { address, host }), address)
+      }
+      assert.strictEqual(yield* statusOf(options, { address: "11.0.0.1", host }), 403)
+      for (const cidr of ["10.0.0.0", "10.0.0.0/33", "10.0.0.0/8x", "x/8", "", "fd00::/129"]) {
+        const failed = yield* Effect.flip(NetworkAccess.make({ host, allowedCidrs: [cidr] }))
+        assert.strictEqual(failed.message, `"${cidr}" is not a network, such as 10.0.0.0/8`)
+      }
+    })
+  )
+
+  it.effect("it is called by its own name, or the answer is 421", () =>
+    Effect.gen(function* () {
+      const address = "127.0.0.1"
+      const options = { host: "192.168.1.5", allowedHosts: ["Forge.example"] }
+      for (const host of [
+        "localhost:8800",
+        "LOCALHOST",
+        "127.0.0.1:1",
+        "[::1]:8800",
+        "192.168.1.5",
+        "forge.example:1"
+      ]) {
+        assert.isUndefined(yield* statusOf(options, { address, host }), host)
+      }
+      for (const host of [
+        "evil.example",
+        "localhost.evil.example",
+        "192.168.1.6",
+        "127.0.0.1.evil.example:8800",
+        "a@localhost"
+      ]) {
+        assert.strictEqual(yield* statusOf(options, { address, host }), 421, host)
+      }
+      assert.strictEqual(yield* statusOf(options, { address }), 421)
+      assert.isUndefined(yield* statusOf({ host: "::1" }, { address: "::1", host: "[::1]:8800" }))
+    })
+  )
+})
