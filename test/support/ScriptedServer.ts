@@ -14,6 +14,8 @@ export interface Received {
   readonly path: string
   readonly headers: IncomingMessage["headers"]
   readonly body: string
+  /** The body as it came. */
+  readonly bytes: Buffer
   /** Done when the client closed its connection before the answer was whole. */
   readonly aborted: Deferred.Deferred<void>
 }
@@ -62,7 +64,8 @@ const respond = (response: ServerResponse, answer: Answer): void => {
   if (answer.hang !== true && answer.cut !== true) response.end()
 }
 
-const start = (script: Script): Effect.Effect<ScriptedServer["Service"], never, Scope.Scope> =>
+/** Starts a server with a script, without a client for it. */
+export const start = (script: Script): Effect.Effect<ScriptedServer["Service"], never, Scope.Scope> =>
   Effect.gen(function* () {
     const received: Array<Received> = []
     const waiting = new Map<number, Deferred.Deferred<Received>>()
@@ -76,11 +79,13 @@ const start = (script: Script): Effect.Effect<ScriptedServer["Service"], never, 
       const chunks: Array<Buffer> = []
       request.on("data", (chunk: Buffer) => chunks.push(chunk))
       request.on("end", () => {
+        const bytes = Buffer.concat(chunks)
         const one: Received = {
           method: request.method ?? "",
           path: request.url ?? "",
           headers: request.headers,
-          body: Buffer.concat(chunks).toString("utf8"),
+          body: bytes.toString("utf8"),
+          bytes,
           aborted: Deferred.makeUnsafe<void>()
         }
         response.on("close", () => {
