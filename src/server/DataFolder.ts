@@ -3,7 +3,7 @@
  *
  * It is private to its owner, and one server at a time has it.
  */
-import { Context, Effect, FileSystem, Layer, Path } from "effect"
+import { Context, Effect, FileSystem, Layer, Path, Predicate } from "effect"
 import { DatabaseSync } from "node:sqlite"
 import { StartFailed } from "./StartFailed.ts"
 
@@ -29,6 +29,9 @@ export interface Options {
 const folderMode = 0o700
 const fileMode = 0o600
 
+/** SQLite's code for a database that somebody else has. */
+const busy = 5
+
 /**
  * Holds a transaction on a database of its own for as long as the server lives. The system frees it however the process
  * ends, and says at once that it is held.
@@ -41,7 +44,13 @@ const lock = (file: string, folder: string) =>
         database.exec("BEGIN EXCLUSIVE")
         return database
       },
-      catch: (cause) => new StartFailed({ message: `another server is running on the data folder ${folder}`, cause })
+      catch: (cause) => {
+        const taken = Predicate.hasProperty(cause, "errcode") && cause.errcode === busy
+        const message = taken
+          ? `another server is running on the data folder ${folder}`
+          : `the data folder ${folder} cannot be used: its lock.db cannot be locked`
+        return new StartFailed({ message, cause })
+      }
     }),
     (database) => Effect.sync(() => database.close())
   )

@@ -45,11 +45,22 @@ export interface Options extends EmbeddedOptions, Omit<NetworkAccess.Options, "h
   readonly grace?: Duration.Input | undefined
 }
 
+/** Whatever keeps a server from starting, as one error and one sentence. */
+const startFailed =
+  (what = "") =>
+  <A, E extends { readonly message: string }, R>(layer: Layer.Layer<A, E, R>): Layer.Layer<A, StartFailed, R> =>
+    Layer.catch(layer, (cause) =>
+      Layer.unwrap(
+        Effect.fail(cause instanceof StartFailed ? cause : new StartFailed({ message: what + cause.message, cause }))
+      )
+    )
+
 const storage = (options: DataFolder.Options) => {
   const database = Layer.unwrap(
     Effect.map(DataFolder.DataFolder, ({ ledger }) => NodeSqlite.layer({ filename: ledger }))
   )
-  return Ledger.layer.pipe(Layer.provide(database), Layer.provideMerge(DataFolder.layer(options)))
+  const ledger = Ledger.layer.pipe(Layer.provide(database), startFailed("the ledger cannot be used: "))
+  return Layer.provideMerge(ledger, DataFolder.layer(options))
 }
 
 const engine = (options: EmbeddedOptions) =>
@@ -62,7 +73,11 @@ const engine = (options: EmbeddedOptions) =>
     Layer.provideMerge(NodeServices.layer)
   )
 
-const isPortTaken = (cause: unknown) => Predicate.hasProperty(cause, "code") && cause.code === "EADDRINUSE"
+/** Why a port cannot be listened on. */
+const listenFailure = (cause: unknown) => {
+  if (Predicate.hasProperty(cause, "code") && cause.code === "EADDRINUSE") return "the port is taken"
+  return Predicate.isError(cause) ? cause.message : String(cause)
+}
 
 const listen = (options: Options & { readonly host: string }) => {
   const port = options.port ?? 8800
@@ -73,10 +88,10 @@ const listen = (options: Options & { readonly host: string }) => {
       port,
       gracefulShutdownTimeout: options.grace ?? "10 seconds"
     }).pipe(
-      Effect.mapError(({ cause }) => {
-        const why = isPortTaken(cause) ? "the port is taken" : String(cause)
-        return new StartFailed({ message: `cannot listen on ${options.host}:${port}: ${why}`, cause })
-      })
+      Effect.mapError(
+        ({ cause }) =>
+          new StartFailed({ message: `cannot listen on ${options.host}:${port}: ${listenFailure(cause)}`, cause })
+      )
     )
   )
 }
@@ -91,14 +106,6 @@ export const make = Effect.gen(function* () {
     history: ledger.listEvents
   })
 })
-
-/** Whatever keeps a server from starting, as one error. */
-const startFailed = <A, E extends { readonly message: string }, R>(
-  layer: Layer.Layer<A, E, R>
-): Layer.Layer<A, StartFailed, R> =>
-  Layer.catch(layer, (cause) =>
-    Layer.unwrap(Effect.fail(cause instanceof StartFailed ? cause : new StartFailed({ message: cause.message, cause })))
-  )
 
 /**
  * A server on a Node HTTP server of its own.
@@ -118,7 +125,7 @@ export const layer = (options: Options): Layer.Layer<ForgeServer, StartFailed> =
     Layer.provide(listen({ ...options, host })),
     Layer.provide(NodeHttpServer.layerHttpServices),
     Layer.provide(engine(options)),
-    startFailed
+    startFailed()
   )
 }
 
@@ -146,5 +153,5 @@ export const layerEmbedded = (options: EmbeddedOptions): Layer.Layer<ForgeClient
     Layer.provide(NodeHttpServer.layerHttpServices),
     Layer.provide(Layer.succeed(HttpRouter.RouterConfig, Routes.routerConfig)),
     Layer.provide(engine(options)),
-    startFailed
+    startFailed()
   )

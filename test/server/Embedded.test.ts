@@ -1,5 +1,6 @@
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Fiber, Layer, Schedule, Scope } from "effect"
+import { Context, Effect, Exit, Fiber, FileSystem, Layer, Schedule, Scope } from "effect"
 import { existsSync } from "node:fs"
 import * as DemoAgent from "../../src/agent/DemoAgent.ts"
 import * as Forge from "../../src/Forge.ts"
@@ -43,6 +44,16 @@ describe("ForgeServer.layerEmbedded", () => {
       yield* Fiber.interrupt(turn)
       assert.strictEqual((yield* session.turn("/echo next")).text, "next")
     }).pipe(Effect.scoped, Effect.provide(embedded))
+  )
+
+  it.live("is the same app each time on the same data", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const data = yield* fs.makeTempDirectoryScoped()
+      const again = Effect.provide(ForgeServer.layerEmbedded({ agents: [DemoAgent.definition], data }), { local: true })
+      yield* again(Effect.scoped(Forge.session({ agent: "demo" })))
+      assert.lengthOf(yield* again(Forge.sessions()), 1)
+    }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
   )
 
   it.live("what the server refuses is the client's own error", () =>

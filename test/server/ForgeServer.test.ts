@@ -1,6 +1,7 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, FileSystem, Layer } from "effect"
+import { request } from "node:http"
 import { createServer } from "node:net"
 import * as ForgeServer from "../../src/server/ForgeServer.ts"
 import { call, options, serve } from "./Support.ts"
@@ -182,6 +183,23 @@ it.layer(Shared.layer, { excludeTestServices: true })("ForgeServer, byte for byt
     })
   )
 
+  it.effect("a name that is not the server's own is 421, whatever the path", () =>
+    Effect.gen(function* () {
+      const { app, url } = yield* Shared
+      for (const path of ["/healthz", "/sessions", "/nope"]) {
+        const answer = yield* Effect.callback<readonly [number | undefined, string]>((resume) => {
+          const headers = { host: "rebound.example", authorization: `Bearer ${app.token}` }
+          request(url + path, { headers }, (response) => {
+            let text = ""
+            response.on("data", (chunk) => (text += String(chunk)))
+            response.on("end", () => resume(Effect.succeed([response.statusCode, text])))
+          }).end()
+        })
+        assert.deepStrictEqual(answer, [421, '{"detail":"Misdirected Request"}'])
+      }
+    })
+  )
+
   it.effect("every answer has a request id: the client's own, or a new one", () =>
     Effect.gen(function* () {
       const { app, url } = yield* Shared
@@ -238,6 +256,23 @@ describe("ForgeServer, starting", () => {
       assert.strictEqual(tag, "StartFailed")
       assert.match(message, /^the data folder \/dev\/null\/data cannot be used: [^\n]+$/)
     })
+  )
+
+  it.live("a ledger that is none is one sentence", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const data = yield* fs.makeTempDirectoryScoped()
+      yield* fs.writeFileString(`${data}/ledger.db`, "no database, but longer than the header of one".repeat(100))
+      assert.deepStrictEqual(yield* messageOf({ data }), [
+        "StartFailed",
+        "the ledger cannot be used: file is not a database"
+      ])
+      yield* fs.writeFileString(`${data}/lock.db`, "no database, but longer than the header of one".repeat(100))
+      assert.deepStrictEqual(yield* messageOf({ data }), [
+        "StartFailed",
+        `the data folder ${data} cannot be used: its lock.db cannot be locked`
+      ])
+    }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
   )
 
   it.live("one server at a time has a data folder, and the next one finds everything in it", () =>

@@ -225,6 +225,29 @@ describe("sessions of a server that ends", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("a client that goes away while its session opens leaves none", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const data = yield* fs.makeTempDirectoryScoped()
+      const server = yield* serve({
+        data,
+        maxOpenSessions: 1,
+        agents: [
+          DemoAgent.definition,
+          { name: "stuck", command: [process.execPath, "-e", "setInterval(() => {}, 1e6)"], permissions: "deny" }
+        ]
+      })
+      const app = yield* server.mint("app")
+      const processes = Effect.sync(() => processesIn(data).length)
+      const opening = yield* Effect.forkChild(app.request("POST", "/sessions", { body: { agent: "stuck" } }))
+      yield* processes.pipe(Effect.repeat({ until: (count) => count > 0, schedule: Schedule.spaced(20) }))
+      yield* Fiber.interrupt(opening)
+      yield* processes.pipe(Effect.repeat({ until: (count) => count === 0, schedule: Schedule.spaced(20) }))
+      yield* app.open
+      assert.lengthOf(yield* fs.readDirectory(`${data}/sessions`), 1)
+    }).pipe(Effect.scoped, withFileSystem)
+  )
+
   it.live("an open session outlives its server; no process and no turn does", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
