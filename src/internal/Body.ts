@@ -52,39 +52,25 @@ const readCounting = Effect.fnUntraced(function* (response: HttpClientResponse.H
   return { text: text + decoder.decode(), whole: room >= 0 }
 })
 
-const quote = 0x22
-const backslash = 0x5c
-
-/** Whether brackets nest deeper than `maxDepth`, outside of strings. */
-const isTooDeep = (json: string): boolean => {
-  let depth = 0
-  for (let at = 0; at < json.length; at++) {
-    const code = json.charCodeAt(at)
-    if (code === quote) {
-      do {
-        at = json.indexOf('"', at + 1)
-        if (at === -1) return false
-      } while (isEscaped(json, at))
-    } else if (code === 0x7b || code === 0x5b) {
-      if (++depth > maxDepth) return true
-    } else if (code === 0x7d || code === 0x5d) depth--
+/** Whether a parsed value nests deeper than this; it looks no further than that. */
+const nestsDeeper = (value: unknown, levels: number): boolean => {
+  if (typeof value !== "object" || value === null) return false
+  if (levels === 0) return true
+  for (const inner of Array.isArray(value) ? value : Object.values(value)) {
+    if (typeof inner === "object" && inner !== null && nestsDeeper(inner, levels - 1)) return true
   }
   return false
-}
-
-const isEscaped = (json: string, at: number): boolean => {
-  let slashes = 0
-  while (json.charCodeAt(at - 1 - slashes) === backslash) slashes++
-  return slashes % 2 === 1
 }
 
 /** The JSON of a body, or in one phrase why it is none. */
 export const parseJson = (body: Body): Result.Result<unknown, string> => {
   if (!body.whole) return Result.fail(`it is larger than ${maxAnswerBytes / 1024 / 1024} MiB`)
   if (body.text === "") return Result.fail("it is empty")
-  if (isTooDeep(body.text)) return Result.fail(`it nests deeper than ${maxDepth}`)
-  return Result.try({
+  const parsed = Result.try({
     try: (): unknown => JSON.parse(body.text),
     catch: () => "it is no JSON"
   })
+  return Result.isSuccess(parsed) && nestsDeeper(parsed.success, maxDepth)
+    ? Result.fail(`it nests deeper than ${maxDepth}`)
+    : parsed
 }

@@ -11,7 +11,9 @@ import { Option, Schema } from "effect"
 import * as AcpUpdate from "./AcpUpdate.ts"
 import { members, TurnEvent } from "./TurnEvent.ts"
 
-const isFields = Schema.is(Schema.Record(Schema.String, Schema.Unknown))
+/** A JSON object: told without a schema, which would look at each of its fields. */
+const isFields = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
 
 /** A field that a server added to an event of a known kind stays on it, under the name that it came with. */
 const keepAdded = (raw: Readonly<Record<string, unknown>>, event: TurnEvent): TurnEvent => {
@@ -47,8 +49,25 @@ const lenient = (event: Readonly<Record<string, unknown>>): Readonly<Record<stri
   }
 }
 
+const chunkTags = new Map<unknown, "Text" | "Thinking">([
+  ["text", "Text"],
+  ["thinking", "Thinking"]
+])
+
+/** A plain chunk of text. Most of what a turn tells is that, and its schema costs ten times as much. */
+const decodeChunk = (raw: Readonly<Record<string, unknown>>): TurnEvent | undefined => {
+  const tag = chunkTags.get(raw["type"])
+  const { content, message_id: messageId } = raw
+  const keys = Object.keys(raw).length
+  if (tag === undefined || typeof content !== "string") return undefined
+  if (keys === 2) return { _tag: tag, content }
+  return keys === 3 && typeof messageId === "string" ? { _tag: tag, content, messageId } : undefined
+}
+
 const decodeOne = (raw: unknown, calls: AcpUpdate.ToolCalls): TurnEvent => {
   if (!isFields(raw)) return { _tag: "Unknown", raw }
+  const chunk = decodeChunk(raw)
+  if (chunk !== undefined) return chunk
   if (raw["method"] === "session/update") {
     const event = AcpUpdate.toEvent(nested(raw["params"]), calls)
     return event._tag === "Unknown" ? { _tag: "Unknown", raw } : event

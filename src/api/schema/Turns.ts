@@ -17,6 +17,9 @@ export const TurnRequest = Schema.Struct({
 }).pipe(Schema.encodeKeys({ timeout: "timeout_secs" }))
 export type TurnRequest = typeof TurnRequest.Type
 
+/** An array whose elements are not looked at. */
+const AnyArray = Schema.declare((value): value is ReadonlyArray<unknown> => Array.isArray(value), { expected: "array" })
+
 /**
  * The answer to a turn. Its events stay as they came: three dialects of them are in the field, and `TurnEvents.decode`
  * reads each.
@@ -25,7 +28,7 @@ export const TurnResponse = Schema.Struct({
   ok: Schema.Literal(true),
   sessionId: SessionId,
   turnIndex: Schema.Int,
-  events: Schema.Array(Schema.Unknown),
+  events: AnyArray,
   stopReason: orNull(Schema.String),
   duration: Millis,
   usage: Schema.optionalKey(Usage)
