@@ -268,8 +268,15 @@ describe("sessions of a server that ends", () => {
       assert.isTrue(yield* fs.exists(cwd))
       assert.isFalse(yield* fs.exists(gone))
 
+      const ledger = yield* fs.readFile(`${data}/ledger.db`)
+      for (const text of [app.token, app.token.slice("cf_".length), "xyzzy"]) {
+        assert.isFalse(Buffer.from(ledger).includes(text))
+      }
+      yield* fs.makeDirectory(`${data}/sessions/left-by-a-crash`)
+
       const second = yield* serve({ data })
-      const again = yield* second.adopt(app.token)
+      assert.deepStrictEqual(yield* fs.readDirectory(`${data}/sessions`), [id])
+      const again = second.adopt(app.token)
       assert.isTrue((yield* again.state(id)).live)
       const turn = yield* Effect.flatMap(again.turn(id, "Which word did I tell you?"), turnOf)
       assert.strictEqual(turn.turnIndex, 3)

@@ -88,7 +88,8 @@ export const serve = Effect.fnUntraced(function* (more: Partial<ForgeServer.Opti
   const server = yield* Effect.provide(ForgeServer.ForgeServer, context)
   const mint = (name: string) =>
     Effect.map(Effect.orDie(server.mint(name)), (token) => appOf(server.url, Redacted.value(token)))
-  const adopt = (token: string) => Effect.succeed(appOf(server.url, token))
+  /** An app that was minted by an earlier server on the same data. */
+  const adopt = (token: string) => appOf(server.url, token)
   return { url: server.url, mint, adopt, stop: Scope.close(scope, Exit.void) }
 })
 
