@@ -1,7 +1,7 @@
 /**
  * The one sentence of a failure: taken from what the server said, bounded, and without what the request kept secret.
  */
-import { Schema } from "effect"
+import { RegExp, Schema } from "effect"
 import * as Failures from "../api/schema/Failures.ts"
 
 const maxLength = 200
@@ -37,12 +37,22 @@ const fromPage = (text: string): string => {
   return (title ?? page.replace(/<(script|style)[\s\S]*?<\/\1>/gi, " ").replace(/<[^>]*>/g, " ")).trim()
 }
 
+/** What is shorter than this also stands inside of other words, by chance: there it is left. */
+const telling = 8
+
+const pattern = (secret: string) =>
+  secret.length >= telling
+    ? secret
+    : new globalThis.RegExp(`(?<![\\p{L}\\p{N}])${RegExp.escape(secret)}(?![\\p{L}\\p{N}])`, "gu")
+
 /** Text without what the request kept secret, as it is or as JSON writes it. */
 export const scrub = (text: string, secrets: ReadonlyArray<string>): string => {
   let clean = text
   for (const secret of secrets) {
     if (secret === "") continue
-    clean = clean.replaceAll(secret, "<redacted>").replaceAll(JSON.stringify(secret).slice(1, -1), "<redacted>")
+    for (const form of new Set([secret, JSON.stringify(secret).slice(1, -1)])) {
+      clean = clean.replaceAll(pattern(form), "<redacted>")
+    }
   }
   return clean
 }
