@@ -105,6 +105,9 @@ export class ForgeClient extends Context.Service<
     /** Closes a session; closing it again is no failure. */
     readonly closeSession: (id: SessionId) => Effect.Effect<void, CloseError>
 
+    /** What the client ends with: sessions that are still held by then are closed before it is gone. */
+    readonly scope: Scope.Scope
+
     /** Runs work that outlives its caller; the client's layer waits for it when it shuts down, up to a bound. */
     readonly background: Background.Background
   }
@@ -196,8 +199,9 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const upload = Effect.fnUntraced(function* <E, R>(source: Upload.Source<E, R>, options: Upload.UploadOptions = {}) {
+    const { timeToLive } = yield* Files.encode(source, options)
     const { failure, readable } = yield* Multipart.observe(source)
-    const body = yield* Files.encode(readable, boundary, options)
+    const body = Files.body(readable, boundary, timeToLive)
     const deadline = options.timeout === undefined ? undefined : Duration.fromInputUnsafe(options.timeout)
     return yield* send(Files.upload, { body, deadline, repeatable: source.rereadable }).pipe(
       // What the file itself failed with says more than the broken connection that it left.
@@ -208,13 +212,14 @@ export const make = Effect.fnUntraced(function* (
   return ForgeClient.of({
     health: send(Health.get, {}),
     createSession,
-    listSessions: ({ includeClosed = true } = {}) => send(Sessions.list, { query: `?include_closed=${includeClosed}` }),
+    listSessions: (options) => send(Sessions.list, { query: `?include_closed=${options?.includeClosed !== false}` }),
     getSession,
     closeSession,
     turn,
     cancelTurn,
     run,
     upload,
+    scope: yield* Effect.scope,
     background
   })
 })

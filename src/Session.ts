@@ -4,7 +4,7 @@
  * A session is open, then closing, then closed, and never goes back. Its turns are sent one at a time, in the order in
  * which they were asked for. When the scope ends, by success, failure or interruption, the session is closed.
  */
-import { Deferred, Duration, Effect, Exit, Fiber, Inspectable, Option, Schedule, type Scope, Semaphore } from "effect"
+import { Deferred, Duration, Effect, Exit, Fiber, Inspectable, Option, Schedule, Scope, Semaphore } from "effect"
 import { ForgeClient } from "./ForgeClient.ts"
 import {
   ApiError,
@@ -253,7 +253,19 @@ const release = Effect.fnUntraced(function* (self: Handle) {
  * the same is closed in the background.
  */
 export const acquire = (options?: SessionOptions): Effect.Effect<Session, CreateError, ForgeClient | Scope.Scope> =>
-  Effect.uninterruptibleMask((restore) => Effect.acquireRelease(create(options, restore), release))
+  Effect.uninterruptibleMask((restore) => hold(create(options, restore)))
+
+/**
+ * Releases a handle with the scope of whoever asked for it, or with the client's, whichever ends first: without its
+ * client a session could not be closed any more.
+ */
+const hold = Effect.fnUntraced(function* <E>(handle: Effect.Effect<Handle, E, ForgeClient | Scope.Scope>) {
+  const client = yield* ForgeClient
+  const held = yield* Effect.acquireRelease(Scope.fork(client.scope), (scope, exit) => Scope.close(scope, exit))
+  const session = yield* handle
+  yield* Scope.addFinalizer(held, release(session))
+  return session
+})
 
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Scheduler } from "effect"
+import { Deferred, Effect, Exit, Fiber, Redacted, Scheduler } from "effect"
 import { Forge, type ForgeClient, ForgeError, type Session } from "../src/index.ts"
+import { NodeForgeClient } from "../src/node/index.ts"
 import {
   created,
   layer,
@@ -49,6 +50,18 @@ describe("Session", () => {
         }).pipe(Effect.provide(layer(wellBehaved())))
       )
     }
+
+    it.live("when the client goes before the scope, because it was provided inside of it", () =>
+      Effect.gen(function* () {
+        const server = yield* ScriptedServer
+        const client = NodeForgeClient.layer({ url: server.url, token: Redacted.make("cf_other") })
+        yield* Effect.gen(function* () {
+          yield* Effect.provide(open, client)
+          assert.deepStrictEqual(yield* deletes, ["/sessions/s-1"])
+        }).pipe(Effect.scoped)
+        assert.deepStrictEqual(yield* deletes, ["/sessions/s-1"])
+      }).pipe(Effect.provide(layer(wellBehaved())))
+    )
 
     it.live("interruption in the middle of a turn, whose connection is closed", () =>
       Effect.gen(function* () {
