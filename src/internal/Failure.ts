@@ -84,11 +84,16 @@ const runFailed = (answer: Answer): RunFailed | Unexpected =>
       new RunFailed({ error: answer.call.message, stderr: Redacted.make(stderr), duration, stopReason })
   })
 
+// The whole sentence, and from its start: a proxy has pools of its own that are full.
+const poolFull = /^(?:live )?session pool (?:is )?full\b/i
+const tooManyRuns = /^too many (?:concurrent )?runs\b/i
+const shuttingDown = /^(?:the )?(?:server is )?shutting down\b/i
+
 const unavailable = (answer: Answer): PoolFull | TooManyRuns | ShuttingDown | Unexpected => {
   const detail = detailOf(answer) ?? ""
-  if (/\bpool\b/i.test(detail)) return new PoolFull()
-  if (/\bruns\b/i.test(detail)) return new TooManyRuns()
-  if (/\bshutting down\b/i.test(detail)) return new ShuttingDown()
+  if (poolFull.test(detail)) return new PoolFull()
+  if (tooManyRuns.test(detail)) return new TooManyRuns()
+  if (shuttingDown.test(detail)) return new ShuttingDown()
   return unexpected(answer)
 }
 
@@ -111,7 +116,11 @@ const makers: { readonly [S in Status]: (answer: Answer) => ApiError<S> } = {
     return new ApiError({ ...answer.call, status: 422, outcome: "refused", reason })
   },
   429: (answer) => new ApiError({ ...answer.call, status: 429, outcome: "refused", reason: new RateLimited() }),
-  500: (answer) => new ApiError({ ...answer.call, status: 500, outcome: "unknown", reason: unexpected(answer) }),
+  500: (answer) => {
+    // The contract's own 502 says that the agent ran, also where it was not expected.
+    const outcome: Outcome = answer.status === 502 && isOwn(runFailed(answer)) ? "acted" : "unknown"
+    return new ApiError({ ...answer.call, status: 500, outcome, reason: unexpected(answer) })
+  },
   502: (answer) => {
     const reason = runFailed(answer)
     return new ApiError({ ...answer.call, status: 502, outcome: isOwn(reason) ? "acted" : "unknown", reason })
@@ -173,12 +182,12 @@ export const requestIdOf = (response: HttpClientResponse.HttpClientResponse): st
   return id !== undefined && /^[A-Za-z0-9._-]{1,128}$/.test(id) ? id : undefined
 }
 
-/** `Retry-After` as a span of time: seconds, or a date (RFC 9110, section 10.2.3). */
+/** `Retry-After` as a span of time: seconds, or a date (RFC 9110, section 10.2.3). Anything else says nothing. */
 const retryAfterOf = Effect.fnUntraced(function* (response: HttpClientResponse.HttpClientResponse) {
-  const header = response.headers["retry-after"]
-  if (header === undefined) return undefined
-  if (/^\d{1,9}$/.test(header.trim())) return Duration.seconds(Number(header))
-  const at = Option.getOrUndefined(DateTime.make(header))
+  const header = response.headers["retry-after"]?.trim() ?? ""
+  if (/^\d+$/.test(header)) return Duration.seconds(Number(header))
+  // `Date` would also read "-5" and "1.5", as months.
+  const at = /^[A-Z][a-z]+, .* GMT$/.test(header) ? Option.getOrUndefined(DateTime.make(header)) : undefined
   if (at === undefined) return undefined
   const now = yield* Clock.currentTimeMillis
   return Duration.millis(Math.max(0, DateTime.toEpochMillis(at) - now))

@@ -119,13 +119,16 @@ export const start = (script: Script): Effect.Effect<ScriptedServer["Service"], 
     }
   })
 
+/** A server with a script. */
+export const layerServer = (script: Script): Layer.Layer<ScriptedServer> => Layer.effect(ScriptedServer, start(script))
+
 /** A server with a script, and a client for it. */
 export const layer = (script: Script, options: Partial<ForgeClient.Options> = {}) =>
   Layer.unwrap(
     Effect.map(ScriptedServer, ({ url }) =>
       NodeForgeClient.layer({ url, token: Redacted.make("cf_test-token"), ...options })
     )
-  ).pipe(Layer.provideMerge(Layer.effect(ScriptedServer, start(script))))
+  ).pipe(Layer.provideMerge(layerServer(script)))
 
 /** Answers of a well-behaved server of two endpoints: sessions are `s-1`, `s-2`, …, and a turn echoes its prompt. */
 export const wellBehaved = (): Script => {
