@@ -43,7 +43,8 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<ForgeAdmin["Service"], ApiError<422>, HttpClient.HttpClient> {
   const url = yield* Settings.url(options.url)
   const token = yield* Settings.token(options.token)
-  const send = yield* Exchange.make({ url, token, retry: options.retry })
+  const bounds = yield* Settings.retry(options.retry)
+  const send = yield* Exchange.make({ url, token, bounds })
   return ForgeAdmin.of({
     mint: Effect.fnUntraced(function* (name, options) {
       const body = HttpBody.jsonUnsafe(yield* Tokens.encodeMint(name, options))

@@ -139,7 +139,8 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<ForgeClient["Service"], ApiError<422>, HttpClient.HttpClient | Scope.Scope> {
   const url = yield* Settings.url(options.url)
   const token = yield* Settings.token(options.token)
-  const send = yield* Exchange.make({ url, token, retry: options.retry })
+  const bounds = yield* Settings.retry(options.retry)
+  const send = yield* Exchange.make({ url, token, bounds })
   const background = yield* Background.make(shutdownBound)
   const boundary = Multipart.boundary()
 

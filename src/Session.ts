@@ -16,6 +16,7 @@ import {
   type TurnError
 } from "./ForgeError.ts"
 import * as Invocation from "./internal/Invocation.ts"
+import * as Sessions from "./internal/operations/Sessions.ts"
 import * as Turns from "./internal/operations/Turns.ts"
 import type { LiveState, SessionId, SessionInfo, SessionOptions } from "./SessionInfo.ts"
 import type { Turn, TurnOptions } from "./Turn.ts"
@@ -269,9 +270,9 @@ const hold = Effect.fnUntraced(function* <E>(handle: Effect.Effect<Handle, E, Fo
 
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
-const create = Effect.fnUntraced(function* (options: SessionOptions | undefined, restore: Restore) {
+const create = Effect.fnUntraced(function* (options: SessionOptions = {}, restore: Restore) {
   const client = yield* ForgeClient
-  const agent = options?.agent ?? "claude"
+  const { agent = "claude" } = yield* Sessions.encodeCreate(options)
   const span = yield* Invocation.sessionSpan(agent)
   const created = Effect.flatMap(client.createSession(options), ({ abandon, join }) =>
     Effect.onInterrupt(restore(join), () => abandon)

@@ -17,7 +17,6 @@ import type { Operation } from "./Operation.ts"
 import * as Health from "./operations/Health.ts"
 import { randomHex } from "./Random.ts"
 import * as Retry from "./Retry.ts"
-import type { RetryOptions } from "./Retry.ts"
 import * as Tracing from "./Tracing.ts"
 import * as Transport from "./Transport.ts"
 
@@ -48,7 +47,7 @@ export type Send = <S extends Status, A>(operation: Operation<S, A>, request: Re
 export interface Options {
   readonly url: URL
   readonly token: Redacted.Redacted
-  readonly retry: RetryOptions | false | undefined
+  readonly bounds: Retry.Bounds
 }
 
 const healthDeadline = Duration.seconds(10)
@@ -59,7 +58,6 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Send, never, HttpClient.HttpClient> {
   const http = yield* HttpClient.HttpClient
   const context = yield* transportContext
-  const bounds = Retry.bounds(options.retry)
   const base = options.url.href.replace(/\/+$/, "")
   const anonymous = { accept: "application/json" }
   const authorized = { ...anonymous, authorization: `Bearer ${Redacted.value(options.token)}` }
@@ -128,7 +126,7 @@ export const make = Effect.fnUntraced(function* (
           remembersKeys,
           abandoned: outgoing.abandoned
         },
-        bounds
+        options.bounds
       )
     })
 })

@@ -1,12 +1,14 @@
 /**
  * Refusing bad input before anything is sent.
  */
-import { Effect, Result, Schema, SchemaIssue } from "effect"
+import { Duration, Effect, Option, Redacted, Result, Schema, SchemaIssue } from "effect"
 import { ApiError, Invalid, type Issue, type Status } from "../ForgeError.ts"
 import type { CallInfo } from "./Failure.ts"
 import type { Operation } from "./Operation.ts"
 
-const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
+const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1({
+  leafHook: (issue) => SchemaIssue.defaultLeafHook(issue).replace(/^Expected /, "must be ")
+})
 
 const toKey = (segment: PropertyKey | { readonly key: PropertyKey }): string | number => {
   const key = typeof segment === "object" ? segment.key : segment
@@ -32,15 +34,33 @@ export const refuse = (call: CallInfo, issues: ReadonlyArray<Issue>): ApiError<4
       .slice(0, 200)
   })
 
-const callOf = ({ method, name, path }: Operation<Status, unknown>): CallInfo => ({ operation: name, method, path })
+/** What the input is for: an operation, or what is no call at all and has neither method nor path. */
+type For = Pick<Operation<Status, unknown>, "name" | "path"> & { readonly method: string }
 
-/** Encodes an input for the wire, or refuses it. */
+const callOf = ({ method, name, path }: For): CallInfo => ({ operation: name, method, path })
+
+/** What is said of an input that fails while it is looked at: null in the place of options, a getter that throws, … */
+const unreadable: ReadonlyArray<Issue> = [{ path: [], message: "the input cannot be read: it must be plain data" }]
+
+/** Encodes an input for the wire, or refuses it. The input is built inside, because building it may fail as well. */
 export const encoder = <S extends Schema.ConstraintEncoder<unknown>>(schema: S) => {
   const encode = Schema.encodeUnknownResult(schema, { errors: "all" })
-  return (operation: Operation<Status, unknown>, input: unknown): Effect.Effect<S["Encoded"], ApiError<422>> => {
-    const encoded = encode(input)
+  return (operation: For, input: () => unknown): Effect.Effect<S["Encoded"], ApiError<422>> => {
+    const encoded = Result.try({ try: () => encode(input()), catch: () => unreadable }).pipe(
+      Result.flatMap(Result.mapError(issues))
+    )
     return Result.isSuccess(encoded)
       ? Effect.succeed(encoded.success)
-      : Effect.fail(refuse(callOf(operation), issues(encoded.failure)))
+      : Effect.fail(refuse(callOf(operation), encoded.failure))
   }
 }
+
+/** A span of time; one that cannot be waited for (no duration at all, no number, negative) is endless, which is refused. */
+export const span = (input: Duration.Input): Duration.Duration => {
+  if (Number.isNaN(input)) return Duration.infinity
+  const span = Option.getOrElse(Duration.fromInput(input), () => Duration.infinity)
+  return Duration.isNegative(span) ? Duration.infinity : span
+}
+
+/** The text of a token; one that is not redacted is none. */
+export const tokenText = (token: Redacted.Redacted): string => (Redacted.isRedacted(token) ? Redacted.value(token) : "")

@@ -1,13 +1,15 @@
 /**
- * The address and the token of a client, checked before they are used.
+ * The address, the token and the bounds of a client, checked before they are used.
  */
-import { Config, Effect, Redacted } from "effect"
-import type { ApiError } from "../ForgeError.ts"
+import { Config, Duration, Effect, Predicate, type Redacted } from "effect"
+import { spanMessage } from "../api/schema/Ids.ts"
+import type { ApiError, Issue } from "../ForgeError.ts"
 import * as Input from "./Input.ts"
+import { type Bounds, bounds, type RetryOptions } from "./Retry.ts"
 
 const call = { operation: "ForgeClient.make", method: "", path: "" }
 
-const refuse = (setting: "url" | "token", message: string): Effect.Effect<never, ApiError<422>> =>
+const refuse = (setting: "url" | "token" | "retry", message: string): Effect.Effect<never, ApiError<422>> =>
   Effect.fail(Input.refuse(call, [{ path: [setting], message }]))
 
 const defaultUrl = "http://127.0.0.1:8800"
@@ -33,6 +35,27 @@ export const url = (input: string | URL = defaultUrl): Effect.Effect<URL, ApiErr
 
 /** A bearer token as a header can carry it. */
 export const token = (input: Redacted.Redacted): Effect.Effect<Redacted.Redacted, ApiError<422>> =>
-  /^[\x21-\x7e]+$/.test(Redacted.value(input))
+  /^[\x21-\x7e]+$/.test(Input.tokenText(input))
     ? Effect.succeed(input)
-    : refuse("token", "must not be empty, and must not hold spaces, control characters or letters beyond ASCII")
+    : refuse(
+        "token",
+        "must be redacted and not empty, and must not hold spaces, control characters or letters beyond ASCII"
+      )
+
+const spans = ["pause", "maxPause", "maxRetryAfter", "budget"] as const
+
+const retryIssues = (options: RetryOptions): ReadonlyArray<Issue> => [
+  ...(options.times === undefined || options.times >= 0
+    ? []
+    : [{ path: ["retry", "times"], message: "must be a number, and not negative" }]),
+  ...spans
+    .filter((name) => !Duration.isFinite(Input.span(options[name] ?? 0)))
+    .map((name) => ({ path: ["retry", name], message: spanMessage }))
+]
+
+/** The bounds of repeating, which can all be kept. */
+export const retry = (options: RetryOptions | false = {}): Effect.Effect<Bounds, ApiError<422>> => {
+  if (options !== false && !Predicate.isObject(options)) return refuse("retry", "must be an object, or false")
+  const issues = options === false ? [] : retryIssues(options)
+  return issues.length === 0 ? Effect.succeed(bounds(options)) : Effect.fail(Input.refuse(call, issues))
+}

@@ -8,8 +8,19 @@ export const path = "/sessions"
 /** The path of one session, whose id was checked before. */
 export const pathOf = (id: string): `/sessions/${string}` => `/sessions/${encodeURIComponent(id)}`
 
+/** How deep it may nest: no answer of more is read either. */
+const maxDepth = 64
+
+const isDeeper = (json: unknown, depth: number): boolean =>
+  typeof json === "object" &&
+  json !== null &&
+  (depth === 0 || Object.values(json).some((value) => isDeeper(value, depth - 1)))
+
 /** A JSON object of the caller's own, kept with the session. */
-export const Meta = Schema.Record(Schema.String, Schema.Json)
+export const Meta = Schema.Record(Schema.String, Schema.Json).check(
+  Schema.makeFilter(Schema.is(Schema.Json), { message: "must be a plain JSON object" }),
+  Schema.makeFilter((meta) => !isDeeper(meta, maxDepth), { message: `must not nest deeper than ${maxDepth}` })
+)
 
 /** The body of `POST /sessions`. */
 export const CreateRequest = Schema.Struct({

@@ -1,11 +1,10 @@
 /**
  * `POST /files`.
  */
-import { Duration, Effect, Schema } from "effect"
+import { Duration, Schema, Stream } from "effect"
 import type { HttpBody } from "effect/http"
 import * as Wire from "../../api/schema/Files.ts"
 import { Seconds } from "../../api/schema/Ids.ts"
-import type { ApiError } from "../../ForgeError.ts"
 import { fileToken, type Source, type UploadedFile, type UploadOptions } from "../../Upload.ts"
 import * as Input from "../Input.ts"
 import * as Multipart from "../Multipart.ts"
@@ -32,25 +31,27 @@ const encodeHead = Input.encoder(
     name: Schema.String.check(
       Schema.isPattern(/^[^\u0000-\u001f\u007f]+$/, { message: "must not be empty, nor hold control characters" })
     ),
-    timeToLive: Schema.optionalKey(Seconds)
+    content: Schema.Unknown.check(Schema.makeFilter(Stream.isStream, { message: "must be a Stream" })),
+    size: Schema.UndefinedOr(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0, { message: "must not be negative" }))),
+    timeToLive: Schema.optionalKey(Seconds),
+    timeout: Schema.optionalKey(Seconds)
   })
 )
 
-/** The body of an upload, which reads its file as it is sent. */
-export const encode = <E>(
-  source: Source<E>,
-  boundary: string,
-  { timeToLive }: UploadOptions = {}
-): Effect.Effect<HttpBody.Stream, ApiError<422>> =>
-  encodeHead(upload, {
+/** Refuses a file, or options, that cannot be sent; gives the time to live as the wire has it. */
+export const encode = <E, R>(source: Source<E, R>, options: UploadOptions = {}) =>
+  encodeHead(upload, () => ({
     name: source.name,
-    ...(timeToLive === undefined ? {} : { timeToLive: Duration.fromInputUnsafe(timeToLive) })
-  }).pipe(
-    Effect.map((head) =>
-      Multipart.body(source, {
-        boundary,
-        fields: head.timeToLive === undefined ? {} : { [Wire.ttlField]: String(head.timeToLive) },
-        filePart: Wire.filePart
-      })
-    )
-  )
+    content: source.content,
+    size: source.size,
+    ...(options.timeToLive === undefined ? {} : { timeToLive: Input.span(options.timeToLive) }),
+    ...(options.timeout === undefined ? {} : { timeout: Input.span(options.timeout) })
+  }))
+
+/** The body of an upload, which reads its file as it is sent. */
+export const body = <E>(source: Source<E>, boundary: string, timeToLive: number | undefined): HttpBody.Stream =>
+  Multipart.body(source, {
+    boundary,
+    fields: timeToLive === undefined ? {} : { [Wire.ttlField]: String(timeToLive) },
+    filePart: Wire.filePart
+  })

@@ -1,7 +1,6 @@
 /**
  * `POST /run`.
  */
-import { Redacted } from "effect"
 import * as Wire from "../../api/schema/Runs.ts"
 import type { Run, RunOptions } from "../../Run.ts"
 import * as Input from "../Input.ts"
@@ -29,13 +28,16 @@ export const send = define({
 const encodeRequest = Input.encoder(Wire.RunRequest)
 
 /** The body of a run: its timeout always, and nothing else that was not given. */
-export const encode = (prompt: string, { effort, files, model, system, systemMode, timeout }: RunOptions = {}) =>
-  encodeRequest(send, {
-    prompt,
-    timeout: onWire(timeoutOf({ timeout })),
-    ...(model === undefined ? {} : { model }),
-    ...(system === undefined ? {} : { system }),
-    ...(systemMode === undefined ? {} : { systemMode }),
-    ...(effort === undefined ? {} : { effort }),
-    ...(files === undefined ? {} : { files: files.map(Redacted.value) })
+export const encode = (prompt: string, options: RunOptions = {}) =>
+  encodeRequest(send, () => {
+    const { effort, files, model, system, systemMode } = options
+    return {
+      prompt,
+      timeout: onWire(timeoutOf(options)),
+      ...(model === undefined ? {} : { model }),
+      ...(system === undefined ? {} : { system }),
+      ...(systemMode === undefined ? {} : { systemMode }),
+      ...(effort === undefined ? {} : { effort }),
+      ...(files === undefined ? {} : { files: files.map(Input.tokenText) })
+    }
   })

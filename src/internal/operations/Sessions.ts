@@ -74,14 +74,13 @@ export const close = define({
 const encodeCreateRequest = Input.encoder(Wire.CreateRequest)
 
 /** The body of a new session: the agent always, and nothing that was not given. */
-export const encodeCreate = ({ agent = "claude", meta, model }: SessionOptions) =>
-  encodeCreateRequest(create, {
-    agent,
-    ...(meta === undefined ? {} : { meta }),
-    ...(model === undefined ? {} : { model })
+export const encodeCreate = (options: SessionOptions) =>
+  encodeCreateRequest(create, () => {
+    const { agent = "claude", meta, model } = options
+    return { agent, ...(meta === undefined ? {} : { meta }), ...(model === undefined ? {} : { model }) }
   })
 
 const encode = Input.encoder(SessionId)
 
 /** A session id as a path can carry it. */
-export const encodeId = (operation: Operation<Status, unknown>, id: string) => encode(operation, id)
+export const encodeId = (operation: Operation<Status, unknown>, id: string) => encode(operation, () => id)

@@ -24,8 +24,9 @@ export const mint = define({
   decode: decodeTo(decoder(Wire.Minted), toMinted)
 })
 
-const toInfos = (list: Wire.TokenList | ReadonlyArray<Wire.TokenRow>): ReadonlyArray<TokenInfo> =>
-  "tokens" in list ? list.tokens : list
+const decodeList = decodeTo(decoder(Wire.TokenList), ({ tokens }): ReadonlyArray<TokenInfo> => tokens)
+
+const decodeBareList: typeof decodeList = decoder(Schema.Array(Wire.TokenRow))
 
 /** `GET /admin/tokens`; older servers answer with the bare array. */
 export const list = define({
@@ -34,7 +35,7 @@ export const list = define({
   path: Wire.path,
   statuses: [],
   deadline: callDeadline,
-  decode: decodeTo(decoder(Schema.Union([Wire.TokenList, Schema.Array(Wire.TokenRow)])), toInfos)
+  decode: (json) => (Array.isArray(json) ? decodeBareList(json) : decodeList(json))
 })
 
 /** `DELETE /admin/tokens/{name}`. */
@@ -50,10 +51,10 @@ export const revoke = define({
 const encodeRequest = Input.encoder(Wire.MintRequest)
 
 /** The body of a mint. */
-export const encodeMint = (name: string, { ipCidrs }: MintOptions = {}) =>
-  encodeRequest(mint, { name, ...(ipCidrs === undefined ? {} : { ipCidrs }) })
+export const encodeMint = (name: string, options: MintOptions = {}) =>
+  encodeRequest(mint, () => ({ name, ...(options.ipCidrs === undefined ? {} : { ipCidrs: options.ipCidrs }) }))
 
 const encodeTokenName = Input.encoder(TokenName)
 
 /** A token's name as a path can carry it. */
-export const encodeName = (name: string) => encodeTokenName(revoke, name)
+export const encodeName = (name: string) => encodeTokenName(revoke, () => name)

@@ -1,7 +1,7 @@
 /**
  * The calls that send a turn, and that cancel the one under way.
  */
-import { Duration, Redacted } from "effect"
+import { Duration } from "effect"
 import * as Sessions from "../../api/schema/Sessions.ts"
 import * as TurnEvents from "../../api/schema/TurnEvents.ts"
 import * as Wire from "../../api/schema/Turns.ts"
@@ -13,7 +13,7 @@ const defaultTimeout = Duration.minutes(2)
 
 /** How long an agent may work. */
 export const timeoutOf = ({ timeout = defaultTimeout }: { readonly timeout?: Duration.Input | undefined }) =>
-  Duration.fromInputUnsafe(timeout)
+  Input.span(timeout)
 
 /** How long its answer is waited for: the server's own word on a timeout is to come first. */
 export const deadlineOf = (timeout: Duration.Duration): Duration.Duration =>
@@ -57,8 +57,8 @@ const encodeRequest = Input.encoder(Wire.TurnRequest)
 
 /** The body of a turn: its timeout always, one second at least. */
 export const encode = (prompt: string, options: Turn.TurnOptions = {}) =>
-  encodeRequest(send, {
+  encodeRequest(send, () => ({
     prompt,
     timeout: onWire(timeoutOf(options)),
-    ...(options.files === undefined ? {} : { files: options.files.map(Redacted.value) })
-  })
+    ...(options.files === undefined ? {} : { files: options.files.map(Input.tokenText) })
+  }))
