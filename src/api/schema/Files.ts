@@ -15,8 +15,9 @@ export const ttlField = "ttl_secs"
 /** The bounds of that, in seconds. */
 export const ttl = { minimum: 60, maximum: 86_400, default: 3_600 } as const
 
-/** The answer. */
+/** The answer; where it has an `ok`, that is true. */
 export const Uploaded = Schema.Struct({
+  ok: Schema.optionalKey(Schema.Literal(true)),
   fileToken: FileToken,
   ttl: Seconds,
   size: Schema.Int

@@ -16,8 +16,9 @@ export const MintRequest = Schema.Struct({
 }).pipe(Schema.encodeKeys({ ipCidrs: "ip_cidrs" }))
 export type MintRequest = typeof MintRequest.Type
 
-/** The answer to a mint: the only time that the token is told. */
+/** The answer to a mint: the only time that the token is told. Where it has an `ok`, that is true. */
 export const Minted = Schema.Struct({
+  ok: Schema.optionalKey(Schema.Literal(true)),
   name: Schema.String,
   token: Schema.NonEmptyString,
   ipCidrs: orNull(Schema.Array(Schema.String))
