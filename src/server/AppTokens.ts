@@ -4,61 +4,124 @@
  * A token is told once, when it is minted; what is kept is its SHA-256. A token is also looked up by its SHA-256, so how
  * long that takes tells nothing of it.
  */
-import { Context, Data, Effect, Layer, type Option, Redacted, Schema } from "effect"
+import { Clock, Context, Data, Effect, Layer, Option, Redacted, Schema } from "effect"
 import * as Digest from "effect/crypto/Digest"
 import { SecureRandom } from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
+import { SqlClient, SqlSchema } from "effect/sql"
 import { TokenName } from "../api/schema/Ids.ts"
-import { type App, Ledger } from "./Ledger.ts"
+
+const Cidrs = Schema.NullOr(Schema.fromJsonString(Schema.Array(Schema.String)))
+
+/** An app, which is what a token stands for. */
+export const App = Schema.Struct({
+  /** Never given again: a token that is minted anew under an old name is another app. */
+  id: Schema.Int,
+  name: Schema.String,
+  /** The networks that its token is good from; null is everywhere. */
+  ipCidrs: Cidrs,
+  createdAt: Schema.DateTimeUtcFromMillis
+}).pipe(Schema.encodeKeys({ id: "app_id", ipCidrs: "ip_cidrs", createdAt: "created_at" }))
+export type App = typeof App.Type
 
 /** The name of a token is taken, or is no name of a token. */
 export class TokenRefused extends Data.TaggedError("TokenRefused")<{ readonly message: string }> {}
+
+export interface MintOptions {
+  readonly ipCidrs?: ReadonlyArray<string> | undefined
+}
 
 export class AppTokens extends Context.Service<
   AppTokens,
   {
     /** A token for a new app. */
-    readonly mint: (name: string) => Effect.Effect<Redacted.Redacted, TokenRefused>
+    readonly mint: (name: string, options?: MintOptions) => Effect.Effect<Redacted.Redacted, TokenRefused>
     /** A new token for an app, which is made where it is not there; the one it had is void. */
     readonly renew: (name: string) => Effect.Effect<Redacted.Redacted, TokenRefused>
     readonly find: (token: Redacted.Redacted) => Effect.Effect<Option.Option<App>>
+    /** By name. */
+    readonly list: Effect.Effect<ReadonlyArray<App>>
+    /** Voids a token, and gives the app that it stood for. */
+    readonly remove: (name: string) => Effect.Effect<Option.Option<App>>
   }
 >()("effect-clawdforge/server/AppTokens") {}
 
 const secretBytes = 32
 
 const decodeName = Schema.decodeEffect(TokenName)
+const encodeCidrs = Schema.encodeEffect(Cidrs)
 
 export const make = Effect.gen(function* () {
-  const ledger = yield* Ledger
+  const sql = yield* SqlClient.SqlClient
   const digest = yield* Digest.Digest
   const random = yield* SecureRandom
 
   const sha256 = (token: Redacted.Redacted) =>
     digest.digestHex(Digest.sha256, new TextEncoder().encode(Redacted.value(token)))
 
-  const renew = Effect.fn("AppTokens.renew")(function* (name: string) {
+  /** A new token, and the row of it. */
+  const generate = Effect.fnUntraced(function* (name: string, options: MintOptions = {}) {
     yield* decodeName(name).pipe(
       Effect.mapError(() => new TokenRefused({ message: `"${name}" is not 1 to 64 of a-z, 0-9, _ and -` }))
     )
     const secret = yield* random.randomBytes(secretBytes)
     const token = Redacted.make(`cf_${Base64Url.encode(secret)}`, { label: "token" })
-    yield* ledger.putToken({ name, sha256: yield* sha256(token) })
+    const row = {
+      name,
+      sha256: yield* sha256(token),
+      ip_cidrs: yield* Effect.orDie(encodeCidrs(options.ipCidrs ?? null)),
+      created_at: yield* Clock.currentTimeMillis
+    }
+    return { token, row }
+  })
+
+  const mint = Effect.fn("AppTokens.mint")(function* (name: string, options?: MintOptions) {
+    const { row, token } = yield* generate(name, options)
+    const added = yield* Effect.orDie(
+      sql`INSERT INTO tokens ${sql.insert(row)} ON CONFLICT (name) DO NOTHING RETURNING app_id`
+    )
+    if (added.length === 0) return yield* new TokenRefused({ message: `there is a token named "${name}" already` })
     return token
   })
 
-  const mint = Effect.fn("AppTokens.mint")(function* (name: string) {
-    if (yield* ledger.hasToken(name)) {
-      return yield* new TokenRefused({ message: `there is a token named "${name}" already` })
-    }
-    return yield* renew(name)
+  const renew = Effect.fn("AppTokens.renew")(function* (name: string) {
+    const { row, token } = yield* generate(name)
+    yield* Effect.orDie(
+      sql`INSERT INTO tokens ${sql.insert(row)} ON CONFLICT (name) DO UPDATE SET
+        sha256 = excluded.sha256, ip_cidrs = excluded.ip_cidrs, created_at = excluded.created_at`
+    )
+    return token
   })
 
-  const find = Effect.fnUntraced(function* (token: Redacted.Redacted) {
-    return yield* ledger.findApp(yield* sha256(token))
+  const findBySha256 = SqlSchema.findOneOption({
+    Request: Schema.String,
+    Result: App,
+    execute: (sha256) => sql`SELECT * FROM tokens WHERE sha256 = ${sha256}`
   })
 
-  return AppTokens.of({ mint, renew, find })
+  const listAll = SqlSchema.findAll({
+    Request: Schema.Void,
+    Result: App,
+    execute: () => sql`SELECT * FROM tokens ORDER BY name`
+  })
+
+  const deleteByName = SqlSchema.findOneOption({
+    Request: Schema.String,
+    Result: App,
+    execute: (name) => sql`DELETE FROM tokens WHERE name = ${name} RETURNING *`
+  })
+
+  return AppTokens.of({
+    mint,
+    renew,
+    find: Effect.fnUntraced(function* (token) {
+      return yield* findBySha256(yield* sha256(token))
+    }, Effect.orDie),
+    list: Effect.orDie(listAll()),
+    remove: Effect.fn("AppTokens.remove")(function* (name: string) {
+      return yield* deleteByName(name)
+    }, Effect.orDie)
+  })
 })
 
 export const layer = Layer.effect(AppTokens, make)

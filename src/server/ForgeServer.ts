@@ -15,6 +15,7 @@ import * as DataFolder from "./DataFolder.ts"
 import * as InProcess from "./InProcess.ts"
 import * as Ledger from "./Ledger.ts"
 import * as LocalSessionEngine from "./LocalSessionEngine.ts"
+import * as Migrations from "./Migrations.ts"
 import * as NetworkAccess from "./NetworkAccess.ts"
 import * as NodeSqlite from "./NodeSqlite.ts"
 import * as Routes from "./Routes.ts"
@@ -59,8 +60,12 @@ const storage = (options: DataFolder.Options) => {
   const database = Layer.unwrap(
     Effect.map(DataFolder.DataFolder, ({ ledger }) => NodeSqlite.layer({ filename: ledger }))
   )
-  const ledger = Ledger.layer.pipe(Layer.provide(database), startFailed("the ledger cannot be used: "))
-  return Layer.provideMerge(ledger, DataFolder.layer(options))
+  return Ledger.layer.pipe(
+    Layer.provideMerge(Migrations.layer),
+    Layer.provideMerge(database),
+    startFailed("the ledger cannot be used: "),
+    Layer.provideMerge(DataFolder.layer(options))
+  )
 }
 
 const engine = (options: EmbeddedOptions) =>

@@ -1,21 +1,14 @@
 /**
- * What the server remembers: app tokens, sessions, and what happened to each session.
+ * What the server remembers of sessions, and what happened to each.
  *
- * It is written before an answer is given, so what a client was told survives a crash. It never holds a token, and no
- * text of a turn. A ledger that cannot be read or written leaves nothing to answer with, so that is a defect here.
+ * It is written before an answer is given, so what a client was told survives a crash. It holds no text of a turn. A ledger that cannot be read or written leaves nothing to answer with, so that is a defect here.
  */
 import { Clock, Context, Effect, Layer, type Option, Schema } from "effect"
 import { SqlClient, SqlSchema } from "effect/sql"
 import { SessionId } from "../api/schema/Ids.ts"
 import { Meta } from "../api/schema/Sessions.ts"
-import * as Migrations from "./Migrations.ts"
-import { StartFailed } from "./StartFailed.ts"
 
 const millis = Schema.DateTimeUtcFromMillis
-
-/** An app, which is what a token stands for. */
-export const App = Schema.Struct({ id: Schema.Int, name: Schema.String }).pipe(Schema.encodeKeys({ id: "app_id" }))
-export type App = typeof App.Type
 
 /** A session as the ledger has it. */
 export const Session = Schema.Struct({
@@ -70,10 +63,6 @@ export type SessionEvent = typeof SessionEvent.Type
 export class Ledger extends Context.Service<
   Ledger,
   {
-    /** Gives the name a token, in the place of the one that it had. */
-    readonly putToken: (token: { readonly name: string; readonly sha256: string }) => Effect.Effect<void>
-    readonly hasToken: (name: string) => Effect.Effect<boolean>
-    readonly findApp: (sha256: string) => Effect.Effect<Option.Option<App>>
     readonly addSession: (session: Session) => Effect.Effect<void>
     readonly findSession: (of: {
       readonly sessionId: string
@@ -100,13 +89,6 @@ const encodeDetail = Schema.encodeEffect(Detail)
 
 export const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
-  yield* Migrations.run
-  const applied = yield* Migrations.applied
-  if (applied > Migrations.latest) {
-    return yield* new StartFailed({
-      message: `the ledger is of a newer version (${applied}) than this server knows (${Migrations.latest})`
-    })
-  }
 
   const addEvent = Effect.fnUntraced(function* (event: {
     readonly sessionId: string
@@ -118,23 +100,6 @@ export const make = Effect.gen(function* () {
   }) {
     yield* sql`INSERT INTO session_events (session_id, app_id, at, kind, turn_index, detail)
       VALUES (${event.sessionId}, ${event.appId}, ${event.at}, ${event.kind}, ${event.turnIndex ?? null}, ${event.detail ?? null})`
-  })
-
-  const putToken = Effect.fnUntraced(function* (token: { readonly name: string; readonly sha256: string }) {
-    const at = yield* Clock.currentTimeMillis
-    yield* sql`INSERT INTO tokens (name, sha256, created_at) VALUES (${token.name}, ${token.sha256}, ${at})
-      ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, created_at = excluded.created_at`
-  }, Effect.orDie)
-
-  const hasToken = Effect.fnUntraced(function* (name: string) {
-    const rows = yield* sql`SELECT app_id FROM tokens WHERE name = ${name}`
-    return rows.length > 0
-  }, Effect.orDie)
-
-  const findApp = SqlSchema.findOneOption({
-    Request: Schema.String,
-    Result: App,
-    execute: (sha256) => sql`SELECT app_id, name FROM tokens WHERE sha256 = ${sha256}`
   })
 
   const insertSession = SqlSchema.void({
@@ -211,9 +176,6 @@ export const make = Effect.gen(function* () {
   })
 
   return Ledger.of({
-    putToken,
-    hasToken,
-    findApp: (sha256) => Effect.orDie(findApp(sha256)),
     addSession,
     findSession: (of) => Effect.orDie(findSession(of)),
     listSessions: (of) => Effect.orDie(listSessions(of)),

@@ -5,8 +5,9 @@
  * 1970. A session names its app by the number of the app's token, which is never given again: a token that is minted
  * anew under an old name inherits nothing.
  */
-import { Effect } from "effect"
+import { Effect, Layer } from "effect"
 import { Migrator, SqlClient } from "effect/sql"
+import { StartFailed } from "./StartFailed.ts"
 
 const tables = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -19,6 +20,7 @@ const tables = Effect.gen(function* () {
     app_id ${identity},
     name TEXT NOT NULL UNIQUE,
     sha256 TEXT NOT NULL UNIQUE,
+    ip_cidrs TEXT,
     created_at BIGINT NOT NULL
   )`
 
@@ -60,10 +62,23 @@ export const latest = Object.keys(migrations).length
 /** Brings the ledger up to `latest`. */
 export const run = Migrator.make({})({ loader: Migrator.fromRecord(migrations) })
 
-/** The number of the last migration that the ledger has, which is a newer server's if it is beyond `latest`. */
-export const applied = Effect.gen(function* () {
+/** The number of the last migration that the ledger has. */
+const applied = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const rows = yield* sql<{ readonly applied: number | null }>`
     SELECT MAX(migration_id) AS applied FROM effect_sql_migrations`
   return rows[0]?.applied ?? 0
 })
+
+/** Brings the ledger up to date, and refuses one of a newer server. */
+export const layer = Layer.effectDiscard(
+  Effect.gen(function* () {
+    yield* run
+    const last = yield* applied
+    if (last > latest) {
+      return yield* new StartFailed({
+        message: `the ledger is of a newer version (${last}) than this server knows (${latest})`
+      })
+    }
+  })
+)

@@ -12,11 +12,12 @@ import type { SessionId } from "../api/schema/Ids.ts"
 import type { Meta } from "../api/schema/Sessions.ts"
 import type { TurnEvent } from "../api/schema/TurnEvent.ts"
 import type { Usage } from "../api/schema/Usage.ts"
-import type { App, Session } from "./Ledger.ts"
+import type { App } from "./AppTokens.ts"
+import type { Session } from "./Ledger.ts"
 
 /** A session to be opened. */
 export interface NewSession {
-  readonly app: App
+  readonly app: Pick<App, "id" | "name">
   readonly agent: AgentDefinition
   readonly model: string | null
   readonly meta: typeof Meta.Type | null

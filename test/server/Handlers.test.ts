@@ -12,6 +12,7 @@ import * as DataFolder from "../../src/server/DataFolder.ts"
 import * as InProcess from "../../src/server/InProcess.ts"
 import * as Ledger from "../../src/server/Ledger.ts"
 import * as LocalSessionEngine from "../../src/server/LocalSessionEngine.ts"
+import * as Migrations from "../../src/server/Migrations.ts"
 import * as NodeSqlite from "../../src/server/NodeSqlite.ts"
 import * as Routes from "../../src/server/Routes.ts"
 
@@ -55,6 +56,7 @@ const serve = Effect.gen(function* () {
     Layer.provideMerge(AppTokens.layer),
     Layer.provideMerge(agentsOf(asked)),
     Layer.provideMerge(Ledger.layer),
+    Layer.provide(Migrations.layer),
     Layer.provide(NodeSqlite.layer({ filename: ":memory:" })),
     Layer.provideMerge(DataFolder.layer({})),
     Layer.provideMerge(Layer.mergeAll(NodeServices.layer, NodeCrypto.layer, NodeHttpServer.layerHttpServices))
