@@ -1,9 +1,10 @@
 /**
- * The folder in which a server keeps everything: its ledger, and the working directory of each open session.
+ * The folder in which a server keeps everything: its ledger, the uploads of its apps, and the working directory of each
+ * open session and of each run.
  *
  * It is private to its owner, and one server at a time has it.
  */
-import { Context, Effect, FileSystem, Layer, Path, Predicate } from "effect"
+import { Context, Effect, FileSystem, Layer, Path, Predicate, type Scope } from "effect"
 import { DatabaseSync } from "node:sqlite"
 import { StartFailed } from "./StartFailed.ts"
 
@@ -11,6 +12,8 @@ export class DataFolder extends Context.Service<
   DataFolder,
   {
     readonly ledger: string
+    /** Where uploads are kept; no agent works in it. */
+    readonly uploads: string
     /** Where the agent of a session works. */
     readonly workingDirectory: (sessionId: string) => string
     readonly makeWorkingDirectory: (sessionId: string) => Effect.Effect<void>
@@ -18,6 +21,8 @@ export class DataFolder extends Context.Service<
     readonly removeWorkingDirectory: (sessionId: string) => Effect.Effect<void>
     /** Removes the working directories of all sessions but these. */
     readonly keepWorkingDirectories: (sessionIds: ReadonlySet<string>) => Effect.Effect<void>
+    /** A working directory for one run, removed with the scope. Its agent must be dead by then. */
+    readonly runDirectory: Effect.Effect<string, never, Scope.Scope>
   }
 >()("effect-clawdforge/server/DataFolder") {}
 
@@ -64,6 +69,8 @@ export const make = Effect.fnUntraced(
         ? yield* fs.makeTempDirectoryScoped({ prefix: "clawdforge-" })
         : path.resolve(options.data)
     const sessions = path.join(folder, "sessions")
+    const uploads = path.join(folder, "uploads")
+    const runs = path.join(folder, "runs")
     const ledger = path.join(folder, "ledger.db")
     const lockFile = path.join(folder, "lock.db")
 
@@ -75,11 +82,15 @@ export const make = Effect.fnUntraced(
       yield* fs.chmod(file, fileMode)
     }
     yield* lock(lockFile, folder)
+    // What a server left that was killed; no run outlives its server.
+    yield* fs.remove(runs, { recursive: true, force: true })
+    for (const each of [runs, uploads]) yield* fs.makeDirectory(each, { recursive: true, mode: folderMode })
 
     const workingDirectory = (sessionId: string) => path.join(sessions, sessionId)
     const remove = (sessionId: string) => fs.remove(workingDirectory(sessionId), { recursive: true, force: true })
     return DataFolder.of({
       ledger,
+      uploads,
       workingDirectory,
       makeWorkingDirectory: (sessionId) =>
         Effect.orDie(fs.makeDirectory(workingDirectory(sessionId), { mode: folderMode })),
@@ -91,7 +102,8 @@ export const make = Effect.fnUntraced(
           remove,
           { discard: true }
         )
-      }, Effect.orDie)
+      }, Effect.orDie),
+      runDirectory: Effect.orDie(fs.makeTempDirectoryScoped({ directory: runs, prefix: "run-" }))
     })
   },
   (make, { data }) =>

@@ -52,6 +52,37 @@ const tables = Effect.gen(function* () {
     detail TEXT
   )`
   yield* sql`CREATE INDEX session_events_by_session ON session_events (session_id, seq)`
+
+  yield* sql`CREATE TABLE uploads (
+    sha256 TEXT NOT NULL PRIMARY KEY,
+    app_id BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    size BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
+  )`
+  yield* sql`CREATE INDEX uploads_by_app ON uploads (app_id)`
+  yield* sql`CREATE INDEX uploads_by_expiry ON uploads (expires_at)`
+
+  yield* sql`CREATE TABLE upload_sessions (
+    session_id TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    PRIMARY KEY (session_id, sha256)
+  )`
+  yield* sql`CREATE INDEX upload_sessions_by_upload ON upload_sessions (sha256)`
+
+  yield* sql`CREATE TABLE runs (
+    seq ${identity},
+    app_id BIGINT NOT NULL,
+    app_name TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    prompt_bytes BIGINT NOT NULL,
+    response_bytes BIGINT NOT NULL,
+    duration_ms BIGINT NOT NULL,
+    outcome TEXT NOT NULL
+  )`
+  yield* sql`CREATE INDEX runs_by_time ON runs (at)`
 })
 
 const migrations = { "1_tables": tables }
