@@ -154,7 +154,7 @@ const receive = Effect.fnUntraced(function* <S extends Status, A>(
     ? Result.flatMap(Body.parseJson(body), operation.decode)
     : Result.fail("it is a redirect, which is not followed because it would carry the token elsewhere")
   if (Result.isSuccess(decoded)) return decoded.success
-  const answer = { status, requestId: Failure.requestIdOf(response) }
+  const answer = { status, requestId: Failure.requestIdOf(response, secrets) }
   return yield* Transport.malformed(call, answer, decoded.failure)
 })
 

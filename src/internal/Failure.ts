@@ -24,6 +24,7 @@ import {
 } from "../ForgeError.ts"
 import { type Body, parseJson } from "./Body.ts"
 import * as Message from "./Message.ts"
+import * as Secrets from "./Secrets.ts"
 
 /** What an error tells of the call that failed. */
 export interface CallInfo {
@@ -56,8 +57,8 @@ const detailOf = (answer: Answer): string | undefined => (isDetail(answer.json) 
 const issuesOf = ({ call, json, secrets }: Answer): ReadonlyArray<Issue> =>
   isInvalid(json)
     ? json.detail.map(({ loc, msg }) => ({
-        path: loc,
-        message: Message.bounded(Message.scrub(msg, secrets), "invalid")
+        path: loc.map((key) => (typeof key === "string" ? Message.tell(key, secrets) : key)),
+        message: Message.tell(msg, secrets)
       }))
     : [{ path: [], message: call.message }]
 
@@ -81,7 +82,12 @@ const runFailed = (answer: Answer): RunFailed | Unexpected =>
   Option.match(decodeRunFailed(answer.json), {
     onNone: () => unexpected(answer),
     onSome: ({ duration, stderr, stopReason }) =>
-      new RunFailed({ error: answer.call.message, stderr: Redacted.make(stderr), duration, stopReason })
+      new RunFailed({
+        error: answer.call.message,
+        stderr: Redacted.make(stderr),
+        duration,
+        stopReason: stopReason === null ? null : Message.tell(stopReason, answer.secrets)
+      })
   })
 
 // The whole sentence, and from its start: a proxy has pools of its own that are full.
@@ -163,7 +169,7 @@ export const fromAnswer = Effect.fnUntraced(function* <S extends Status>(
   const { call, secrets, statuses } = options
   const { status } = response
   const json = Result.getOrUndefined(parseJson(body))
-  const requestId = requestIdOf(response)
+  const requestId = requestIdOf(response, secrets)
   const message = Message.fromAnswer({ status, json, text: body.text, secrets })
   if (status === 401 || status === 403) return new AuthError({ ...call, status, requestId, message })
   const answer: Answer = {
@@ -177,9 +183,12 @@ export const fromAnswer = Effect.fnUntraced(function* <S extends Status>(
 })
 
 /** The server's id of the call, where it is one that may be printed. */
-export const requestIdOf = (response: HttpClientResponse.HttpClientResponse): string | undefined => {
+export const requestIdOf = (
+  response: HttpClientResponse.HttpClientResponse,
+  secrets: ReadonlyArray<string>
+): string | undefined => {
   const id = response.headers["x-request-id"]
-  return id !== undefined && /^[A-Za-z0-9._-]{1,128}$/.test(id) ? id : undefined
+  return id !== undefined && /^[A-Za-z0-9._-]{1,128}$/.test(id) && Secrets.scrub(id, secrets) === id ? id : undefined
 }
 
 /** `Retry-After` as a span of time: seconds, or a date (RFC 9110, section 10.2.3). Anything else says nothing. */

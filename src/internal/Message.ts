@@ -3,8 +3,12 @@
  */
 import { RegExp, Schema } from "effect"
 import * as Failures from "../api/schema/Failures.ts"
+import * as Secrets from "./Secrets.ts"
 
 const maxLength = 200
+
+/** As much of a text as is looked at to find that many characters worth telling. */
+const enough = 20 * maxLength
 
 const WithError = Schema.Struct({ error: Schema.String })
 const WithMessage = Schema.Union([
@@ -32,38 +36,34 @@ const fromJson = (json: unknown): string | undefined => {
 
 /** The words of a page, without its markup. */
 const fromPage = (text: string): string => {
-  const page = text.slice(0, 20 * maxLength)
+  const page = text.slice(0, enough)
   const title = /<title[^>]*>([^<]*)/i.exec(page)?.[1]
-  return (title ?? page.replace(/<(script|style)[\s\S]*?<\/\1>/gi, " ").replace(/<[^>]*>/g, " ")).trim()
+  return (title ?? page.replace(/<(script|style)[\s\S]*?<\/\1>/gi, " ").replace(/<[^>]*>/g, " "))
+    .replace(/&(?:#(\d{1,5})|#x([\da-f]{1,4})|(quot|apos|lt|gt|amp|nbsp));/gi, character)
+    .trim()
 }
 
-/** What is shorter than this also stands inside of other words, by chance: there it is left. */
-const telling = 8
+const named: Readonly<Record<string, string>> = { quot: '"', apos: "'", lt: "<", gt: ">", amp: "&", nbsp: " " }
 
-const pattern = (secret: string) =>
-  secret.length >= telling
-    ? secret
-    : new globalThis.RegExp(`(?<![\\p{L}\\p{N}])${RegExp.escape(secret)}(?![\\p{L}\\p{N}])`, "gu")
-
-/** Text without what the request kept secret, as it is or as JSON writes it. */
-export const scrub = (text: string, secrets: ReadonlyArray<string>): string => {
-  let clean = text
-  for (const secret of secrets) {
-    if (secret === "") continue
-    for (const form of new Set([secret, JSON.stringify(secret).slice(1, -1)])) {
-      clean = clean.replaceAll(pattern(form), "<redacted>")
-    }
-  }
-  return clean
-}
+/** The character that a page escaped. */
+const character = (_: string, decimal?: string, hex?: string, name = ""): string =>
+  decimal !== undefined
+    ? String.fromCharCode(Number(decimal))
+    : hex !== undefined
+      ? String.fromCharCode(Number.parseInt(hex, 16))
+      : (named[name.toLowerCase()] ?? " ")
 
 /** One line of at most 200 characters, which is never empty. */
-export const bounded = (text: string, otherwise: string): string => {
+const bounded = (text: string, otherwise: string): string => {
   // Control characters would let a server write its own lines into somebody's log.
   const line = text.replace(/[\s\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, " ").trim()
   if (line === "") return otherwise
   return line.length <= maxLength ? line : `${line.slice(0, maxLength - 1)}…`
 }
+
+/** One line of what a server said, without what the request kept secret. */
+export const tell = (text: string, secrets: ReadonlyArray<string>, otherwise = "invalid"): string =>
+  bounded(Secrets.scrub(text.slice(0, enough), secrets), otherwise)
 
 /** What an answer with this status says. */
 export const fromAnswer = (options: {
@@ -72,7 +72,8 @@ export const fromAnswer = (options: {
   readonly text: string
   readonly secrets: ReadonlyArray<string>
 }): string =>
-  bounded(
-    scrub(fromJson(options.json) ?? fromPage(options.text), options.secrets),
+  tell(
+    fromJson(options.json) ?? fromPage(options.text),
+    options.secrets,
     `the server answered ${options.status} and gave no reason`
   )

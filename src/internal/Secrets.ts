@@ -1,0 +1,59 @@
+/**
+ * Taking out of a server's words what the request kept secret.
+ *
+ * A server, or a proxy before it, may repeat a request in what it says of a failure: as it came, escaped, cut, or in
+ * pieces. So it is not only a secret as a whole that is taken out, but every longer run of characters that a text has in
+ * common with one.
+ */
+
+const mark = "<redacted>"
+
+/** Tokens that this request did not know of, and headers that name one. */
+const tokens = /\b(?:cf|ff)_[\w-]{6,}|\bBearer\s+[^\s"'<>,;]+/gi
+
+/** As much of each end of a secret as is looked for: what repeats a long one repeats it from an end. */
+const end = 8192
+
+/** A secret as it is and as JSON writes it. */
+const formsOf = (secret: string): ReadonlyArray<string> => {
+  const ends = secret.length <= 2 * end ? [secret] : [secret.slice(0, end), secret.slice(-end)]
+  return [...new Set(ends.flatMap((text) => [text, JSON.stringify(text).slice(1, -1)]))]
+}
+
+/** What is shorter than this also stands inside of other words, by chance: there it is left. */
+const shortest = 8
+
+/** How long a run has to be to be no chance: a long text has more of them in common with any other. */
+const tellingRun = (secret: string): number => Math.min(Math.max(shortest, Math.ceil(secret.length / 4)), 24)
+
+const isWordAt = (text: string, at: number, length: number): boolean =>
+  !/[\p{L}\p{N}]$/u.test(text.slice(0, at)) && !/^[\p{L}\p{N}]/u.test(text.slice(at + length))
+
+/** The length of what a text has in common with a secret at one place, 0 where that is chance. */
+const runAt = (text: string, at: number, secret: string): number => {
+  if (secret.length < shortest) {
+    return text.startsWith(secret, at) && isWordAt(text, at, secret.length) ? secret.length : 0
+  }
+  let length = tellingRun(secret)
+  if (at + length > text.length) return 0
+  const start = secret.indexOf(text.slice(at, at + length))
+  if (start === -1) return 0
+  while (at + length < text.length && text[at + length] === secret[start + length]) length++
+  return length
+}
+
+/** A text without what it has in common with secrets, and without anything that looks like a token. */
+export const scrub = (text: string, secrets: ReadonlyArray<string>): string => {
+  const forms = secrets.filter((secret) => secret !== "").flatMap(formsOf)
+  let clean = ""
+  let at = 0
+  while (at < text.length) {
+    const run = Math.max(0, ...forms.map((form) => runAt(text, at, form)))
+    if (run === 0) clean += text[at++]
+    else {
+      if (!clean.endsWith(mark)) clean += mark
+      at += run
+    }
+  }
+  return clean.replace(tokens, mark)
+}
