@@ -17,6 +17,7 @@ import * as Failures from "./schema/Failures.ts"
 import * as Health from "./schema/Health.ts"
 import { Millis, nullable } from "./schema/Ids.ts"
 import * as Sessions from "./schema/Sessions.ts"
+import * as Tokens from "./schema/Tokens.ts"
 import * as Turns from "./schema/Turns.ts"
 
 /** The body of a refusal that is one fixed sentence. */
@@ -28,6 +29,30 @@ export class Unauthorized extends Schema.Error<Unauthorized>("effect-clawdforge/
   { httpApiStatus: 401 }
 ) {
   readonly _tag = "Unauthorized"
+}
+
+/** 403: the bearer is good, and not from this address. */
+export class AddressNotAllowed extends Schema.Error<AddressNotAllowed>("effect-clawdforge/api/Api/AddressNotAllowed")(
+  sentence(Failures.sentences.addressNotAllowed),
+  { httpApiStatus: 403 }
+) {
+  readonly _tag = "AddressNotAllowed"
+}
+
+/** 404: no token has this name. */
+export class TokenNotFound extends Schema.Error<TokenNotFound>("effect-clawdforge/api/Api/TokenNotFound")(
+  sentence(Failures.sentences.tokenNotFound),
+  { httpApiStatus: 404 }
+) {
+  readonly _tag = "TokenNotFound"
+}
+
+/** 409: a token of this name is live. */
+export class TokenExists extends Schema.Error<TokenExists>("effect-clawdforge/api/Api/TokenExists")(
+  sentence(Failures.sentences.tokenExists),
+  { httpApiStatus: 409 }
+) {
+  readonly _tag = "TokenExists"
 }
 
 /** 404: no session of the calling app has this id; another app's looks the same. */
@@ -61,6 +86,14 @@ export class Invalid extends Schema.Error<Invalid>("effect-clawdforge/api/Api/In
   readonly _tag = "Invalid"
 }
 
+/** 429: the app has as much under way as one app may. */
+export class TooMany extends Schema.Error<TooMany>("effect-clawdforge/api/Api/TooMany")(
+  sentence(Failures.sentences.tooMany),
+  { httpApiStatus: 429 }
+) {
+  readonly _tag = "TooMany"
+}
+
 /** 502: the agent failed. */
 export class RunFailed extends Schema.Error<RunFailed>("effect-clawdforge/api/Api/RunFailed")({
   ok: Schema.tag(false),
@@ -87,6 +120,13 @@ export class PoolFull extends Schema.Error<PoolFull>("effect-clawdforge/api/Api/
   readonly _tag = "PoolFull"
 }
 
+/** 503: the server takes no work now, and why. */
+export class NotReady extends Schema.Error<NotReady>("effect-clawdforge/api/Api/NotReady")(Failures.Detail.fields, {
+  httpApiStatus: 503
+}) {
+  readonly _tag = "NotReady"
+}
+
 /** The app that the bearer of a request stands for. */
 export class CurrentApp extends Context.Service<CurrentApp, { readonly id: number; readonly name: string }>()(
   "effect-clawdforge/api/Api/CurrentApp"
@@ -95,8 +135,14 @@ export class CurrentApp extends Context.Service<CurrentApp, { readonly id: numbe
 /** Finds the app by its bearer, from the `Authorization` header alone. */
 export class AppAccess extends HttpApiMiddleware.Service<AppAccess, { provides: CurrentApp }>()(
   "effect-clawdforge/api/Api/AppAccess",
-  { error: Unauthorized, security: { bearer: HttpApiSecurity.bearer } }
+  { error: [Unauthorized, AddressNotAllowed], security: { bearer: HttpApiSecurity.bearer } }
 ) {}
+
+/** Lets through whoever shows the admin token, in the `Authorization` header alone. */
+export class AdminAccess extends HttpApiMiddleware.Service<AdminAccess>()("effect-clawdforge/api/Api/AdminAccess", {
+  error: Unauthorized,
+  security: { bearer: HttpApiSecurity.bearer }
+}) {}
 
 /** The session that the path of a request names, which is the calling app's own. */
 export class CurrentSession extends Context.Service<CurrentSession, Sessions.Row>()(
@@ -137,7 +183,8 @@ const CreateRequest = Sessions.CreateRequest.mapFields(Struct.assign({ meta: nul
 const params = { id: Schema.String }
 
 const system = HttpApiGroup.make("system", { topLevel: true }).add(
-  HttpApiEndpoint.get("health", Health.path, { success: Health.Health })
+  HttpApiEndpoint.get("health", Health.path, { success: Health.Health }),
+  HttpApiEndpoint.get("ready", "/readyz", { success: Schema.Struct({ ok: Schema.Literal(true) }), error: NotReady })
 )
 
 const sessions = HttpApiGroup.make("sessions")
@@ -148,7 +195,7 @@ const sessions = HttpApiGroup.make("sessions")
       params,
       payload: Turns.TurnRequest,
       success: Turns.TurnResponse,
-      error: [FileNotFound, SessionIsClosed, RunFailedBody]
+      error: [FileNotFound, SessionIsClosed, TooMany, RunFailedBody]
     })
   )
   .middleware(SessionAccess)
@@ -156,7 +203,7 @@ const sessions = HttpApiGroup.make("sessions")
     HttpApiEndpoint.post("create", Sessions.path, {
       payload: CreateRequest,
       success: Sessions.Created,
-      error: [RunFailedBody, PoolFull]
+      error: [TooMany, RunFailedBody, PoolFull]
     }),
     HttpApiEndpoint.get("list", Sessions.path, {
       query: { include_closed: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(true))) },
@@ -166,9 +213,32 @@ const sessions = HttpApiGroup.make("sessions")
   .middleware(Validation)
   .middleware(AppAccess)
 
+const admin = HttpApiGroup.make("admin")
+  .add(
+    HttpApiEndpoint.post("mint", Tokens.path, {
+      payload: Tokens.MintRequest,
+      success: Tokens.Minted,
+      error: TokenExists
+    }),
+    HttpApiEndpoint.get("tokens", Tokens.path, { success: Tokens.TokenList }),
+    HttpApiEndpoint.delete("revoke", "/admin/tokens/:name", {
+      params: { name: Schema.String },
+      success: Tokens.Revoked,
+      error: TokenNotFound
+    })
+  )
+  .middleware(Validation)
+  .add(
+    HttpApiEndpoint.get("metrics", "/metrics", {
+      success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/plain; version=0.0.4; charset=utf-8" }))
+    })
+  )
+  .middleware(AdminAccess)
+
 /** The whole contract. */
 export class Api extends HttpApi.make("clawdforge")
   .add(system)
   .add(sessions)
+  .add(admin)
   .annotate(HttpApi.ParseOptions, { errors: "all" })
   .annotateMerge(OpenApi.annotations({ title: "clawdforge", version: "0.2" })) {}

@@ -2,11 +2,27 @@
  * Which app a request comes from, and that it asks for nothing of another one.
  */
 import { Effect, Layer, Option, Redacted } from "effect"
-import { HttpRouter } from "effect/http"
-import { AppAccess, CurrentApp, CurrentSession, SessionAccess, SessionNotFound, Unauthorized } from "../api/Api.ts"
+import { HttpRouter, HttpServerRequest } from "effect/http"
+import {
+  AddressNotAllowed,
+  AppAccess,
+  CurrentApp,
+  CurrentSession,
+  SessionAccess,
+  SessionNotFound,
+  Unauthorized
+} from "../api/Api.ts"
 import { sentences } from "../api/schema/Failures.ts"
 import { AppTokens } from "./AppTokens.ts"
 import { Ledger } from "./Ledger.ts"
+import * as Networks from "./Networks.ts"
+
+/** A token may be good from some networks only, this machine included. */
+const isAllowed = Effect.fnUntraced(function* (cidrs: ReadonlyArray<string>) {
+  const { remoteAddress } = yield* HttpServerRequest.HttpServerRequest
+  const networks = yield* Effect.orDie(Networks.make(cidrs))
+  return Option.exists(remoteAddress, networks.contains)
+})
 
 /** The app of the bearer. */
 export const layerApp = Layer.effect(
@@ -18,6 +34,8 @@ export const layerApp = Layer.effect(
         if (Redacted.value(credential) === "") return yield* new Unauthorized({ detail: sentences.missingBearer })
         const app = yield* tokens.find(credential)
         if (Option.isNone(app)) return yield* new Unauthorized({ detail: sentences.invalidToken })
+        const { ipCidrs } = app.value
+        if (ipCidrs !== null && !(yield* isAllowed(ipCidrs))) return yield* new AddressNotAllowed()
         return yield* Effect.provideService(httpEffect, CurrentApp, app.value)
       })
     })

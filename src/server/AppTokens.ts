@@ -4,11 +4,13 @@
  * A token is told once, when it is minted; what is kept is its SHA-256. A token is also looked up by its SHA-256, so how
  * long that takes tells nothing of it.
  */
-import { Clock, Context, Data, Effect, Layer, Option, Redacted, Schema } from "effect"
+import { Clock, Context, Data, Deferred, Effect, Exit, Layer, Option, Redacted, Schema } from "effect"
 import * as Digest from "effect/crypto/Digest"
 import { SecureRandom } from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
 import { SqlClient, SqlSchema } from "effect/sql"
+import { Unauthorized } from "../api/Api.ts"
+import { sentences } from "../api/schema/Failures.ts"
 import { TokenName } from "../api/schema/Ids.ts"
 
 const Cidrs = Schema.NullOr(Schema.fromJsonString(Schema.Array(Schema.String)))
@@ -25,7 +27,10 @@ export const App = Schema.Struct({
 export type App = typeof App.Type
 
 /** The name of a token is taken, or is no name of a token. */
-export class TokenRefused extends Data.TaggedError("TokenRefused")<{ readonly message: string }> {}
+export class TokenRefused extends Data.TaggedError("TokenRefused")<{
+  readonly message: string
+  readonly reason: "taken" | "malformed"
+}> {}
 
 export interface MintOptions {
   readonly ipCidrs?: ReadonlyArray<string> | undefined
@@ -41,8 +46,12 @@ export class AppTokens extends Context.Service<
     readonly find: (token: Redacted.Redacted) => Effect.Effect<Option.Option<App>>
     /** By name. */
     readonly list: Effect.Effect<ReadonlyArray<App>>
-    /** Voids a token, and gives the app that it stood for. */
+    /** Voids a token, and gives the app that it stood for. What runs under `whileLive` ends. */
     readonly remove: (name: string) => Effect.Effect<Option.Option<App>>
+    /** Ends an effect with a 401 as soon as the app has no token any more. */
+    readonly whileLive: (
+      appId: number
+    ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Unauthorized, R>
   }
 >()("effect-clawdforge/server/AppTokens") {}
 
@@ -62,7 +71,9 @@ export const make = Effect.gen(function* () {
   /** A new token, and the row of it. */
   const generate = Effect.fnUntraced(function* (name: string, options: MintOptions = {}) {
     yield* decodeName(name).pipe(
-      Effect.mapError(() => new TokenRefused({ message: `"${name}" is not 1 to 64 of a-z, 0-9, _ and -` }))
+      Effect.mapError(
+        () => new TokenRefused({ message: `"${name}" is not 1 to 64 of a-z, 0-9, _ and -`, reason: "malformed" })
+      )
     )
     const secret = yield* random.randomBytes(secretBytes)
     const token = Redacted.make(`cf_${Base64Url.encode(secret)}`, { label: "token" })
@@ -80,7 +91,9 @@ export const make = Effect.gen(function* () {
     const added = yield* Effect.orDie(
       sql`INSERT INTO tokens ${sql.insert(row)} ON CONFLICT (name) DO NOTHING RETURNING app_id`
     )
-    if (added.length === 0) return yield* new TokenRefused({ message: `there is a token named "${name}" already` })
+    if (added.length === 0) {
+      return yield* new TokenRefused({ message: `there is a token named "${name}" already`, reason: "taken" })
+    }
     return token
   })
 
@@ -111,6 +124,41 @@ export const make = Effect.gen(function* () {
     execute: (name) => sql`DELETE FROM tokens WHERE name = ${name} RETURNING *`
   })
 
+  const invalid = new Unauthorized({ detail: sentences.invalidToken })
+  const isLive = Effect.fnUntraced(function* (appId: number) {
+    const rows = yield* sql`SELECT app_id FROM tokens WHERE app_id = ${appId}`
+    return rows.length > 0
+  }, Effect.orDie)
+
+  /** What waits for a token to be voided, by app. */
+  const revocations = new Map<number, Set<Deferred.Deferred<never, Unauthorized>>>()
+  const watch = (appId: number) =>
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const revoked = Deferred.makeUnsafe<never, Unauthorized>()
+        const others = revocations.get(appId) ?? new Set()
+        revocations.set(appId, others.add(revoked))
+        return revoked
+      }),
+      (revoked) =>
+        Effect.sync(() => {
+          const others = revocations.get(appId)
+          others?.delete(revoked)
+          if (others?.size === 0) revocations.delete(appId)
+        })
+    )
+
+  const remove = Effect.fn("AppTokens.remove")(function* (name: string) {
+    const app = yield* Effect.orDie(deleteByName(name))
+    for (const revoked of Option.match(app, {
+      onNone: () => [],
+      onSome: ({ id }) => [...(revocations.get(id) ?? [])]
+    })) {
+      Deferred.doneUnsafe(revoked, Exit.fail(invalid))
+    }
+    return app
+  })
+
   return AppTokens.of({
     mint,
     renew,
@@ -118,9 +166,14 @@ export const make = Effect.gen(function* () {
       return yield* findBySha256(yield* sha256(token))
     }, Effect.orDie),
     list: Effect.orDie(listAll()),
-    remove: Effect.fn("AppTokens.remove")(function* (name: string) {
-      return yield* deleteByName(name)
-    }, Effect.orDie)
+    remove,
+    whileLive: (appId) =>
+      Effect.fnUntraced(function* (effect) {
+        const revoked = yield* watch(appId)
+        // The token may have been voided since the request showed it.
+        if (!(yield* isLive(appId))) return yield* invalid
+        return yield* Effect.raceFirst(effect, Deferred.await(revoked))
+      }, Effect.scoped)
   })
 })
 

@@ -9,6 +9,7 @@ import { HttpClient, HttpRouter, HttpServer } from "effect/http"
 import { createServer } from "node:http"
 import { Watchdog } from "../agent/Watchdog.ts"
 import * as ForgeClient from "../ForgeClient.ts"
+import * as AdminAccess from "./AdminAccess.ts"
 import * as Agents from "./Agents.ts"
 import * as AppTokens from "./AppTokens.ts"
 import * as DataFolder from "./DataFolder.ts"
@@ -18,7 +19,9 @@ import * as LocalSessionEngine from "./LocalSessionEngine.ts"
 import * as Migrations from "./Migrations.ts"
 import * as NetworkAccess from "./NetworkAccess.ts"
 import * as NodeSqlite from "./NodeSqlite.ts"
+import * as Readiness from "./Readiness.ts"
 import * as Routes from "./Routes.ts"
+import * as Shutdown from "./Shutdown.ts"
 import { StartFailed } from "./StartFailed.ts"
 
 /** A server that listens. */
@@ -37,7 +40,8 @@ export class ForgeServer extends Context.Service<
 /** What a server needs, embedded or not: agents, a place for its data, and its bounds. */
 export interface EmbeddedOptions extends Agents.Options, DataFolder.Options, LocalSessionEngine.Options {}
 
-export interface Options extends EmbeddedOptions, Omit<NetworkAccess.Options, "host"> {
+export interface Options
+  extends EmbeddedOptions, AdminAccess.Options, Readiness.Options, Omit<NetworkAccess.Options, "host"> {
   /** The address to listen on; 127.0.0.1 if not given. */
   readonly host?: string | undefined
   /** The port to listen on; 8800 if not given, and 0 takes a free one. */
@@ -68,7 +72,14 @@ const storage = (options: DataFolder.Options) => {
   )
 }
 
-const engine = (options: EmbeddedOptions) =>
+const engine = (options: EmbeddedOptions & AdminAccess.Options & Readiness.Options) =>
+  Readiness.layer(options).pipe(
+    Layer.provideMerge(Shutdown.layer),
+    Layer.provideMerge(AdminAccess.layer(options)),
+    Layer.provideMerge(sessions(options))
+  )
+
+const sessions = (options: EmbeddedOptions) =>
   LocalSessionEngine.layer(options).pipe(
     Layer.provideMerge(AppTokens.layer),
     Layer.provideMerge(Agents.layer(options)),
@@ -84,6 +95,9 @@ const listenFailure = (cause: unknown) => {
   return Predicate.isError(cause) ? cause.message : String(cause)
 }
 
+/** How long answers that are on their way may take when the grace is over. */
+const lastAnswers = "100 millis"
+
 const listen = (options: Options & { readonly host: string }) => {
   const port = options.port ?? 8800
   return Layer.effect(
@@ -91,7 +105,7 @@ const listen = (options: Options & { readonly host: string }) => {
     NodeHttpServer.make(() => createServer(), {
       host: options.host,
       port,
-      gracefulShutdownTimeout: options.grace ?? "10 seconds"
+      gracefulShutdownTimeout: lastAnswers
     }).pipe(
       Effect.mapError(
         ({ cause }) =>
@@ -101,10 +115,13 @@ const listen = (options: Options & { readonly host: string }) => {
   )
 }
 
-export const make = Effect.gen(function* () {
+export const make = Effect.fnUntraced(function* (options: Options) {
   const server = yield* HttpServer.HttpServer
+  const shutdown = yield* Shutdown.Shutdown
   const tokens = yield* AppTokens.AppTokens
   const ledger = yield* Ledger.Ledger
+  // The first thing at the end, while the server still listens and answers.
+  yield* Effect.addFinalizer(() => shutdown.begin(options.grace ?? "10 seconds"))
   return ForgeServer.of({
     url: HttpServer.formatAddress(server.address),
     mint: tokens.mint,
@@ -125,7 +142,7 @@ export const layer = (options: Options): Layer.Layer<ForgeServer, StartFailed> =
     disableListenLog: true,
     routerConfig: Routes.routerConfig
   })
-  return Layer.effect(ForgeServer, make).pipe(
+  return Layer.effect(ForgeServer, make(options)).pipe(
     Layer.provideMerge(serve),
     Layer.provide(listen({ ...options, host })),
     Layer.provide(NodeHttpServer.layerHttpServices),

@@ -4,14 +4,17 @@
 import { Duration, Effect, Layer, Option } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api, CurrentApp, CurrentSession, FileNotFound } from "../api/Api.ts"
+import * as AdminHandlers from "./AdminHandlers.ts"
 import { Agents } from "./Agents.ts"
+import { AppTokens } from "./AppTokens.ts"
 import { Ledger } from "./Ledger.ts"
+import { Readiness } from "./Readiness.ts"
 import { SessionEngine } from "./SessionEngine.ts"
 import * as TurnAnswer from "./TurnAnswer.ts"
 import * as Validation from "./Validation.ts"
 
 /** What the server adds to the contract. */
-const features = ["request_id", "usage"]
+const features = ["ready", "request_id", "usage"]
 
 const system = HttpApiBuilder.group(
   Api,
@@ -19,7 +22,12 @@ const system = HttpApiBuilder.group(
   Effect.fnUntraced(function* (handlers) {
     const agents = yield* Agents
     const engine = yield* SessionEngine
+    const readiness = yield* Readiness
     return handlers.handleAll({
+      ready: Effect.fnUntraced(function* () {
+        yield* readiness.check
+        return { ok: true as const }
+      }),
       health: Effect.fnUntraced(function* () {
         return {
           ok: true,
@@ -45,16 +53,15 @@ const sessions = HttpApiBuilder.group(
     const agents = yield* Agents
     const engine = yield* SessionEngine
     const ledger = yield* Ledger
+    const tokens = yield* AppTokens
     return handlers.handleAll({
       create: Effect.fnUntraced(function* ({ payload }) {
         const agent = agents.find(payload.agent)
         if (Option.isNone(agent)) return yield* Validation.invalidBody("agent", "no agent of this name")
-        const session = yield* engine.open({
-          app: yield* CurrentApp,
-          agent: agent.value,
-          model: payload.model ?? null,
-          meta: payload.meta ?? null
-        })
+        const app = yield* CurrentApp
+        const session = yield* engine
+          .open({ app, agent: agent.value, model: payload.model ?? null, meta: payload.meta ?? null })
+          .pipe(tokens.whileLive(app.id))
         return { ok: true as const, ...session }
       }),
       list: Effect.fnUntraced(function* ({ query }) {
@@ -84,4 +91,4 @@ const sessions = HttpApiBuilder.group(
   })
 )
 
-export const layer = Layer.merge(system, sessions)
+export const layer = Layer.mergeAll(system, sessions, AdminHandlers.layer)

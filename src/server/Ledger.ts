@@ -3,8 +3,8 @@
  *
  * It is written before an answer is given, so what a client was told survives a crash. It holds no text of a turn. A ledger that cannot be read or written leaves nothing to answer with, so that is a defect here.
  */
-import { Clock, Context, Effect, Layer, type Option, Schema } from "effect"
-import { SqlClient, SqlSchema } from "effect/sql"
+import { Clock, Context, DateTime, Effect, Layer, type Option, Schema } from "effect"
+import { SqlClient, type SqlError, SqlSchema } from "effect/sql"
 import { SessionId } from "../api/schema/Ids.ts"
 import { Meta } from "../api/schema/Sessions.ts"
 
@@ -81,7 +81,15 @@ export class Ledger extends Context.Service<
     /** All that happened to a session, oldest first. */
     readonly listEvents: (sessionId: string) => Effect.Effect<ReadonlyArray<SessionEvent>>
     /** Whether it was open until now. */
-    readonly closeSession: (sessionId: SessionId) => Effect.Effect<boolean>
+    readonly closeSession: (sessionId: SessionId, kind?: "close" | "sweep_close") => Effect.Effect<boolean>
+    /** The open sessions of which nothing was heard since then. */
+    readonly idleSessions: (since: DateTime.Utc) => Effect.Effect<ReadonlyArray<SessionId>>
+    /** Forgets the sessions that were closed by then, but not that they were there, and gives how many. */
+    readonly forgetSessions: (closedBy: DateTime.Utc) => Effect.Effect<number>
+    /** Forgets what happened before. */
+    readonly forgetEvents: (before: DateTime.Utc) => Effect.Effect<void>
+    /** Fails where the ledger cannot be written. */
+    readonly probe: Effect.Effect<void, SqlError.SqlError>
   }
 >()("effect-clawdforge/server/Ledger") {}
 
@@ -94,7 +102,7 @@ export const make = Effect.gen(function* () {
     readonly sessionId: string
     readonly appId: number
     readonly at: number
-    readonly kind: "create" | "turn" | "close"
+    readonly kind: "create" | "turn" | "close" | "sweep_close" | "hard_delete"
     readonly turnIndex?: number | undefined
     readonly detail?: string | undefined
   }) {
@@ -157,16 +165,50 @@ export const make = Effect.gen(function* () {
   )
 
   const closeSession = Effect.fnUntraced(
-    function* (sessionId: SessionId) {
+    function* (sessionId: SessionId, kind: "close" | "sweep_close" = "close") {
       const at = yield* Clock.currentTimeMillis
       const closed = yield* sql<{ readonly app_id: number }>`
         UPDATE sessions SET closed_at = ${at} WHERE session_id = ${sessionId} AND closed_at IS NULL RETURNING app_id`
-      for (const row of closed) yield* addEvent({ sessionId, appId: row.app_id, at, kind: "close" })
+      for (const row of closed) yield* addEvent({ sessionId, appId: row.app_id, at, kind })
       return closed.length > 0
     },
     sql.withTransaction,
     Effect.orDie
   )
+
+  const idleSessions = SqlSchema.findAll({
+    Request: millis,
+    Result: Schema.Struct({ session_id: SessionId }),
+    execute: (since) =>
+      sql`SELECT session_id FROM sessions WHERE closed_at IS NULL AND COALESCE(last_turn_at, created_at) <= ${since}`
+  })
+
+  const deleteSessions = Effect.fnUntraced(function* (closedBy: DateTime.Utc) {
+    const at = yield* Clock.currentTimeMillis
+    const gone = yield* sql<{ readonly session_id: string; readonly app_id: number }>`
+      DELETE FROM sessions WHERE closed_at <= ${DateTime.toEpochMillis(closedBy)} RETURNING session_id, app_id`
+    for (const row of gone) {
+      yield* addEvent({ sessionId: row.session_id, appId: row.app_id, at, kind: "hard_delete" })
+    }
+    return gone.length
+  }, sql.withTransaction)
+
+  const forgetSessions = Effect.fnUntraced(function* (closedBy: DateTime.Utc) {
+    const gone = yield* deleteSessions(closedBy)
+    // What was deleted is still in the log of what was written, up to here.
+    if (gone > 0)
+      yield* sql.onDialectOrElse({ pg: () => Effect.void, orElse: () => sql`PRAGMA wal_checkpoint(TRUNCATE)` })
+    return gone
+  }, Effect.orDie)
+
+  const forgetEvents = Effect.fnUntraced(function* (before: DateTime.Utc) {
+    yield* sql`DELETE FROM session_events WHERE at < ${DateTime.toEpochMillis(before)}`
+  }, Effect.orDie)
+
+  const probe = Effect.fnUntraced(function* () {
+    const at = yield* Clock.currentTimeMillis
+    yield* sql`INSERT INTO probe (id, at) VALUES (1, ${at}) ON CONFLICT (id) DO UPDATE SET at = excluded.at`
+  })
 
   const listEvents = SqlSchema.findAll({
     Request: Schema.String,
@@ -183,7 +225,12 @@ export const make = Effect.gen(function* () {
     beginTurn: (sessionId) => Effect.map(Effect.orDie(countTurn(sessionId)), (row) => row.turn_count),
     endTurn,
     listEvents: (sessionId) => Effect.orDie(listEvents(sessionId)),
-    closeSession
+    closeSession,
+    idleSessions: (since) =>
+      Effect.map(Effect.orDie(idleSessions(since)), (rows) => rows.map(({ session_id }) => session_id)),
+    forgetSessions,
+    forgetEvents,
+    probe: probe()
   })
 })
 

@@ -5,7 +5,7 @@ import { DateTime, Effect, Exit, FiberSet, Layer, Option, Scope, Stream } from "
 import { SecureRandom } from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
 import type { AgentTurn } from "../agent/Agent.ts"
-import { PoolFull, SessionIsClosed } from "../api/Api.ts"
+import { PoolFull, SessionIsClosed, TooMany } from "../api/Api.ts"
 import { SessionId } from "../api/schema/Ids.ts"
 import { Agents } from "./Agents.ts"
 import { DataFolder } from "./DataFolder.ts"
@@ -17,15 +17,24 @@ import * as Validation from "./Validation.ts"
 export interface Options {
   /** How many sessions may be open at once; 64 if not given. */
   readonly maxOpenSessions?: number | undefined
+  /** How many of them may be one app's; as many as there may be if not given. */
+  readonly maxAppSessions?: number | undefined
+  /** How many turns of one app may run at once; as many as sessions may be open if not given. */
+  readonly maxAppTurns?: number | undefined
+  /** How many turns of one session may wait for the one that runs; 16 if not given. */
+  readonly maxWaitingTurns?: number | undefined
 }
 
-/** A session, and the scope that its process lives in. */
+/** A session, the scope that its process lives in, and how many turns of it run or wait. */
 interface Entry {
+  readonly appId: number
   readonly session: LocalSession.LocalSession
   readonly scope: Scope.Closeable
+  turns: number
 }
 
 const defaultMaxOpenSessions = 64
+const defaultMaxWaitingTurns = 16
 const idBytes = 24
 
 export const make = Effect.fnUntraced(function* (options: Options) {
@@ -34,10 +43,13 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const ledger = yield* Ledger
   const random = yield* SecureRandom
   const maxOpenSessions = options.maxOpenSessions ?? defaultMaxOpenSessions
+  const maxAppSessions = options.maxAppSessions ?? maxOpenSessions
+  const maxAppTurns = options.maxAppTurns ?? maxOpenSessions
+  const maxWaitingTurns = options.maxWaitingTurns ?? defaultMaxWaitingTurns
 
   const sessionsScope = yield* Scope.fork(yield* Effect.scope, "parallel")
-  /** What is open or being opened, and counts against the cap. */
-  const places = new Set<SessionId>()
+  /** What is open or being opened, and whose it is: that counts against the caps. */
+  const places = new Map<SessionId, number>()
   const entries = new Map<SessionId, Entry>()
 
   // Closing answers before the process has ended; the engine waits for those that are still ending.
@@ -48,8 +60,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     function* (options: LocalSession.Options) {
       const scope = yield* Scope.fork(sessionsScope)
       const session = yield* Scope.provide(LocalSession.make(options), scope)
-      const entry: Entry = { session, scope }
-      places.add(options.sessionId)
+      const entry: Entry = { appId: options.appId, session, scope, turns: 0 }
+      places.set(options.sessionId, options.appId)
       entries.set(options.sessionId, entry)
       return entry
     },
@@ -63,8 +75,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     yield* folder.removeWorkingDirectory(sessionId)
   })
 
-  const close = Effect.fn("SessionEngine.close")(function* (sessionId: SessionId) {
-    const closed = yield* ledger.closeSession(sessionId)
+  /** No turn finds the session from here on. */
+  const forget = Effect.fnUntraced(function* (sessionId: SessionId) {
     const entry = entries.get(sessionId)
     places.delete(sessionId)
     entries.delete(sessionId)
@@ -72,13 +84,26 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       yield* entry.session.stop
       yield* FiberSet.run(leaving, leave(sessionId, entry.scope))
     }
+  })
+
+  const close = Effect.fn("SessionEngine.close")(function* (sessionId: SessionId) {
+    const closed = yield* ledger.closeSession(sessionId)
+    yield* forget(sessionId)
     return closed
+  }, Effect.uninterruptible)
+
+  const closeIdle = Effect.fn("SessionEngine.closeIdle")(function* (sessionId: SessionId) {
+    if ((entries.get(sessionId)?.turns ?? 0) > 0) return false
+    yield* forget(sessionId)
+    return yield* ledger.closeSession(sessionId, "sweep_close")
   }, Effect.uninterruptible)
 
   const prepare = Effect.fnUntraced(function* (session: NewSession) {
     const sessionId = SessionId.make(Base64Url.encode(yield* random.randomBytes(idBytes)))
     if (places.size >= maxOpenSessions) return yield* new PoolFull()
-    places.add(sessionId)
+    const ofApp = [...places.values()].filter((appId) => appId === session.app.id)
+    if (ofApp.length >= maxAppSessions) return yield* new TooMany()
+    places.set(sessionId, session.app.id)
     const identity = { sessionId, appId: session.app.id, cwd: folder.workingDirectory(sessionId) }
     const entry = yield* enter({ ...identity, definition: session.agent, model: session.model })
     return { ...identity, ...entry }
@@ -113,18 +138,27 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     )
   )
 
+  /** One turn more of a session, where its app may have it, until the scope closes. */
+  const admit = Effect.fnUntraced(function* (sessionId: SessionId) {
+    const entry = entries.get(sessionId)
+    if (entry === undefined) return yield* new SessionIsClosed()
+    if (entry.turns > maxWaitingTurns) return yield* new TooMany()
+    // Of the turns of one session, one runs.
+    const running = [...entries.values()].filter(({ appId, turns }) => appId === entry.appId && turns > 0)
+    if (entry.turns === 0 && running.length >= maxAppTurns) return yield* new TooMany()
+    yield* Effect.acquireRelease(
+      Effect.sync(() => entry.turns++),
+      () => Effect.sync(() => entry.turns--)
+    )
+    return entry.session
+  })
+
   const turn = (sessionId: SessionId, turn: AgentTurn) =>
-    Stream.suspend(() => {
-      const entry = entries.get(sessionId)
-      if (entry === undefined) return Stream.fail(new SessionIsClosed())
-      return entry.session
-        .turn(turn)
-        .pipe(
-          Stream.catchTag("AgentLost", ({ failure }) =>
-            Stream.fromEffect(Effect.andThen(close(sessionId), Effect.fail(failure)))
-          )
-        )
-    })
+    Stream.unwrap(Effect.map(admit(sessionId), (session) => session.turn(turn))).pipe(
+      Stream.catchTag("AgentLost", ({ failure }) =>
+        Stream.fromEffect(Effect.andThen(close(sessionId), Effect.fail(failure)))
+      )
+    )
 
   /** The open sessions of an earlier life of the server; each starts its agent on its next turn. */
   const recover = Effect.gen(function* () {
@@ -132,11 +166,11 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       const definition = agents.find(session.agent)
       yield* Option.isSome(definition) ? enter({ ...session, definition: definition.value }) : close(session.sessionId)
     }
-    yield* folder.keepWorkingDirectories(places)
+    yield* folder.keepWorkingDirectories(new Set(places.keys()))
   })
 
   yield* recover
-  return SessionEngine.of({ open, turn, close, size: Effect.sync(() => places.size) })
+  return SessionEngine.of({ open, turn, close, closeIdle, size: Effect.sync(() => places.size) })
 })
 
 export const layer = (options: Options) => Layer.effect(SessionEngine, make(options))

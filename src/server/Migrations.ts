@@ -53,6 +53,9 @@ const tables = Effect.gen(function* () {
   )`
   yield* sql`CREATE INDEX session_events_by_session ON session_events (session_id, seq)`
 
+  // Written to see whether the ledger can be written.
+  yield* sql`CREATE TABLE probe (id BIGINT PRIMARY KEY, at BIGINT NOT NULL)`
+
   yield* sql`CREATE TABLE uploads (
     sha256 TEXT NOT NULL PRIMARY KEY,
     app_id BIGINT NOT NULL,

@@ -6,9 +6,9 @@
  */
 import { Effect, Layer, Option } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
-import { BlockList, isIP } from "node:net"
+import { isIP } from "node:net"
 import { sentences } from "../api/schema/Failures.ts"
-import { StartFailed } from "./StartFailed.ts"
+import * as Networks from "./Networks.ts"
 
 export interface Options {
   /** The address that the server listens on. */
@@ -17,6 +17,8 @@ export interface Options {
   readonly allowedCidrs?: ReadonlyArray<string> | undefined
   /** Names by which the server may be called beside its address and those of this machine. */
   readonly allowedHosts?: ReadonlyArray<string> | undefined
+  /** Networks of the proxies whose `X-Forwarded-For` is believed; none if not given. */
+  readonly trustedProxies?: ReadonlyArray<string> | undefined
 }
 
 const loopbackCidrs = ["127.0.0.0/8", "::1/128"]
@@ -25,48 +27,53 @@ const loopbackHosts = ["localhost", "127.0.0.1", "[::1]"]
 const addressNotAllowed = HttpServerResponse.jsonUnsafe({ detail: sentences.addressNotAllowed }, { status: 403 })
 const misdirected = HttpServerResponse.jsonUnsafe({ detail: "Misdirected Request" }, { status: 421 })
 
-const family = (address: string) => (isIP(address) === 6 ? "ipv6" : "ipv4")
-
-const cidrPattern = /^(?<network>[^/]+)\/(?<prefix>\d{1,3})$/
-
-const toBlockList = Effect.fnUntraced(function* (cidrs: ReadonlyArray<string>) {
-  const list = new BlockList()
-  for (const cidr of cidrs) {
-    const { network = "", prefix = "" } = cidrPattern.exec(cidr)?.groups ?? {}
-    yield* Effect.try({
-      try: () => list.addSubnet(network, Number.parseInt(prefix, 10), family(network)),
-      catch: (cause) => new StartFailed({ message: `"${cidr}" is not a network, such as 10.0.0.0/8`, cause })
-    })
-  }
-  return list
-})
-
 /** The name in a `Host` header, without its port. */
 const hostName = (host: string) => host.replace(/:\d+$/, "").toLowerCase()
 
+/**
+ * The address of the client. Each proxy adds the one that it talks to at the end, so the last one that is not a proxy of
+ * ours was seen by one; what stands before it anybody may have written.
+ */
+const clientOf = (request: HttpServerRequest.HttpServerRequest, proxies: Networks.Networks) => {
+  const peer = Option.getOrElse(request.peerAddress, () => "")
+  const forwarded = request.headers["x-forwarded-for"]
+  if (forwarded === undefined || !proxies.contains(peer)) return peer
+  const addresses = forwarded.split(",").map((address) => address.trim())
+  return addresses.findLast((address) => !proxies.contains(address)) ?? addresses[0] ?? peer
+}
+
+/** Lets a request through, with the address of its client as its `remoteAddress`, or answers it. */
 export const make = Effect.fnUntraced(function* (options: Options) {
-  const networks = yield* toBlockList([...loopbackCidrs, ...(options.allowedCidrs ?? [])])
+  const networks = yield* Networks.make([...loopbackCidrs, ...(options.allowedCidrs ?? [])])
+  const proxies = yield* Networks.make(options.trustedProxies ?? [])
   const listening = isIP(options.host) === 6 ? `[${options.host}]` : options.host
   const names = new Set(
     [...loopbackHosts, listening, ...(options.allowedHosts ?? [])].map((name) => name.toLowerCase())
   )
 
-  return (request: HttpServerRequest.HttpServerRequest): HttpServerResponse.HttpServerResponse | undefined => {
-    const address = Option.getOrElse(request.peerAddress, () => "")
-    if (!networks.check(address, family(address))) return addressNotAllowed
-    return names.has(hostName(request.headers["host"] ?? "")) ? undefined : misdirected
+  return (
+    request: HttpServerRequest.HttpServerRequest
+  ): HttpServerRequest.HttpServerRequest | HttpServerResponse.HttpServerResponse => {
+    const address = clientOf(request, proxies)
+    if (!networks.contains(address)) return addressNotAllowed
+    if (!names.has(hostName(request.headers["host"] ?? ""))) return misdirected
+    return Option.contains(request.peerAddress, address)
+      ? request
+      : request.modify({ remoteAddress: Option.some(address), peerAddress: request.peerAddress })
   }
 })
 
 /** Stands before every path, those that are none included. */
 export const layer = (options: Options) =>
   Layer.unwrap(
-    Effect.map(make(options), (refuse) =>
+    Effect.map(make(options), (check) =>
       HttpRouter.middleware(
         (httpEffect) =>
           Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
-            const refusal = refuse(request)
-            return refusal === undefined ? httpEffect : Effect.succeed(refusal)
+            const checked = check(request)
+            return HttpServerResponse.isHttpServerResponse(checked)
+              ? Effect.succeed(checked)
+              : Effect.provideService(httpEffect, HttpServerRequest.HttpServerRequest, checked)
           }),
         { global: true }
       )

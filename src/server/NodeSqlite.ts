@@ -45,6 +45,8 @@ const open = (options: Options) =>
         const database = new DatabaseSync(options.filename)
         // What was told survives the death of the process; the loss of power may cost the last of it.
         database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON")
+        // What is deleted is overwritten, so that no text of it stays in the file.
+        database.exec("PRAGMA secure_delete = ON")
         return database
       },
       catch: sqlError

@@ -4,16 +4,18 @@
 import { Layer } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "../api/Api.ts"
+import * as AdminAccess from "./AdminAccess.ts"
 import * as AppAccess from "./AppAccess.ts"
 import * as BodyLimit from "./BodyLimit.ts"
 import * as Handlers from "./Handlers.ts"
 import * as Refusals from "./Refusals.ts"
 import * as RequestId from "./RequestId.ts"
+import * as Shutdown from "./Shutdown.ts"
 import * as Validation from "./Validation.ts"
 
 const endpoints = HttpApiBuilder.layer(Api).pipe(
   Layer.provide(Handlers.layer),
-  Layer.provide([AppAccess.layerApp, AppAccess.layerSession, Validation.layer])
+  Layer.provide([AppAccess.layerApp, AppAccess.layerSession, AdminAccess.layerAccess, Validation.layer])
 )
 
 /** A path is itself only: letter by letter, and without a slash more or less. */
@@ -33,6 +35,7 @@ export const routerConfig = {
 export const layer = <E, R>(access: Layer.Layer<never, E, R>) =>
   endpoints.pipe(
     Layer.provideMerge(BodyLimit.layer),
+    Layer.provideMerge(Shutdown.layerRefusal),
     Layer.provideMerge(access),
     Layer.provideMerge(RequestId.layer),
     Layer.provideMerge(Refusals.layer)

@@ -7,7 +7,7 @@
  */
 import { Context, type Duration, type Effect, type Stream } from "effect"
 import type { AgentDefinition, AgentTurn } from "../agent/Agent.ts"
-import type { Invalid, PoolFull, RunFailed, SessionIsClosed } from "../api/Api.ts"
+import type { Invalid, PoolFull, RunFailed, SessionIsClosed, TooMany } from "../api/Api.ts"
 import type { SessionId } from "../api/schema/Ids.ts"
 import type { Meta } from "../api/schema/Sessions.ts"
 import type { TurnEvent } from "../api/schema/TurnEvent.ts"
@@ -36,7 +36,7 @@ export class SessionEngine extends Context.Service<
   SessionEngine,
   {
     /** Answers once the agent is ready. */
-    readonly open: (session: NewSession) => Effect.Effect<Session, Invalid | RunFailed | PoolFull>
+    readonly open: (session: NewSession) => Effect.Effect<Session, Invalid | RunFailed | PoolFull | TooMany>
     /**
      * The events of a turn as they come, then `TurnDone`. It waits for its place first. Interrupting it cancels the turn,
      * or takes it out of the queue; the next one starts when the agent has ended this one.
@@ -44,12 +44,14 @@ export class SessionEngine extends Context.Service<
     readonly turn: (
       sessionId: SessionId,
       turn: AgentTurn
-    ) => Stream.Stream<TurnEvent | TurnDone, RunFailed | SessionIsClosed>
+    ) => Stream.Stream<TurnEvent | TurnDone, RunFailed | SessionIsClosed | TooMany>
     /**
      * Ends the turn in flight and those that wait, and gives whether the session was open until now. The agent may still
      * be going when this answers.
      */
     readonly close: (sessionId: SessionId) => Effect.Effect<boolean>
+    /** Closes a session unless a turn of it runs or waits, and gives whether it did. */
+    readonly closeIdle: (sessionId: SessionId) => Effect.Effect<boolean>
     /** How many sessions are open. */
     readonly size: Effect.Effect<number>
   }

@@ -6,6 +6,7 @@ import { Context, Duration, Effect, Layer, Option, Stream } from "effect"
 import { HttpClientRequest, HttpRouter } from "effect/http"
 import { AgentFailed, AgentOptionRefused, type AgentTurn } from "../../src/agent/Agent.ts"
 import type * as AgentProcess from "../../src/agent/AgentProcess.ts"
+import * as AdminAccess from "../../src/server/AdminAccess.ts"
 import { Agents } from "../../src/server/Agents.ts"
 import * as AppTokens from "../../src/server/AppTokens.ts"
 import * as DataFolder from "../../src/server/DataFolder.ts"
@@ -14,7 +15,9 @@ import * as Ledger from "../../src/server/Ledger.ts"
 import * as LocalSessionEngine from "../../src/server/LocalSessionEngine.ts"
 import * as Migrations from "../../src/server/Migrations.ts"
 import * as NodeSqlite from "../../src/server/NodeSqlite.ts"
+import * as Readiness from "../../src/server/Readiness.ts"
 import * as Routes from "../../src/server/Routes.ts"
+import * as Shutdown from "../../src/server/Shutdown.ts"
 
 interface Asked {
   readonly opened: Array<AgentProcess.Options>
@@ -52,7 +55,10 @@ const agentsOf = (asked: Asked) =>
 /** The routes over that agent, and one open session. */
 const serve = Effect.gen(function* () {
   const asked: Asked = { opened: [], turns: [] }
-  const parts = LocalSessionEngine.layer({}).pipe(
+  const parts = Readiness.layer({}).pipe(
+    Layer.provideMerge(Shutdown.layer),
+    Layer.provideMerge(AdminAccess.layer({})),
+    Layer.provideMerge(LocalSessionEngine.layer({})),
     Layer.provideMerge(AppTokens.layer),
     Layer.provideMerge(agentsOf(asked)),
     Layer.provideMerge(Ledger.layer),

@@ -1,17 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
-import { HttpServerRequest } from "effect/http"
+import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import * as NetworkAccess from "../../src/server/NetworkAccess.ts"
 
 const statusOf = Effect.fnUntraced(function* (
   options: NetworkAccess.Options,
   from: { readonly address: string; readonly host?: string }
 ) {
-  const refuse = yield* NetworkAccess.make(options)
+  const check = yield* NetworkAccess.make(options)
   const request = HttpServerRequest.fromWeb(
     new Request("http://x/healthz", { headers: from.host === undefined ? {} : { host: from.host } })
   ).modify({ peerAddress: Option.some(from.address) })
-  return refuse(request)?.status
+  const checked = check(request)
+  return HttpServerResponse.isHttpServerResponse(checked) ? checked.status : undefined
 })
 
 describe("NetworkAccess", () => {

@@ -2,7 +2,7 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Fiber, FileSystem, Layer, Schedule } from "effect"
 import * as DemoAgent from "../../src/agent/DemoAgent.ts"
-import { eventsIn, processesIn, serve, turnOf } from "./Support.ts"
+import { call, eventsIn, processesIn, serve, turnOf } from "./Support.ts"
 
 const withFileSystem = Effect.provide(NodeFileSystem.layer)
 
@@ -243,6 +243,9 @@ describe("sessions of a server that ends", () => {
       yield* processes.pipe(Effect.repeat({ until: (count) => count > 0, schedule: Schedule.spaced(20) }))
       yield* Fiber.interrupt(opening)
       yield* processes.pipe(Effect.repeat({ until: (count) => count === 0, schedule: Schedule.spaced(20) }))
+      yield* call(`${server.url}/healthz`, "GET").pipe(
+        Effect.repeat({ until: ({ text }) => text.includes('"open_sessions":0'), schedule: Schedule.spaced(20) })
+      )
       yield* app.open
       assert.lengthOf(yield* fs.readDirectory(`${data}/sessions`), 1)
     }).pipe(Effect.scoped, withFileSystem)

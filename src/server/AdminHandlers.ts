@@ -1,0 +1,51 @@
+/**
+ * What the endpoints of whoever runs the server do.
+ */
+import { Effect, Option, Redacted } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
+import { Api, TokenExists, TokenNotFound } from "../api/Api.ts"
+import { AppTokens } from "./AppTokens.ts"
+import { Ledger } from "./Ledger.ts"
+import * as Metrics from "./Metrics.ts"
+import * as Networks from "./Networks.ts"
+import { SessionEngine } from "./SessionEngine.ts"
+import * as Validation from "./Validation.ts"
+
+export const layer = HttpApiBuilder.group(
+  Api,
+  "admin",
+  Effect.fnUntraced(function* (handlers) {
+    const engine = yield* SessionEngine
+    const ledger = yield* Ledger
+    const tokens = yield* AppTokens
+    return handlers.handleAll({
+      mint: Effect.fnUntraced(function* ({ payload: { ipCidrs = null, name } }) {
+        yield* Effect.mapError(Networks.make(ipCidrs ?? []), ({ message }) =>
+          Validation.invalidBody("ip_cidrs", message)
+        )
+        const token = yield* Effect.catchTag(
+          tokens.mint(name, { ipCidrs: ipCidrs ?? undefined }),
+          "TokenRefused",
+          ({ message, reason }) =>
+            Effect.fail(reason === "taken" ? new TokenExists() : Validation.invalidBody("name", message))
+        )
+        return { name, token: Redacted.value(token), ipCidrs }
+      }),
+      tokens: Effect.fnUntraced(function* () {
+        return { ok: true as const, tokens: yield* tokens.list }
+      }),
+      revoke: Effect.fnUntraced(function* ({ params: { name } }) {
+        const app = yield* tokens.remove(name)
+        if (Option.isNone(app)) return yield* new TokenNotFound()
+        const open = yield* ledger.listSessions({ appId: app.value.id, includeClosed: false })
+        yield* Effect.forEach(open, ({ sessionId }) => engine.close(sessionId), { discard: true })
+        return { ok: true as const }
+      }),
+      metrics: Effect.fnUntraced(function* () {
+        yield* Metrics.setOpenSessions(yield* engine.size)
+        return yield* PrometheusMetrics.format()
+      })
+    })
+  })
+)
