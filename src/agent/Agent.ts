@@ -15,8 +15,21 @@ export interface AgentDefinition {
   readonly passEnv?: ReadonlyArray<string> | undefined
   /** What a request for permission is answered with. */
   readonly permissions: "allow" | "deny"
+  /**
+   * The agent's mode that its sessions are held in, for an agent whose own settings could let it act without asking:
+   * `permissions` only answers what the agent asks.
+   */
+  readonly mode?: string | undefined
   /** Sent as `_meta` when a session is opened: what an agent takes beyond the protocol. */
   readonly sessionMeta?: Readonly<Record<string, unknown>> | undefined
+  /** Whether it takes a system prompt as `systemPrompt` in `_meta`: a text in place of its own, or one to `append`. */
+  readonly takesSystemPrompt?: boolean | undefined
+}
+
+/** A system prompt of the user's, and how it stands beside the agent's own. */
+export interface SystemPrompt {
+  readonly text: string
+  readonly mode: "append" | "replace"
 }
 
 /** A file that the agent can read, under the name that the user gave it. */
@@ -54,9 +67,9 @@ export class AgentFailed extends Data.TaggedError("AgentFailed")<{
   }
 }
 
-/** The agent does not know the model or the effort that was asked for, or has no way to set it; the session is not open. */
+/** The agent does not know the model or the effort that was asked for, or has no way to set it or a system prompt; the session is not open. */
 export class AgentOptionRefused extends Data.TaggedError("AgentOptionRefused")<{
-  readonly option: "model" | "effort"
+  readonly option: "model" | "effort" | "system"
   /** One sentence. */
   readonly error: string
 }> {

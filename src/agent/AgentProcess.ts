@@ -4,7 +4,13 @@
  */
 import { Duration, Effect, Exit, Schema, Scope } from "effect"
 import type { ChildProcessSpawner } from "effect/process"
-import { type AgentDefinition, type AgentFailed, AgentOptionRefused, type AgentSession } from "./Agent.ts"
+import {
+  type AgentDefinition,
+  type AgentFailed,
+  AgentOptionRefused,
+  type AgentSession,
+  type SystemPrompt
+} from "./Agent.ts"
 import { type AgentChild, spawn } from "./AgentChild.ts"
 import * as AgentConnection from "./AgentConnection.ts"
 import * as AgentInbox from "./AgentInbox.ts"
@@ -20,6 +26,7 @@ export interface Options {
   readonly model?: string | undefined
   /** One of the agent's levels of thinking. */
   readonly effort?: string | undefined
+  readonly system?: SystemPrompt | undefined
   /** How long the agent may take for each step up to the open session. */
   readonly stepTimeout?: Duration.Input | undefined
 }
@@ -116,10 +123,14 @@ const bringBack = Effect.fnUntraced(function* (
   return { sessionId, configOptions: opened?.configOptions ?? [] }
 })
 
-const sessionParams = ({ definition, options }: Opening) => ({
-  cwd: options.cwd,
+const systemMeta = ({ mode, text }: SystemPrompt) => ({ systemPrompt: mode === "append" ? { append: text } : text })
+
+const sessionParams = ({ definition: { sessionMeta }, options: { cwd, system } }: Opening) => ({
+  cwd,
   mcpServers: [],
-  ...(definition.sessionMeta === undefined ? {} : { _meta: definition.sessionMeta })
+  ...(sessionMeta === undefined && system === undefined
+    ? {}
+    : { _meta: { ...sessionMeta, ...(system === undefined ? {} : systemMeta(system)) } })
 })
 
 /** Where a session's options are found among the agent's own: by category, else by id. */
@@ -128,6 +139,7 @@ const settings = [
   { option: "effort", category: "thought_level" }
 ] as const
 
+/** Sets one option, and gives the options as they are then: those of one model need not be those of another. */
 const setOption = Effect.fnUntraced(function* (
   opening: Opening,
   setting: (typeof settings)[number] & {
@@ -143,11 +155,11 @@ const setOption = Effect.fnUntraced(function* (
   if (config === undefined) {
     return yield* new AgentOptionRefused({ option, error: `Agent ${definition.name} has no option for the ${option}.` })
   }
-  yield* connection
+  const answer = yield* connection
     .request({
       method: "session/set_config_option",
       params: { sessionId, configId: config.id, value },
-      answer: Schema.Unknown,
+      answer: Schema.NullOr(Opened),
       within: step
     })
     .pipe(
@@ -160,10 +172,26 @@ const setOption = Effect.fnUntraced(function* (
         )
       )
     )
+  return answer?.configOptions ?? setting.configOptions
+})
+
+/** An agent that does not enter its mode might act without asking, so its session is not opened. */
+const enterMode = Effect.fnUntraced(function* (opening: Opening, sessionId: string, modeId: string) {
+  yield* opening.connection
+    .request({
+      method: "session/set_mode",
+      params: { sessionId, modeId },
+      answer: Schema.Unknown,
+      within: opening.step
+    })
+    .pipe(required(opening, `enter the mode ${modeId}`))
 })
 
 const connect = Effect.fnUntraced(function* (definition: AgentDefinition, options: Options) {
   const { name } = definition
+  if (options.system !== undefined && definition.takesSystemPrompt !== true) {
+    return yield* new AgentOptionRefused({ option: "system", error: `Agent ${name} takes no system prompt.` })
+  }
   const child = yield* spawn(definition, { cwd: options.cwd })
   const inbox = AgentInbox.make(definition.permissions)
   const connection = yield* AgentConnection.make({ name, child, inbox })
@@ -171,12 +199,14 @@ const connect = Effect.fnUntraced(function* (definition: AgentDefinition, option
   const opening: Opening = { definition, options, child, connection, step }
 
   const capabilities = yield* initialize(opening)
-  const { configOptions, sessionId } =
+  const { configOptions: offered, sessionId } =
     options.load === undefined ? yield* create(opening) : yield* bringBack(opening, options.load, capabilities)
   yield* inbox.opened({ id: sessionId, loaded: options.load !== undefined })
+  if (definition.mode !== undefined) yield* enterMode(opening, sessionId, definition.mode)
+  let configOptions = offered
   for (const setting of settings) {
     const value = options[setting.option]
-    if (value !== undefined) yield* setOption(opening, { sessionId, configOptions, value, ...setting })
+    if (value !== undefined) configOptions = yield* setOption(opening, { sessionId, configOptions, value, ...setting })
   }
 
   const turns = AgentTurns.make({ name, sessionId, child, connection, inbox, cancelGrace })

@@ -10,5 +10,6 @@ const program = fileURLToPath(new URL(`./demo/Main${import.meta.url.slice(-3)}`,
 export const definition: AgentDefinition = {
   name: "demo",
   command: [process.execPath, program],
-  permissions: "allow"
+  permissions: "allow",
+  takesSystemPrompt: true
 }

@@ -9,10 +9,12 @@
  * - `/wait` answers nothing until it is cancelled
  * - `/fail TEXT` fails the turn with that message
  * - `/exit CODE` ends the process in the middle of the turn
+ * - `/system` answers with the system prompt
+ * - `/settings` answers with the model and the effort
  *
  * boundary: bare Node (see JsonRpc.ts).
  */
-import { type Client, type Params, RpcError, serve, stringField } from "./JsonRpc.ts"
+import { type Client, isRecord, type Params, RpcError, serve, stringField } from "./JsonRpc.ts"
 import { configOptions, create, load, type Memory, setOption } from "./Memory.ts"
 import { run } from "./Turn.ts"
 
@@ -25,8 +27,17 @@ const sessionOf = (params: Params): Memory => {
   return memory
 }
 
+const ownSystem = "You are the demo agent."
+
+/** As Claude's adapter takes it: a text in place of the agent's own, or one to append to that. */
+const systemOf = ({ _meta: meta }: Params): string => {
+  const system = isRecord(meta) ? meta["systemPrompt"] : undefined
+  if (typeof system === "string") return system
+  return isRecord(system) ? `${ownSystem}\n\n${stringField(system, "append")}` : ownSystem
+}
+
 const restore = (params: Params): Memory => {
-  const memory = load(stringField(params, "cwd"), stringField(params, "sessionId"))
+  const memory = load(stringField(params, "cwd"), stringField(params, "sessionId"), systemOf(params))
   sessions.set(memory.sessionId, memory)
   return memory
 }
@@ -49,7 +60,7 @@ serve({
     authMethods: []
   }),
   "session/new": (params) => {
-    const memory = create(stringField(params, "cwd"))
+    const memory = create(stringField(params, "cwd"), systemOf(params))
     sessions.set(memory.sessionId, memory)
     return { sessionId: memory.sessionId, configOptions: configOptions(memory) }
   },

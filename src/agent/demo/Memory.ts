@@ -15,6 +15,8 @@ export interface Turn {
 export interface Memory {
   readonly sessionId: string
   readonly cwd: string
+  /** What its operator wants of it; an agent with a model would begin every prompt with it. */
+  readonly system: string
   model: string
   effort: string
   readonly turns: Array<Turn>
@@ -33,10 +35,11 @@ const fileOf = (cwd: string, sessionId: string): string => {
   return join(folder, `${sessionId}.json`)
 }
 
-export const create = (cwd: string): Memory => {
+export const create = (cwd: string, system: string): Memory => {
   const memory: Memory = {
     sessionId: crypto.randomUUID(),
     cwd,
+    system,
     model: models[0] ?? "",
     effort: "low",
     turns: [],
@@ -53,7 +56,7 @@ export const save = ({ cwd, effort, model, sessionId, turns }: Memory): void => 
   renameSync(`${file}.new`, file)
 }
 
-export const load = (cwd: string, sessionId: string): Memory => {
+export const load = (cwd: string, sessionId: string, system: string): Memory => {
   const file = fileOf(cwd, sessionId)
   let text: string
   try {
@@ -66,6 +69,7 @@ export const load = (cwd: string, sessionId: string): Memory => {
   return {
     sessionId,
     cwd,
+    system,
     model: String(kept["model"]),
     effort: String(kept["effort"]),
     turns: kept["turns"].map((turn: unknown) =>

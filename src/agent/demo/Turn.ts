@@ -110,12 +110,16 @@ const converse = async (context: Context, prompt: string, blocks: ReadonlyArray<
   return text
 }
 
+const echo = (context: Context, text: string): string => {
+  say(context, text)
+  return text
+}
+
 /** The prompts that ask for something special; Main.ts lists them. */
 const commands: Readonly<Record<string, (context: Context, rest: string) => Promise<string> | string>> = {
-  "/echo": (context, rest) => {
-    say(context, rest)
-    return rest
-  },
+  "/echo": echo,
+  "/system": (context) => echo(context, context.memory.system),
+  "/settings": (context) => echo(context, `${context.memory.model}, ${context.memory.effort}`),
   "/chunks": async (context, rest) => {
     const [count = 0, millis = 0] = rest.split(/\s+/).map(Number)
     for (let index = 1; index <= count; index++) {
