@@ -7,8 +7,8 @@ import { Connect, Malformed, type Outcome, Reset, Timeout, TransportError } from
 import type { CallInfo } from "./Failure.ts"
 
 /**
- * Codes that only a connection that never came about has. Others (`ECONNRESET`, `ETIMEDOUT`, `EHOSTUNREACH`, most of
- * TLS) also come from reading and writing, and then say nothing about what the server saw.
+ * Codes that only a connection that never came about has. Others (`ECONNRESET`, `ETIMEDOUT`, `EHOSTUNREACH`, those of
+ * TLS records and alerts) also come from reading and writing, and then say nothing about what the server saw.
  */
 const connectCodes: ReadonlySet<string> = new Set([
   "ECONNREFUSED",
@@ -25,40 +25,26 @@ const connectCodes: ReadonlySet<string> = new Set([
   "SELF_SIGNED_CERT_IN_CHAIN",
   "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
   "UNABLE_TO_GET_ISSUER_CERT",
-  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
-  "ERR_SSL_WRONG_VERSION_NUMBER",
-  "ERR_SSL_UNSUPPORTED_PROTOCOL",
-  "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION"
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY"
 ])
 
-const isConnecting = (cause: object, code: string): boolean =>
-  connectCodes.has(code) ||
-  ("syscall" in cause && cause.syscall === "connect") ||
-  (code === "ECONNRESET" && "message" in cause && /before secure TLS/.test(String(cause.message)))
-
-/** The errors that a failure was caused by, outermost first; a runtime may wrap them, or gather one per address. */
-function* causes(error: unknown, depth = 0): Generator<object> {
-  if (depth > 8 || !Predicate.isObject(error)) return
-  yield error
-  if (Array.isArray(error["errors"])) {
-    for (const one of error["errors"]) yield* causes(one, depth + 1)
-  }
-  yield* causes(error["cause"], depth + 1)
+/** Whether nothing was sent: where a name has several addresses, none of them was connected to. */
+const isConnecting = (error: unknown): boolean => {
+  if (!Predicate.isObject(error)) return false
+  const { code, errors, message, syscall } = error
+  if (syscall === "connect" || (typeof code === "string" && connectCodes.has(code))) return true
+  if (Array.isArray(errors) && errors.length > 0) return errors.every(isConnecting)
+  return code === "ECONNRESET" && /before secure TLS/.test(String(message))
 }
 
-interface Found {
-  readonly code: string | undefined
-  readonly connecting: boolean
-}
+const maxWrappers = 8
 
-const find = (error: unknown): Found => {
-  let code: string | undefined
-  for (const cause of causes(error)) {
-    if (!("code" in cause) || typeof cause.code !== "string") continue
-    code ??= cause.code
-    if (isConnecting(cause, cause.code)) return { code: cause.code, connecting: true }
-  }
-  return { code, connecting: false }
+/** The error that says what happened: the outermost one with a code, for a runtime may wrap it. */
+const telling = (error: unknown, depth = 0): Record<PropertyKey, unknown> | undefined => {
+  if (depth > maxWrappers || !Predicate.isObject(error)) return undefined
+  return typeof error["code"] === "string" || Array.isArray(error["errors"])
+    ? error
+    : telling(error["cause"], depth + 1)
 }
 
 /** The error of a request that got no whole answer. */
@@ -67,7 +53,10 @@ export const fromHttpClientError = (
   call: CallInfo,
   origin: string
 ): TransportError => {
-  const { code, connecting } = find(error.reason.cause)
+  const cause = telling(error.reason.cause)
+  const code = typeof cause?.["code"] === "string" ? cause["code"] : undefined
+  // After an answer has begun, the request was sent, whatever broke.
+  const connecting = error.reason._tag === "TransportError" && isConnecting(cause)
   const base = { ...call, requestId: undefined }
   const why = code === undefined ? "" : ` (${code})`
   return connecting

@@ -4,13 +4,23 @@
  * `fetch` gives up on every answer that takes more than 300 seconds, which is shorter than a turn can be.
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import { buildConnector } from "@effect/platform-node/Undici"
 import { type Config, Layer } from "effect"
 import type { HttpClient } from "effect/http"
 import * as ForgeClient from "../ForgeClient.ts"
 import type { ApiError } from "../ForgeError.ts"
 
 /** How long a connection may take to come about: 10 seconds. */
-const connect = { timeout: 10_000 }
+const connector = buildConnector({ timeout: 10_000 })
+
+/**
+ * Connects, and marks what fails until then as Node marks a failed `connect`. A TLS handshake that breaks would otherwise
+ * look like a connection that broke later, after a request was sent.
+ */
+const connect: buildConnector.connector = (options, callback) =>
+  connector(options, (...[error, socket]) =>
+    error === null ? callback(null, socket) : callback(Object.assign(error, { syscall: "connect" }), null)
+  )
 
 /** The `HttpClient` of Node as clients of a clawdforge server want it. */
 export const layerHttpClient: Layer.Layer<HttpClient.HttpClient> = NodeHttpClient.layerUndiciOptions({

@@ -1,0 +1,145 @@
+/**
+ * What fails before a connection stands was not sent, and is repeated on every call; what fails on one that was kept is
+ * not known.
+ */
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, type Scope } from "effect"
+import { HttpClient } from "effect/http"
+import { createServer } from "node:http"
+import { NodeForgeClient } from "../src/node/index.ts"
+import { health, layerClients, type Operation, operations } from "./support/Clients.ts"
+import { calls } from "./support/Operations.ts"
+import * as RawServer from "./support/RawServer.ts"
+import { layerServer, ScriptedServer } from "./support/ScriptedServer.ts"
+
+/** The `HttpClient` of Node, which tells everything it is to send. */
+const layerCounting = (sent: Array<string>, http = NodeForgeClient.layerHttpClient) =>
+  Layer.effect(
+    HttpClient.HttpClient,
+    Effect.map(
+      HttpClient.HttpClient,
+      HttpClient.tapRequest(({ method, url }) =>
+        Effect.sync(() => {
+          const { pathname, search } = new URL(url)
+          sent.push(`${method} ${pathname}${search}`)
+        })
+      )
+    )
+  ).pipe(Layer.provide(http))
+
+/** Finds no host, as a name server says it. */
+const layerNoHost = NodeHttpClient.layerUndiciOptions({
+  connect: {
+    lookup: (host, _, callback) =>
+      callback(
+        Object.assign(new Error(`getaddrinfo ENOTFOUND ${host}`), { code: "ENOTFOUND", syscall: "getaddrinfo" }),
+        ""
+      )
+  }
+})
+
+const at = (scheme: string) => (port: number) => `${scheme}://127.0.0.1:${port}`
+const server = (scheme: string, raw: Effect.Effect<RawServer.RawServer, never, Scope.Scope>) =>
+  Effect.map(raw, ({ port }) => at(scheme)(port))
+
+const noHost = "a host that does not exist"
+
+const unreachable: Record<string, Effect.Effect<string, never, Scope.Scope>> = {
+  "a refused connection": Effect.map(RawServer.abandonedPort, at("http")),
+  [noHost]: Effect.succeed("http://nothing.invalid"),
+  "a certificate that signed itself": server("https", RawServer.tls),
+  "plain HTTP behind an https address": Effect.map(
+    Effect.provide(
+      Effect.map(ScriptedServer, ({ url }) => url),
+      layerServer(() => ({ json: health() }))
+    ),
+    (url) => url.replace("http:", "https:")
+  ),
+  "a TLS handshake that is reset": server(
+    "https",
+    RawServer.tcp((socket) => socket.once("data", () => socket.resetAndDestroy()))
+  ),
+  "a TLS handshake that ends": server(
+    "https",
+    RawServer.tcp((socket) => socket.once("data", () => socket.end()))
+  ),
+  "a TLS handshake that is answered in plain words": server(
+    "https",
+    RawServer.tcp((socket) => socket.once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n")))
+  )
+}
+
+describe("what was not sent is repeated on every call", () => {
+  for (const [name, address] of Object.entries(unreachable)) {
+    it.live(name, () =>
+      Effect.gen(function* () {
+        const url = yield* address
+        const sent: Array<string> = []
+        const clients = Layer.provide(
+          layerClients(url, { times: 2, pause: 1 }),
+          name === noHost ? layerCounting(sent, layerNoHost) : layerCounting(sent)
+        )
+        const failing = ({ call, name, request }: Operation) =>
+          Effect.map(Effect.flip(call), (error) => {
+            assert.deepInclude(error, { _tag: "TransportError", outcome: "not-sent" }, name)
+            assert.strictEqual(error._tag === "TransportError" && error.reason._tag, "Connect", name)
+            assert.strictEqual(sent.filter((one) => one === request).length, 3, name)
+            assert.isAtMost(error.message.length, 200, name)
+          })
+        yield* Effect.forEach(operations, failing).pipe(Effect.provide(clients))
+      }).pipe(Effect.scoped)
+    )
+  }
+
+  it.live("so a server that is only starting is waited for, and gets each call once", () =>
+    Effect.gen(function* () {
+      const port = yield* RawServer.abandonedPort
+      const received: Array<string> = []
+      const started = createServer((request, response) => {
+        received.push(`${request.method} ${request.url}`)
+        response.end(JSON.stringify(calls["turn"]?.good))
+      })
+      yield* Effect.addFinalizer(() => Effect.sync(() => started.close().closeAllConnections()))
+      const sent: Array<string> = []
+      const clients = Layer.provide(
+        layerClients(at("http")(port), { times: 20, pause: 5, maxPause: 20 }),
+        layerCounting(sent)
+      )
+      const start = Effect.callback<void>((resume) => {
+        started.listen(port, "127.0.0.1", () => resume(Effect.void))
+      })
+      const startLater = Effect.andThen(Effect.yieldNow.pipe(Effect.repeat({ until: () => sent.length > 1 })), start)
+      const turn = calls["turn"]?.call ?? Effect.die("there is such a call")
+      yield* Effect.all([turn, startLater], { concurrency: 2 }).pipe(Effect.provide(clients))
+      assert.isAbove(sent.length, 1)
+      assert.deepStrictEqual(received, ["POST /sessions/s-1/turn"])
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("a connection that was kept, and that the server closes as the next call is written", () => {
+  const oneConnection = NodeHttpClient.layerUndiciOptions({ connections: 1 })
+  const answer = JSON.stringify(health())
+  const keepsOnce = RawServer.tcp((socket) => {
+    let requests = 0
+    socket.on("data", () => {
+      // The second request meets a connection that ends, before a byte of an answer.
+      if (++requests === 1) socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${answer.length}\r\n\r\n${answer}`)
+      else socket.end()
+    })
+  })
+
+  for (const { call, kind, name } of operations) {
+    it.live(`is not known to have sent it: ${name}`, () =>
+      Effect.gen(function* () {
+        const { connections, port } = yield* keepsOnce
+        const program = Effect.andThen(calls["health"]?.call ?? Effect.void, Effect.flip(call))
+        const clients = Layer.provide(layerClients(at("http")(port), false), oneConnection)
+        const error = yield* Effect.provide(program, clients)
+        assert.deepInclude(error, { _tag: "TransportError", outcome: "unknown" }, kind)
+        assert.strictEqual(connections(), 1)
+      }).pipe(Effect.scoped)
+    )
+  }
+})
