@@ -32,7 +32,11 @@ export type TurnEvent = Data.TaggedEnum<{
   /** What the agent thought. */
   Thinking: { readonly content: string; readonly messageId?: string | undefined }
   /** A block that is no text, or one of the user's own message, as the agent protocol has it. */
-  Content: { readonly role: "agent" | "thought" | "user"; readonly block: unknown }
+  Content: {
+    readonly role: "agent" | "thought" | "user"
+    readonly block: unknown
+    readonly messageId?: string | undefined
+  }
   /** A call of a tool as it stands. In a stream a later one with the same id takes the place of an earlier. */
   ToolCall: {
     readonly name: string

@@ -5,7 +5,7 @@
  * they came. A kind that is not known, or is not of its shape, becomes `Unknown` with all that was in it.
  */
 import { Option, Schema } from "effect"
-import type { ToolCall, TurnEvent } from "./TurnEvent.ts"
+import { Cost, PlanEntry, type ToolCall, type TurnEvent } from "./TurnEvent.ts"
 
 /** The tool calls of one turn as the agent has described them so far, by id. */
 export type ToolCalls = Map<string, Readonly<Record<string, unknown>>>
@@ -35,14 +35,20 @@ const isClaudeMeta = Schema.is(Schema.Struct({ claudeCode: Schema.Struct({ toolN
 export const toolInput = (input: unknown): Pick<ToolCall, "args" | "rawInput"> =>
   input === undefined ? {} : isFields(input) ? { args: input } : { rawInput: input }
 
-const nameOf = (call: typeof Call.Type): string =>
-  call.name ?? (isClaudeMeta(call._meta) ? call._meta.claudeCode.toolName : undefined) ?? call.title ?? "tool"
+const toolNameOf = ({ _meta }: typeof Call.Type): string | undefined =>
+  isClaudeMeta(_meta) ? _meta.claudeCode.toolName : undefined
 
+const nameOf = (call: typeof Call.Type): string => call.name ?? toolNameOf(call) ?? call.title ?? "tool"
+
+/** What a tool gave, as far as it goes; of a call that ended without saying so, what it shows. */
 const resultOf = (call: typeof Call.Type): Pick<ToolCall, "result" | "blocks"> => {
-  const blocks = call.content !== undefined && call.content.length > 0 ? { blocks: call.content } : {}
-  if (call.status !== "completed" && call.status !== "failed") return blocks
-  if (call.rawOutput !== undefined) return { ...blocks, result: call.rawOutput }
-  return call.content === undefined ? {} : { result: call.content }
+  const { content, rawOutput, status } = call
+  const isEnded = status === "completed" || status === "failed"
+  if (rawOutput === undefined && isEnded) return content === undefined ? {} : { result: content }
+  return {
+    ...(content === undefined || content.length === 0 ? {} : { blocks: content }),
+    ...(rawOutput === undefined ? {} : { result: rawOutput })
+  }
 }
 
 const toToolCall = (call: typeof Call.Type): TurnEvent => ({
@@ -57,56 +63,67 @@ const toToolCall = (call: typeof Call.Type): TurnEvent => ({
   ...(call.locations === undefined || call.locations.length === 0 ? {} : { locations: call.locations })
 })
 
-type Read = (update: Readonly<Record<string, unknown>>, calls: ToolCalls) => Option.Option<TurnEvent>
+type Update = Readonly<Record<string, unknown>>
 
-const reader = <S extends Schema.ConstraintDecoder<unknown>>(
+/** How one kind of update is read, and the fields that its event has a place for: undefined where that is all of them. */
+interface Reader {
+  readonly fields: ReadonlySet<string> | undefined
+  readonly read: (update: Update, calls: ToolCalls) => Option.Option<TurnEvent>
+}
+
+const fieldsOf = (schema: { readonly fields: object }): ReadonlySet<string> =>
+  new Set(["sessionUpdate", ...Object.keys(schema.fields)])
+
+const reader = <S extends Schema.ConstraintDecoder<unknown> & { readonly fields: object }>(
   schema: S,
   make: (value: S["Type"]) => TurnEvent
-): Read => {
+): Reader => {
   const decode = Schema.decodeUnknownOption(schema)
-  return (update) => Option.map(decode(update), make)
+  return { fields: fieldsOf(schema), read: (update) => Option.map(decode(update), make) }
 }
 
-const chunk = (role: "agent" | "thought" | "user", tag?: "Text" | "Thinking"): Read =>
-  reader(Chunk, ({ content, messageId }) =>
-    tag !== undefined && isTextBlock(content)
-      ? { _tag: tag, content: content.text, ...(messageId ? { messageId } : {}) }
-      : { _tag: "Content", role, block: content }
-  )
+const chunk = (role: "agent" | "thought" | "user", tag?: "Text" | "Thinking"): Reader =>
+  reader(Chunk, ({ content, messageId }) => {
+    const message = typeof messageId === "string" ? { messageId } : {}
+    return tag !== undefined && isTextBlock(content)
+      ? { _tag: tag, content: content.text, ...message }
+      : { _tag: "Content", role, block: content, ...message }
+  })
 
 /** A patch on a tool call: what is absent stays, null clears, a value replaces. */
-const toolCall: Read = (update, calls) => {
-  const before = typeof update["toolCallId"] === "string" ? calls.get(update["toolCallId"]) : undefined
-  const merged = Object.fromEntries(Object.entries({ ...before, ...update }).filter(([, value]) => value !== null))
-  return Option.map(decodeCall(merged), (call) => {
-    calls.set(call.toolCallId, merged)
-    return toToolCall(call)
-  })
+const toolCall: Reader = {
+  // `_meta` is looked at for the tool's name only.
+  fields: new Set([...fieldsOf(Call)].filter((field) => field !== "_meta")),
+  read: (update, calls) => {
+    const before = typeof update["toolCallId"] === "string" ? calls.get(update["toolCallId"]) : undefined
+    const merged = Object.fromEntries(Object.entries({ ...before, ...update }).filter(([, value]) => value !== null))
+    return Option.map(decodeCall(merged), (call) => {
+      // The name that an adapter tells in `_meta` does not go with it, when a later update brings another.
+      const name = call.name ?? toolNameOf(call)
+      calls.set(call.toolCallId, name === undefined ? merged : { ...merged, name })
+      return toToolCall(call)
+    })
+  }
 }
 
-const readers: Readonly<Record<string, Read>> = {
+/** An update that is kept as it is. */
+const whole = (tag: "Notice" | "Compaction"): Reader => ({
+  fields: undefined,
+  read: (update) => Option.some({ _tag: tag, update })
+})
+
+const readers: Readonly<Record<string, Reader>> = {
   agent_message_chunk: chunk("agent", "Text"),
   agent_thought_chunk: chunk("thought", "Thinking"),
   user_message_chunk: chunk("user"),
   tool_call: toolCall,
   tool_call_update: toolCall,
-  plan: reader(
-    Schema.Struct({
-      entries: Schema.Array(
-        Schema.Struct({
-          content: Schema.String,
-          priority: Schema.optionalKey(Schema.String),
-          status: Schema.optionalKey(Schema.String)
-        })
-      )
-    }),
-    ({ entries }) => ({ _tag: "Plan", entries })
-  ),
+  plan: reader(Schema.Struct({ entries: Schema.Array(PlanEntry) }), ({ entries }) => ({ _tag: "Plan", entries })),
   usage_update: reader(
     Schema.Struct({
       used: Schema.optionalKey(Schema.Finite),
       size: Schema.optionalKey(Schema.Finite),
-      cost: Schema.optionalKey(Schema.NullOr(Schema.Struct({ amount: Schema.Finite, currency: Schema.String })))
+      cost: Schema.optionalKey(Schema.NullOr(Cost))
     }),
     ({ cost, size, used }) => ({
       _tag: "Usage",
@@ -134,9 +151,23 @@ const readers: Readonly<Record<string, Read>> = {
     }),
     (info) => ({ _tag: "SessionInfo", ...info })
   ),
-  notice: (update) => Option.some({ _tag: "Notice", update }),
-  compaction_update: (update) => Option.some({ _tag: "Compaction", update }),
-  compaction_summary_chunk: (update) => Option.some({ _tag: "Compaction", update })
+  notice: whole("Notice"),
+  compaction_update: whole("Compaction"),
+  compaction_summary_chunk: whole("Compaction")
+}
+
+const readerOf = (kind: unknown): Reader | undefined =>
+  typeof kind === "string" && Object.hasOwn(readers, kind) ? readers[kind] : undefined
+
+/** The fields of an update, and of the text in it, that its event has no place for, `_meta` above all. */
+export const addedTo = (update: Update): Update => {
+  const fields = readerOf(update["sessionUpdate"])?.fields
+  if (fields === undefined) return {}
+  const block = isTextBlock(update["content"]) ? Object.entries(update["content"]) : []
+  return Object.fromEntries([
+    ...block.filter(([field]) => field !== "type" && field !== "text"),
+    ...Object.entries(update).filter(([field]) => !fields.has(field))
+  ])
 }
 
 /**
@@ -145,7 +176,6 @@ const readers: Readonly<Record<string, Read>> = {
  */
 export const toEvent = (update: unknown, calls: ToolCalls): TurnEvent => {
   if (!isFields(update)) return { _tag: "Unknown", raw: update }
-  const kind = update["sessionUpdate"]
-  const read = typeof kind === "string" && Object.hasOwn(readers, kind) ? readers[kind] : undefined
-  return Option.getOrElse(read?.(update, calls) ?? Option.none<TurnEvent>(), () => ({ _tag: "Unknown", raw: update }))
+  const read = readerOf(update["sessionUpdate"])?.read(update, calls)
+  return Option.getOrElse(read ?? Option.none<TurnEvent>(), () => ({ _tag: "Unknown", raw: update }))
 }

@@ -6,7 +6,8 @@
  */
 import { Schema } from "effect"
 
-const text = { content: Schema.String, messageId: Schema.optionalKey(Schema.String) }
+const message = { messageId: Schema.optionalKey(Schema.String) }
+const text = { content: Schema.String, ...message }
 const messageKeys = { _tag: "type", messageId: "message_id" } as const
 
 /** What the agent said. */
@@ -23,8 +24,9 @@ export const Thinking = Schema.Struct({ _tag: Schema.Literal("thinking").transfo
 export const Content = Schema.Struct({
   _tag: Schema.Literal("content").transform("Content"),
   role: Schema.Literals(["agent", "thought", "user"]),
-  block: Schema.Unknown
-}).pipe(Schema.encodeKeys({ _tag: "type" }))
+  block: Schema.Unknown,
+  ...message
+}).pipe(Schema.encodeKeys(messageKeys))
 
 /**
  * A tool call as it stands: a later one with the same id takes the place of an earlier. What a tool shows beside its
@@ -44,24 +46,34 @@ export const ToolCall = Schema.Struct({
   locations: Schema.optionalKey(Schema.Array(Schema.Unknown))
 }).pipe(Schema.encodeKeys({ _tag: "type", rawInput: "raw_input" }))
 
+/** Whatever else stands in an object stays in it. */
+const rest = [Schema.Record(Schema.String, Schema.Unknown)] as const
+
+/** One step of a plan. */
+export const PlanEntry = Schema.StructWithRest(
+  Schema.Struct({
+    content: Schema.String,
+    priority: Schema.optionalKey(Schema.String),
+    status: Schema.optionalKey(Schema.String)
+  }),
+  rest
+)
+
 /** The agent's plan; each one replaces the one before. */
 export const Plan = Schema.Struct({
   _tag: Schema.Literal("plan").transform("Plan"),
-  entries: Schema.Array(
-    Schema.Struct({
-      content: Schema.String,
-      priority: Schema.optionalKey(Schema.String),
-      status: Schema.optionalKey(Schema.String)
-    })
-  )
+  entries: Schema.Array(PlanEntry)
 }).pipe(Schema.encodeKeys({ _tag: "type" }))
+
+/** Money. */
+export const Cost = Schema.StructWithRest(Schema.Struct({ amount: Schema.Finite, currency: Schema.String }), rest)
 
 /** How much of the context window is used, and what the session has cost. */
 export const UsageUpdate = Schema.Struct({
   _tag: Schema.Literal("usage").transform("Usage"),
   used: Schema.optionalKey(Schema.Finite),
   size: Schema.optionalKey(Schema.Finite),
-  cost: Schema.optionalKey(Schema.Struct({ amount: Schema.Finite, currency: Schema.String })),
+  cost: Schema.optionalKey(Cost),
   inputTokens: Schema.optionalKey(Schema.Finite),
   outputTokens: Schema.optionalKey(Schema.Finite),
   cachedTokens: Schema.optionalKey(Schema.Finite),

@@ -7,7 +7,7 @@
  *
  * Reading never fails and loses nothing: what is not understood becomes `Unknown` with all that was in it.
  */
-import { Option, Schema } from "effect"
+import { Equal, Option, Schema } from "effect"
 import * as AcpUpdate from "./AcpUpdate.ts"
 import { members, TurnEvent } from "./TurnEvent.ts"
 
@@ -15,34 +15,62 @@ import { members, TurnEvent } from "./TurnEvent.ts"
 const isFields = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** A field that a server added to an event of a known kind stays on it, under the name that it came with. */
-const keepAdded = (raw: Readonly<Record<string, unknown>>, event: TurnEvent): TurnEvent => {
-  if (Object.keys(raw).length === Object.keys(event).length) return event
-  const known = encode(event)
-  return { ...Object.fromEntries(Object.entries(raw).filter(([key]) => !Object.hasOwn(known, key))), ...event }
-}
+type Fields = Readonly<Record<string, unknown>>
+type Chunk = Extract<TurnEvent, { readonly _tag: "Text" | "Thinking" }>
 
+const isEvent = Schema.is(TurnEvent)
 const encode = Schema.encodeSync(TurnEvent)
 
-const decoders = new Map<unknown, (event: Readonly<Record<string, unknown>>) => Option.Option<TurnEvent>>(
+/**
+ * A field that was added to an event of a known kind stays on it, under the name that it came with; where that is the
+ * name of something else, the event is not one of its kind.
+ */
+const withAdded = (event: TurnEvent, added: Fields): Option.Option<TurnEvent> =>
+  Object.keys(added).some((field) => field !== "_tag" && Object.hasOwn(event, field))
+    ? Option.none()
+    : Option.liftPredicate({ ...added, ...event }, isEvent)
+
+const addedTo = (raw: Fields, event: TurnEvent): Fields => {
+  const known = encode(event)
+  return Object.fromEntries(Object.entries(raw).filter(([key]) => !Object.hasOwn(known, key)))
+}
+
+const decoders = new Map<unknown, (event: Fields) => Option.Option<TurnEvent>>(
   Object.entries(members).map(([type, schema]) => {
     const decodeKnown = Schema.decodeUnknownOption<typeof schema>(schema)
-    return [type, (raw) => Option.map(decodeKnown(raw), (event) => keepAdded(raw, event))]
+    return [
+      type,
+      (raw) =>
+        Option.flatMap(decodeKnown(raw), (event) =>
+          Object.keys(raw).length === Object.keys(event).length
+            ? Option.some(event)
+            : withAdded(event, addedTo(raw, event))
+        )
+    ]
   })
 )
 
-const nested = (params: unknown): unknown =>
-  isFields(params) && isFields(params["update"]) ? params["update"] : params
+/** A message of the Agent Client Protocol, in either of its nestings. */
+const decodeUpdate = (params: unknown, calls: AcpUpdate.ToolCalls): Option.Option<TurnEvent> => {
+  const update = isFields(params) && isFields(params["update"]) ? params["update"] : params
+  const event = AcpUpdate.toEvent(update, calls)
+  if (event._tag === "Unknown" || !isFields(update)) return Option.none()
+  const told = event._tag === "ToolCall" && event.id !== undefined ? (calls.get(event.id) ?? update) : update
+  const added = AcpUpdate.addedTo(told)
+  return Object.keys(added).length === 0 ? Option.some(event) : withAdded(event, added)
+}
 
 /** Servers other than ours leave out the text of a chunk, or send a tool's input as they got it. */
-const lenient = (event: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> => {
+const lenient = (event: Fields): Fields => {
   switch (event["type"]) {
     case "text":
     case "thinking":
       return event["content"] === undefined || event["content"] === null ? { ...event, content: "" } : event
     case "tool_call": {
       const { args, ...rest } = event
-      return args === undefined || isFields(args) ? event : { ...rest, ...(args === null ? {} : { raw_input: args }) }
+      if (args === undefined || isFields(args)) return event
+      if (args === null) return rest
+      return rest["raw_input"] === undefined ? { ...rest, raw_input: args } : event
     }
     default:
       return event
@@ -55,7 +83,7 @@ const chunkTags = new Map<unknown, "Text" | "Thinking">([
 ])
 
 /** A plain chunk of text. Most of what a turn tells is that, and its schema costs ten times as much. */
-const decodeChunk = (raw: Readonly<Record<string, unknown>>): TurnEvent | undefined => {
+const decodeChunk = (raw: Fields): TurnEvent | undefined => {
   const tag = chunkTags.get(raw["type"])
   const { content, message_id: messageId } = raw
   const keys = Object.keys(raw).length
@@ -68,21 +96,24 @@ const decodeOne = (raw: unknown, calls: AcpUpdate.ToolCalls): TurnEvent => {
   if (!isFields(raw)) return { _tag: "Unknown", raw }
   const chunk = decodeChunk(raw)
   if (chunk !== undefined) return chunk
-  if (raw["method"] === "session/update") {
-    const event = AcpUpdate.toEvent(nested(raw["params"]), calls)
-    return event._tag === "Unknown" ? { _tag: "Unknown", raw } : event
-  }
-  const decode = decoders.get(raw["type"])
-  return Option.getOrElse(decode?.(lenient(raw)) ?? Option.none<TurnEvent>(), () => ({ _tag: "Unknown", raw }))
+  const event =
+    raw["method"] === "session/update"
+      ? decodeUpdate(raw["params"], calls)
+      : (decoders.get(raw["type"])?.(lenient(raw)) ?? Option.none())
+  return Option.getOrElse(event, () => ({ _tag: "Unknown", raw }))
 }
 
-/** Two chunks of one message as one, where they are. */
-const joined = (before: TurnEvent | undefined, event: TurnEvent): TurnEvent | undefined =>
-  (event._tag === "Text" || event._tag === "Thinking") &&
-  before?._tag === event._tag &&
-  before.messageId === event.messageId
-    ? { ...before, content: before.content + event.content }
-    : undefined
+/** A chunk to which nothing was added. */
+const isPlain = (event: Chunk): boolean => Object.keys(event).length === (event.messageId === undefined ? 2 : 3)
+
+/** Two chunks of one message as one, where they differ in nothing but what they say. */
+const joined = (before: TurnEvent | undefined, event: TurnEvent): TurnEvent | undefined => {
+  if (event._tag !== "Text" && event._tag !== "Thinking") return undefined
+  if (before?._tag !== event._tag || before.messageId !== event.messageId) return undefined
+  const together = { ...before, content: before.content + event.content }
+  const isSame = (isPlain(before) && isPlain(event)) || Equal.equals(together, { ...event, content: together.content })
+  return isSame ? together : undefined
+}
 
 /**
  * Adjacent chunks of one message become one event, and all that was told of one tool call becomes one event in the

@@ -1,0 +1,164 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import { members, TurnEvent } from "../../../src/api/schema/TurnEvent.ts"
+import * as TurnEvents from "../../../src/api/schema/TurnEvents.ts"
+import { text } from "../../../src/TurnEvent.ts"
+
+const { Json, Literals, optionalKey, String, Struct, Union } = Schema
+
+/** What should stand there, most of the time. */
+const mostly = <S extends Schema.Constraint>(schema: S) => optionalKey(Union([schema, schema, Json]))
+
+const ids = Literals(["one", "two"])
+const block = Struct({
+  type: Literals(["text", "text", "image"]),
+  text: mostly(String),
+  annotations: optionalKey(Json)
+})
+const entry = Struct({ content: mostly(String), status: mostly(String), _meta: optionalKey(Json) })
+const cost = Struct({ amount: mostly(Schema.Finite), currency: mostly(String) })
+
+/** An event of the first dialect, or nearly so. */
+const Normalised = Struct({
+  type: Union([Literals(["text", "tool_call", ...Object.keys(members)]), Json]),
+  content: mostly(String),
+  message_id: mostly(ids),
+  name: mostly(String),
+  id: mostly(ids),
+  args: mostly(Schema.Record(String, Json)),
+  result: optionalKey(Json),
+  entries: mostly(Schema.Array(entry)),
+  used: mostly(Schema.Finite),
+  cost: mostly(cost),
+  role: mostly(Literals(["agent", "user"])),
+  block: optionalKey(Json),
+  added: optionalKey(Json),
+  // The name of a field of ours, which on the wire is message_id.
+  messageId: optionalKey(Json)
+})
+
+/** An update of the Agent Client Protocol, or nearly so. */
+const Update = Struct({
+  sessionUpdate: Union([
+    Literals([
+      "agent_message_chunk",
+      "agent_thought_chunk",
+      "tool_call",
+      "tool_call_update",
+      "plan",
+      "usage_update",
+      "session_info_update",
+      "notice",
+      "weather"
+    ]),
+    Json
+  ]),
+  content: mostly(Union([block, Schema.Array(block)])),
+  messageId: mostly(ids),
+  toolCallId: mostly(ids),
+  title: mostly(String),
+  status: mostly(Literals(["pending", "completed"])),
+  rawInput: optionalKey(Json),
+  rawOutput: optionalKey(Json),
+  entries: mostly(Schema.Array(entry)),
+  used: mostly(Schema.Finite),
+  cost: mostly(cost),
+  _meta: optionalKey(Union([Struct({ claudeCode: Struct({ toolName: String }) }), Json]))
+})
+
+const message = (params: Schema.Codec<unknown>) => Struct({ method: Schema.Literal("session/update"), params })
+
+const Entry = Union([Normalised, message(Update), message(Struct({ update: Update })), message(Json), Json] as const)
+
+/** The scalars in a value, but for the nulls, which clear a field. */
+const leaves = (value: unknown): ReadonlyArray<string> => {
+  if (value === null || value === undefined) return []
+  return typeof value === "object" ? Object.values(value).flatMap(leaves) : [JSON.stringify(value)]
+}
+
+/** The scalars that tell the kind of an entry, which are in its event's tag. */
+const kinds = new Set(
+  [...Object.keys(members), "session/update", "text", "agent_message_chunk", "agent_thought_chunk", "tool_call_update"]
+    .concat(["usage_update", "session_info_update"])
+    .map((kind) => JSON.stringify(kind))
+)
+
+const runs = { arbitrary: { runs: 2_000 } }
+
+describe("TurnEvents.decode, of any JSON", () => {
+  it.effect.prop(
+    "never throws, and gives events of their types",
+    { entries: Schema.Array(Entry) },
+    ({ entries }) =>
+      Effect.sync(() => {
+        for (const event of TurnEvents.decode(entries))
+          assert.isTrue(Schema.is(TurnEvent)(event), JSON.stringify(event))
+      }),
+    { arbitrary: { runs: 500 } }
+  )
+
+  it.effect.prop(
+    "keeps what it does not understand as it came, and loses nothing of what it does",
+    { raw: Entry },
+    ({ raw }) =>
+      Effect.sync(() => {
+        const [event, ...more] = TurnEvents.decode([raw])
+        assert.isEmpty(more)
+        if (event?._tag === "Unknown" && event.raw === raw) return
+        const kept = new Set(leaves(event))
+        const lost = leaves(raw).filter((leaf) => !kept.has(leaf) && !kinds.has(leaf))
+        assert.deepStrictEqual(lost, [], JSON.stringify({ raw, event }))
+      }),
+    runs
+  )
+
+  it.effect.prop(
+    "of many entries keeps each that it does not understand, in order, and all text",
+    { entries: Schema.Array(Entry) },
+    ({ entries }) =>
+      Effect.sync(() => {
+        const events = TurnEvents.decode(entries)
+        const alone = entries.map((entry) => TurnEvents.decode([entry]))
+        const unknown = (list: typeof events) => list.filter(({ _tag }) => _tag === "Unknown")
+        assert.deepStrictEqual(unknown(events), unknown(alone.flat()))
+        assert.strictEqual(text(events), alone.map(text).join(""))
+      }),
+    { arbitrary: { runs: 500 } }
+  )
+})
+
+describe("TurnEvents.decode", () => {
+  const meta = { claudeCode: { parentToolUseId: "toolu_1" } }
+  const chunk = (text: string, more: object = {}) => ({
+    method: "session/update",
+    params: { update: { sessionUpdate: "agent_message_chunk", content: { type: "text", text }, ...more } }
+  })
+
+  it("joins chunks that differ in nothing but what they say", () => {
+    assert.deepStrictEqual(TurnEvents.decode([chunk("a"), chunk("b"), chunk("c", { messageId: "m" })]), [
+      { _tag: "Text", content: "ab" },
+      { _tag: "Text", content: "c", messageId: "m" }
+    ])
+    assert.strictEqual(TurnEvents.decode([chunk("a", { _meta: meta }), chunk("b", { _meta: meta })]).length, 1)
+    assert.strictEqual(TurnEvents.decode([chunk("a"), chunk("b", { _meta: meta }), chunk("c")]).length, 3)
+  })
+
+  it("keeps the name that an adapter told for a tool, when a later update brings other _meta", () => {
+    const call = (update: object) => ({
+      method: "session/update",
+      params: { update: { sessionUpdate: "tool_call_update", toolCallId: "toolu_1", ...update } }
+    })
+    const told = [{ _meta: { claudeCode: { toolName: "Read" } } }, { title: "Read a.txt", _meta: { other: 1 } }]
+    assert.deepStrictEqual(TurnEvents.decode(told.map(call)), [
+      { _tag: "ToolCall", name: "Read", id: "toolu_1", title: "Read a.txt", _meta: { other: 1 } }
+    ] as ReadonlyArray<unknown>)
+  })
+
+  it("takes an input that is no object for the raw input, unless there is one", () => {
+    const call = { type: "tool_call", name: "echo", args: "text" }
+    assert.deepStrictEqual(TurnEvents.decode([call, { ...call, raw_input: 1 }]), [
+      { _tag: "ToolCall", name: "echo", rawInput: "text" },
+      { _tag: "Unknown", raw: { ...call, raw_input: 1 } }
+    ])
+  })
+})
