@@ -33,7 +33,22 @@ const throwing = {
 }
 
 const notPrompts = [undefined, null, 7, true, ["canary"], { canary: 1 }, Symbol("canary"), () => "canary", "", " \n\t"]
-const notSpans = ["soon", "2 minute s", "", "-1 seconds", NaN, -1, Infinity, -Infinity, null, () => 1, Symbol("s")]
+const notSpans = [
+  "soon",
+  "2 minute s",
+  "",
+  "-1 seconds",
+  NaN,
+  -1,
+  Infinity,
+  -Infinity,
+  null,
+  () => 1,
+  Symbol("s"),
+  {},
+  { second: "1" },
+  [1, NaN]
+]
 const notMeta = [
   ["an array", []],
   ["a Map", new Map([["a", 1]])],

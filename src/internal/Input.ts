@@ -1,7 +1,7 @@
 /**
  * Refusing bad input before anything is sent.
  */
-import { Duration, Effect, Option, Redacted, Result, Schema, SchemaIssue } from "effect"
+import { Duration, Effect, Option, Predicate, Redacted, Result, Schema, SchemaIssue } from "effect"
 import { ApiError, Invalid, type Issue, type Status } from "../ForgeError.ts"
 import type { CallInfo } from "./Failure.ts"
 import type { Operation } from "./Operation.ts"
@@ -55,9 +55,15 @@ export const encoder = <S extends Schema.ConstraintEncoder<unknown>>(schema: S) 
   }
 }
 
+/** `Duration` takes what is no number, in an array or an object, for 0. */
+const hasNumbers = (input: Duration.Input): boolean =>
+  !Predicate.isObjectOrArray(input) ||
+  Duration.isDuration(input) ||
+  (Object.keys(input).length > 0 && Object.values(input).every(Number.isFinite))
+
 /** A span of time; one that cannot be waited for (no duration at all, no number, negative) is endless, which is refused. */
 export const span = (input: Duration.Input): Duration.Duration => {
-  if (Number.isNaN(input)) return Duration.infinity
+  if (Number.isNaN(input) || !hasNumbers(input)) return Duration.infinity
   const span = Option.getOrElse(Duration.fromInput(input), () => Duration.infinity)
   return Duration.isNegative(span) ? Duration.infinity : span
 }

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Message from "../../src/internal/Message.ts"
 import * as Secrets from "../../src/internal/Secrets.ts"
 
 describe("Secrets.scrub", () => {
@@ -19,5 +20,29 @@ describe("Secrets.scrub", () => {
 
   it("leaves a text alone where there is no secret", () => {
     assert.strictEqual(Secrets.scrub("as it is", [""]), "as it is")
+  })
+
+  it("takes pieces out: cut, escaped, or from either end of a long one", () => {
+    const secret = `Read the ledger of "Meyer & Sons" and sum up what each of the partners owes`
+    assert.strictEqual(Secrets.scrub("bad prompt: Read the ledger of…", [secret]), "bad prompt: <redacted>…")
+    const page = "<p>no: Read the ledger of &quot;Meyer &amp; Sons&#34; and sum up what</p>"
+    const answer = { status: 500, json: undefined, text: page, secrets: [secret] }
+    assert.strictEqual(Message.fromAnswer(answer), "no: <redacted>")
+    const long = `${"first words, ".repeat(1000)}${"other words; ".repeat(100_000)}and the last of them`
+    assert.strictEqual(Secrets.scrub(`'${long.slice(0, 30)}…${long.slice(-30)}'`, [long]), "'<redacted>…<redacted>'")
+  })
+
+  it("leaves what a long text has in common with any other", () => {
+    const prompt = "Explain why the session was closed, what an agent is, and why it did not answer in time."
+    for (const message of ["the agent did not start", "session is closed", "session not found"]) {
+      assert.strictEqual(Secrets.scrub(message, [prompt]), message)
+    }
+  })
+
+  it("takes out tokens that it was not told of", () => {
+    assert.strictEqual(
+      Secrets.scrub('token cf_abcdef123 of "Bearer xyz.123", file ff_0123456', []),
+      'token <redacted> of "<redacted>", file <redacted>'
+    )
   })
 })

@@ -1,0 +1,85 @@
+/**
+ * The public surface as calls that can fail, under the names of the exports and methods that they go through.
+ */
+import { Effect, Redacted, type Scope } from "effect"
+import { Forge, ForgeAdmin, ForgeClient, Session, type SessionInfo, Upload } from "../../src/index.ts"
+import { canaries } from "./Canaries.ts"
+
+export type Services = ForgeClient.ForgeClient | ForgeAdmin.ForgeAdmin | Scope.Scope
+
+const id = "s-1" as SessionInfo.SessionId
+const { prompt, system } = canaries
+const files = [Upload.fileToken(canaries.file)]
+const source = Upload.fromBytes("notes.txt", new TextEncoder().encode("notes"))
+const client = ForgeClient.ForgeClient
+const admin = ForgeAdmin.ForgeAdmin
+const runOptions = { system, files, timeout: "1 minute" } as const
+
+/** A method of the handle of a session. */
+const ofHandle = (
+  use: (session: Session.Session) => Effect.Effect<unknown, unknown>
+): Effect.Effect<unknown, unknown, Services> => Effect.flatMap(Forge.attach(id), use)
+
+export const ofService: {
+  readonly [Key in Exclude<keyof ForgeClient.ForgeClient["Service"], "background" | "scope">]: Effect.Effect<
+    unknown,
+    unknown,
+    Services
+  >
+} = {
+  health: client.use(({ health }) => health),
+  createSession: client.use((client) => Effect.flatMap(client.createSession(), ({ join }) => join)),
+  listSessions: client.use((client) => client.listSessions()),
+  getSession: client.use((client) => client.getSession(id)),
+  turn: client.use((client) => client.turn(id, prompt, { files })),
+  cancelTurn: client.use((client) => client.cancelTurn(id)),
+  run: client.use((client) => client.run(prompt, runOptions)),
+  upload: client.use((client) => client.upload(source)),
+  closeSession: client.use((client) => client.closeSession(id))
+}
+
+export const ofAdmin: {
+  readonly [Key in keyof ForgeAdmin.ForgeAdmin["Service"]]: Effect.Effect<unknown, unknown, Services>
+} = {
+  mint: admin.use(({ mint }) => mint("billing", { ipCidrs: ["10.0.0.0/8"] })),
+  list: admin.use(({ list }) => list),
+  revoke: admin.use(({ revoke }) => revoke("billing"))
+}
+
+export const ofSession: {
+  readonly [Key in Exclude<keyof Session.Session, "id" | "info">]: Effect.Effect<unknown, unknown, Services>
+} = {
+  turn: ofHandle((session) => session.turn(prompt, { files })),
+  cancel: ofHandle((session) => session.cancel),
+  state: ofHandle((session) => session.state),
+  close: ofHandle((session) => session.close)
+}
+
+export const ofModules: Readonly<Record<string, Effect.Effect<unknown, unknown, Services>>> = {
+  "Forge.session": Forge.session({ meta: { caller: "billing" } }),
+  "Forge.withSession": Forge.withSession({}, (session) => session.turn(prompt, { files })),
+  "Forge.attach": Forge.attach(id),
+  "Forge.sessions": Forge.sessions(),
+  "Forge.run": Forge.run(prompt, runOptions),
+  "Forge.upload": Forge.upload(source),
+  "Forge.health": Forge.health,
+  "Session.acquire": Session.acquire(),
+  "Session.attach": Session.attach(id)
+}
+
+const named = (prefix: string, calls: Readonly<Record<string, Effect.Effect<unknown, unknown, Services>>>) =>
+  Object.entries(calls).map(([name, call]) => [`${prefix}${name}`, call] as const)
+
+/** Every call there is. */
+export const calls = [
+  ...named("", ofModules),
+  ...named("client.", ofService),
+  ...named("admin.", ofAdmin),
+  ...named("session.", ofSession)
+]
+
+/** Both clients, as layers would be given them. */
+export const options = (url: string) => ({
+  client: { url, token: Redacted.make(canaries.app), retry: false as const },
+  admin: { url, token: Redacted.make(canaries.admin), retry: false as const }
+})
