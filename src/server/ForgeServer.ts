@@ -4,9 +4,8 @@
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Context, type Duration, Effect, Layer, Predicate, type Redacted } from "effect"
+import { Context, type Duration, Effect, Layer, type Redacted } from "effect"
 import { HttpClient, HttpRouter, HttpServer } from "effect/http"
-import { createServer } from "node:http"
 import { Watchdog } from "../agent/Watchdog.ts"
 import * as ForgeClient from "../ForgeClient.ts"
 import * as AdminAccess from "./AdminAccess.ts"
@@ -15,14 +14,18 @@ import * as AppTokens from "./AppTokens.ts"
 import * as DataFolder from "./DataFolder.ts"
 import * as InProcess from "./InProcess.ts"
 import * as Ledger from "./Ledger.ts"
+import * as Listener from "./Listener.ts"
 import * as LocalSessionEngine from "./LocalSessionEngine.ts"
 import * as Migrations from "./Migrations.ts"
 import * as NetworkAccess from "./NetworkAccess.ts"
 import * as NodeSqlite from "./NodeSqlite.ts"
 import * as Readiness from "./Readiness.ts"
 import * as Routes from "./Routes.ts"
+import * as Runs from "./Runs.ts"
 import * as Shutdown from "./Shutdown.ts"
 import { StartFailed } from "./StartFailed.ts"
+import * as Timeouts from "./Timeouts.ts"
+import * as Uploads from "./Uploads.ts"
 
 /** A server that listens. */
 export class ForgeServer extends Context.Service<
@@ -38,14 +41,23 @@ export class ForgeServer extends Context.Service<
 >()("effect-clawdforge/server/ForgeServer") {}
 
 /** What a server needs, embedded or not: agents, a place for its data, and its bounds. */
-export interface EmbeddedOptions extends Agents.Options, DataFolder.Options, LocalSessionEngine.Options {}
+export interface EmbeddedOptions
+  extends
+    Agents.Options,
+    DataFolder.Options,
+    LocalSessionEngine.Options,
+    Runs.Options,
+    Timeouts.Options,
+    Uploads.Options {}
 
 export interface Options
-  extends EmbeddedOptions, AdminAccess.Options, Readiness.Options, Omit<NetworkAccess.Options, "host"> {
-  /** The address to listen on; 127.0.0.1 if not given. */
-  readonly host?: string | undefined
-  /** The port to listen on; 8800 if not given, and 0 takes a free one. */
-  readonly port?: number | undefined
+  extends
+    EmbeddedOptions,
+    AdminAccess.Options,
+    Readiness.Options,
+    Listener.Options,
+    Routes.Options,
+    Omit<NetworkAccess.Options, "host"> {
   /** How long turns in flight may go on when the server stops; 10 seconds if not given. */
   readonly grace?: Duration.Input | undefined
 }
@@ -80,7 +92,9 @@ const engine = (options: EmbeddedOptions & AdminAccess.Options & Readiness.Optio
   )
 
 const sessions = (options: EmbeddedOptions) =>
-  LocalSessionEngine.layer(options).pipe(
+  Layer.merge(LocalSessionEngine.layer(options), Runs.layer(options)).pipe(
+    Layer.provideMerge(Uploads.layer(options)),
+    Layer.provideMerge(Timeouts.layer(options)),
     Layer.provideMerge(AppTokens.layer),
     Layer.provideMerge(Agents.layer(options)),
     Layer.provideMerge(storage(options)),
@@ -88,32 +102,6 @@ const sessions = (options: EmbeddedOptions) =>
     Layer.provideMerge(NodeCrypto.layer),
     Layer.provideMerge(NodeServices.layer)
   )
-
-/** Why a port cannot be listened on. */
-const listenFailure = (cause: unknown) => {
-  if (Predicate.hasProperty(cause, "code") && cause.code === "EADDRINUSE") return "the port is taken"
-  return Predicate.isError(cause) ? cause.message : String(cause)
-}
-
-/** How long answers that are on their way may take when the grace is over. */
-const lastAnswers = "100 millis"
-
-const listen = (options: Options & { readonly host: string }) => {
-  const port = options.port ?? 8800
-  return Layer.effect(
-    HttpServer.HttpServer,
-    NodeHttpServer.make(() => createServer(), {
-      host: options.host,
-      port,
-      gracefulShutdownTimeout: lastAnswers
-    }).pipe(
-      Effect.mapError(
-        ({ cause }) =>
-          new StartFailed({ message: `cannot listen on ${options.host}:${port}: ${listenFailure(cause)}`, cause })
-      )
-    )
-  )
-}
 
 export const make = Effect.fnUntraced(function* (options: Options) {
   const server = yield* HttpServer.HttpServer
@@ -136,15 +124,15 @@ export const make = Effect.fnUntraced(function* (options: Options) {
  * behind. Its sessions stay open in its data folder, where the next server finds them.
  */
 export const layer = (options: Options): Layer.Layer<ForgeServer, StartFailed> => {
-  const host = options.host ?? "127.0.0.1"
-  const serve = HttpRouter.serve(Routes.layer(NetworkAccess.layer({ ...options, host })), {
+  const access = NetworkAccess.layer({ ...options, host: options.host ?? Listener.defaultHost })
+  const serve = HttpRouter.serve(Routes.layer(access, options), {
     disableLogger: true,
     disableListenLog: true,
     routerConfig: Routes.routerConfig
   })
   return Layer.effect(ForgeServer, make(options)).pipe(
     Layer.provideMerge(serve),
-    Layer.provide(listen({ ...options, host })),
+    Layer.provide(Listener.layer(options)),
     Layer.provide(NodeHttpServer.layerHttpServices),
     Layer.provide(engine(options)),
     startFailed()

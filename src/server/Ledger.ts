@@ -84,8 +84,10 @@ export class Ledger extends Context.Service<
     readonly closeSession: (sessionId: SessionId, kind?: "close" | "sweep_close") => Effect.Effect<boolean>
     /** The open sessions of which nothing was heard since then. */
     readonly idleSessions: (since: DateTime.Utc) => Effect.Effect<ReadonlyArray<SessionId>>
-    /** Forgets the sessions that were closed by then, but not that they were there, and gives how many. */
-    readonly forgetSessions: (closedBy: DateTime.Utc) => Effect.Effect<number>
+    /** The sessions that were closed by then. */
+    readonly expiredSessions: (closedBy: DateTime.Utc) => Effect.Effect<ReadonlyArray<SessionId>>
+    /** Deletes all that is known of sessions but what happened to them. */
+    readonly deleteSessions: (sessionIds: ReadonlyArray<SessionId>) => Effect.Effect<void>
     /** Forgets what happened before. */
     readonly forgetEvents: (before: DateTime.Utc) => Effect.Effect<void>
     /** Fails where the ledger cannot be written. */
@@ -183,22 +185,23 @@ export const make = Effect.gen(function* () {
       sql`SELECT session_id FROM sessions WHERE closed_at IS NULL AND COALESCE(last_turn_at, created_at) <= ${since}`
   })
 
-  const deleteSessions = Effect.fnUntraced(function* (closedBy: DateTime.Utc) {
+  const expiredSessions = SqlSchema.findAll({
+    Request: millis,
+    Result: Schema.Struct({ session_id: SessionId }),
+    execute: (closedBy) => sql`SELECT session_id FROM sessions WHERE closed_at <= ${closedBy}`
+  })
+
+  const deleteSession = Effect.fnUntraced(function* (sessionId: SessionId) {
     const at = yield* Clock.currentTimeMillis
-    const gone = yield* sql<{ readonly session_id: string; readonly app_id: number }>`
-      DELETE FROM sessions WHERE closed_at <= ${DateTime.toEpochMillis(closedBy)} RETURNING session_id, app_id`
-    for (const row of gone) {
-      yield* addEvent({ sessionId: row.session_id, appId: row.app_id, at, kind: "hard_delete" })
-    }
-    return gone.length
+    const gone = yield* sql<{ readonly app_id: number }>`
+      DELETE FROM sessions WHERE session_id = ${sessionId} RETURNING app_id`
+    for (const row of gone) yield* addEvent({ sessionId, appId: row.app_id, at, kind: "hard_delete" })
   }, sql.withTransaction)
 
-  const forgetSessions = Effect.fnUntraced(function* (closedBy: DateTime.Utc) {
-    const gone = yield* deleteSessions(closedBy)
-    // What was deleted is still in the log of what was written, up to here.
-    if (gone > 0)
-      yield* sql.onDialectOrElse({ pg: () => Effect.void, orElse: () => sql`PRAGMA wal_checkpoint(TRUNCATE)` })
-    return gone
+  const deleteSessions = Effect.fnUntraced(function* (sessionIds: ReadonlyArray<SessionId>) {
+    yield* Effect.forEach(sessionIds, deleteSession, { discard: true })
+    // The log of what was written before holds what was deleted, up to here.
+    yield* sql.onDialectOrElse({ pg: () => Effect.void, orElse: () => sql`PRAGMA wal_checkpoint(TRUNCATE)` })
   }, Effect.orDie)
 
   const forgetEvents = Effect.fnUntraced(function* (before: DateTime.Utc) {
@@ -228,7 +231,9 @@ export const make = Effect.gen(function* () {
     closeSession,
     idleSessions: (since) =>
       Effect.map(Effect.orDie(idleSessions(since)), (rows) => rows.map(({ session_id }) => session_id)),
-    forgetSessions,
+    expiredSessions: (closedBy) =>
+      Effect.map(Effect.orDie(expiredSessions(closedBy)), (rows) => rows.map(({ session_id }) => session_id)),
+    deleteSessions,
     forgetEvents,
     probe: probe()
   })

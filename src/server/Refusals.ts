@@ -6,27 +6,43 @@ import { Effect, Layer } from "effect"
 import { HttpEffect, HttpMethod, HttpRouter, HttpServerError, HttpServerResponse } from "effect/http"
 import { Api } from "../api/Api.ts"
 import { type Detail, type Invalid, sentences } from "../api/schema/Failures.ts"
+import * as Docs from "./Docs.ts"
 
 const noJson: Invalid = { detail: [{ loc: ["body"], msg: "Expected a valid JSON body", type: "value_error" }] }
 
+const tooLarge = HttpServerResponse.jsonUnsafe({ detail: sentences.tooLarge }, { status: 413 })
+
 const bodies: Readonly<Record<number, Detail>> = {
   404: { detail: sentences.notFound },
-  413: { detail: sentences.tooLarge },
   500: { detail: "Internal Server Error" },
   503: { detail: sentences.shuttingDown }
 }
 
+/** In how many seconds to come again. */
+const retryAfter: Readonly<Record<number, string>> = { 429: "1", 503: "5" }
+
 const isJson = ({ headers }: HttpServerResponse.HttpServerResponse) =>
   headers["content-type"]?.startsWith("application/json") === true
 
-/** The same answer in the contract's form; one that has a JSON body is an endpoint's own. */
+/** The same answer with the contract's body; one that has a JSON body is an endpoint's own. */
+const withBody = (response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse => {
+  const { status } = response
+  // What is left of a body that is too large is not read, so nothing can follow it.
+  if (status === 413) return HttpServerResponse.setHeader(tooLarge, "connection", "close")
+  if (isJson(response)) return response
+  if (status === 415) return HttpServerResponse.jsonUnsafe(noJson, { status: 422 })
+  return HttpServerResponse.jsonUnsafe(bodies[status] ?? { detail: `HTTP ${status}` }, { status })
+}
+
+/** The same answer in the contract's form. */
 const inContract = (response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse => {
   const { status } = response
   if (status < 400) return response
   if (status === 401) return HttpServerResponse.setHeader(response, "www-authenticate", "Bearer")
-  if (isJson(response)) return response
-  if (status === 415) return HttpServerResponse.jsonUnsafe(noJson, { status: 422 })
-  return HttpServerResponse.jsonUnsafe(bodies[status] ?? { detail: `HTTP ${status}` }, { status })
+  const again = retryAfter[status]
+  return again === undefined
+    ? withBody(response)
+    : HttpServerResponse.setHeader(withBody(response), "retry-after", again)
 }
 
 /** Puts every answer into the contract's form. */
@@ -54,6 +70,7 @@ const methods = HttpRouter.use(
         known.set(path, (known.get(path) ?? new Set<HttpMethod.HttpMethod>()).add(method))
       }
     }
+    for (const path of Object.values(Docs.paths)) known.set(path, new Set(["GET"]))
     for (const [path, allowed] of known) {
       const refusal = HttpServerResponse.jsonUnsafe(
         { detail: sentences.methodNotAllowed },

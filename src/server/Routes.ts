@@ -7,9 +7,12 @@ import { Api } from "../api/Api.ts"
 import * as AdminAccess from "./AdminAccess.ts"
 import * as AppAccess from "./AppAccess.ts"
 import * as BodyLimit from "./BodyLimit.ts"
+import * as Cors from "./Cors.ts"
+import * as Docs from "./Docs.ts"
 import * as Handlers from "./Handlers.ts"
 import * as Refusals from "./Refusals.ts"
 import * as RequestId from "./RequestId.ts"
+import * as RequestLog from "./RequestLog.ts"
 import * as Shutdown from "./Shutdown.ts"
 import * as Validation from "./Validation.ts"
 
@@ -26,17 +29,22 @@ export const routerConfig = {
   maxParamLength: 1024
 }
 
+export interface Options extends Cors.Options, RequestLog.Options {}
+
 /**
  * The routes behind an access check, which stands before every path, those that are none included.
  *
  * What is built first stands in front and has the first word on an answer: it gets its form, then its id, whoever gives
  * it.
  */
-export const layer = <E, R>(access: Layer.Layer<never, E, R>) =>
+export const layer = <E, R>(access: Layer.Layer<never, E, R>, options: Options = {}) =>
   endpoints.pipe(
+    Layer.merge(Docs.layer),
     Layer.provideMerge(BodyLimit.layer),
     Layer.provideMerge(Shutdown.layerRefusal),
+    Layer.provideMerge(Cors.layer(options)),
     Layer.provideMerge(access),
+    Layer.provideMerge(RequestLog.layer(options)),
     Layer.provideMerge(RequestId.layer),
     Layer.provideMerge(Refusals.layer)
   )
