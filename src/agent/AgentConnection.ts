@@ -59,13 +59,24 @@ const drainLimit = "1 second"
 
 const decodePermission = Schema.decodeUnknownSync(Permission.Request)
 
+/** The code by which the protocol says that the agent wants to be logged in. */
+const authRequired = -32000
+
 const isDetail = Schema.is(Schema.Union([Schema.String, Schema.Struct({ details: Schema.String })]))
+/** Claude's adapter says what kind of failure it was. */
+const isErrorKind = Schema.is(Schema.Struct({ errorKind: Schema.String }))
 
 /** The message of an error, with what the agent added to it. */
+const wordsOf = ({ code, data, message }: RequestError): string => {
+  if (isErrorKind(data)) return `${data.errorKind}: ${message.replace(/^Internal error: /, "")}`
+  if (code === authRequired) return `${message}: the agent is not logged in, or its key is not valid`
+  const detail = isDetail(data) ? (typeof data === "string" ? data : data.details) : ""
+  return detail === "" ? message : `${message}: ${detail}`
+}
+
 const refusal = (error: RequestError): RequestRefused => {
-  const detail = isDetail(error.data) ? (typeof error.data === "string" ? error.data : error.data.details) : undefined
-  const words = detail === undefined || detail === "" ? error.message : `${error.message}: ${detail}`
-  return new RequestRefused({ code: error.code, reason: words.replaceAll(/\s+/g, " ").trim().slice(0, 500) })
+  const reason = wordsOf(error).replaceAll(/\s+/g, " ").trim().slice(0, 500)
+  return new RequestRefused({ code: error.code, reason })
 }
 
 /** Speaks the protocol with a process until the scope closes or the process ends. */

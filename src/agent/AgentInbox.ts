@@ -25,6 +25,16 @@ const withinTurn: ReadonlySet<TurnEvent["_tag"]> = new Set([
   "Permission"
 ])
 
+/** Each of these replaces the one before it. */
+const replaced: ReadonlySet<TurnEvent["_tag"]> = new Set(["Mode", "Config", "Commands"])
+
+/** What came between two turns, as far as it is still news to the next one. */
+const news = (kept: ReadonlyArray<Update>): ReadonlyArray<TurnEvent> => {
+  const events = kept.map(({ update }) => toEvent(update, new Map())).filter(({ _tag }) => !withinTurn.has(_tag))
+  const last = new Map(events.map((event) => [event._tag, event]))
+  return events.filter((event) => !replaced.has(event._tag) || last.get(event._tag) === event)
+}
+
 /** As many updates as are kept between two turns; the oldest go first. */
 const maxKept = 100
 
@@ -78,7 +88,7 @@ export const make = (permissions: AgentDefinition["permissions"]): AgentInbox =>
         kept = session.loaded ? [] : kept.filter(isOurs)
       }),
     attach: Effect.fnUntraced(function* (events) {
-      const between = kept.map(({ update }) => toEvent(update, new Map())).filter(({ _tag }) => !withinTurn.has(_tag))
+      const between = news(kept)
       kept = []
       yield* Effect.acquireRelease(
         Effect.sync(() => {

@@ -13,25 +13,43 @@ export class ClaudeNotFound extends Data.TaggedError("ClaudeNotFound")<{}> {
   }
 }
 
-/** What tells Claude whom to ask, and as whom. */
+/** What tells Claude whom to ask and as whom, how often to try, and what else it may send out. */
 const passEnv = [
   "ANTHROPIC_API_KEY",
   "ANTHROPIC_AUTH_TOKEN",
   "ANTHROPIC_BASE_URL",
   "ANTHROPIC_MODEL",
+  "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
+  "CLAUDE_CODE_MAX_RETRIES",
   "CLAUDE_CODE_OAUTH_TOKEN",
   "CLAUDE_CONFIG_DIR",
+  "DISABLE_TELEMETRY",
   "HTTPS_PROXY",
   "HTTP_PROXY",
   "NO_PROXY",
   "NODE_EXTRA_CA_CERTS"
 ]
 
+/** In this one Claude asks before it changes anything. The adapter would take the operator's own default mode. */
+const mode = "default"
+
 /**
- * Without these the adapter loads the settings, hooks and tool servers of the operator and of the working directory,
- * which are not meant for whoever talks to it through a server.
+ * Without the first two the adapter loads the settings, hooks and tool servers of the operator and of the working
+ * directory, which are not meant for whoever talks to it through a server. The third keeps the mode in which nothing is
+ * asked out of reach. The last two spare calls of the model that nobody here reads: a guess at the user's next prompt
+ * after each turn, and a title for each session.
  */
-const sessionMeta = { claudeCode: { options: { settingSources: [], strictMcpConfig: true } } }
+const sessionMeta = {
+  claudeCode: {
+    options: {
+      settingSources: [],
+      strictMcpConfig: true,
+      allowDangerouslySkipPermissions: false,
+      promptSuggestions: false,
+      title: "clawdforge"
+    }
+  }
+}
 
 export interface Options {
   readonly permissions?: AgentDefinition["permissions"] | undefined
@@ -59,7 +77,9 @@ export const find: (
           command: [candidate],
           passEnv,
           permissions: options.permissions ?? "allow",
-          sessionMeta
+          mode,
+          sessionMeta,
+          takesSystemPrompt: true
         } satisfies AgentDefinition
       }
     }

@@ -42,6 +42,25 @@ it.effect("between turns, what is about the session is kept for the next, and th
   })
 )
 
+it.effect("of what replaces itself, only the last is news", () =>
+  Effect.gen(function* () {
+    const inbox = AgentInbox.make("allow")
+    const commands = (name: string) => ({
+      sessionId: "s",
+      update: { sessionUpdate: "available_commands_update", availableCommands: [{ name }] }
+    })
+    yield* inbox.opened({ id: "s", loaded: false })
+    for (const update of [commands("one"), title("first"), commands("two"), title("second")]) {
+      yield* inbox.update(update)
+    }
+    assert.deepStrictEqual(yield* next(inbox), [
+      { _tag: "SessionInfo", title: "first" },
+      { _tag: "Commands", commands: [{ name: "two" }] },
+      { _tag: "SessionInfo", title: "second" }
+    ])
+  })
+)
+
 it.effect("what a new session says before its id is known is kept, if it is its own", () =>
   Effect.gen(function* () {
     const inbox = AgentInbox.make("allow")

@@ -35,7 +35,12 @@ layer(Platform, { excludeTestServices: true })("an agent that cannot be opened",
     ["is silent at initialize", "silent", "Agent odd did not answer initialize within 700ms.", "timeout"],
     ["is silent at session/new", "silent-new", "Agent odd did not answer session/new within 700ms.", "timeout"],
     ["speaks another version", "version", "Agent odd speaks version 2 of the protocol, not 1.", "error"],
-    ["refuses the session", "refuse-new", "Agent odd could not open a session: Authentication required", "error"],
+    [
+      "is not logged in",
+      "refuse-new",
+      "Agent odd could not open a session: Authentication required: the agent is not logged in, or its key is not valid",
+      "error"
+    ],
     ["exits at start", "exit-at-start", "Agent odd exited with code 7.", "error"]
   ]
   for (const [name, behaviour, error, stopReason] of cases) {
@@ -70,6 +75,15 @@ layer(Platform, { excludeTestServices: true })("an agent that cannot be opened",
     Effect.gen(function* () {
       const failure = yield* Effect.flip(open(misbehaving("many"), { load: "session-1" }))
       assert.strictEqual(failure.message, "Agent odd cannot bring a session back.")
+    })
+  )
+
+  it.effect("is held in the mode that its definition has, and not opened where it does not enter it", () =>
+    Effect.gen(function* () {
+      const session = yield* open({ ...misbehaving("mode"), mode: "calm" })
+      assert.strictEqual(textOf(yield* collect(session, prompt("Which mode?"))), "calm")
+      const failure = yield* Effect.flip(open({ ...misbehaving("mode"), mode: "silly" }))
+      assert.strictEqual(failure.message, "Agent odd could not enter the mode silly: No such mode")
     })
   )
 
@@ -139,6 +153,13 @@ layer(Platform, { excludeTestServices: true })("an agent that ends in the middle
       const { failure, session } = yield* failedTurn("refuse")
       assert.strictEqual(failure.error, "Agent odd failed the turn: Internal error: no credit")
       assert.isTrue(isAlive(session.pid))
+    })
+  )
+
+  it.effect("by an error of a kind: the failure names it", () =>
+    Effect.gen(function* () {
+      const { failure } = yield* failedTurn("refuse-kind")
+      assert.strictEqual(failure.error, "Agent odd failed the turn: billing_error: No credit")
     })
   )
 })

@@ -16,13 +16,24 @@ layer(NodeServices.layer)("the Claude adapter", (it) => {
     })
   )
 
-  it.effect("runs without the operator's own settings and tool servers", () =>
+  it.effect("runs without the operator's own settings, tool servers and mode", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const folder = yield* temporaryFolder
       yield* fs.writeFileString(`${folder}/claude-agent-acp`, "")
-      const { sessionMeta } = yield* ClaudeAgent.find({ folders: [folder] })
-      assert.deepStrictEqual(sessionMeta, { claudeCode: { options: { settingSources: [], strictMcpConfig: true } } })
+      const { mode, sessionMeta } = yield* ClaudeAgent.find({ folders: [folder] })
+      assert.strictEqual(mode, "default")
+      assert.deepStrictEqual(sessionMeta, {
+        claudeCode: {
+          options: {
+            settingSources: [],
+            strictMcpConfig: true,
+            allowDangerouslySkipPermissions: false,
+            promptSuggestions: false,
+            title: "clawdforge"
+          }
+        }
+      })
     })
   )
 
