@@ -4,6 +4,7 @@
  * The errors are the contract's own bodies. They carry a `_tag` in memory and none on the wire.
  */
 import { Context, Effect, Schema, Struct } from "effect"
+import { Multipart } from "effect/http"
 import {
   HttpApi,
   HttpApiEndpoint,
@@ -14,8 +15,10 @@ import {
   OpenApi
 } from "effect/http-api"
 import * as Failures from "./schema/Failures.ts"
+import * as Files from "./schema/Files.ts"
 import * as Health from "./schema/Health.ts"
 import { Millis, nullable } from "./schema/Ids.ts"
+import * as Runs from "./schema/Runs.ts"
 import * as Sessions from "./schema/Sessions.ts"
 import * as Tokens from "./schema/Tokens.ts"
 import * as Turns from "./schema/Turns.ts"
@@ -79,6 +82,14 @@ export class SessionIsClosed extends Schema.Error<SessionIsClosed>("effect-clawd
   readonly _tag = "SessionIsClosed"
 }
 
+/** 413: the body, or the file in it, is larger than the server takes. */
+export class TooLarge extends Schema.Error<TooLarge>("effect-clawdforge/api/Api/TooLarge")(
+  sentence(Failures.sentences.tooLarge),
+  { httpApiStatus: 413 }
+) {
+  readonly _tag = "TooLarge"
+}
+
 /** 422: each thing that is wrong with the request. */
 export class Invalid extends Schema.Error<Invalid>("effect-clawdforge/api/Api/Invalid")(Failures.Invalid.fields, {
   httpApiStatus: 422
@@ -118,6 +129,14 @@ export class PoolFull extends Schema.Error<PoolFull>("effect-clawdforge/api/Api/
   }
 ) {
   readonly _tag = "PoolFull"
+}
+
+/** 503: as many runs are under way as the server allows. */
+export class TooManyRuns extends Schema.Error<TooManyRuns>("effect-clawdforge/api/Api/TooManyRuns")(
+  sentence(Failures.sentences.tooManyRuns),
+  { httpApiStatus: 503 }
+) {
+  readonly _tag = "TooManyRuns"
 }
 
 /** 503: the server takes no work now, and why. */
@@ -213,6 +232,36 @@ const sessions = HttpApiGroup.make("sessions")
   .middleware(Validation)
   .middleware(AppAccess)
 
+const runs = HttpApiGroup.make("runs")
+  .add(
+    HttpApiEndpoint.post("run", Runs.path, {
+      query: { usage: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false))) },
+      payload: Runs.RunRequest,
+      success: Runs.RunResponse,
+      error: [FileNotFound, RunFailedBody, TooManyRuns]
+    })
+  )
+  .middleware(Validation)
+  .middleware(AppAccess)
+
+/** The form of an upload, for the documentation: the server reads it by itself, as it comes. */
+const UploadForm = Schema.Struct({
+  [Files.filePart]: Multipart.SingleFileSchema,
+  [Files.ttlField]: Schema.optionalKey(Files.TimeToLive)
+})
+
+const files = HttpApiGroup.make("files")
+  .add(
+    HttpApiEndpoint.post("upload", Files.path, {
+      query: { [Files.ttlField]: Schema.optionalKey(Files.TimeToLive) },
+      payload: UploadForm.pipe(HttpApiSchema.asMultipartStream()),
+      success: Files.Uploaded,
+      error: TooLarge
+    })
+  )
+  .middleware(Validation)
+  .middleware(AppAccess)
+
 const admin = HttpApiGroup.make("admin")
   .add(
     HttpApiEndpoint.post("mint", Tokens.path, {
@@ -239,6 +288,8 @@ const admin = HttpApiGroup.make("admin")
 export class Api extends HttpApi.make("clawdforge")
   .add(system)
   .add(sessions)
+  .add(runs)
+  .add(files)
   .add(admin)
   .annotate(HttpApi.ParseOptions, { errors: "all" })
   .annotateMerge(OpenApi.annotations({ title: "clawdforge", version: "0.2" })) {}

@@ -11,6 +11,8 @@ export class Agents extends Context.Service<
   Agents,
   {
     readonly find: (name: string) => Option.Option<AgentDefinition>
+    /** The agent of whoever names none: Claude, else the first. */
+    readonly byDefault: Option.Option<AgentDefinition>
     /** Opens a session of an agent, which ends with the scope. */
     readonly open: (
       definition: AgentDefinition,
@@ -29,6 +31,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const table = new Map(options.agents.map((definition) => [definition.name, definition]))
   return Agents.of({
     find: (name) => Option.fromNullishOr(table.get(name)),
+    byDefault: Option.fromNullishOr(table.get("claude") ?? options.agents[0]),
     open: (definition, options) =>
       AgentProcess.open(definition, options).pipe(
         Effect.provideService(ChildProcessSpawner.ChildProcessSpawner, spawner),

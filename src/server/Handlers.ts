@@ -3,14 +3,18 @@
  */
 import { Duration, Effect, Layer, Option } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import { Api, CurrentApp, CurrentSession, FileNotFound } from "../api/Api.ts"
+import { Api, CurrentApp, CurrentSession, SessionIsClosed } from "../api/Api.ts"
 import * as AdminHandlers from "./AdminHandlers.ts"
 import { Agents } from "./Agents.ts"
 import { AppTokens } from "./AppTokens.ts"
+import * as FileHandlers from "./FileHandlers.ts"
 import { Ledger } from "./Ledger.ts"
 import { Readiness } from "./Readiness.ts"
+import * as RunHandlers from "./RunHandlers.ts"
 import { SessionEngine } from "./SessionEngine.ts"
+import * as Timeouts from "./Timeouts.ts"
 import * as TurnAnswer from "./TurnAnswer.ts"
+import { Uploads } from "./Uploads.ts"
 import * as Validation from "./Validation.ts"
 
 /** What the server adds to the contract. */
@@ -43,9 +47,6 @@ const system = HttpApiBuilder.group(
   })
 )
 
-const defaultTimeout = Duration.seconds(120)
-const timeoutRange = { minimum: Duration.seconds(5), maximum: Duration.seconds(600) }
-
 const sessions = HttpApiBuilder.group(
   Api,
   "sessions",
@@ -54,6 +55,8 @@ const sessions = HttpApiBuilder.group(
     const engine = yield* SessionEngine
     const ledger = yield* Ledger
     const tokens = yield* AppTokens
+    const uploads = yield* Uploads
+    const timeouts = { minimum: Timeouts.minimum, maximum: yield* Timeouts.Maximum }
     return handlers.handleAll({
       create: Effect.fnUntraced(function* ({ payload }) {
         const agent = agents.find(payload.agent)
@@ -79,16 +82,15 @@ const sessions = HttpApiBuilder.group(
         return { ok: true as const, ...(closed ? {} : { alreadyClosed: true }) }
       }),
       turn: Effect.fnUntraced(function* ({ payload }) {
-        const { sessionId } = yield* CurrentSession
-        // No file can have been uploaded yet, so each token is unknown.
-        if (payload.files !== undefined && payload.files !== null && payload.files.length > 0) {
-          return yield* new FileNotFound()
-        }
-        const timeout = Duration.clamp(payload.timeout ?? defaultTimeout, timeoutRange)
-        return yield* TurnAnswer.make(sessionId, engine.turn(sessionId, { prompt: payload.prompt, files: [], timeout }))
+        const { closedAt, sessionId } = yield* CurrentSession
+        if (closedAt !== null) return yield* new SessionIsClosed()
+        const { id: appId } = yield* CurrentApp
+        const files = yield* uploads.find({ appId, tokens: payload.files ?? [] })
+        const timeout = Duration.clamp(payload.timeout ?? Timeouts.byDefault, timeouts)
+        return yield* TurnAnswer.make(sessionId, engine.turn(sessionId, { prompt: payload.prompt, files, timeout }))
       })
     })
   })
 )
 
-export const layer = Layer.mergeAll(system, sessions, AdminHandlers.layer)
+export const layer = Layer.mergeAll(system, sessions, RunHandlers.layer, FileHandlers.layer, AdminHandlers.layer)

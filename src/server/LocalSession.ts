@@ -18,20 +18,15 @@ import {
   Semaphore,
   Stream
 } from "effect"
-import type {
-  AgentDefinition,
-  AgentFailed,
-  AgentOptionRefused,
-  AgentSession,
-  AgentTurn,
-  TurnEnd
-} from "../agent/Agent.ts"
-import { RunFailed, SessionIsClosed } from "../api/Api.ts"
+import type { AgentDefinition, AgentFailed, AgentOptionRefused, AgentSession, TurnEnd } from "../agent/Agent.ts"
+import { type FileNotFound, RunFailed, SessionIsClosed } from "../api/Api.ts"
 import type { SessionId } from "../api/schema/Ids.ts"
 import type { TurnEvent } from "../api/schema/TurnEvent.ts"
 import { Agents } from "./Agents.ts"
 import { Ledger } from "./Ledger.ts"
-import type { TurnDone } from "./SessionEngine.ts"
+import * as RunFailure from "./RunFailure.ts"
+import type { SessionTurn, TurnDone } from "./SessionEngine.ts"
+import { Uploads } from "./Uploads.ts"
 
 /** The agent could not be brought back, so the session is of no more use. */
 export class AgentLost extends Data.TaggedError("AgentLost")<{ readonly failure: RunFailed }> {}
@@ -40,7 +35,9 @@ export interface LocalSession {
   /** Starts the agent where it is not running, and gives its own id of the session. */
   readonly wake: Effect.Effect<string, RunFailed | AgentOptionRefused>
   /** See `SessionEngine.turn`; one that cannot bring the agent back fails before it counts. */
-  readonly turn: (turn: AgentTurn) => Stream.Stream<TurnEvent | TurnDone, RunFailed | SessionIsClosed | AgentLost>
+  readonly turn: (
+    turn: SessionTurn
+  ) => Stream.Stream<TurnEvent | TurnDone, FileNotFound | RunFailed | SessionIsClosed | AgentLost>
   /** Ends the turn in flight and those that wait; they fail with `SessionIsClosed`. */
   readonly stop: Effect.Effect<void>
 }
@@ -61,19 +58,12 @@ interface Process {
   readonly exited: Fiber.Fiber<AgentFailed>
 }
 
-const elapsedSince = (start: number) => Effect.map(Clock.currentTimeMillis, (now) => Duration.millis(now - start))
-
-/** The contract's form of an agent's failure, which says how long it took. */
-const toRunFailed = (start: number) =>
-  Effect.fnUntraced(function* ({ error, stderr, stopReason }: Pick<AgentFailed, "error" | "stderr" | "stopReason">) {
-    return yield* new RunFailed({ error, stderr, stopReason, duration: yield* elapsedSince(start) })
-  })
-
 export const make = Effect.fnUntraced(function* (
   options: Options
-): Effect.fn.Return<LocalSession, never, Agents | Ledger | Scope.Scope> {
+): Effect.fn.Return<LocalSession, never, Agents | Ledger | Scope.Scope | Uploads> {
   const agents = yield* Agents
   const ledger = yield* Ledger
+  const uploads = yield* Uploads
   const places = yield* Semaphore.make(1)
   const stopped = yield* Deferred.make<never, SessionIsClosed>()
   let agentSessionId = options.agentSessionId
@@ -103,7 +93,7 @@ export const make = Effect.fnUntraced(function* (
 
   const wake = Effect.gen(function* () {
     const start = yield* Clock.currentTimeMillis
-    const agent = yield* Effect.catchTag(awake, "AgentFailed", toRunFailed(start))
+    const agent = yield* Effect.catchTag(awake, "AgentFailed", RunFailure.from(start))
     return agent.id
   }).pipe(Effect.scoped)
 
@@ -116,7 +106,7 @@ export const make = Effect.fnUntraced(function* (
     const turnIndex = yield* ledger.beginTurn(options.sessionId)
     let ended = false
     const end = Effect.fnUntraced(function* (stopReason: string) {
-      const duration = yield* elapsedSince(start)
+      const duration = yield* RunFailure.elapsedSince(start)
       ended = true
       yield* ledger.endTurn({ ...options, turnIndex, stopReason, durationMillis: Duration.toMillis(duration) })
       return { turnIndex, stopReason, duration }
@@ -125,10 +115,10 @@ export const make = Effect.fnUntraced(function* (
     return end
   }).pipe(Effect.uninterruptible)
 
-  const run = Effect.fnUntraced(function* (turn: AgentTurn) {
+  const run = Effect.fnUntraced(function* (turn: SessionTurn) {
     yield* places.takeScoped(1)
     const lost = flow(
-      toRunFailed(yield* Clock.currentTimeMillis),
+      RunFailure.from(yield* Clock.currentTimeMillis),
       Effect.mapError((failure) => new AgentLost({ failure }))
     )
     const agent = yield* awake.pipe(
@@ -137,6 +127,7 @@ export const make = Effect.fnUntraced(function* (
         AgentFailed: lost
       })
     )
+    const files = yield* uploads.stage(turn.files, options)
     const end = yield* begin
 
     const onEvent = Effect.fnUntraced(function* (event: TurnEvent | TurnEnd): Effect.fn.Return<TurnEvent | TurnDone> {
@@ -148,7 +139,7 @@ export const make = Effect.fnUntraced(function* (
       const { duration } = yield* end(stopReason)
       return yield* new RunFailed({ error, stderr, stopReason, duration })
     })
-    return agent.turn(turn).pipe(
+    return agent.turn({ ...turn, files }).pipe(
       Stream.mapEffect((event) => onEvent(event)),
       Stream.catch((failure) => Stream.fromEffect(onFailure(failure)))
     )

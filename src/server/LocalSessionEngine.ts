@@ -4,14 +4,14 @@
 import { DateTime, Effect, Exit, FiberSet, Layer, Option, Scope, Stream } from "effect"
 import { SecureRandom } from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
-import type { AgentTurn } from "../agent/Agent.ts"
 import { PoolFull, SessionIsClosed, TooMany } from "../api/Api.ts"
 import { SessionId } from "../api/schema/Ids.ts"
 import { Agents } from "./Agents.ts"
 import { DataFolder } from "./DataFolder.ts"
 import { Ledger, type Session } from "./Ledger.ts"
 import * as LocalSession from "./LocalSession.ts"
-import { type NewSession, SessionEngine } from "./SessionEngine.ts"
+import { type NewSession, SessionEngine, type SessionTurn } from "./SessionEngine.ts"
+import { Uploads } from "./Uploads.ts"
 import * as Validation from "./Validation.ts"
 
 export interface Options {
@@ -42,6 +42,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const folder = yield* DataFolder
   const ledger = yield* Ledger
   const random = yield* SecureRandom
+  const uploads = yield* Uploads
   const maxOpenSessions = options.maxOpenSessions ?? defaultMaxOpenSessions
   const maxAppSessions = options.maxAppSessions ?? maxOpenSessions
   const maxAppTurns = options.maxAppTurns ?? maxOpenSessions
@@ -66,7 +67,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       return entry
     },
     Effect.provideService(Agents, agents),
-    Effect.provideService(Ledger, ledger)
+    Effect.provideService(Ledger, ledger),
+    Effect.provideService(Uploads, uploads)
   )
 
   /** The folder goes when the process is gone. */
@@ -153,7 +155,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     return entry.session
   })
 
-  const turn = (sessionId: SessionId, turn: AgentTurn) =>
+  const turn = (sessionId: SessionId, turn: SessionTurn) =>
     Stream.unwrap(Effect.map(admit(sessionId), (session) => session.turn(turn))).pipe(
       Stream.catchTag("AgentLost", ({ failure }) =>
         Stream.fromEffect(Effect.andThen(close(sessionId), Effect.fail(failure)))

@@ -7,13 +7,14 @@
  */
 import { Context, type Duration, type Effect, type Stream } from "effect"
 import type { AgentDefinition, AgentTurn } from "../agent/Agent.ts"
-import type { Invalid, PoolFull, RunFailed, SessionIsClosed, TooMany } from "../api/Api.ts"
+import type { FileNotFound, Invalid, PoolFull, RunFailed, SessionIsClosed, TooMany } from "../api/Api.ts"
 import type { SessionId } from "../api/schema/Ids.ts"
 import type { Meta } from "../api/schema/Sessions.ts"
 import type { TurnEvent } from "../api/schema/TurnEvent.ts"
 import type { Usage } from "../api/schema/Usage.ts"
 import type { App } from "./AppTokens.ts"
 import type { Session } from "./Ledger.ts"
+import type { Upload } from "./Uploads.ts"
 
 /** A session to be opened. */
 export interface NewSession {
@@ -21,6 +22,11 @@ export interface NewSession {
   readonly agent: AgentDefinition
   readonly model: string | null
   readonly meta: typeof Meta.Type | null
+}
+
+/** A turn whose files are not yet laid out for the agent. */
+export interface SessionTurn extends Omit<AgentTurn, "files"> {
+  readonly files: ReadonlyArray<Upload>
 }
 
 /** The last thing that a turn gives: it ended, and the ledger knows. */
@@ -43,8 +49,8 @@ export class SessionEngine extends Context.Service<
      */
     readonly turn: (
       sessionId: SessionId,
-      turn: AgentTurn
-    ) => Stream.Stream<TurnEvent | TurnDone, RunFailed | SessionIsClosed | TooMany>
+      turn: SessionTurn
+    ) => Stream.Stream<TurnEvent | TurnDone, FileNotFound | RunFailed | SessionIsClosed | TooMany>
     /**
      * Ends the turn in flight and those that wait, and gives whether the session was open until now. The agent may still
      * be going when this answers.

@@ -17,7 +17,9 @@ import * as Migrations from "../../src/server/Migrations.ts"
 import * as NodeSqlite from "../../src/server/NodeSqlite.ts"
 import * as Readiness from "../../src/server/Readiness.ts"
 import * as Routes from "../../src/server/Routes.ts"
+import * as Runs from "../../src/server/Runs.ts"
 import * as Shutdown from "../../src/server/Shutdown.ts"
+import * as Uploads from "../../src/server/Uploads.ts"
 
 interface Asked {
   readonly opened: Array<AgentProcess.Options>
@@ -58,7 +60,8 @@ const serve = Effect.gen(function* () {
   const parts = Readiness.layer({}).pipe(
     Layer.provideMerge(Shutdown.layer),
     Layer.provideMerge(AdminAccess.layer({})),
-    Layer.provideMerge(LocalSessionEngine.layer({})),
+    Layer.provideMerge(Layer.merge(LocalSessionEngine.layer({}), Runs.layer({}))),
+    Layer.provideMerge(Uploads.layer({})),
     Layer.provideMerge(AppTokens.layer),
     Layer.provideMerge(agentsOf(asked)),
     Layer.provideMerge(Ledger.layer),

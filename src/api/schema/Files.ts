@@ -1,7 +1,7 @@
 /**
  * `POST /files`: a file for an agent to read, as multipart/form-data.
  */
-import { Schema } from "effect"
+import { Duration, Schema, SchemaGetter } from "effect"
 import { FileToken, Seconds } from "./Ids.ts"
 
 export const path = "/files"
@@ -14,6 +14,21 @@ export const ttlField = "ttl_secs"
 
 /** The bounds of that, in seconds. */
 export const ttl = { minimum: 60, maximum: 86_400, default: 3_600 } as const
+
+/** What is said of a time to live that is none. */
+export const timeToLiveRule = `must be a whole number of seconds from ${ttl.minimum} to ${ttl.maximum}`
+
+/** A time to live as the server takes it: digits, in a field of the form or in the query. */
+export const TimeToLive = Schema.String.check(
+  Schema.makeFilter(
+    (text) => (/^\d{1,6}$/.test(text) && Number(text) >= ttl.minimum && Number(text) <= ttl.maximum) || timeToLiveRule
+  )
+).pipe(
+  Schema.decodeTo(Schema.Duration, {
+    decode: SchemaGetter.transform((text: string) => Duration.seconds(Number(text))),
+    encode: SchemaGetter.transform((span: Duration.Duration) => String(Math.ceil(Duration.toSeconds(span))))
+  })
+)
 
 /** The answer; where it has an `ok`, that is true. */
 export const Uploaded = Schema.Struct({
