@@ -30,8 +30,11 @@ const maxTail = 8_192
 /** After the process has ended its last words are waited for this long: a descendant may hold the pipe open. */
 const lastWords = "200 millis"
 
+const argvOf = ({ command, wrap }: AgentDefinition): AgentDefinition["command"] =>
+  wrap === undefined ? command : [...wrap, ...command]
+
 const spawnFailure = (definition: AgentDefinition, cwd: string, error: PlatformError.PlatformError): AgentFailed => {
-  const [command] = definition.command
+  const [command] = argvOf(definition)
   const { reason } = error
   const what =
     reason.module === "FileSystem"
@@ -65,7 +68,7 @@ export const spawn = Effect.fnUntraced(function* (
   definition: AgentDefinition,
   options: { readonly cwd: string }
 ): Effect.fn.Return<AgentChild, AgentFailed, Scope.Scope | ChildProcessSpawner.ChildProcessSpawner | Watchdog> {
-  const [command, ...args] = definition.command
+  const [command, ...args] = argvOf(definition)
   const watchdog = yield* Watchdog
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
   // Taken before the process starts, so that at the end it goes after the group has been killed.

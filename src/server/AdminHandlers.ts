@@ -10,6 +10,7 @@ import { Ledger } from "./Ledger.ts"
 import * as Metrics from "./Metrics.ts"
 import * as Networks from "./Networks.ts"
 import { SessionEngine } from "./SessionEngine.ts"
+import { Uploads } from "./Uploads.ts"
 import * as Validation from "./Validation.ts"
 
 export const layer = HttpApiBuilder.group(
@@ -19,6 +20,7 @@ export const layer = HttpApiBuilder.group(
     const engine = yield* SessionEngine
     const ledger = yield* Ledger
     const tokens = yield* AppTokens
+    const uploads = yield* Uploads
     return handlers.handleAll({
       mint: Effect.fnUntraced(function* ({ payload: { ipCidrs = null, name } }) {
         yield* Effect.mapError(Networks.make(ipCidrs ?? []), ({ message }) =>
@@ -40,6 +42,7 @@ export const layer = HttpApiBuilder.group(
         if (Option.isNone(app)) return yield* new TokenNotFound()
         const open = yield* ledger.listSessions({ appId: app.value.id, includeClosed: false })
         yield* Effect.forEach(open, ({ sessionId }) => engine.close(sessionId), { discard: true })
+        yield* uploads.removeOfApp(app.value.id)
         return { ok: true as const }
       }),
       metrics: Effect.fnUntraced(function* () {

@@ -24,6 +24,7 @@ import * as Routes from "./Routes.ts"
 import * as Runs from "./Runs.ts"
 import * as Shutdown from "./Shutdown.ts"
 import { StartFailed } from "./StartFailed.ts"
+import * as Sweeper from "./Sweeper.ts"
 import * as Timeouts from "./Timeouts.ts"
 import * as Uploads from "./Uploads.ts"
 
@@ -47,6 +48,7 @@ export interface EmbeddedOptions
     DataFolder.Options,
     LocalSessionEngine.Options,
     Runs.Options,
+    Sweeper.Options,
     Timeouts.Options,
     Uploads.Options {}
 
@@ -92,7 +94,8 @@ const engine = (options: EmbeddedOptions & AdminAccess.Options & Readiness.Optio
   )
 
 const sessions = (options: EmbeddedOptions) =>
-  Layer.merge(LocalSessionEngine.layer(options), Runs.layer(options)).pipe(
+  Sweeper.layer(options).pipe(
+    Layer.provideMerge(Layer.merge(LocalSessionEngine.layer(options), Runs.layer(options))),
     Layer.provideMerge(Uploads.layer(options)),
     Layer.provideMerge(Timeouts.layer(options)),
     Layer.provideMerge(AppTokens.layer),
