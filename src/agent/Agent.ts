@@ -9,6 +9,8 @@ import type { Usage } from "../api/schema/Usage.ts"
 export interface AgentDefinition {
   readonly name: string
   readonly command: readonly [string, ...ReadonlyArray<string>]
+  /** An argv that the command is put behind: what keeps the agent in, such as bwrap, setpriv or a container. */
+  readonly wrap?: readonly [string, ...ReadonlyArray<string>] | undefined
   /** Variables set for the agent alone. */
   readonly env?: Readonly<Record<string, string>> | undefined
   /** Names of the server's own variables that the agent may see, beside PATH, HOME, LANG and TMPDIR. */
