@@ -11,7 +11,7 @@ import type { ApiError, AuthError, TransportError } from "../ForgeError.ts"
 export interface RetryOptions {
   /** How often a call is repeated at most: 3. */
   readonly times?: number | undefined
-  /** The pause before the first repeat, doubled for each further one and varied by up to a half: 200 milliseconds. */
+  /** The pause before the first repeat, doubled for each further one, and longer by up to a half: 200 milliseconds. */
   readonly pause?: Duration.Input | undefined
   /** The longest pause that this client chooses by itself: 5 seconds. */
   readonly maxPause?: Duration.Input | undefined
@@ -65,11 +65,11 @@ export const mayRepeat = (error: CallError, kind: Kind): "yes" | "no" | "if-reme
 
 /** How long to wait before the next try; undefined where the server asks for more than is allowed. */
 const pauseBefore = Effect.fnUntraced(function* (error: CallError, repeat: number, bounds: Bounds) {
-  const chosen = Math.min(bounds.pause * 2 ** repeat, bounds.maxPause)
-  const varied = chosen * (1 + (yield* Random.next) / 2)
-  if (error._tag !== "ApiError" || error.retryAfter === undefined) return varied
+  const varied = bounds.pause * 2 ** repeat * (1 + (yield* Random.next) / 2)
+  const chosen = Math.min(varied, bounds.maxPause)
+  if (error._tag !== "ApiError" || error.retryAfter === undefined) return chosen
   const asked = Duration.toMillis(error.retryAfter)
-  return asked > bounds.maxRetryAfter ? undefined : Math.max(asked, varied)
+  return asked > bounds.maxRetryAfter ? undefined : Math.max(asked, chosen)
 })
 
 /** A call that can be repeated. */
@@ -92,22 +92,29 @@ const repeat = Effect.fnUntraced(function* <A, E extends CallError>(
   bounds: Bounds,
   first: E
 ): Effect.fn.Return<A, E> {
-  const failedAt = yield* Clock.currentTimeMillis
+  const until = (yield* Clock.currentTimeMillis) + bounds.budget
+  const left = Effect.map(Clock.currentTimeMillis, (now) => until - now)
   let error = first
+  let open: E | undefined = undefined
   for (let repeats = 0; repeats < bounds.times; repeats++) {
     const verdict = mayRepeat(error, call.kind)
     if (verdict === "no") break
+    if (verdict === "if-remembered") open = error
     const pause = yield* pauseBefore(error, repeats, bounds)
-    if (pause === undefined) break
-    if ((yield* Clock.currentTimeMillis) + pause - failedAt > bounds.budget) break
-    if (yield* isAbandonedWithin(pause, call, error)) break
-    if (verdict === "if-remembered" && !(yield* call.remembersKeys)) break
+    if (pause === undefined || pause > (yield* left)) break
+    if (yield* isAbandonedWithin(pause, call, open ?? error)) break
+    if (open !== undefined && !(yield* isRemembered(call, yield* left))) break
     const result = yield* Effect.result(call.attempt(repeats + 1))
     if (result._tag === "Success") return result.success
     error = result.failure
   }
-  return yield* Effect.fail(error)
+  // A repeat that was not taken says nothing about an earlier try whose outcome is open.
+  return yield* Effect.fail(open !== undefined && mayRepeat(error, call.kind) === "yes" ? open : error)
 })
+
+/** Asking takes its time from the budget too. */
+const isRemembered = <A, E>(call: Repeatable<A, E>, within: number): Effect.Effect<boolean> =>
+  Effect.timeoutOrElse(call.remembersKeys, { duration: within, orElse: () => Effect.succeed(false) })
 
 /**
  * Waits, and tells whether the call was given up meanwhile. One that the server may have acted on is not given up: what

@@ -1,0 +1,256 @@
+/**
+ * The bounds of repeating, by a clock that the test turns.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Random } from "effect"
+import { TestClock } from "effect/testing"
+import { ApiError, type ForgeClient } from "../../src/index.ts"
+import { health, layerClients } from "../support/Clients.ts"
+import * as Memory from "../support/Memory.ts"
+import { calls } from "../support/Operations.ts"
+
+const call = (name: string) => calls[name]?.call ?? Effect.die(`there is no call ${name}`)
+
+const random = (value: number) => ({ nextDoubleUnsafe: () => value, nextIntUnsafe: () => 0 })
+
+/** Makes a call, lets an hour pass, and gives what was sent and what came of it. */
+const within = (
+  name: string,
+  script: Memory.Script,
+  { jitter = 0, retry }: { readonly jitter?: number; readonly retry?: ForgeClient.Options["retry"] } = {}
+) => {
+  const { layer, sent } = Memory.make(script)
+  return Effect.gen(function* () {
+    yield* TestClock.setTime(0)
+    const fiber = yield* Effect.forkChild(Effect.result(call(name)), { startImmediately: true })
+    yield* TestClock.adjust("1 hour")
+    return { result: yield* Fiber.join(fiber), sent, at: sent.map(({ at }) => at) }
+  }).pipe(
+    Effect.provide(layerClients("http://forge", retry)),
+    Effect.provide(layer),
+    Effect.provideService(Random.Random, random(jitter))
+  )
+}
+
+const reset: Memory.Script = () => Effect.succeed("reset")
+const limited =
+  (seconds: number | string): Memory.Script =>
+  () =>
+    Effect.succeed({ status: 429, headers: { "retry-after": String(seconds) } })
+
+describe("the bounds of repeating", () => {
+  it.effect("three repeats, after 200, 400 and 800 milliseconds", () =>
+    Effect.gen(function* () {
+      const { at } = yield* within("health", reset)
+      assert.deepStrictEqual(at, [0, 200, 600, 1400])
+    })
+  )
+
+  it.effect("pauses double up to the longest, 5 seconds", () =>
+    Effect.gen(function* () {
+      const { at } = yield* within("health", reset, { retry: { times: 7 } })
+      assert.deepStrictEqual(at, [0, 200, 600, 1400, 3000, 6200, 11_200, 16_200])
+    })
+  )
+
+  it.effect("pauses are varied upward only, by less than a half, and never beyond the longest", () =>
+    Effect.gen(function* () {
+      const { at } = yield* within("health", reset, { retry: { times: 7 }, jitter: 0.99999 })
+      const pauses = at.slice(1).map((time, nth) => time - (at[nth] ?? 0))
+      for (const [nth, least] of [200, 400, 800, 1600, 3200, 5000, 5000].entries()) {
+        assert.isAtLeast(pauses[nth] ?? 0, least)
+        assert.isAtMost(pauses[nth] ?? 0, Math.min(least * 1.5, 5000))
+      }
+      assert.isAbove(pauses[0] ?? 0, 290)
+    })
+  )
+
+  it.effect("every bound can be set", () =>
+    Effect.gen(function* () {
+      const { at } = yield* within("health", reset, { retry: { times: 4, pause: "1 second", maxPause: "3 seconds" } })
+      assert.deepStrictEqual(at, [0, 1000, 3000, 6000, 9000])
+    })
+  )
+
+  it.effect("none at all: times 0, or no retry", () =>
+    Effect.gen(function* () {
+      for (const retry of [{ times: 0 }, false] as const) {
+        const { at } = yield* within("health", reset, { retry })
+        assert.deepStrictEqual(at, [0])
+      }
+    })
+  )
+
+  it.effect("nothing is repeated after the budget, a minute from the first failure", () =>
+    Effect.gen(function* () {
+      const { at } = yield* within("health", reset, { retry: { times: 1000 } })
+      assert.strictEqual(at.length, 16)
+      assert.isAtMost(at.at(-1) ?? Infinity, 60_000)
+      const short = yield* within("health", reset, { retry: { times: 1000, budget: "1 second" } })
+      assert.deepStrictEqual(short.at, [0, 200, 600])
+    })
+  )
+
+  it.effect("the budget begins with the first failure, however long that took", () =>
+    Effect.gen(function* () {
+      const slow: Memory.Script = (_, nth) => (nth === 1 ? Effect.never : Effect.succeed({ json: health() }))
+      const { at, result } = yield* within("list", slow, { retry: { budget: "1 second" } })
+      assert.strictEqual(result._tag, "Failure")
+      assert.deepStrictEqual(at, [0, 30_200])
+    })
+  )
+
+  it.effect("asking whether keys are remembered takes its time from the budget", () =>
+    Effect.gen(function* () {
+      const slowHealth: Memory.Script = ({ request }) =>
+        request === "GET /healthz"
+          ? Effect.delay(Effect.succeed({ json: health(["idempotency"]) }), "9 seconds")
+          : Effect.succeed("reset")
+      const { sent } = yield* within("run", slowHealth, { retry: { budget: "5 seconds" } })
+      assert.deepStrictEqual(
+        sent.map(({ request }) => request),
+        ["POST /run", "GET /healthz"]
+      )
+    })
+  )
+})
+
+describe("Retry-After", () => {
+  it.effect("is waited for, in seconds or until a date", () =>
+    Effect.gen(function* () {
+      for (const header of [7, "Thu, 01 Jan 1970 00:00:07 GMT"]) {
+        const { at } = yield* within("run", limited(header), { retry: { times: 1 } })
+        assert.deepStrictEqual(at, [0, 7000])
+      }
+    })
+  )
+
+  it.effect("never shortens the client's own pause", () =>
+    Effect.gen(function* () {
+      for (const header of [0, "Thu, 01 Jan 1970 00:00:00 GMT"]) {
+        const { at } = yield* within("run", limited(header), { retry: { times: 1, pause: "2 seconds" } })
+        assert.deepStrictEqual(at, [0, 2000])
+      }
+    })
+  )
+
+  it.effect("that is no time is not there", () =>
+    Effect.gen(function* () {
+      for (const header of ["soon", "-5", "1.5", "", "7 seconds", "1e3"]) {
+        const { at, result } = yield* within("run", limited(header), { retry: { times: 1 } })
+        assert.deepStrictEqual(at, [0, 200], header)
+        const error = result._tag === "Failure" ? result.failure : undefined
+        assert.isTrue(ApiError.is(429)(error) && error.retryAfter === undefined, header)
+      }
+    })
+  )
+
+  it.effect("is obeyed up to the cap, and beyond it the call fails at once", () =>
+    Effect.gen(function* () {
+      const atCap = yield* within("run", limited(30), { retry: { times: 1 } })
+      assert.deepStrictEqual(atCap.at, [0, 30_000])
+      for (const header of [31, "9".repeat(400), "Thu, 01 Jan 1970 00:00:31 GMT"]) {
+        const { at } = yield* within("run", limited(header), { retry: { times: 1 } })
+        assert.deepStrictEqual(at, [0])
+      }
+      const set = yield* within("run", limited(50), { retry: { times: 1, maxRetryAfter: "50 seconds" } })
+      assert.deepStrictEqual(set.at, [0, 50_000])
+      const beyondBudget = yield* within("run", limited(50), {
+        retry: { maxRetryAfter: "1 hour", budget: "49 seconds" }
+      })
+      assert.deepStrictEqual(beyondBudget.at, [0])
+    })
+  )
+})
+
+describe("a call of unknown outcome under a key", () => {
+  const asked = (features: (nth: number) => Memory.Answer | "reset") => {
+    let probes = 0
+    return within("run", ({ request }) => Effect.succeed(request === "GET /healthz" ? features(++probes) : "reset"))
+  }
+  const names = { json: health(["idempotency"]) }
+  const namesNot = { json: health(["stream"]) }
+
+  it.effect("is repeated under it only after the server named idempotency, each time", () =>
+    Effect.gen(function* () {
+      const { sent } = yield* asked((nth) => (nth <= 2 ? names : namesNot))
+      assert.deepStrictEqual(
+        sent.map(({ request }) => request),
+        ["POST /run", "GET /healthz", "POST /run", "GET /healthz", "POST /run", "GET /healthz"]
+      )
+      assert.strictEqual(new Set(sent.filter(({ request }) => request === "POST /run").map(({ key }) => key)).size, 1)
+    })
+  )
+
+  const silent: ReadonlyArray<Memory.Answer | "reset"> = [
+    namesNot,
+    "reset",
+    { status: 500 },
+    { json: { ok: true, claude_present: true, claude_version: null } }
+  ]
+  it.effect("is not repeated where the server does not, or cannot be asked", () =>
+    Effect.gen(function* () {
+      for (const answer of silent) {
+        const { result, sent } = yield* asked(() => answer)
+        assert.deepStrictEqual(
+          sent.map(({ request }) => request),
+          ["POST /run", "GET /healthz"]
+        )
+        assert.strictEqual(result._tag === "Failure" && result.failure._tag, "TransportError")
+      }
+    })
+  )
+
+  const untaken: Record<string, Memory.Answer | "refused"> = {
+    "refused for now": { status: 429 },
+    "refused as a connection": "refused"
+  }
+  for (const [name, answer] of Object.entries(untaken)) {
+    it.effect(`stays unknown when its repeat is ${name}, and the server is asked before each further one`, () =>
+      Effect.gen(function* () {
+        let tries = 0
+        const { result, sent } = yield* within("run", ({ request }, nth) =>
+          Effect.succeed(request === "GET /healthz" ? (nth < 4 ? names : namesNot) : ++tries === 1 ? "reset" : answer)
+        )
+        assert.deepStrictEqual(
+          sent.map(({ request }) => request),
+          ["POST /run", "GET /healthz", "POST /run", "GET /healthz"]
+        )
+        assert.deepInclude(result._tag === "Failure" ? result.failure : {}, {
+          _tag: "TransportError",
+          outcome: "unknown"
+        })
+      })
+    )
+  }
+
+  it.effect("stays unknown when the last of its repeats is refused", () =>
+    Effect.gen(function* () {
+      let tries = 0
+      const { result } = yield* within("run", ({ request }) =>
+        Effect.succeed(request === "GET /healthz" ? names : ++tries === 1 ? "reset" : "refused")
+      )
+      assert.strictEqual(tries, 4)
+      assert.deepInclude(result._tag === "Failure" ? result.failure : {}, {
+        _tag: "TransportError",
+        outcome: "unknown"
+      })
+    })
+  )
+
+  it.effect("is what the server says of its repeat, where it says that", () =>
+    Effect.gen(function* () {
+      let tries = 0
+      const { result } = yield* within("run", ({ request }) =>
+        Effect.succeed(
+          request === "GET /healthz"
+            ? names
+            : ++tries === 1
+              ? "reset"
+              : { status: 404, json: { detail: "file not found" } }
+        )
+      )
+      assert.deepInclude(result._tag === "Failure" ? result.failure : {}, { _tag: "ApiError", outcome: "refused" })
+    })
+  )
+})
