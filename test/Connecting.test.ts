@@ -10,7 +10,7 @@ import { createServer } from "node:http"
 import { NodeForgeClient } from "../src/node/index.ts"
 import { health, layerClients, type Operation, operations } from "./support/Clients.ts"
 import { calls } from "./support/Operations.ts"
-import * as RawServer from "./support/RawServer.ts"
+import * as Connections from "./support/Connections.ts"
 import { layerServer, ScriptedServer } from "./support/ScriptedServer.ts"
 
 /** The `HttpClient` of Node, which tells everything it is to send. */
@@ -40,15 +40,15 @@ const layerNoHost = NodeHttpClient.layerUndiciOptions({
 })
 
 const at = (scheme: string) => (port: number) => `${scheme}://127.0.0.1:${port}`
-const server = (scheme: string, raw: Effect.Effect<RawServer.RawServer, never, Scope.Scope>) =>
+const server = (scheme: string, raw: Effect.Effect<Connections.Connections, never, Scope.Scope>) =>
   Effect.map(raw, ({ port }) => at(scheme)(port))
 
 const noHost = "a host that does not exist"
 
 const unreachable: Record<string, Effect.Effect<string, never, Scope.Scope>> = {
-  "a refused connection": Effect.map(RawServer.abandonedPort, at("http")),
+  "a refused connection": Effect.map(Connections.abandonedPort, at("http")),
   [noHost]: Effect.succeed("http://nothing.invalid"),
-  "a certificate that signed itself": server("https", RawServer.tls),
+  "a certificate that signed itself": server("https", Connections.tls),
   "plain HTTP behind an https address": Effect.map(
     Effect.provide(
       Effect.map(ScriptedServer, ({ url }) => url),
@@ -58,15 +58,15 @@ const unreachable: Record<string, Effect.Effect<string, never, Scope.Scope>> = {
   ),
   "a TLS handshake that is reset": server(
     "https",
-    RawServer.tcp((socket) => socket.once("data", () => socket.resetAndDestroy()))
+    Connections.tcp((socket) => socket.once("data", () => socket.resetAndDestroy()))
   ),
   "a TLS handshake that ends": server(
     "https",
-    RawServer.tcp((socket) => socket.once("data", () => socket.end()))
+    Connections.tcp((socket) => socket.once("data", () => socket.end()))
   ),
   "a TLS handshake that is answered in plain words": server(
     "https",
-    RawServer.tcp((socket) => socket.once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n")))
+    Connections.tcp((socket) => socket.once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n")))
   )
 }
 
@@ -94,7 +94,7 @@ describe("what was not sent is repeated on every call", () => {
 
   it.live("so a server that is only starting is waited for, and gets each call once", () =>
     Effect.gen(function* () {
-      const port = yield* RawServer.abandonedPort
+      const port = yield* Connections.abandonedPort
       const received: Array<string> = []
       const started = createServer((request, response) => {
         received.push(`${request.method} ${request.url}`)
@@ -121,7 +121,7 @@ describe("what was not sent is repeated on every call", () => {
 describe("a connection that was kept, and that the server closes as the next call is written", () => {
   const oneConnection = NodeHttpClient.layerUndiciOptions({ connections: 1 })
   const answer = JSON.stringify(health())
-  const keepsOnce = RawServer.tcp((socket) => {
+  const keepsOnce = Connections.tcp((socket) => {
     let requests = 0
     socket.on("data", () => {
       // The second request meets a connection that ends, before a byte of an answer.

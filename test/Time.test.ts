@@ -1,0 +1,175 @@
+/**
+ * The clocks of the client: how long each call waits, and what it leaves behind when it gives up.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Duration, Effect, Fiber, Layer, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { Forge, ForgeClient, Upload } from "../src/index.ts"
+import { NodeForgeClient } from "../src/node/index.ts"
+import { type Failed, health, type Kind, layerClients, operations } from "./support/Clients.ts"
+import * as Memory from "./support/Memory.ts"
+import { calls } from "./support/Operations.ts"
+import * as Connections from "./support/Connections.ts"
+import { type Answer, layer, ScriptedServer } from "./support/ScriptedServer.ts"
+
+const seconds = (count: number) => count * 1000
+
+/** How long a call waits where nothing else is said. */
+const deadlines: Record<string, number> = {
+  health: seconds(30),
+  create: seconds(60),
+  list: seconds(30),
+  state: seconds(30),
+  turn: seconds(150),
+  cancel: seconds(30),
+  close: seconds(5),
+  run: seconds(150),
+  upload: seconds(60),
+  mint: seconds(30),
+  tokens: seconds(30),
+  revoke: seconds(30)
+}
+
+/** When a call gives up on a server that is silent. */
+const givesUp = <E extends Failed, R>(call: Effect.Effect<unknown, E, R>, millis: number) =>
+  Effect.gen(function* () {
+    const fiber = yield* Effect.forkChild(Effect.flip(call), { startImmediately: true })
+    yield* TestClock.adjust(millis - 1)
+    assert.strictEqual(fiber.pollUnsafe(), undefined, "it gave up too early")
+    yield* TestClock.adjust(1)
+    assert.notStrictEqual(fiber.pollUnsafe(), undefined, "it still waits")
+    const error: Failed = yield* Fiber.join(fiber)
+    assert.deepInclude(error, { _tag: "TransportError", outcome: "unknown" })
+    const after = error._tag === "TransportError" && error.reason._tag === "Timeout" ? error.reason.after : undefined
+    assert.strictEqual(after === undefined ? undefined : Duration.toMillis(after), millis)
+  })
+
+const silentServer = Memory.make(() => Effect.never).layer
+
+describe("a silent server is waited for", () => {
+  for (const { call, name } of operations) {
+    const millis = deadlines[name] ?? 0
+    it.effect(`${millis / 1000} seconds: ${name}`, () =>
+      givesUp(call, millis).pipe(Effect.provide(layerClients("http://forge", false)), Effect.provide(silentServer))
+    )
+  }
+
+  const { ForgeClient: client } = ForgeClient
+  const id = "s-1" as never
+  const turn = (timeout: Duration.Input) => client.use((forge) => forge.turn(id, "hello", { timeout }))
+  const set: ReadonlyArray<readonly [string, Effect.Effect<unknown, Failed, ForgeClient.ForgeClient>, number]> = [
+    ["30 seconds longer than the agent may work on a turn", turn("10 minutes"), seconds(630)],
+    ["30 seconds longer than a turn of no time", turn(0), seconds(30)],
+    ["30 seconds longer than the agent may work on a run", Forge.run("hello", { timeout: "1 second" }), seconds(31)],
+    [
+      "as long as an upload says",
+      Forge.upload(Upload.fromBytes("a", new Uint8Array(1)), { timeout: "5 minutes" }),
+      seconds(300)
+    ]
+  ]
+  for (const [name, call, millis] of set) {
+    it.effect(name, () =>
+      givesUp(call, millis).pipe(Effect.provide(layerClients("http://forge", false)), Effect.provide(silentServer))
+    )
+  }
+})
+
+describe("a silent server gets each call again as far as that is harmless", () => {
+  const sent: Record<Kind | "remembered", number> = { idempotent: 3, keyed: 1, remembered: 3, once: 1 }
+  for (const features of [[], ["idempotency"]]) {
+    it.effect(features.length === 0 ? "where it remembers nothing" : "where it remembers keys", () =>
+      Effect.gen(function* () {
+        for (const { call, kind, name, request } of operations) {
+          const memory = Memory.make((one) =>
+            one.request === "GET /healthz" && name !== "health"
+              ? Effect.succeed({ json: health(features) })
+              : Effect.never
+          )
+          const clients = Layer.provide(layerClients("http://forge", { times: 2, budget: "1 hour" }), memory.layer)
+          const fiber = yield* Effect.forkChild(Effect.provide(Effect.flip(call), clients), { startImmediately: true })
+          yield* TestClock.adjust("1 hour")
+          yield* Fiber.join(fiber)
+          const expected = sent[kind === "keyed" && features.length > 0 ? "remembered" : kind]
+          assert.strictEqual(memory.sent.filter((one) => one.request === request).length, expected, name)
+        }
+      })
+    )
+  }
+})
+
+describe.concurrent("what a call gives up on is closed", () => {
+  const part = '{"file_token": '
+  const hanging: Record<string, Answer> = {
+    "before the headers": "silence",
+    "in a body of known length": { text: part, hang: true, headers: { "content-length": "100" } },
+    "in a body of unknown length": { text: part, hang: true },
+    "in the body of a failure": { status: 503, text: part, hang: true, headers: { "content-length": "100" } },
+    "in the body of a redirect": { status: 302, text: part, hang: true }
+  }
+  for (const [name, answer] of Object.entries(hanging)) {
+    it.live(name, () =>
+      Effect.gen(function* () {
+        const upload = Forge.upload(Upload.fromBytes("a", new Uint8Array(1)), { timeout: "100 millis" })
+        const error = yield* Effect.flip(upload)
+        assert.strictEqual(error._tag === "TransportError" && error.reason._tag, "Timeout")
+        const request = yield* ScriptedServer.use(({ arrival }) => arrival(1))
+        yield* Deferred.await(request.aborted)
+      }).pipe(Effect.timeout("5 seconds"), Effect.provide(layer(() => answer, { retry: false })))
+    )
+  }
+
+  it.live("a file that is read slower than the upload may take", () =>
+    Effect.gen(function* () {
+      let closed = false
+      const slow = Stream.fromEffectRepeat(Effect.delay(Effect.succeed(new Uint8Array(1)), "10 millis"))
+      const source = Upload.fromStream(
+        "slow",
+        Stream.ensuring(
+          slow,
+          Effect.sync(() => (closed = true))
+        )
+      )
+      const error = yield* Effect.flip(Forge.upload(source, { timeout: "100 millis" }))
+      assert.strictEqual(error._tag === "TransportError" && error.reason._tag, "Timeout")
+      assert.isTrue(closed)
+    }).pipe(Effect.provide(layer(() => ({ json: {} }))))
+  )
+
+  it.live("a connection that does not come about, after 10 seconds: it was not sent", () =>
+    Effect.gen(function* () {
+      const { connections, port, received } = yield* Connections.tcp(() => {})
+      const clients = layerClients(`https://127.0.0.1:${port}`, false)
+      const call = calls["turn"]?.call ?? Effect.die("there is such a call")
+      const [took, error] = yield* Effect.timed(Effect.flip(call)).pipe(
+        Effect.provide(clients),
+        Effect.provide(NodeForgeClient.layerHttpClient)
+      )
+      assert.deepInclude(error, { _tag: "TransportError", outcome: "not-sent" })
+      assert.strictEqual(error._tag === "TransportError" && error.reason._tag, "Connect")
+      assert.isAtLeast(Duration.toSeconds(took), 9.5)
+      assert.isAtMost(Duration.toSeconds(took), 12)
+      assert.strictEqual(connections(), 1)
+      assert.notInclude(received(), "POST")
+    }).pipe(Effect.scoped)
+  )
+})
+
+it.live("an answer that trickles in is not given up before its deadline", () =>
+  Effect.gen(function* () {
+    const body = JSON.stringify(health())
+    const trickle = Connections.tcp((socket) => {
+      socket.once("data", () => {
+        socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`)
+        const next = (at: number) => {
+          if (at < body.length) socket.write(body[at] ?? "", () => setTimeout(next, 2, at + 1))
+        }
+        next(0)
+      })
+    })
+    const { port } = yield* trickle
+    const answer = yield* Effect.provide(Forge.health, layerClients(`http://127.0.0.1:${port}`)).pipe(
+      Effect.provide(NodeForgeClient.layerHttpClient)
+    )
+    assert.isTrue(answer.ok)
+  }).pipe(Effect.scoped)
+)
