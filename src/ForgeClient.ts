@@ -201,13 +201,10 @@ export const make = Effect.fnUntraced(function* (
 
   const upload = Effect.fnUntraced(function* <E, R>(source: Upload.Source<E, R>, options: Upload.UploadOptions = {}) {
     const { timeToLive } = yield* Files.encode(source, options)
-    const { failure, readable } = yield* Multipart.observe(source)
+    const { failed, readable } = yield* Multipart.observe(Files.measured(source))
     const body = Files.body(readable, boundary, timeToLive)
     const deadline = options.timeout === undefined ? undefined : Duration.fromInputUnsafe(options.timeout)
-    return yield* send(Files.upload, { body, deadline, repeatable: source.rereadable }).pipe(
-      // What the file itself failed with says more than the broken connection that it left.
-      Effect.catch((error) => Effect.andThen(failure, Effect.fail(error)))
-    )
+    return yield* Effect.raceFirst(send(Files.upload, { body, deadline, repeatable: source.rereadable }), failed)
   })
 
   return ForgeClient.of({

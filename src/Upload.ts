@@ -53,7 +53,10 @@ export const fromStream = <E, R>(
   options?: { readonly size?: number | undefined }
 ): Source<E, R> => ({ name, content, size: options?.size, rereadable: false })
 
-/** A file of this machine, under its own name unless another is given. */
+/**
+ * A file of this machine, under its own name unless another is given. Of a file that grows meanwhile, what it held at
+ * first is sent; a pipe is read to its end, once.
+ */
 export const fromPath: (
   path: string,
   options?: { readonly name?: string | undefined }
@@ -64,12 +67,13 @@ export const fromPath: (
 > = Effect.fnUntraced(function* (path: string, options?: { readonly name?: string | undefined }) {
   const fs = yield* FileSystem.FileSystem
   const { basename } = yield* Path.Path
-  const { size } = yield* fs.stat(path)
+  const { size, type } = yield* fs.stat(path)
+  const isFile = type === "File"
   return {
     name: options?.name ?? basename(path),
-    content: fs.stream(path),
-    size: Number(size),
-    rereadable: true
+    content: isFile ? fs.stream(path, { bytesToRead: size }) : fs.stream(path),
+    size: isFile ? Number(size) : undefined,
+    rereadable: isFile
   }
 })
 

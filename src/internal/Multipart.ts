@@ -1,7 +1,7 @@
 /**
  * A multipart/form-data body (RFC 7578) that is sent as its file is read.
  */
-import { Effect, Option, Stream } from "effect"
+import { Cause, Deferred, Effect, Stream } from "effect"
 import { HttpBody } from "effect/http"
 import type { Source } from "../Upload.ts"
 import { randomHex } from "./Random.ts"
@@ -15,20 +15,18 @@ const quoted = (name: string): string =>
 /** A line that no file holds, except by a chance of one in 2 to the power of 128. */
 export const boundary = (): string => `clawdforge-${randomHex(16)}`
 
-/** A source that can be read as part of a request, and what it failed with by then, if it did. */
+/**
+ * A source that can be read as part of a request, and what ends when reading it failed. A client of HTTP would only tell
+ * of the broken connection that it leaves.
+ */
 export const observe = Effect.fnUntraced(function* <E, R>(source: Source<E, R>) {
   const context = yield* Effect.context<R>()
-  let failed = Option.none<E>()
+  const failed = yield* Deferred.make<never, E>()
   const content = source.content.pipe(
-    Stream.tapError((error) =>
-      Effect.sync(() => {
-        failed = Option.some(error)
-      })
-    ),
+    Stream.tapCause((cause) => (Cause.hasInterruptsOnly(cause) ? Effect.void : Deferred.failCause(failed, cause))),
     Stream.provideContext(context)
   )
-  const failure = Effect.suspend(() => Option.match(failed, { onNone: () => Effect.void, onSome: Effect.fail<E> }))
-  return { readable: { ...source, content }, failure }
+  return { readable: { ...source, content }, failed: Deferred.await(failed) }
 })
 
 /** What stands around a file: the fields before it, its own head, and the end. */

@@ -1,10 +1,11 @@
 /**
  * `POST /files`.
  */
-import { Duration, Schema, Stream } from "effect"
+import { Duration, Effect, Schema, Stream } from "effect"
 import type { HttpBody } from "effect/http"
 import * as Wire from "../../api/schema/Files.ts"
 import { Seconds } from "../../api/schema/Ids.ts"
+import type { ApiError } from "../../ForgeError.ts"
 import { fileToken, type Source, type UploadedFile, type UploadOptions } from "../../Upload.ts"
 import * as Input from "../Input.ts"
 import * as Multipart from "../Multipart.ts"
@@ -29,7 +30,9 @@ export const upload = define({
 const encodeHead = Input.encoder(
   Schema.Struct({
     name: Schema.String.check(
-      Schema.isPattern(/^[^\u0000-\u001f\u007f]+$/, { message: "must not be empty, nor hold control characters" })
+      Schema.isPattern(/^(?=.*\S)[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]+$/u, {
+        message: "must not be empty, nor hold control characters"
+      })
     ),
     content: Schema.Unknown.check(Schema.makeFilter(Stream.isStream, { message: "must be a Stream" })),
     size: Schema.UndefinedOr(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0, { message: "must not be negative" }))),
@@ -47,6 +50,29 @@ export const encode = <E, R>(source: Source<E, R>, options: UploadOptions = {}) 
     ...(options.timeToLive === undefined ? {} : { timeToLive: Input.span(options.timeToLive) }),
     ...(options.timeout === undefined ? {} : { timeout: Input.span(options.timeout) })
   }))
+
+const wrongSize = (size: number): ApiError<422> =>
+  Input.refuse({ operation: upload.name, method: upload.method, path: upload.path }, [
+    { path: ["size"], message: `is ${size}, but the content has another` }
+  ])
+
+/** A source that fails where its content is not as long as it says: the server would wait for the rest, or cut it. */
+export const measured = <E, R>(source: Source<E, R>): Source<E | ApiError<422>, R> => {
+  const { content, size } = source
+  if (size === undefined) return source
+  const counted = Stream.suspend(() => {
+    let left = size
+    const within = Stream.tap(content, ({ byteLength }) => {
+      left -= byteLength
+      return left < 0 ? Effect.fail(wrongSize(size)) : Effect.void
+    })
+    return Stream.concat(
+      within,
+      Stream.suspend(() => (left === 0 ? Stream.empty : Stream.fail(wrongSize(size))))
+    )
+  })
+  return { ...source, content: counted }
+}
 
 /** The body of an upload, which reads its file as it is sent. */
 export const body = <E>(source: Source<E>, boundary: string, timeToLive: number | undefined): HttpBody.Stream =>
