@@ -88,11 +88,12 @@ export interface AgentSession {
   readonly pid: number
   /**
    * One turn, as its events come; the last element is `TurnEnd`. One at a time: whoever holds the session sees to that.
-   * Interrupting it cancels the turn, and ends the process where the agent does not obey.
+   * Once `cancel` is done the agent is asked to end the turn, which then ends with `cancelled`. Interrupting it cancels
+   * it too; an agent that does not obey loses its process.
    */
-  readonly turn: (turn: AgentTurn) => Stream.Stream<TurnEvent | TurnEnd, AgentFailed>
-  /** Asks the agent to end the turn in flight; the turn then ends with `cancelled`. */
-  readonly cancel: Effect.Effect<void>
+  readonly turn: (turn: AgentTurn, cancel?: Effect.Effect<unknown>) => Stream.Stream<TurnEvent | TurnEnd, AgentFailed>
+  /** Whether another process of the agent can bring the session back. */
+  readonly returns: boolean
   /** Waits for the process to end. */
   readonly exited: Effect.Effect<AgentFailed>
 }

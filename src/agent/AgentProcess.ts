@@ -101,20 +101,23 @@ const create = Effect.fnUntraced(function* (opening: Opening) {
   return { sessionId, configOptions: configOptions ?? [] }
 })
 
-/** Resuming is asked for where the agent can: it does not tell the whole history again. */
-const bringBack = Effect.fnUntraced(function* (
-  opening: Opening,
-  sessionId: string,
-  capabilities: NonNullable<typeof Initialized.Type.agentCapabilities>
-) {
+type Capabilities = NonNullable<typeof Initialized.Type.agentCapabilities>
+
+/** How the agent brings a session back. Resuming comes first: it does not tell the whole history again. */
+const wayBack = ({ loadSession, sessionCapabilities }: Capabilities) => {
+  if (sessionCapabilities?.resume) return "session/resume"
+  return loadSession === true ? "session/load" : undefined
+}
+
+const bringBack = Effect.fnUntraced(function* (opening: Opening, sessionId: string, capabilities: Capabilities) {
   const { child, connection, definition, step } = opening
-  const resumes = Boolean(capabilities.sessionCapabilities?.resume)
-  if (!resumes && capabilities.loadSession !== true) {
+  const method = wayBack(capabilities)
+  if (method === undefined) {
     return yield* yield* child.failure(`Agent ${definition.name} cannot bring a session back.`)
   }
   const opened = yield* connection
     .request({
-      method: resumes ? "session/resume" : "session/load",
+      method,
       params: { ...sessionParams(opening), sessionId },
       answer: Schema.NullOr(Opened),
       within: step
@@ -210,7 +213,8 @@ const connect = Effect.fnUntraced(function* (definition: AgentDefinition, option
   }
 
   const turns = AgentTurns.make({ name, sessionId, child, connection, inbox, cancelGrace })
-  const session: AgentSession = { id: sessionId, pid: child.pid, exited: connection.gone, ...turns }
+  const returns = wayBack(capabilities) !== undefined
+  const session: AgentSession = { id: sessionId, pid: child.pid, returns, exited: connection.gone, ...turns }
   return session
 })
 

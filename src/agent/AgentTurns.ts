@@ -61,9 +61,8 @@ const resourceLink = (file: Attachment) => ({
 /** The files first, then the user's own words as they are. */
 const blocks = (turn: AgentTurn) => [...turn.files.map(resourceLink), { type: "text", text: turn.prompt }]
 
-export const make = (options: Options): Pick<AgentSession, "cancel" | "turn"> => {
+export const make = (options: Options): Pick<AgentSession, "turn"> => {
   const { child, connection, inbox, name, sessionId } = options
-  let cancelCurrent: Effect.Effect<void> | undefined
 
   const prompt = (turn: AgentTurn) =>
     connection
@@ -77,8 +76,7 @@ export const make = (options: Options): Pick<AgentSession, "cancel" | "turn"> =>
   const outOfTime = (turn: AgentTurn) =>
     child.failure(`Agent ${name} did not finish the turn within ${Duration.format(turn.timeout)}.`, "timeout")
 
-  const start = Effect.fnUntraced(function* (turn: AgentTurn) {
-    const scope = yield* Effect.scope
+  const start = Effect.fnUntraced(function* (turn: AgentTurn, cancel: Effect.Effect<unknown>) {
     const events: TurnQueue = yield* Queue.bounded<TurnEvent | TurnEnd, AgentFailed | Cause.Done>(maxAhead)
     yield* inbox.attach(events)
     const answering = yield* Effect.forkScoped(prompt(turn))
@@ -95,20 +93,13 @@ export const make = (options: Options): Pick<AgentSession, "cancel" | "turn"> =>
     })
 
     let cancelled = false
-    const cancel = Effect.suspend(() => {
-      cancelled = true
-      return halt
-    })
-    yield* Effect.acquireRelease(
-      Effect.sync(() => {
-        // In the turn's own scope, so that it goes on if whoever asked for it goes away.
-        cancelCurrent = cancel.pipe(Effect.forkIn(scope), Effect.flatMap(Fiber.await), Effect.asVoid)
+    yield* Effect.addFinalizer(() => Effect.andThen(Queue.shutdown(events), halt))
+    yield* cancel.pipe(
+      Effect.andThen(() => {
+        cancelled = answering.pollUnsafe() === undefined
+        return halt
       }),
-      () =>
-        Effect.suspend(() => {
-          cancelCurrent = undefined
-          return Effect.andThen(Queue.shutdown(events), halt)
-        })
+      Effect.forkScoped
     )
 
     yield* Fiber.join(answering).pipe(
@@ -120,17 +111,15 @@ export const make = (options: Options): Pick<AgentSession, "cancel" | "turn"> =>
         () => cancelled,
         () => Effect.succeed<typeof Answer.Type>({ stopReason: "cancelled" })
       ),
-      Effect.flatMap((answer) => conclude(events, answer)),
+      // Also where the agent calls it an end like any other.
+      Effect.flatMap((answer) => conclude(events, cancelled ? { ...answer, stopReason: "cancelled" } : answer)),
       Effect.catch((failure) => Queue.fail(events, failure)),
       Effect.forkScoped
     )
     return Stream.fromQueue(events)
   })
 
-  return {
-    turn: (turn) => Stream.unwrap(start(turn)),
-    cancel: Effect.suspend(() => cancelCurrent ?? Effect.void)
-  }
+  return { turn: (turn, cancel = Effect.never) => Stream.unwrap(start(turn, cancel)) }
 }
 
 const conclude = Effect.fnUntraced(function* (events: TurnQueue, answer: typeof Answer.Type) {

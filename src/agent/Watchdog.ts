@@ -3,7 +3,8 @@
  *
  * A scope that closes kills its agent's group; what that cannot reach is the work of a small process beside this one
  * (watchdog/Main.ts): descendants that left the group, and everything when this process is killed. They are known by
- * a mark in their environment, random for each server, and by group and start time; never by name.
+ * a mark in their environment, random for each server, and by group and start time; never by name. Where these are
+ * recorded, the watchdog of the next server ends what is left when both were killed.
  */
 import { Context, Data, Deferred, Effect, Fiber, Layer, Queue, type Scope, Stream } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
@@ -30,15 +31,21 @@ export class Watchdog extends Context.Service<
     readonly ward: Effect.Effect<Ward, never, Scope.Scope>
   }
 >()("effect-clawdforge/agent/Watchdog") {
-  static readonly layer: Layer.Layer<Watchdog, WatchdogFailed, ChildProcessSpawner.ChildProcessSpawner> = Layer.effect(
-    Watchdog,
-    Effect.suspend(() => make)
-  )
+  static readonly layer = (
+    options: Options = {}
+  ): Layer.Layer<Watchdog, WatchdogFailed, ChildProcessSpawner.ChildProcessSpawner> =>
+    Layer.effect(Watchdog, make(options))
+}
+
+export interface Options {
+  /** A folder in which it is recorded which agents run. One server at a time has it; it ends those of the one before. */
+  readonly records?: string | undefined
 }
 
 const markName = "FORGE_AGENT_MARK"
 
-const readyLimit = "10 seconds"
+/** Agents of an earlier server are ended first, which takes up to ten seconds. */
+const readyLimit = "15 seconds"
 
 /** The watchdog gives up after ten seconds by itself. */
 const reapLimit = "12 seconds"
@@ -49,16 +56,14 @@ const program = fileURLToPath(new URL(`./watchdog/Main${import.meta.url.slice(-3
 // boundary: the mark must differ between two servers even where Effect's Random is seeded.
 const randomMark = (): string => globalThis.crypto.randomUUID()
 
-export const make: Effect.Effect<
-  Watchdog["Service"],
-  WatchdogFailed,
-  ChildProcessSpawner.ChildProcessSpawner | Scope.Scope
-> = Effect.gen(function* () {
+export const make = Effect.fnUntraced(function* (
+  options: Options
+): Effect.fn.Return<Watchdog["Service"], WatchdogFailed, ChildProcessSpawner.ChildProcessSpawner | Scope.Scope> {
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
   const server = yield* Effect.sync(randomMark)
   const handle = yield* spawner
     .spawn(
-      ChildProcess.make(process.execPath, [program, `${markName}=${server}`], {
+      ChildProcess.make(process.execPath, [program, `${markName}=${server}`, options.records ?? ""], {
         cwd: "/",
         env: {},
         // Its own session: a signal to the terminal's group does not reach it.

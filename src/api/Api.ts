@@ -214,8 +214,9 @@ const sessions = HttpApiGroup.make("sessions")
       params,
       payload: Turns.TurnRequest,
       success: Turns.TurnResponse,
-      error: [FileNotFound, SessionIsClosed, TooMany, RunFailedBody]
-    })
+      error: [FileNotFound, SessionIsClosed, TooMany, RunFailedBody, PoolFull]
+    }),
+    HttpApiEndpoint.post("cancel", "/sessions/:id/cancel", { params, success: Turns.Cancelled })
   )
   .middleware(SessionAccess)
   .add(
@@ -238,7 +239,7 @@ const runs = HttpApiGroup.make("runs")
       query: { usage: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false))) },
       payload: Runs.RunRequest,
       success: Runs.RunResponse,
-      error: [FileNotFound, RunFailedBody, TooManyRuns]
+      error: [FileNotFound, RunFailedBody, PoolFull, TooManyRuns]
     })
   )
   .middleware(Validation)

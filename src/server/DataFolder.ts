@@ -14,6 +14,8 @@ export class DataFolder extends Context.Service<
     readonly ledger: string
     /** Where uploads are kept; no agent works in it. */
     readonly uploads: string
+    /** Where it is kept which agents run. */
+    readonly agents: string
     /** Where the agent of a session works. */
     readonly workingDirectory: (sessionId: string) => string
     readonly makeWorkingDirectory: (sessionId: string) => Effect.Effect<void>
@@ -70,6 +72,7 @@ export const make = Effect.fnUntraced(
         : path.resolve(options.data)
     const sessions = path.join(folder, "sessions")
     const uploads = path.join(folder, "uploads")
+    const agents = path.join(folder, "agents")
     const runs = path.join(folder, "runs")
     const ledger = path.join(folder, "ledger.db")
     const lockFile = path.join(folder, "lock.db")
@@ -84,13 +87,14 @@ export const make = Effect.fnUntraced(
     yield* lock(lockFile, folder)
     // What a server left that was killed; no run outlives its server.
     yield* fs.remove(runs, { recursive: true, force: true })
-    for (const each of [runs, uploads]) yield* fs.makeDirectory(each, { recursive: true, mode: folderMode })
+    for (const each of [agents, runs, uploads]) yield* fs.makeDirectory(each, { recursive: true, mode: folderMode })
 
     const workingDirectory = (sessionId: string) => path.join(sessions, sessionId)
     const remove = (sessionId: string) => fs.remove(workingDirectory(sessionId), { recursive: true, force: true })
     return DataFolder.of({
       ledger,
       uploads,
+      agents,
       workingDirectory,
       makeWorkingDirectory: (sessionId) =>
         Effect.orDie(fs.makeDirectory(workingDirectory(sessionId), { mode: folderMode })),

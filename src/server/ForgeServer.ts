@@ -9,6 +9,7 @@ import { HttpClient, HttpRouter, HttpServer } from "effect/http"
 import { Watchdog } from "../agent/Watchdog.ts"
 import * as ForgeClient from "../ForgeClient.ts"
 import * as AdminAccess from "./AdminAccess.ts"
+import * as AgentPool from "./AgentPool.ts"
 import * as Agents from "./Agents.ts"
 import * as AppTokens from "./AppTokens.ts"
 import * as DataFolder from "./DataFolder.ts"
@@ -44,6 +45,7 @@ export class ForgeServer extends Context.Service<
 /** What a server needs, embedded or not: agents, a place for its data, and its bounds. */
 export interface EmbeddedOptions
   extends
+    AgentPool.Options,
     Agents.Options,
     DataFolder.Options,
     LocalSessionEngine.Options,
@@ -93,6 +95,8 @@ const engine = (options: EmbeddedOptions & AdminAccess.Options & Readiness.Optio
     Layer.provideMerge(sessions(options))
   )
 
+const watchdog = Layer.unwrap(Effect.map(DataFolder.DataFolder, ({ agents }) => Watchdog.layer({ records: agents })))
+
 const sessions = (options: EmbeddedOptions) =>
   Sweeper.layer(options).pipe(
     Layer.provideMerge(Layer.merge(LocalSessionEngine.layer(options), Runs.layer(options))),
@@ -100,8 +104,9 @@ const sessions = (options: EmbeddedOptions) =>
     Layer.provideMerge(Timeouts.layer(options)),
     Layer.provideMerge(AppTokens.layer),
     Layer.provideMerge(Agents.layer(options)),
+    Layer.provide(AgentPool.layer(options)),
+    Layer.provide(watchdog),
     Layer.provideMerge(storage(options)),
-    Layer.provide(Watchdog.layer),
     Layer.provideMerge(NodeCrypto.layer),
     Layer.provideMerge(NodeServices.layer)
   )

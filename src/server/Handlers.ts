@@ -18,7 +18,7 @@ import { Uploads } from "./Uploads.ts"
 import * as Validation from "./Validation.ts"
 
 /** What the server adds to the contract. */
-const features = ["ready", "request_id", "usage"]
+const features = ["cancel", "ready", "request_id", "usage"]
 
 const system = HttpApiBuilder.group(
   Api,
@@ -80,6 +80,10 @@ const sessions = HttpApiBuilder.group(
         const { sessionId } = yield* CurrentSession
         const closed = yield* engine.close(sessionId)
         return { ok: true as const, ...(closed ? {} : { alreadyClosed: true }) }
+      }),
+      cancel: Effect.fnUntraced(function* () {
+        const { sessionId } = yield* CurrentSession
+        return { ok: true as const, cancelled: yield* engine.cancel(sessionId) }
       }),
       turn: Effect.fnUntraced(function* ({ payload }) {
         const { closedAt, sessionId } = yield* CurrentSession

@@ -6,6 +6,7 @@ import { SecureRandom } from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
 import { PoolFull, SessionIsClosed, TooMany } from "../api/Api.ts"
 import { SessionId } from "../api/schema/Ids.ts"
+import { AgentPool } from "./AgentPool.ts"
 import { Agents } from "./Agents.ts"
 import { DataFolder } from "./DataFolder.ts"
 import { Ledger, type Session } from "./Ledger.ts"
@@ -41,6 +42,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const agents = yield* Agents
   const folder = yield* DataFolder
   const ledger = yield* Ledger
+  const pool = yield* AgentPool
   const random = yield* SecureRandom
   const uploads = yield* Uploads
   const maxOpenSessions = options.maxOpenSessions ?? defaultMaxOpenSessions
@@ -66,6 +68,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       entries.set(options.sessionId, entry)
       return entry
     },
+    Effect.provideService(AgentPool, pool),
     Effect.provideService(Agents, agents),
     Effect.provideService(Ledger, ledger),
     Effect.provideService(Uploads, uploads)
@@ -162,6 +165,16 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       )
     )
 
+  const cancel = Effect.fn("SessionEngine.cancel")(function* (sessionId: SessionId) {
+    const entry = entries.get(sessionId)
+    return entry === undefined ? false : yield* entry.session.cancel
+  })
+
+  const state = Effect.fnUntraced(function* (sessionId: SessionId) {
+    const entry = entries.get(sessionId)
+    return entry === undefined ? "closed" : yield* entry.session.state
+  })
+
   /** The open sessions of an earlier life of the server; each starts its agent on its next turn. */
   const recover = Effect.gen(function* () {
     for (const session of yield* ledger.openSessions) {
@@ -172,7 +185,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   })
 
   yield* recover
-  return SessionEngine.of({ open, turn, close, closeIdle, size: Effect.sync(() => places.size) })
+  return SessionEngine.of({ open, turn, cancel, close, closeIdle, state, size: Effect.sync(() => places.size) })
 })
 
 export const layer = (options: Options) => Layer.effect(SessionEngine, make(options))

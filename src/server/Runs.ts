@@ -6,9 +6,10 @@
 import { Clock, Context, Duration, Effect, Exit, Layer, Option, type Schema, Semaphore, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { type AgentDefinition, AgentFailed, type SystemPrompt, type TurnEnd } from "../agent/Agent.ts"
-import { type FileNotFound, type Invalid, RunFailed, TooManyRuns } from "../api/Api.ts"
+import { type FileNotFound, type Invalid, type PoolFull, RunFailed, TooManyRuns } from "../api/Api.ts"
 import type { TurnEvent } from "../api/schema/TurnEvent.ts"
 import type { Usage } from "../api/schema/Usage.ts"
+import { AgentPool } from "./AgentPool.ts"
 import { Agents } from "./Agents.ts"
 import { DataFolder } from "./DataFolder.ts"
 import * as RunFailure from "./RunFailure.ts"
@@ -40,7 +41,7 @@ export class Runs extends Context.Service<
   Runs,
   {
     /** Answers when the agent has ended. Interrupting it ends the agent. */
-    readonly run: (run: NewRun) => Effect.Effect<Run, FileNotFound | Invalid | RunFailed | TooManyRuns>
+    readonly run: (run: NewRun) => Effect.Effect<Run, FileNotFound | Invalid | PoolFull | RunFailed | TooManyRuns>
   }
 >()("effect-clawdforge/server/Runs") {}
 
@@ -63,7 +64,7 @@ interface Told {
 const byteLength = (text: string) => new TextEncoder().encode(text).byteLength
 
 /** What the row of a run says of its end. */
-const outcomeOf = (exit: Exit.Exit<Told, FileNotFound | Invalid | RunFailed>): string => {
+const outcomeOf = (exit: Exit.Exit<Told, FileNotFound | Invalid | PoolFull | RunFailed>): string => {
   if (Exit.isSuccess(exit)) return exit.value.end.stopReason
   if (Exit.hasInterrupts(exit)) return "cancelled"
   const failure = Option.getOrUndefined(Exit.findErrorOption(exit))
@@ -74,6 +75,7 @@ const outcomeOf = (exit: Exit.Exit<Told, FileNotFound | Invalid | RunFailed>): s
 export const make = Effect.fnUntraced(function* (options: Options) {
   const agents = yield* Agents
   const folder = yield* DataFolder
+  const pool = yield* AgentPool
   const uploads = yield* Uploads
   const sql = yield* SqlClient.SqlClient
   const places = yield* Semaphore.make(options.maxRuns ?? defaultMaxRuns)
@@ -82,7 +84,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     run: NewRun,
     agent: AgentDefinition,
     start: number,
-    exit: Exit.Exit<Told, FileNotFound | Invalid | RunFailed>
+    exit: Exit.Exit<Told, FileNotFound | Invalid | PoolFull | RunFailed>
   ) {
     const duration = yield* RunFailure.elapsedSince(start)
     yield* sql`INSERT INTO runs ${sql.insert({
@@ -125,9 +127,10 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     })
     const cwd = yield* folder.runDirectory
     const files = yield* uploads.stage(run.files, { cwd })
-    const session = yield* agents
-      .open(agent, { cwd, effort, model, system })
-      .pipe(Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(outOfTime) }))
+    const session = yield* pool.place.pipe(
+      Effect.andThen(agents.open(agent, { cwd, effort, model, system })),
+      Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(outOfTime) })
+    )
     const left = Duration.subtract(timeout, yield* RunFailure.elapsedSince(start))
     return yield* listen(agent, session.turn({ prompt, files, timeout: left })).pipe(
       Effect.mapError((failure) =>

@@ -38,6 +38,9 @@ export interface TurnDone {
   readonly usage?: Usage | undefined
 }
 
+/** `waiting`: a turn of it waits for the agent, which is being woken. `asleep`: it has no process until its next turn. */
+export type SessionState = "open" | "running" | "waiting" | "asleep" | "closed"
+
 export class SessionEngine extends Context.Service<
   SessionEngine,
   {
@@ -50,7 +53,12 @@ export class SessionEngine extends Context.Service<
     readonly turn: (
       sessionId: SessionId,
       turn: SessionTurn
-    ) => Stream.Stream<TurnEvent | TurnDone, FileNotFound | RunFailed | SessionIsClosed | TooMany>
+    ) => Stream.Stream<TurnEvent | TurnDone, FileNotFound | RunFailed | SessionIsClosed | PoolFull | TooMany>
+    /**
+     * Ends the turn in flight, which then is done with `cancelled`, and gives whether there was one. Turns that wait are
+     * not touched.
+     */
+    readonly cancel: (sessionId: SessionId) => Effect.Effect<boolean>
     /**
      * Ends the turn in flight and those that wait, and gives whether the session was open until now. The agent may still
      * be going when this answers.
@@ -58,6 +66,7 @@ export class SessionEngine extends Context.Service<
     readonly close: (sessionId: SessionId) => Effect.Effect<boolean>
     /** Closes a session unless a turn of it runs or waits, and gives whether it did. */
     readonly closeIdle: (sessionId: SessionId) => Effect.Effect<boolean>
+    readonly state: (sessionId: SessionId) => Effect.Effect<SessionState>
     /** How many sessions are open. */
     readonly size: Effect.Effect<number>
   }

@@ -255,19 +255,20 @@ layer(Platform, { excludeTestServices: true })("cancelling", (it) => {
   const started = Effect.fnUntraced(function* (behaviour: string, turn = prompt("go")) {
     const session = yield* open(misbehaving(behaviour))
     const speaking = yield* Deferred.make<void>()
-    const fiber = yield* session.turn(turn).pipe(
+    const asked = yield* Deferred.make<void>()
+    const fiber = yield* session.turn(turn, Deferred.await(asked)).pipe(
       Stream.tap(() => Deferred.succeed(speaking, undefined)),
       Stream.runCollect,
       Effect.forkChild
     )
     yield* Deferred.await(speaking)
-    return { session, fiber }
+    return { session, fiber, cancel: Deferred.succeed(asked, undefined) }
   })
 
   it.effect("refuses every permission that is asked for meanwhile", () =>
     Effect.gen(function* () {
-      const { fiber, session } = yield* started("permission-in-cancel")
-      yield* session.cancel
+      const { cancel, fiber, session } = yield* started("permission-in-cancel")
+      yield* cancel
       const events = yield* Fiber.join(fiber)
       assert.strictEqual(textOf(events), "workingtold cancelled")
       assert.deepInclude(events, {
@@ -283,8 +284,8 @@ layer(Platform, { excludeTestServices: true })("cancelling", (it) => {
 
   it.effect("an agent that ignores it loses its process, and the turn ends as cancelled", () =>
     Effect.gen(function* () {
-      const { fiber, session } = yield* started("ignore-cancel")
-      yield* session.cancel
+      const { cancel, fiber, session } = yield* started("ignore-cancel")
+      yield* cancel
       assert.deepStrictEqual(lastOf(yield* Fiber.join(fiber)), { _tag: "TurnEnd", stopReason: "cancelled" })
       assert.strictEqual((yield* session.exited).error, "Agent odd did not obey a cancel and was ended.")
       yield* gone([session.pid], "100 millis")
@@ -308,11 +309,20 @@ layer(Platform, { excludeTestServices: true })("cancelling", (it) => {
     })
   )
 
-  it.effect("without a turn in flight it is nothing", () =>
+  it.effect("a turn that was to be cancelled before it began ends as such", () =>
     Effect.gen(function* () {
-      const session = yield* open(misbehaving("many"))
-      yield* session.cancel
-      assert.strictEqual((yield* collect(session, prompt("go"))).length, 2_001)
+      const session = yield* open(misbehaving("permission-in-cancel"))
+      const events = yield* Stream.runCollect(session.turn(prompt("go"), Effect.void))
+      assert.deepStrictEqual(lastOf(events), { _tag: "TurnEnd", stopReason: "cancelled" })
+    })
+  )
+
+  it.effect("an agent that calls it an end like any other has been cancelled all the same", () =>
+    Effect.gen(function* () {
+      const { cancel, fiber } = yield* started("end-on-cancel")
+      yield* cancel
+      const events = yield* Fiber.join(fiber)
+      assert.deepStrictEqual(lastOf(events), { _tag: "TurnEnd", stopReason: "cancelled" })
     })
   )
 })

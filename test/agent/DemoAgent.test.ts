@@ -79,13 +79,14 @@ layer(Platform, { excludeTestServices: true })("the demo agent", (it) => {
     Effect.gen(function* () {
       const session = yield* open(definition)
       const speaking = yield* Deferred.make<void>()
-      const fiber = yield* session.turn(prompt("/wait")).pipe(
+      const asked = yield* Deferred.make<void>()
+      const fiber = yield* session.turn(prompt("/wait"), Deferred.await(asked)).pipe(
         Stream.tap(() => Deferred.succeed(speaking, undefined)),
         Stream.runCollect,
         Effect.forkChild
       )
       yield* Deferred.await(speaking)
-      yield* session.cancel
+      yield* Deferred.succeed(asked, undefined)
       const events = yield* Fiber.join(fiber)
       assert.strictEqual(textOf(events), "Waiting.")
       const end = lastOf(events)

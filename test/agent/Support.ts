@@ -7,7 +7,7 @@ import type { AgentDefinition, AgentSession, AgentTurn } from "../../src/agent/A
 import * as AgentProcess from "../../src/agent/AgentProcess.ts"
 import { Watchdog } from "../../src/agent/Watchdog.ts"
 
-export const Platform = Watchdog.layer.pipe(Layer.provideMerge(NodeServices.layer))
+export const Platform = Watchdog.layer().pipe(Layer.provideMerge(NodeServices.layer))
 
 export const fixture = (name: string): string => fileURLToPath(new URL(`./fixtures/${name}`, import.meta.url))
 

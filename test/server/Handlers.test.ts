@@ -7,6 +7,7 @@ import { HttpClientRequest, HttpRouter } from "effect/http"
 import { AgentFailed, AgentOptionRefused, type AgentTurn } from "../../src/agent/Agent.ts"
 import type * as AgentProcess from "../../src/agent/AgentProcess.ts"
 import * as AdminAccess from "../../src/server/AdminAccess.ts"
+import * as AgentPool from "../../src/server/AgentPool.ts"
 import { Agents } from "../../src/server/Agents.ts"
 import * as AppTokens from "../../src/server/AppTokens.ts"
 import * as DataFolder from "../../src/server/DataFolder.ts"
@@ -29,6 +30,7 @@ interface Asked {
 /** An agent that notes what it is asked for. */
 const agentsOf = (asked: Asked) =>
   Layer.succeed(Agents, {
+    byDefault: Option.none(),
     find: (name) => Option.some({ name, command: ["/agent"], permissions: "deny" }),
     open: Effect.fnUntraced(function* (_, options) {
       asked.opened.push(options)
@@ -36,7 +38,7 @@ const agentsOf = (asked: Asked) =>
       return {
         id: "agent-session",
         pid: 1,
-        cancel: Effect.void,
+        returns: true,
         exited: Effect.never,
         turn: (turn: AgentTurn) => {
           asked.turns.push(turn)
@@ -64,6 +66,7 @@ const serve = Effect.gen(function* () {
     Layer.provideMerge(Uploads.layer({})),
     Layer.provideMerge(AppTokens.layer),
     Layer.provideMerge(agentsOf(asked)),
+    Layer.provideMerge(AgentPool.layer({})),
     Layer.provideMerge(Ledger.layer),
     Layer.provide(Migrations.layer),
     Layer.provide(NodeSqlite.layer({ filename: ":memory:" })),

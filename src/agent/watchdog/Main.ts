@@ -6,11 +6,15 @@
  * without that, the parent is dead: everything that carries the parent's mark goes, agents it was never told of
  * included, and then the watchdog itself.
  *
+ * It keeps records of what runs, where it is given a folder for them, and ends what an earlier server and its watchdog
+ * left before it says that it is ready.
+ *
  * boundary: bare Node (see Processes.ts).
  */
 import { createInterface } from "node:readline"
 import { setTimeout as pause } from "node:timers/promises"
 import { type Group, groupOf, signalAll } from "./Processes.ts"
+import * as Records from "./Records.ts"
 
 const pollMillis = 50
 /** What does not end on SIGTERM within this time is killed. */
@@ -22,37 +26,62 @@ const limitMillis = 10_000
 
 /** `NAME=VALUE`, as it stands in the environment of every agent of this parent; an agent's own mark begins with it. */
 const parentMark = process.argv[2] ?? ""
+const records = Records.open(process.argv[3] ?? "", parentMark)
 const groups = new Map<string, Group>()
 
-/** Returns when nothing has been found for the given time. */
-const reap = async (found: () => ReadonlyArray<Group>, mark: string, quietMillis: number): Promise<void> => {
+/** Tells, when nothing has been found for the given time, that nothing is left; or that it was given up. */
+const reap = async (found: () => ReadonlyArray<Group>, mark: string, quietMillis: number): Promise<boolean> => {
   const start = performance.now()
   let lastSeen = -Infinity
   for (let now = 0; now < limitMillis; now = performance.now() - start) {
     if (signalAll(found(), mark, now < graceMillis ? "SIGTERM" : "SIGKILL")) lastSeen = now
-    else if (now - Math.max(lastSeen, 0) >= quietMillis) return
+    else if (now - Math.max(lastSeen, 0) >= quietMillis) return true
     await pause(pollMillis)
   }
+  return false
+}
+
+/** Ends what earlier servers left. What cannot be ended stays recorded. */
+const reapEarlier = async (): Promise<void> => {
+  await Promise.all(
+    records.left().map(async ({ forget, groups, mark }) => {
+      if (await reap(() => groups, mark, 0)) forget()
+    })
+  )
 }
 
 const receive = async (line: string): Promise<void> => {
   const [command, mark = "", pid] = line.split(" ")
-  if (command === "watch") groups.set(mark, groupOf(Number(pid)))
-  if (command === "done") process.exit(0)
+  if (command === "watch") {
+    const group = groupOf(Number(pid))
+    groups.set(mark, group)
+    records.add(mark, group)
+  }
+  if (command === "done") {
+    records.end()
+    process.exit(0)
+  }
   if (command !== "reap") return
   const group = groups.get(mark)
   await reap(() => (group === undefined ? [] : [group]), `${mark}\0`, 0)
   groups.delete(mark)
+  records.remove(mark)
   process.stdout.write(`reaped ${mark}\n`)
+}
+
+/** The parent is dead. */
+const reapAll = async (): Promise<void> => {
+  if (await reap(() => [...groups.values()], parentMark, lateMillis)) records.end()
+  process.exit(0)
 }
 
 // The parent, or a terminal, may signal every process it knows of: this one must outlive that.
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => {})
 process.stdout.on("error", () => {})
-process.stdout.write("ready\n")
-
 const lines = createInterface({ input: process.stdin })
 lines.on("line", (line) => void receive(line))
-lines.on("close", () => {
-  void reap(() => [...groups.values()], parentMark, lateMillis).then(() => process.exit(0))
-})
+lines.on("close", () => void reapAll())
+
+await reapEarlier()
+records.begin()
+process.stdout.write("ready\n")
