@@ -44,9 +44,7 @@ export const withSession = <A, E, R>(
  * Borrows a session that somebody else owns, by its id. Nothing closes it at the end; two handles on one session are
  * ordered by the server only.
  */
-export const attach: (id: SessionId) => Effect.Effect<Session.Session, StateError, ForgeClient> = Effect.fn(
-  "Forge.attach"
-)(Session.attach)
+export const attach: (id: SessionId) => Effect.Effect<Session.Session, StateError, ForgeClient> = Session.attach
 
 /** The sessions of this app, newest first; closed ones too, unless `includeClosed` is false. */
 export const sessions = (options?: ListOptions): Effect.Effect<ReadonlyArray<SessionState>, ListError, ForgeClient> =>

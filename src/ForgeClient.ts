@@ -25,6 +25,7 @@ import {
 import type * as HealthInfo from "./Health.ts"
 import * as Background from "./internal/Background.ts"
 import * as Exchange from "./internal/Exchange.ts"
+import * as Invocation from "./internal/Invocation.ts"
 import * as Multipart from "./internal/Multipart.ts"
 import * as Files from "./internal/operations/Files.ts"
 import * as Health from "./internal/operations/Health.ts"
@@ -192,11 +193,12 @@ export const make = Effect.fnUntraced(function* (
 
   const run = Effect.fnUntraced(function* (prompt: string, options: RunOptions = {}) {
     const wire = yield* Runs.encode(prompt, options)
-    return yield* send(Runs.send, {
+    const sent = send(Runs.send, {
       body: HttpBody.jsonUnsafe(wire),
       deadline: Turns.deadlineOf(Turns.timeoutOf(options)),
       secrets: [prompt, ...(options.system === undefined ? [] : [options.system]), ...(wire.files ?? [])]
     })
+    return yield* Invocation.run(prompt, options, sent)
   })
 
   const upload = Effect.fnUntraced(function* <E, R>(source: Upload.Source<E, R>, options: Upload.UploadOptions = {}) {

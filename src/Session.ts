@@ -119,15 +119,15 @@ class Handle extends Inspectable.Class implements Session {
   }
 
   get state(): Effect.Effect<LiveState, StateError> {
-    return this.#client.getSession(this.id)
+    return Invocation.request(this.#span, this.#client.getSession(this.id))
   }
 
   get cancel(): Effect.Effect<boolean, CancelError> {
-    return this.#client.cancelTurn(this.id)
+    return Invocation.request(this.#span, this.#client.cancelTurn(this.id))
   }
 
   get close(): Effect.Effect<void, CloseError> {
-    return this.#inSpan(this.#delete)
+    return Invocation.request(this.#span, this.#delete)
   }
 
   turn(prompt: string, options?: TurnOptions): Effect.Effect<Turn, TurnError> {
@@ -166,7 +166,7 @@ class Handle extends Inspectable.Class implements Session {
     return Effect.suspend(() => {
       if (this.#status._tag !== "Open") return Effect.void
       const cancel = Effect.flatMap(this.#client.health, ({ features }) =>
-        features.includes("cancel") ? this.cancel : Effect.void
+        features.includes("cancel") ? this.#client.cancelTurn(this.id) : Effect.void
       )
       return Effect.map(this.#client.background(Effect.timeoutOption(cancel, cancelBound)), (fiber) => {
         this.#cancelling = fiber
@@ -178,11 +178,6 @@ class Handle extends Inspectable.Class implements Session {
   ended(): Effect.Effect<never, SessionClosed> {
     if (this.#status._tag === "Open") this.#status = { _tag: "Closed", by: "server" }
     return Effect.andThen(this.#turns.resize(everyone), Effect.fail(this.closedError()))
-  }
-
-  /** A request of this session that is no turn. */
-  #inSpan<A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> {
-    return this.#span === undefined ? effect : Effect.withParentSpan(effect, this.#span.span)
   }
 
   get isClosed(): boolean {
@@ -222,32 +217,37 @@ class Handle extends Inspectable.Class implements Session {
   }
 }
 
-const turnOf = Effect.fnUntraced(
-  function* (self: Handle, prompt: string, options: TurnOptions | undefined) {
-    yield* Turns.encode(prompt, options)
-    yield* self.checkOpen
-    return yield* self.send(prompt, options)
-  },
-  (effect, self) => Effect.catchTag(effect, "SessionClosed", () => self.ended()),
-  (effect, self, prompt) => Invocation.turn(self.info, self.span, prompt, effect)
-)
+const turnOf = Effect.fnUntraced(function* (self: Handle, prompt: string, options: TurnOptions | undefined) {
+  yield* Turns.encode(prompt, options)
+  const sent = self.checkOpen.pipe(
+    Effect.andThen(self.send(prompt, options)),
+    Effect.catchTag("SessionClosed", () => self.ended())
+  )
+  return yield* Invocation.turn(self.info, self.span, prompt, sent)
+})
 
 /** Closes at the end of a scope: it tries within the bound, and never fails what the scope was for. */
-const release = Effect.fnUntraced(function* (self: Handle) {
-  yield* Invocation.sessionReleased
-  if (self.isClosed) return
-  const failure = yield* self.close.pipe(
-    Effect.retry({ schedule: Schedule.spaced("500 millis"), while: (error) => error._tag !== "AuthError" }),
-    Effect.timeoutOrElse({ duration: closeBound, orElse: () => Effect.fail({ message: "the server did not answer" }) }),
-    Effect.flip,
-    Effect.option
-  )
-  if (Option.isNone(failure)) return
-  yield* Invocation.closeFailed
-  yield* Effect.logWarning(
-    `session ${self.id} could not be closed, and stays open until the server finds it idle: ${failure.value.message}`
-  )
-})
+const release = Effect.fnUntraced(
+  function* (self: Handle) {
+    yield* Invocation.released(self.span)
+    if (self.isClosed) return
+    const failure = yield* self.close.pipe(
+      Effect.retry({ schedule: Schedule.spaced("500 millis"), while: (error) => error._tag !== "AuthError" }),
+      Effect.timeoutOrElse({
+        duration: closeBound,
+        orElse: () => Effect.fail({ message: "the server did not answer" })
+      }),
+      Effect.flip,
+      Effect.option
+    )
+    if (Option.isNone(failure)) return
+    yield* Invocation.closeFailed(self.span)
+    yield* Effect.logWarning(
+      `session ${self.id} could not be closed, and stays open until the server finds it idle: ${failure.value.message}`
+    )
+  },
+  (effect, self) => Invocation.release(self.span, effect)
+)
 
 /**
  * Opens a session that is closed when the scope ends. An interrupt returns at once: a session that the server made all
@@ -263,8 +263,13 @@ export const acquire = (options?: SessionOptions): Effect.Effect<Session, Create
 const hold = Effect.fnUntraced(function* <E>(handle: Effect.Effect<Handle, E, ForgeClient | Scope.Scope>) {
   const client = yield* ForgeClient
   const held = yield* Effect.acquireRelease(Scope.fork(client.scope), (scope, exit) => Scope.close(scope, exit))
-  const session = yield* handle
-  yield* Scope.addFinalizer(held, release(session))
+  const context = yield* Effect.context()
+  const session = yield* handle.pipe(
+    Scope.provide(held),
+    Effect.onError((cause) => Scope.close(held, Exit.failCause(cause)))
+  )
+  // What the end of the session tells goes where its start was told, wherever the scope ends.
+  yield* Scope.addFinalizer(held, Effect.provideContext(release(session), context))
   return session
 })
 
@@ -272,13 +277,13 @@ type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, 
 
 const create = Effect.fnUntraced(function* (options: SessionOptions = {}, restore: Restore) {
   const client = yield* ForgeClient
-  const { agent = "claude" } = yield* Sessions.encodeCreate(options)
+  const { agent = "claude", model } = yield* Sessions.encodeCreate(options)
   const span = yield* Invocation.sessionSpan(agent)
   const created = Effect.flatMap(client.createSession(options), ({ abandon, join }) =>
     Effect.onInterrupt(restore(join), () => abandon)
   )
-  const info = yield* Invocation.create(agent, span, created)
-  yield* Invocation.sessionOpened
+  const info = yield* Invocation.create(agent, model, span, created)
+  yield* Invocation.opened(span, info)
   return new Handle(client, info, { owned: true, span })
 })
 

@@ -62,6 +62,7 @@ export const make = Effect.fnUntraced(function* (
   const anonymous = { accept: "application/json" }
   const authorized = { ...anonymous, authorization: `Bearer ${Redacted.value(options.token)}` }
   const key = keySequence()
+  const to = Tracing.server(options.url)
 
   const request = (
     operation: Operation<Status, unknown>,
@@ -86,7 +87,7 @@ export const make = Effect.fnUntraced(function* (
       const secrets = [Redacted.value(options.token), ...(outgoing.secrets ?? [])]
       const unanswered = (error: HttpClientError.HttpClientError): TransportError =>
         Transport.fromHttpClientError(error, call, options.url.origin)
-      return Tracing.attempt(operation, { repeats, url: options.url }, ({ answered, traceparent }) =>
+      return Tracing.attempt(operation, { repeats, to }, ({ answered, traceparent }) =>
         http
           .execute(
             traceparent === undefined ? message : HttpClientRequest.setHeader(message, "traceparent", traceparent)

@@ -1,26 +1,20 @@
 /**
- * The spans and metrics of sessions and their turns.
+ * The spans and metrics of sessions, their turns, and runs.
  */
-import { Cause, Clock, Effect, Exit, Metric, Predicate, type Scope, Tracer } from "effect"
+import { type Cause, Clock, Effect, Exit, Metric, type Scope, Tracer } from "effect"
+import type { Run, RunOptions } from "../Run.ts"
 import type { SessionInfo } from "../SessionInfo.ts"
 import { CaptureContent, Enabled, failedCloses, openSessions, operationDuration, tokenUsage } from "../Telemetry.ts"
-import type { Turn } from "../Turn.ts"
+import type { Turn, Usage } from "../Turn.ts"
+import * as ErrorType from "./ErrorType.ts"
 
-const emit = (metric: Effect.Effect<void>): Effect.Effect<void> =>
-  Effect.flatMap(Enabled, (enabled) => (enabled ? metric : Effect.void))
+// ---------------------------------------------------------------------------------------------------------------------
+// The span of a session
+// ---------------------------------------------------------------------------------------------------------------------
 
-/** One more session is held open. */
-export const sessionOpened = emit(Metric.modify(openSessions, 1))
-
-/** A scope gave its session back. */
-export const sessionReleased = emit(Metric.modify(openSessions, -1))
-
-/** A session could not be closed at the end of its scope. */
-export const closeFailed = emit(Metric.update(failedCloses, 1))
-
-/** The span of a session, and the one that was current where it was opened. */
+/** The span of a session, and the one that was current where it was opened. There is none where telemetry is off. */
 export interface SessionSpan {
-  readonly span: Tracer.AnySpan
+  readonly span: Tracer.Span
   readonly outer: Tracer.AnySpan | undefined
 }
 
@@ -28,7 +22,7 @@ const currentSpan = Effect.map(Effect.serviceOption(Tracer.ParentSpan), (span) =
   span._tag === "Some" ? span.value : undefined
 )
 
-/** A span for as long as a scope holds a session; undefined where telemetry is off. */
+/** A span for as long as a scope holds a session. */
 export const sessionSpan = Effect.fnUntraced(function* (
   agent: string
 ): Effect.fn.Return<SessionSpan | undefined, never, Scope.Scope> {
@@ -38,78 +32,147 @@ export const sessionSpan = Effect.fnUntraced(function* (
   return { span, outer }
 })
 
-/** Where a span of a session goes: under the session, or under a span of the program's own, with a link to the session. */
-const placeOf = Effect.fnUntraced(function* (session: SessionSpan | undefined) {
-  if (session === undefined) return {}
-  const current = yield* currentSpan
-  return current === session.outer || current === session.span
-    ? { parent: session.span }
-    : { links: [{ span: session.span, attributes: {} }] }
-})
-
-/** The status that a server answered with, else the error's name. */
-const errorType = (error: unknown): string =>
-  Predicate.hasProperty(error, "status") && !(Predicate.hasProperty(error, "outcome") && error.outcome === "not-sent")
-    ? String(error.status)
-    : Predicate.hasProperty(error, "_tag")
-      ? String(error._tag)
-      : "_OTHER"
-
-const labelsOf = (operation: "create_agent" | "invoke_agent", agent: string) => ({
-  "gen_ai.operation.name": operation,
-  "gen_ai.provider.name": "clawdforge",
-  "gen_ai.agent.name": agent
-})
-
-interface Invocation {
-  readonly operation: "create_agent" | "invoke_agent"
-  readonly agent: string
-  readonly session: SessionSpan | undefined
-  readonly attributes?: Record<string, unknown> | undefined
+/** A session is open: one more is held by this program. */
+export const opened = (session: SessionSpan | undefined, { id }: SessionInfo): Effect.Effect<void> => {
+  if (session === undefined) return Effect.void
+  session.span.attribute("gen_ai.conversation.id", id)
+  return Metric.modify(openSessions, 1)
 }
 
-/** Runs an operation of an agent under its span, and measures how long it took. */
-const invocation = Effect.fnUntraced(function* <A, E, R>(
-  { agent, attributes, operation, session }: Invocation,
+/** A scope gave its session back. */
+export const released = (session: SessionSpan | undefined): Effect.Effect<void> =>
+  session === undefined ? Effect.void : Metric.modify(openSessions, -1)
+
+/** A session could not be closed at the end of its scope. */
+export const closeFailed = (session: SessionSpan | undefined): Effect.Effect<void> =>
+  session === undefined ? Effect.void : Metric.update(failedCloses, 1)
+
+/** Whether a program has a span of its own around what it does with a session. */
+const isElsewhere = ({ outer, span }: SessionSpan, current: Tracer.AnySpan | undefined): boolean =>
+  current !== undefined && current !== outer && current !== span
+
+/** A request of a session that is no turn: under its span too, unless the program has one of its own. */
+export const request = <A, E, R>(
+  session: SessionSpan | undefined,
   effect: Effect.Effect<A, E, R>
-): Effect.fn.Return<A, E, R> {
-  if (!(yield* Enabled)) return yield* effect
-  const labels = labelsOf(operation, agent)
-  const began = yield* Clock.currentTimeNanos
-  const measured = Effect.onExit(effect, (exit) => measure(began, labels, exit))
-  return yield* Effect.withSpan(measured, `${operation} ${agent}`, {
-    kind: "client",
-    attributes: { ...labels, ...attributes },
-    captureStackTrace: false,
-    ...(yield* placeOf(session))
-  })
+): Effect.Effect<A, E, Exclude<R, Tracer.ParentSpan> | R> =>
+  session === undefined
+    ? effect
+    : Effect.flatMap(currentSpan, (current) =>
+        isElsewhere(session, current) ? effect : Effect.withParentSpan(effect, session.span, noStack)
+      )
+
+/** What a scope does with its session when it ends, wherever that is. */
+export const release = <A, E, R>(session: SessionSpan | undefined, effect: Effect.Effect<A, E, R>) =>
+  session === undefined ? effect : Effect.withParentSpan(effect, session.span, noStack)
+
+/** The stack of a span is for names of functions; these are names of the conventions. */
+const noStack = { captureStackTrace: false } as const
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Operations of an agent
+// ---------------------------------------------------------------------------------------------------------------------
+
+interface Operation<A> {
+  readonly name: "create_agent" | "invoke_agent"
+  /** The agent, where it is known. */
+  readonly agent: string | undefined
+  readonly session: SessionSpan | undefined
+  readonly attributes: Record<string, unknown>
+  /** What there is to tell once it succeeded. */
+  readonly tell: (value: A) => {
+    readonly attributes: Record<string, unknown>
+    readonly usage?: Usage | undefined
+  }
+}
+
+const place = Effect.fnUntraced(function* (session: SessionSpan | undefined) {
+  if (session === undefined) return {}
+  return isElsewhere(session, yield* currentSpan)
+    ? { links: [{ span: session.span, attributes: {} }] }
+    : { parent: session.span }
 })
 
-const measure = Effect.fnUntraced(function* (
-  began: bigint,
-  labels: Record<string, string>,
-  exit: Exit.Exit<unknown, unknown>
-) {
-  const seconds = Number((yield* Clock.currentTimeNanos) - began) / 1e9
-  const failed = Exit.isFailure(exit) ? { "error.type": errorType(Cause.squash(exit.cause)) } : {}
-  yield* Metric.update(Metric.withAttributes(operationDuration, { ...labels, ...failed }), seconds)
+/** Runs an operation under its span, and measures it. */
+const invoke = Effect.fnUntraced(function* <A, E, R>(operation: Operation<A>, effect: Effect.Effect<A, E, R>) {
+  const { agent, name, session } = operation
+  const labels = {
+    "gen_ai.operation.name": name,
+    "gen_ai.provider.name": "clawdforge",
+    ...(agent === undefined ? {} : { "gen_ai.agent.name": agent })
+  }
+  const began = yield* Clock.currentTimeNanos
+  return yield* Effect.useSpan(
+    agent === undefined ? name : `${name} ${agent}`,
+    { kind: "client", attributes: { ...labels, ...operation.attributes }, ...(yield* place(session)) },
+    (span) =>
+      effect.pipe(
+        Effect.withParentSpan(span, noStack),
+        Effect.onExit((exit) =>
+          Exit.isSuccess(exit)
+            ? succeeded({ began, labels, span }, operation.tell(exit.value))
+            : failed({ began, labels, span }, exit.cause)
+        )
+      )
+  )
 })
+
+interface Ending {
+  readonly began: bigint
+  readonly labels: Record<string, string>
+  readonly span: Tracer.Span
+}
+
+const tellAll = (span: Tracer.Span, attributes: Record<string, unknown>): void => {
+  for (const [name, value] of Object.entries(attributes)) span.attribute(name, value)
+}
+
+const measure = Effect.fnUntraced(function* (began: bigint, labels: Record<string, string>) {
+  const seconds = Number((yield* Clock.currentTimeNanos) - began) / 1e9
+  yield* Metric.update(Metric.withAttributes(operationDuration, labels), seconds)
+})
+
+const succeeded = Effect.fnUntraced(function* (
+  { began, labels, span }: Ending,
+  told: ReturnType<Operation<unknown>["tell"]>
+) {
+  const { inputTokens: input, outputTokens: output } = told.usage ?? {}
+  tellAll(span, told.attributes)
+  yield* measure(began, labels)
+  for (const [type, tokens] of Object.entries({ input, output })) {
+    if (tokens === undefined) continue
+    span.attribute(`gen_ai.usage.${type}_tokens`, tokens)
+    yield* Metric.update(Metric.withAttributes(tokenUsage, { ...labels, "gen_ai.token.type": type }), tokens)
+  }
+})
+
+const failed = ({ began, labels, span }: Ending, cause: Cause.Cause<unknown>): Effect.Effect<void> => {
+  const type = { "error.type": ErrorType.ofCause(cause) }
+  tellAll(span, type)
+  return measure(began, { ...labels, ...type })
+}
+
+const modelOf = (model: string | null | undefined) => (model ? { "gen_ai.request.model": model } : {})
 
 /** The creating of a session. */
 export const create = <E, R>(
   agent: string,
+  model: string | null | undefined,
   session: SessionSpan | undefined,
   effect: Effect.Effect<SessionInfo, E, R>
 ): Effect.Effect<SessionInfo, E, R> =>
-  invocation(
-    { operation: "create_agent", agent, session },
-    Effect.tap(effect, ({ id, model }) =>
-      Effect.annotateCurrentSpan({
-        "gen_ai.conversation.id": id,
-        ...(model === null ? {} : { "gen_ai.request.model": model })
-      })
-    )
-  )
+  session === undefined
+    ? effect
+    : invoke(
+        {
+          name: "create_agent",
+          agent,
+          session,
+          attributes: modelOf(model),
+          tell: ({ id, model }) => ({ attributes: { "gen_ai.conversation.id": id, ...modelOf(model) } })
+        },
+        effect
+      )
 
 /** A turn of a session. */
 export const turn = Effect.fnUntraced(function* <E, R>(
@@ -118,36 +181,69 @@ export const turn = Effect.fnUntraced(function* <E, R>(
   prompt: string,
   effect: Effect.Effect<Turn, E, R>
 ): Effect.fn.Return<Turn, E, R> {
+  if (!(yield* Enabled)) return yield* effect
   const content = yield* CaptureContent
-  const attributes = {
-    "gen_ai.conversation.id": id,
-    ...(model === null ? {} : { "gen_ai.request.model": model }),
-    ...(content ? { "gen_ai.input.messages": message("user", prompt) } : {})
-  }
-  return yield* invocation(
-    { operation: "invoke_agent", agent, session, attributes },
-    Effect.tap(effect, (turn) => tellTurn(agent, content, turn))
+  return yield* invoke(
+    {
+      name: "invoke_agent",
+      agent,
+      session,
+      attributes: {
+        "gen_ai.conversation.id": id,
+        ...modelOf(model),
+        ...(content ? { "gen_ai.input.messages": messages({ role: "user", parts: [text(prompt)] }) } : {})
+      },
+      tell: ({ stopReason, text: said, usage }) => ({
+        usage,
+        attributes: { ...reasons(stopReason), ...(content ? answer(said, stopReason) : {}) }
+      })
+    },
+    effect
   )
 })
 
-/** A message as the conventions write one. */
-const message = (role: "user" | "assistant", content: string): string =>
-  JSON.stringify([{ role, parts: [{ type: "text", content }] }])
-
-const tellTurn = Effect.fnUntraced(function* (agent: string, content: boolean, turn: Turn) {
-  if (!(yield* Enabled)) return
-  const { inputTokens, outputTokens } = turn.usage ?? {}
-  yield* Effect.annotateCurrentSpan({
-    ...(turn.stopReason === null ? {} : { "gen_ai.response.finish_reasons": [turn.stopReason] }),
-    ...(inputTokens === undefined ? {} : { "gen_ai.usage.input_tokens": inputTokens }),
-    ...(outputTokens === undefined ? {} : { "gen_ai.usage.output_tokens": outputTokens }),
-    ...(content ? { "gen_ai.output.messages": message("assistant", turn.text) } : {})
-  })
-  const labels = labelsOf("invoke_agent", agent)
-  const count = (type: "input" | "output", tokens: number | undefined) =>
-    tokens === undefined
-      ? Effect.void
-      : Metric.update(Metric.withAttributes(tokenUsage, { ...labels, "gen_ai.token.type": type }), tokens)
-  yield* count("input", inputTokens)
-  yield* count("output", outputTokens)
+/** A run, whose agent is the server's own. */
+export const run = Effect.fnUntraced(function* <E, R>(
+  prompt: string,
+  { model, system }: RunOptions,
+  effect: Effect.Effect<Run, E, R>
+): Effect.fn.Return<Run, E, R> {
+  if (!(yield* Enabled)) return yield* effect
+  const content = yield* CaptureContent
+  return yield* invoke(
+    {
+      name: "invoke_agent",
+      agent: undefined,
+      session: undefined,
+      attributes: {
+        ...modelOf(model),
+        ...(content ? { "gen_ai.input.messages": messages({ role: "user", parts: [text(prompt)] }) } : {}),
+        ...(content && system ? { "gen_ai.system_instructions": JSON.stringify([text(system)]) } : {})
+      },
+      tell: ({ result, stopReason, usage }) => ({
+        usage,
+        attributes: {
+          ...reasons(stopReason),
+          ...(content ? answer(typeof result === "string" ? result : JSON.stringify(result), stopReason) : {})
+        }
+      })
+    },
+    effect
+  )
 })
+
+// ---------------------------------------------------------------------------------------------------------------------
+// What was said, as the conventions write it
+// ---------------------------------------------------------------------------------------------------------------------
+
+const text = (content: string) => ({ type: "text", content })
+
+const messages = (message: object): string => JSON.stringify([message])
+
+const answer = (said: string, stopReason: string | null) => ({
+  "gen_ai.output.messages": messages({ role: "assistant", parts: [text(said)], finish_reason: stopReason ?? "stop" })
+})
+
+/** A reason is one word; whatever else a server puts there may be anything. */
+const reasons = (stopReason: string | null) =>
+  stopReason !== null && /^[a-z_]{1,64}$/.test(stopReason) ? { "gen_ai.response.finish_reasons": [stopReason] } : {}

@@ -2,9 +2,10 @@
  * The span of one request, and the header that tells the server of it.
  */
 import { Effect, Tracer } from "effect"
-import * as Telemetry from "../Telemetry.ts"
-import type { Operation } from "./Operation.ts"
 import type { Status } from "../ForgeError.ts"
+import * as Telemetry from "../Telemetry.ts"
+import * as ErrorType from "./ErrorType.ts"
+import type { Operation } from "./Operation.ts"
 
 /** What an attempt is told: the header to send, and where to note the status that it got. */
 export interface Attempt {
@@ -20,10 +21,16 @@ const traceparentOf = ({ sampled, spanId, traceId }: Tracer.Span): string | unde
     ? `00-${traceId}-${spanId}-${sampled ? "01" : "00"}`
     : undefined
 
+/** What spans say of a server. */
+export const server = (url: URL) => ({
+  "server.address": url.hostname,
+  "server.port": Number(url.port) || (url.protocol === "https:" ? 443 : 80)
+})
+
 /** Runs an attempt under a span named by method and path, as OpenTelemetry's conventions for HTTP have it. */
 export const attempt = <A, E, R>(
   { method, path }: Operation<Status, unknown>,
-  { repeats, url }: { readonly repeats: number; readonly url: URL },
+  { repeats, to }: { readonly repeats: number; readonly to: ReturnType<typeof server> },
   run: (attempt: Attempt) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> =>
   Effect.flatMap(Telemetry.Enabled, (enabled) => {
@@ -31,14 +38,13 @@ export const attempt = <A, E, R>(
     const attributes = {
       "http.request.method": method,
       "url.template": path,
-      "server.address": url.hostname,
-      "server.port": Number(url.port) || (url.protocol === "https:" ? 443 : 80),
+      ...to,
       ...(repeats === 0 ? {} : { "http.request.resend_count": repeats })
     }
     return Effect.useSpan(`${method} ${path}`, { kind: "client", attributes }, (span) =>
       run({
         traceparent: traceparentOf(span),
         answered: (status) => span.attribute("http.response.status_code", status)
-      })
+      }).pipe(Effect.onError((cause) => Effect.sync(() => span.attribute("error.type", ErrorType.ofCause(cause)))))
     )
   })
