@@ -5,29 +5,44 @@
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { buildConnector } from "@effect/platform-node/Undici"
-import { type Config, Layer } from "effect"
+import { type Config, Effect, Layer } from "effect"
 import type { HttpClient } from "effect/http"
+import { setMaxListeners } from "node:events"
 import * as ForgeClient from "../ForgeClient.ts"
 import type { ApiError } from "../ForgeError.ts"
 
-/** How long a connection may take to come about: 10 seconds. */
-const connector = buildConnector({ timeout: 10_000 })
+/** How long a connection may take to come about, in milliseconds. */
+const connectTimeout = 10_000
 
 /**
  * Connects, and marks what fails until then as Node marks a failed `connect`. A TLS handshake that breaks would otherwise
  * look like a connection that broke later, after a request was sent.
  */
-const connect: buildConnector.connector = (options, callback) =>
-  connector(options, (...[error, socket]) =>
-    error === null ? callback(null, socket) : callback(Object.assign(error, { syscall: "connect" }), null)
-  )
+const connectorUntil = (signal: AbortSignal): buildConnector.connector => {
+  const connector = buildConnector({ timeout: connectTimeout, signal })
+  return (options, callback) =>
+    connector(options, (...[error, socket]) =>
+      error === null ? callback(null, socket) : callback(Object.assign(error, { syscall: "connect" }), null)
+    )
+}
+
+const makeDispatcher = Effect.gen(function* () {
+  // A dispatcher that is destroyed leaves behind the connections that are still coming about.
+  const signal = yield* Effect.abortSignal
+  // Every open connection listens to it.
+  setMaxListeners(0, signal)
+  return yield* NodeHttpClient.makeDispatcherOptions({
+    connect: connectorUntil(signal),
+    // Turns of many sessions run at once, each of them for minutes.
+    connections: null
+  })
+})
 
 /** The `HttpClient` of Node as clients of a clawdforge server want it. */
-export const layerHttpClient: Layer.Layer<HttpClient.HttpClient> = NodeHttpClient.layerUndiciOptions({
-  connect,
-  // Turns of many sessions run at once, each of them for minutes.
-  connections: null
-})
+export const layerHttpClient: Layer.Layer<HttpClient.HttpClient> = Layer.provide(
+  NodeHttpClient.layerUndiciNoDispatcher,
+  Layer.effect(NodeHttpClient.Dispatcher, makeDispatcher)
+)
 
 /** A client for a server at an address. */
 export const layer = (options: ForgeClient.Options): Layer.Layer<ForgeClient.ForgeClient, ApiError<422>> =>

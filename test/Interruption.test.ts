@@ -1,0 +1,270 @@
+/**
+ * An interrupt in each phase of a call: what was sent, what is left, and what the next turn sees.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Duration, Effect, Fiber, Layer, Stream } from "effect"
+import { Forge, ForgeClient, type Session, Upload } from "../src/index.ts"
+import { NodeForgeClient } from "../src/node/index.ts"
+import { layerClients } from "./support/Clients.ts"
+import * as Connections from "./support/Connections.ts"
+import {
+  type Answer,
+  created,
+  layer,
+  type Received,
+  type Script,
+  ScriptedServer,
+  turn
+} from "./support/ScriptedServer.ts"
+
+/** Interrupts, and sees that it does not take long. */
+const interrupt = (fiber: Fiber.Fiber<unknown, unknown>) =>
+  Effect.map(Effect.timed(Fiber.interrupt(fiber)), ([took]) => assert.isBelow(Duration.toMillis(took), 500))
+
+const requests = ScriptedServer.useSync(({ received }) =>
+  received.map(({ body, method, path }) =>
+    `${method} ${path} ${path.endsWith("/turn") ? JSON.parse(body).prompt : ""}`.trim()
+  )
+)
+
+/** A server that does what it is told with a turn of each prompt, and answers the others. */
+const server = (
+  special: Readonly<Record<string, Answer | Promise<Answer>>>,
+  features: ReadonlyArray<string> = []
+): Script => {
+  const usual = ({ body, method, path }: Received): Answer | Promise<Answer> => {
+    if (path === "/healthz") return { json: { ok: true, claude_present: true, claude_version: null, features } }
+    if (path === "/sessions") return { json: created(1) }
+    if (method === "DELETE") return { json: { ok: true } }
+    if (path.endsWith("/cancel")) return { json: { ok: true, cancelled: true } }
+    const { prompt } = JSON.parse(body) as { readonly prompt: string }
+    return special[prompt] ?? { json: turn("s-1", 1, prompt) }
+  }
+  return (request) => special[`${request.method} ${request.path}`] ?? usual(request)
+}
+
+/** Holds an answer until it is released. */
+const held = (answer: Answer) => {
+  let release = (): void => {}
+  const promise = new Promise<Answer>((resolve) => {
+    release = () => resolve(answer)
+  })
+  return { promise, release: Effect.sync(() => release()) }
+}
+
+const arrival = (nth: number) => ScriptedServer.use((scripted) => scripted.arrival(nth))
+
+/** Interrupts the turn of a prompt once the server has it, and sees that its connection is closed. */
+const interruptInFlight = (session: Session.Session, prompt: string) =>
+  Effect.gen(function* () {
+    const { received } = yield* ScriptedServer
+    const nth = received.length + 1
+    const fiber = yield* Effect.forkChild(session.turn(prompt), { startImmediately: true })
+    const request = yield* arrival(nth)
+    yield* interrupt(fiber)
+    yield* Deferred.await(request.aborted)
+  })
+
+const opened = Forge.session({ agent: "demo" })
+
+describe("an interrupt while a turn", () => {
+  it.live("waits for its place: it is not sent, and the next one takes its place", () => {
+    const first = held({ json: turn("s-1", 1, "first") })
+    return Effect.gen(function* () {
+      const session = yield* opened
+      const ahead = yield* Effect.forkChild(session.turn("first"), { startImmediately: true })
+      yield* arrival(2)
+      const waiting = yield* Effect.forkChild(session.turn("second"), { startImmediately: true })
+      yield* interrupt(waiting)
+      const behind = yield* Effect.forkChild(session.turn("third"), { startImmediately: true })
+      yield* first.release
+      yield* Fiber.joinAll([ahead, behind])
+      assert.deepStrictEqual(yield* requests, [
+        "POST /sessions",
+        "POST /sessions/s-1/turn first",
+        "POST /sessions/s-1/turn third"
+      ])
+    }).pipe(Effect.scoped, Effect.provide(layer(server({ first: first.promise }))))
+  })
+
+  it.live("connects: nothing is sent, and no connection is left", () =>
+    Effect.gen(function* () {
+      const server = yield* Connections.tcp(() => {})
+      yield* Effect.gen(function* () {
+        const turn = ForgeClient.ForgeClient.use((client) => client.turn("s-1" as never, "hello"))
+        const fiber = yield* Effect.forkChild(turn, { startImmediately: true })
+        yield* server.connected
+        yield* interrupt(fiber)
+      }).pipe(
+        Effect.provide(Layer.provide(layerClients(`https://127.0.0.1:${server.port}`), NodeForgeClient.layerHttpClient))
+      )
+      yield* server.quiet
+      assert.notInclude(server.received(), "POST")
+      assert.strictEqual(server.connections(), 1)
+    }).pipe(Effect.scoped, Effect.timeout("5 seconds"))
+  )
+
+  it.live("is being sent to a server that does not read: its connection is closed", () =>
+    Effect.gen(function* () {
+      const server = yield* Connections.tcp((socket) => socket.pause())
+      const clients = layerClients(`http://127.0.0.1:${server.port}`)
+      yield* Effect.gen(function* () {
+        const large = "x".repeat(32 * 1024 * 1024)
+        const turn = ForgeClient.ForgeClient.use((client) => client.turn("s-1" as never, large))
+        const fiber = yield* Effect.forkChild(turn, { startImmediately: true })
+        yield* server.connected
+        yield* interrupt(fiber)
+        yield* server.quiet
+      }).pipe(Effect.provide(Layer.provide(clients, NodeForgeClient.layerHttpClient)))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("waits for its answer: the connection is closed, and the next one is sent", () =>
+    Effect.gen(function* () {
+      const session = yield* opened
+      yield* interruptInFlight(session, "silent")
+      assert.strictEqual((yield* session.turn("next")).text, "next")
+    }).pipe(Effect.scoped, Effect.provide(layer(server({ silent: "silence" }))))
+  )
+
+  const bodies: Record<string, Answer> = {
+    "of known length": { text: "{", hang: true, headers: { "content-length": "100" } },
+    "of unknown length": { text: "{", hang: true },
+    "of a failure": { status: 502, text: "{", hang: true }
+  }
+  for (const [name, answer] of Object.entries(bodies)) {
+    it.live(`reads its body ${name}: the connection is closed, and the next one is sent`, () =>
+      Effect.gen(function* () {
+        const session = yield* opened
+        yield* interruptInFlight(session, "hanging")
+        assert.strictEqual((yield* session.turn("next")).text, "next")
+      }).pipe(Effect.scoped, Effect.provide(layer(server({ hanging: answer }))))
+    )
+  }
+
+  it.live("pauses before it is repeated: it is not sent again", () =>
+    Effect.gen(function* () {
+      const session = yield* opened
+      const fiber = yield* Effect.forkChild(session.turn("limited"), { startImmediately: true })
+      yield* arrival(2)
+      // The answer is read, and its pause begun, once the same server has answered another call.
+      yield* Forge.health
+      yield* interrupt(fiber)
+      assert.strictEqual((yield* session.turn("next")).text, "next")
+      const turns = (yield* requests).filter((request) => request.includes("/turn"))
+      assert.deepStrictEqual(turns, ["POST /sessions/s-1/turn limited", "POST /sessions/s-1/turn next"])
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(layer(server({ limited: { status: 429, headers: { "retry-after": "20" } } })))
+    )
+  )
+})
+
+describe("an interrupted turn and a server that", () => {
+  it.live("names cancel: it is told, and the next turn waits for its word", () => {
+    const cancel = held({ json: { ok: true, cancelled: true } })
+    const script = server({ silent: "silence", "POST /sessions/s-1/cancel": cancel.promise }, ["cancel"])
+    return Effect.gen(function* () {
+      const session = yield* opened
+      yield* interruptInFlight(session, "silent")
+      const next = yield* Effect.forkChild(session.turn("next"), { startImmediately: true })
+      yield* arrival(4)
+      yield* Forge.health
+      const before = [
+        "POST /sessions",
+        "POST /sessions/s-1/turn silent",
+        "GET /healthz",
+        "POST /sessions/s-1/cancel",
+        "GET /healthz"
+      ]
+      assert.deepStrictEqual(yield* requests, before)
+      yield* cancel.release
+      yield* Fiber.join(next)
+      assert.deepStrictEqual(yield* requests, [...before, "POST /sessions/s-1/turn next"])
+    }).pipe(Effect.scoped, Effect.provide(layer(script)))
+  })
+
+  it.live("names cancel: a turn that is interrupted while it waits for that word is not sent", () => {
+    const cancel = held({ json: { ok: true, cancelled: true } })
+    const script = server({ silent: "silence", "POST /sessions/s-1/cancel": cancel.promise }, ["cancel"])
+    return Effect.gen(function* () {
+      const session = yield* opened
+      yield* interruptInFlight(session, "silent")
+      const second = yield* Effect.forkChild(session.turn("second"), { startImmediately: true })
+      yield* arrival(4)
+      yield* interrupt(second)
+      yield* cancel.release
+      yield* session.turn("third")
+      const all = yield* requests
+      assert.notInclude(all, "POST /sessions/s-1/turn second")
+      assert.strictEqual(all.filter((request) => request.endsWith("/cancel")).length, 1)
+    }).pipe(Effect.scoped, Effect.provide(layer(script)))
+  })
+
+  it.live("does not: nothing is sent, and the next turn is", () =>
+    Effect.gen(function* () {
+      const session = yield* opened
+      yield* interruptInFlight(session, "silent")
+      yield* session.turn("next")
+      assert.deepStrictEqual(yield* requests, [
+        "POST /sessions",
+        "POST /sessions/s-1/turn silent",
+        "GET /healthz",
+        "POST /sessions/s-1/turn next"
+      ])
+    }).pipe(Effect.scoped, Effect.provide(layer(server({ silent: "silence" }, ["stream"]))))
+  )
+})
+
+describe("an interrupt while a session", () => {
+  it.live("is created, in the pause before a repeat: it is not tried again", () =>
+    Effect.gen(function* () {
+      const fiber = yield* Effect.forkChild(Effect.scoped(opened), { startImmediately: true })
+      yield* arrival(1)
+      yield* Forge.health
+      yield* interrupt(fiber)
+    }).pipe(
+      Effect.andThen(requests),
+      // The client is gone by then, and with it whatever it had left to do.
+      Effect.provide(layer(server({ "POST /sessions": { status: 429, headers: { "retry-after": "20" } } }))),
+      Effect.timed,
+      Effect.map(([took, all]) => {
+        assert.deepStrictEqual(all, ["POST /sessions", "GET /healthz"])
+        assert.isBelow(Duration.toMillis(took), 2000)
+      })
+    )
+  )
+
+  it.live("is closed: the request goes on, and whoever closes it again gets its result", () => {
+    const closing = held({ json: { ok: true } })
+    return Effect.gen(function* () {
+      const session = yield* opened
+      const fiber = yield* Effect.forkChild(session.close, { startImmediately: true })
+      yield* arrival(2)
+      yield* interrupt(fiber)
+      const again = yield* Effect.forkChild(session.close, { startImmediately: true })
+      yield* closing.release
+      yield* Fiber.join(again)
+      assert.deepStrictEqual(yield* requests, ["POST /sessions", "DELETE /sessions/s-1"])
+    }).pipe(Effect.scoped, Effect.provide(layer(server({ "DELETE /sessions/s-1": closing.promise }))))
+  })
+})
+
+it.live("an interrupted upload stops reading its file, and closes its connection", () =>
+  Effect.gen(function* () {
+    const server = yield* Connections.tcp((socket) => socket.pause())
+    const closed = yield* Deferred.make<void>()
+    const endless = Stream.ensuring(
+      Stream.forever(Stream.make(new Uint8Array(64 * 1024))),
+      Deferred.succeed(closed, undefined)
+    )
+    const clients = layerClients(`http://127.0.0.1:${server.port}`)
+    yield* Effect.gen(function* () {
+      const fiber = yield* Effect.forkChild(Forge.upload(Upload.fromStream("endless", endless)))
+      yield* server.connected
+      yield* interrupt(fiber)
+      yield* Deferred.await(closed)
+      yield* server.quiet
+    }).pipe(Effect.provide(Layer.provide(clients, NodeForgeClient.layerHttpClient)))
+  }).pipe(Effect.scoped, Effect.timeout("5 seconds"))
+)
