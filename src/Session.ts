@@ -18,6 +18,7 @@ import {
 import * as Invocation from "./internal/Invocation.ts"
 import * as Sessions from "./internal/operations/Sessions.ts"
 import * as Turns from "./internal/operations/Turns.ts"
+import * as SessionSpan from "./internal/SessionSpan.ts"
 import type { LiveState, SessionId, SessionInfo, SessionOptions } from "./SessionInfo.ts"
 import type { Turn, TurnOptions } from "./Turn.ts"
 
@@ -92,7 +93,7 @@ class Handle extends Inspectable.Class implements Session {
   // Private to the runtime too: the client behind it is in no printout of a handle.
   readonly #client: ForgeClient["Service"]
   readonly #owned: boolean
-  readonly #span: Invocation.SessionSpan | undefined
+  readonly #span: SessionSpan.SessionSpan | undefined
   readonly #turns = Semaphore.makeUnsafe(1)
   #status: Status = open
   #deleting: Deferred.Deferred<void, CloseError> | undefined = undefined
@@ -101,7 +102,7 @@ class Handle extends Inspectable.Class implements Session {
   constructor(
     client: ForgeClient["Service"],
     info: SessionInfo,
-    held: { readonly owned: boolean; readonly span: Invocation.SessionSpan | undefined }
+    held: { readonly owned: boolean; readonly span: SessionSpan.SessionSpan | undefined }
   ) {
     super()
     this.info = info
@@ -110,7 +111,7 @@ class Handle extends Inspectable.Class implements Session {
     this.#span = held.span
   }
 
-  get span(): Invocation.SessionSpan | undefined {
+  get span(): SessionSpan.SessionSpan | undefined {
     return this.#span
   }
 
@@ -119,15 +120,15 @@ class Handle extends Inspectable.Class implements Session {
   }
 
   get state(): Effect.Effect<LiveState, StateError> {
-    return Invocation.request(this.#span, this.#client.getSession(this.id))
+    return SessionSpan.request(this.#span, this.#client.getSession(this.id))
   }
 
   get cancel(): Effect.Effect<boolean, CancelError> {
-    return Invocation.request(this.#span, this.#client.cancelTurn(this.id))
+    return SessionSpan.request(this.#span, this.#client.cancelTurn(this.id))
   }
 
   get close(): Effect.Effect<void, CloseError> {
-    return Invocation.request(this.#span, this.#delete)
+    return SessionSpan.request(this.#span, this.#delete)
   }
 
   turn(prompt: string, options?: TurnOptions): Effect.Effect<Turn, TurnError> {
@@ -186,20 +187,19 @@ class Handle extends Inspectable.Class implements Session {
 
   /** Sends one DELETE for all who ask while it is under way. */
   get #delete(): Effect.Effect<void, CloseError> {
-    return Effect.suspend(() => {
+    // What is begun here is carried through: an interrupt before the request would leave all who ask waiting for it.
+    return Effect.uninterruptibleMask((restore) => {
       if (this.isClosed) return Effect.void
-      if (this.#deleting !== undefined) return Deferred.await(this.#deleting)
+      if (this.#deleting !== undefined) return restore(Deferred.await(this.#deleting))
       const deleting = Deferred.makeUnsafe<void, CloseError>()
       this.#status = closing
       this.#deleting = deleting
-      return Effect.uninterruptibleMask((restore) =>
-        this.#turns
-          .resize(everyone)
-          .pipe(
-            Effect.andThen(this.#client.background(Effect.onExit(this.#deleteOnce, (exit) => this.#deleted(exit)))),
-            Effect.andThen(restore(Deferred.await(deleting)))
-          )
-      )
+      return this.#turns
+        .resize(everyone)
+        .pipe(
+          Effect.andThen(this.#client.background(Effect.onExit(this.#deleteOnce, (exit) => this.#deleted(exit)))),
+          Effect.andThen(restore(Deferred.await(deleting)))
+        )
     })
   }
 
@@ -229,7 +229,7 @@ const turnOf = Effect.fnUntraced(function* (self: Handle, prompt: string, option
 /** Closes at the end of a scope: it tries within the bound, and never fails what the scope was for. */
 const release = Effect.fnUntraced(
   function* (self: Handle) {
-    yield* Invocation.released(self.span)
+    yield* SessionSpan.released(self.span)
     if (self.isClosed) return
     const failure = yield* self.close.pipe(
       Effect.retry({ schedule: Schedule.spaced("500 millis"), while: (error) => error._tag !== "AuthError" }),
@@ -241,12 +241,12 @@ const release = Effect.fnUntraced(
       Effect.option
     )
     if (Option.isNone(failure)) return
-    yield* Invocation.closeFailed(self.span)
+    yield* SessionSpan.closeFailed(self.span)
     yield* Effect.logWarning(
       `session ${self.id} could not be closed, and stays open until the server finds it idle: ${failure.value.message}`
     )
   },
-  (effect, self) => Invocation.release(self.span, effect)
+  (effect, self) => SessionSpan.release(self.span, effect)
 )
 
 /**
@@ -278,12 +278,12 @@ type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, 
 const create = Effect.fnUntraced(function* (options: SessionOptions = {}, restore: Restore) {
   const client = yield* ForgeClient
   const { agent = "claude", model } = yield* Sessions.encodeCreate(options)
-  const span = yield* Invocation.sessionSpan(agent)
+  const span = yield* SessionSpan.make(agent)
   const created = Effect.flatMap(client.createSession(options), ({ abandon, join }) =>
     Effect.onInterrupt(restore(join), () => abandon)
   )
   const info = yield* Invocation.create(agent, model, span, created)
-  yield* Invocation.opened(span, info)
+  yield* SessionSpan.opened(span, info)
   return new Handle(client, info, { owned: true, span })
 })
 

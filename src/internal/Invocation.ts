@@ -1,77 +1,13 @@
 /**
- * The spans and metrics of sessions, their turns, and runs.
+ * The spans and metrics of what an agent is asked to do: the creating of a session, turns, runs.
  */
-import { type Cause, Clock, Effect, Exit, Metric, type Scope, Tracer } from "effect"
+import { type Cause, Clock, Effect, Exit, Metric, type Tracer } from "effect"
 import type { Run, RunOptions } from "../Run.ts"
 import type { SessionInfo } from "../SessionInfo.ts"
-import { CaptureContent, Enabled, failedCloses, openSessions, operationDuration, tokenUsage } from "../Telemetry.ts"
+import { CaptureContent, Enabled, operationDuration, tokenUsage } from "../Telemetry.ts"
 import type { Turn, Usage } from "../Turn.ts"
 import * as ErrorType from "./ErrorType.ts"
-
-// ---------------------------------------------------------------------------------------------------------------------
-// The span of a session
-// ---------------------------------------------------------------------------------------------------------------------
-
-/** The span of a session, and the one that was current where it was opened. There is none where telemetry is off. */
-export interface SessionSpan {
-  readonly span: Tracer.Span
-  readonly outer: Tracer.AnySpan | undefined
-}
-
-const currentSpan = Effect.map(Effect.serviceOption(Tracer.ParentSpan), (span) =>
-  span._tag === "Some" ? span.value : undefined
-)
-
-/** A span for as long as a scope holds a session. */
-export const sessionSpan = Effect.fnUntraced(function* (
-  agent: string
-): Effect.fn.Return<SessionSpan | undefined, never, Scope.Scope> {
-  if (!(yield* Enabled)) return undefined
-  const outer = yield* currentSpan
-  const span = yield* Effect.makeSpanScoped(`session ${agent}`, { attributes: { "gen_ai.agent.name": agent } })
-  return { span, outer }
-})
-
-/** A session is open: one more is held by this program. */
-export const opened = (session: SessionSpan | undefined, { id }: SessionInfo): Effect.Effect<void> => {
-  if (session === undefined) return Effect.void
-  session.span.attribute("gen_ai.conversation.id", id)
-  return Metric.modify(openSessions, 1)
-}
-
-/** A scope gave its session back. */
-export const released = (session: SessionSpan | undefined): Effect.Effect<void> =>
-  session === undefined ? Effect.void : Metric.modify(openSessions, -1)
-
-/** A session could not be closed at the end of its scope. */
-export const closeFailed = (session: SessionSpan | undefined): Effect.Effect<void> =>
-  session === undefined ? Effect.void : Metric.update(failedCloses, 1)
-
-/** Whether a program has a span of its own around what it does with a session. */
-const isElsewhere = ({ outer, span }: SessionSpan, current: Tracer.AnySpan | undefined): boolean =>
-  current !== undefined && current !== outer && current !== span
-
-/** A request of a session that is no turn: under its span too, unless the program has one of its own. */
-export const request = <A, E, R>(
-  session: SessionSpan | undefined,
-  effect: Effect.Effect<A, E, R>
-): Effect.Effect<A, E, Exclude<R, Tracer.ParentSpan> | R> =>
-  session === undefined
-    ? effect
-    : Effect.flatMap(currentSpan, (current) =>
-        isElsewhere(session, current) ? effect : Effect.withParentSpan(effect, session.span, noStack)
-      )
-
-/** What a scope does with its session when it ends, wherever that is. */
-export const release = <A, E, R>(session: SessionSpan | undefined, effect: Effect.Effect<A, E, R>) =>
-  session === undefined ? effect : Effect.withParentSpan(effect, session.span, noStack)
-
-/** The stack of a span is for names of functions; these are names of the conventions. */
-const noStack = { captureStackTrace: false } as const
-
-// ---------------------------------------------------------------------------------------------------------------------
-// Operations of an agent
-// ---------------------------------------------------------------------------------------------------------------------
+import { noStack, place, type SessionSpan } from "./SessionSpan.ts"
 
 interface Operation<A> {
   readonly name: "create_agent" | "invoke_agent"
@@ -85,13 +21,6 @@ interface Operation<A> {
     readonly usage?: Usage | undefined
   }
 }
-
-const place = Effect.fnUntraced(function* (session: SessionSpan | undefined) {
-  if (session === undefined) return {}
-  return isElsewhere(session, yield* currentSpan)
-    ? { links: [{ span: session.span, attributes: {} }] }
-    : { parent: session.span }
-})
 
 /** Runs an operation under its span, and measures it. */
 const invoke = Effect.fnUntraced(function* <A, E, R>(operation: Operation<A>, effect: Effect.Effect<A, E, R>) {
@@ -123,10 +52,6 @@ interface Ending {
   readonly span: Tracer.Span
 }
 
-const tellAll = (span: Tracer.Span, attributes: Record<string, unknown>): void => {
-  for (const [name, value] of Object.entries(attributes)) span.attribute(name, value)
-}
-
 const measure = Effect.fnUntraced(function* (began: bigint, labels: Record<string, string>) {
   const seconds = Number((yield* Clock.currentTimeNanos) - began) / 1e9
   yield* Metric.update(Metric.withAttributes(operationDuration, labels), seconds)
@@ -137,7 +62,7 @@ const succeeded = Effect.fnUntraced(function* (
   told: ReturnType<Operation<unknown>["tell"]>
 ) {
   const { inputTokens: input, outputTokens: output } = told.usage ?? {}
-  tellAll(span, told.attributes)
+  for (const [name, value] of Object.entries(told.attributes)) span.attribute(name, value)
   yield* measure(began, labels)
   for (const [type, tokens] of Object.entries({ input, output })) {
     if (tokens === undefined) continue
@@ -146,11 +71,11 @@ const succeeded = Effect.fnUntraced(function* (
   }
 })
 
-const failed = ({ began, labels, span }: Ending, cause: Cause.Cause<unknown>): Effect.Effect<void> => {
-  const type = { "error.type": ErrorType.ofCause(cause) }
-  tellAll(span, type)
-  return measure(began, { ...labels, ...type })
-}
+const failed = Effect.fnUntraced(function* ({ began, labels, span }: Ending, cause: Cause.Cause<unknown>) {
+  const type = ErrorType.ofCause(cause)
+  span.attribute("error.type", type)
+  yield* measure(began, { ...labels, "error.type": type })
+})
 
 const modelOf = (model: string | null | undefined) => (model ? { "gen_ai.request.model": model } : {})
 
@@ -231,10 +156,6 @@ export const run = Effect.fnUntraced(function* <E, R>(
     effect
   )
 })
-
-// ---------------------------------------------------------------------------------------------------------------------
-// What was said, as the conventions write it
-// ---------------------------------------------------------------------------------------------------------------------
 
 const text = (content: string) => ({ type: "text", content })
 
