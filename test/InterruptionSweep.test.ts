@@ -1,0 +1,115 @@
+/**
+ * Interrupts at every point of a turn, of a close and of opening a session: no place is lost, no session left open, no
+ * turn sent twice, no connection held.
+ */
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Layer, Scheduler } from "effect"
+import { Forge, type Session } from "../src/index.ts"
+import { health, layerClients } from "./support/Clients.ts"
+import { created, layerServer, type Script, ScriptedServer, turn } from "./support/ScriptedServer.ts"
+
+/** A server of sessions, and what became of them. */
+const server = (features: ReadonlyArray<string>) => {
+  const made: Array<string> = []
+  const closed: Array<string> = []
+  const prompts: Array<string> = []
+  const script: Script = ({ body, method, path }) => {
+    if (path === "/healthz") return { json: health(features) }
+    if (path === "/sessions") {
+      made.push(`s-${made.length + 1}`)
+      return { json: created(made.length) }
+    }
+    if (path.endsWith("/cancel")) return { json: { ok: true, cancelled: false } }
+    const id = path.split("/")[2] ?? ""
+    if (method === "DELETE") {
+      closed.push(id)
+      return { json: { ok: true } }
+    }
+    const { prompt } = JSON.parse(body) as { readonly prompt: string }
+    prompts.push(prompt)
+    return { json: turn(id, 1, prompt) }
+  }
+  return { script, made, closed, prompts }
+}
+
+/** One connection: what a call does not give back is missed by the next. */
+const layerOne = (script: Script) =>
+  Layer.unwrap(Effect.map(ScriptedServer, ({ url }) => layerClients(url, false))).pipe(
+    Layer.provide(NodeHttpClient.layerUndiciOptions({ connections: 1 })),
+    Layer.provide(layerServer(script))
+  )
+
+/** Interrupts an effect after this many steps, of which each has so many operations. */
+const interruptAt = <A, E, R>(effect: Effect.Effect<A, E, R>, operations: number, step: number) =>
+  Effect.gen(function* () {
+    const fiber = yield* Effect.forkChild(Effect.provideService(effect, Scheduler.MaxOpsBeforeYield, operations))
+    for (let at = 0; at < step; at++) yield* Effect.yieldNow
+    if (step % 5 === 0) yield* Effect.sleep(step / 5)
+    yield* Fiber.interrupt(fiber)
+  })
+
+const points = Array.from({ length: 14 }, (_, at) => at + 3).flatMap((operations) =>
+  Array.from({ length: 25 }, (_, step) => ({ operations, step }))
+)
+
+const sweep = <E, R>(each: (operations: number, step: number) => Effect.Effect<unknown, E, R>) =>
+  Effect.forEach(points, ({ operations, step }) => each(operations, step), { discard: true })
+
+describe("a swept interrupt", () => {
+  for (const features of [[], ["cancel"]]) {
+    it.live(
+      `of Session.turn, ${features.length === 0 ? "without" : "with"} cancel: its place and its connection are given back`,
+      () => {
+        const { closed, prompts, script } = server(features)
+        return Effect.gen(function* () {
+          yield* Forge.withSession({}, (session) =>
+            Effect.andThen(
+              sweep((operations, step) =>
+                Effect.gen(function* () {
+                  yield* interruptAt(session.turn(`${operations}/${step}`), operations, step)
+                  if (step === 24) yield* Effect.timeout(session.turn(`after ${operations}`), "2 seconds")
+                })
+              ),
+              Effect.timeout(session.turn("last"), "2 seconds")
+            )
+          )
+          assert.strictEqual(prompts.at(-1), "last")
+          assert.strictEqual(new Set(prompts).size, prompts.length)
+          assert.isAbove(prompts.length, 30)
+          assert.deepStrictEqual(closed, ["s-1"])
+        }).pipe(Effect.provide(layerOne(script)))
+      }
+    )
+  }
+
+  it.live("of Session.close: one DELETE, and it can be closed again", () => {
+    const { closed, made, script } = server([])
+    const closeAt = (session: Session.Session, operations: number, step: number) =>
+      Effect.gen(function* () {
+        yield* interruptAt(session.close, operations, step)
+        yield* Effect.timeout(session.close, "2 seconds")
+      })
+    return Effect.gen(function* () {
+      yield* sweep((operations, step) => Forge.withSession({}, (session) => closeAt(session, operations, step)))
+      assert.strictEqual(made.length, points.length)
+      assert.deepStrictEqual(closed, made)
+    }).pipe(Effect.provide(layerOne(script)))
+  })
+
+  it.live("of Forge.withSession around a turn: every session that was made is closed once", () => {
+    const { closed, made, prompts, script } = server(["cancel"])
+    return Effect.gen(function* () {
+      yield* sweep((operations, step) =>
+        interruptAt(
+          Forge.withSession({}, (session) => session.turn(`${operations}/${step}`)),
+          operations,
+          step
+        )
+      ).pipe(Effect.provide(layerOne(script)))
+      assert.isAbove(made.length, 100)
+      assert.deepStrictEqual([...closed].sort(), [...made].sort())
+      assert.strictEqual(new Set(prompts).size, prompts.length)
+    })
+  })
+})
