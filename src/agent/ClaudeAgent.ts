@@ -62,6 +62,16 @@ const defaultFolders = (path: Path.Path, environment: Readonly<Record<string, st
   path.resolve("node_modules", ".bin")
 ]
 
+/** Claude by a command of one's own. */
+export const make = (definition: Pick<AgentDefinition, "command" | "permissions">): AgentDefinition => ({
+  name: "claude",
+  passEnv,
+  mode,
+  sessionMeta,
+  takesSystemPrompt: true,
+  ...definition
+})
+
 /** Finds the adapter. */
 export const find: (
   options?: Options
@@ -72,15 +82,7 @@ export const find: (
     const candidates = (options.folders ?? defaultFolders(path)).map((folder) => path.join(folder, command))
     for (const candidate of candidates) {
       if (yield* fs.exists(candidate).pipe(Effect.orElseSucceed(() => false))) {
-        return {
-          name: "claude",
-          command: [candidate],
-          passEnv,
-          permissions: options.permissions ?? "allow",
-          mode,
-          sessionMeta,
-          takesSystemPrompt: true
-        } satisfies AgentDefinition
+        return make({ command: [candidate], permissions: options.permissions ?? "allow" })
       }
     }
     return yield* new ClaudeNotFound()

@@ -179,6 +179,11 @@ export class Validation extends HttpApiMiddleware.Service<Validation>()("effect-
   error: Invalid
 }) {}
 
+/** Refuses a body that is nested too deep, before it is parsed: parsing it would take seconds. */
+export class JsonDepth extends HttpApiMiddleware.Service<JsonDepth>()("effect-clawdforge/api/Api/JsonDepth", {
+  error: Invalid
+}) {}
+
 const deepest = 16
 const largest = 16 * 1024
 
@@ -215,7 +220,7 @@ const sessions = HttpApiGroup.make("sessions")
       payload: Turns.TurnRequest,
       success: Turns.TurnResponse,
       error: [FileNotFound, SessionIsClosed, TooMany, RunFailedBody, PoolFull]
-    }),
+    }).middleware(JsonDepth),
     HttpApiEndpoint.post("cancel", "/sessions/:id/cancel", { params, success: Turns.Cancelled })
   )
   .middleware(SessionAccess)
@@ -224,7 +229,7 @@ const sessions = HttpApiGroup.make("sessions")
       payload: CreateRequest,
       success: Sessions.Created,
       error: [TooMany, RunFailedBody, PoolFull]
-    }),
+    }).middleware(JsonDepth),
     HttpApiEndpoint.get("list", Sessions.path, {
       query: { include_closed: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(true))) },
       success: Sessions.List
@@ -240,7 +245,7 @@ const runs = HttpApiGroup.make("runs")
       payload: Runs.RunRequest,
       success: Runs.RunResponse,
       error: [FileNotFound, RunFailedBody, PoolFull, TooManyRuns]
-    })
+    }).middleware(JsonDepth)
   )
   .middleware(Validation)
   .middleware(AppAccess)
@@ -269,7 +274,7 @@ const admin = HttpApiGroup.make("admin")
       payload: Tokens.MintRequest,
       success: Tokens.Minted,
       error: TokenExists
-    }),
+    }).middleware(JsonDepth),
     HttpApiEndpoint.get("tokens", Tokens.path, { success: Tokens.TokenList }),
     HttpApiEndpoint.delete("revoke", "/admin/tokens/:name", {
       params: { name: Schema.String },

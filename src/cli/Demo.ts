@@ -61,8 +61,9 @@ const converse = Effect.fnUntraced(function* (agent: string, prompts: ReadonlyAr
 const historyLine = ({ at, detail, kind, turnIndex }: SessionEvent): string => {
   const time = DateTime.formatIso(at).slice(11, 23)
   const what = turnIndex === null ? kind : `${kind} ${turnIndex}`
-  const how = detail === null ? "" : `${detail.stop_reason}, ${spanOf(Duration.millis(detail.duration_ms))}`
-  return `  ${time}  ${what.padEnd(8)}${how}`.trimEnd()
+  const { duration_ms: millis, stop_reason: how = "" } = detail ?? {}
+  const outcome = millis === undefined ? how : `${how}, ${spanOf(Duration.millis(millis))}`
+  return `  ${time}  ${what.padEnd(8)}${outcome}`.trimEnd()
 }
 
 const talk = Effect.fnUntraced(function* (agent: string, prompts: ReadonlyArray<string>) {

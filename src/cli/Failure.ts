@@ -1,14 +1,19 @@
 /**
  * How the command ends: one sentence on standard error, and an exit code that says what kind of failure it was.
  */
-import { Cause, Console, Effect, Exit, Option, Predicate, type Runtime } from "effect"
+import { Cause, Console, Data, Effect, Exit, Option, Predicate, type Runtime } from "effect"
 import { CliError } from "effect/cli"
 
-/** 0 done, 1 failed, 2 not used as its help says, 130 interrupted. */
+/** The command was given what does not go together, or not what it needs. */
+export class UsageError extends Data.TaggedError("UsageError")<{ readonly message: string }> {}
+
+const isUsage = (error: unknown) => CliError.isCliError(error) || error instanceof UsageError
+
+/** 0 done, 1 failed, 2 not used as its help says, 130 interrupted, where the command says nothing else of that. */
 export const teardown: Runtime.Teardown = (exit, onExit) => {
   if (Exit.isSuccess(exit)) return onExit(0)
-  if (Cause.hasInterruptsOnly(exit.cause)) return onExit(130)
-  return onExit(CliError.isCliError(Cause.squash(exit.cause)) ? 2 : 1)
+  if (Cause.hasInterruptsOnly(exit.cause)) return onExit(Number(process.exitCode ?? 130))
+  return onExit(isUsage(Cause.squash(exit.cause)) ? 2 : 1)
 }
 
 const sentence = (error: unknown): string =>

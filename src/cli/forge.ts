@@ -10,11 +10,12 @@ import * as Demo from "./Demo.ts"
 import * as Failure from "./Failure.ts"
 import * as ParentWatch from "./ParentWatch.ts"
 import * as Screen from "./Screen.ts"
+import * as Serve from "./Serve.ts"
 import { version } from "./version.ts"
 
 const forge = Command.make("forge").pipe(
   Command.withDescription("Coding-agent sessions over HTTP"),
-  Command.withSubcommands([Demo.command])
+  Command.withSubcommands([Demo.command, Serve.command])
 )
 
 /** Standard output is for what was asked for; logs go to standard error. */

@@ -6,7 +6,7 @@ import { Duration, Effect, Layer, Predicate } from "effect"
 import { HttpServer } from "effect/http"
 import { randomUUID } from "node:crypto"
 import { createServer } from "node:http"
-import type { Socket } from "node:net"
+import type { Duplex } from "node:stream"
 import { StartFailed } from "./StartFailed.ts"
 
 export interface Options {
@@ -36,15 +36,15 @@ const lastAnswers = "100 millis"
 /** A connection is looked at this often at least, and twice as often as its headers may take. */
 const longestCheck = 5_000
 
-/** The answers to what is no request: nothing of the server has seen it. */
+/** The answers to what is no request, by Node's code for it: nothing of the server has seen it. */
 const refusals: Readonly<Record<string, readonly [status: string, detail: string]>> = {
+  EXPECTATION: ["417 Expectation Failed", "only 100-continue can be expected"],
   ERR_HTTP_REQUEST_TIMEOUT: ["408 Request Timeout", "the request took too long"],
   HPE_HEADER_OVERFLOW: ["431 Request Header Fields Too Large", "the headers are too large"]
 }
 
-const refuse = (error: Error, socket: Socket) => {
+const refuse = (code: string, socket: Duplex) => {
   if (!socket.writable) return socket.destroy()
-  const code = "code" in error ? String(error.code) : ""
   const [status, detail] = refusals[code] ?? ["400 Bad Request", "this is no HTTP request"]
   const body = JSON.stringify({ detail })
   const head = [
@@ -70,7 +70,9 @@ const makeServer = (options: Options) => {
     maxHeaderSize: options.maxHeaderBytes ?? 16_384
   })
   server.maxConnections = options.maxConnections ?? 1_024
-  return server.on("clientError", refuse)
+  server.on("clientError", (error, socket) => refuse("code" in error ? String(error.code) : "", socket))
+  server.on("checkExpectation", ({ socket }) => refuse("EXPECTATION", socket))
+  return server
 }
 
 /** Why a port cannot be listened on. */

@@ -4,9 +4,10 @@
  * A path is told by its route alone, since people put all kinds of things into one; the id of a session is told where it
  * has the form of ours, which no token has.
  */
-import { Clock, Duration, Effect, Layer } from "effect"
+import { Clock, Duration, Effect } from "effect"
 import { HttpEffect, HttpRouter, HttpServerRequest, type HttpServerResponse } from "effect/http"
 import { Api } from "../api/Api.ts"
+import * as Docs from "./Docs.ts"
 import * as Metrics from "./Metrics.ts"
 import * as RequestId from "./RequestId.ts"
 
@@ -15,11 +16,14 @@ export interface Options {
   readonly logRequests?: boolean | undefined
 }
 
-const routes = Object.values(Api.groups)
-  .flatMap((group) => Object.values(group.endpoints))
-  .map(({ path }) => ({ path: String(path), pattern: new RegExp(`^${path.replaceAll(/:[a-z]+/g, "[^/]+")}$`) }))
+const paths = Object.values(Api.groups).flatMap((group) => Object.values(group.endpoints).map(({ path }) => path))
 
-const pathOf = (url: string) => url.replace(/[?#].*$/, "")
+const routes = [...paths, ...Object.values(Docs.paths)].map((path) => ({
+  path,
+  pattern: new RegExp(`^${path.replaceAll(/:[a-z]+/g, "[^/]+")}$`)
+}))
+
+const pathOf = (url: string) => url.replace(/[?;#].*$/, "")
 
 const routeOf = (url: string) => routes.find(({ pattern }) => pattern.test(pathOf(url)))?.path ?? "other"
 

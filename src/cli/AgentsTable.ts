@@ -1,0 +1,71 @@
+/**
+ * The agents that a server has: those of a file, or those that are there without one.
+ */
+import { Data, Effect, FileSystem, Option, Schema, SchemaIssue } from "effect"
+import type { AgentDefinition } from "../agent/Agent.ts"
+import * as ClaudeAgent from "../agent/ClaudeAgent.ts"
+import * as DemoAgent from "../agent/DemoAgent.ts"
+import { AgentName } from "../api/schema/Ids.ts"
+
+/** The file cannot be used; one sentence says why. */
+export class AgentsFileError extends Data.TaggedError("AgentsFileError")<{ readonly message: string }> {}
+
+export interface Options {
+  readonly file: Option.Option<string>
+  /** For the agents of which the file says nothing else. */
+  readonly permissions: AgentDefinition["permissions"]
+}
+
+const Argv = Schema.NonEmptyArray(Schema.NonEmptyString)
+
+const Entry = Schema.Struct({
+  command: Argv,
+  env: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
+  passEnv: Schema.optionalKey(Schema.Array(Schema.NonEmptyString)),
+  wrap: Schema.optionalKey(Argv),
+  permissions: Schema.optionalKey(Schema.Literals(["allow", "deny"]))
+})
+
+const Table = Schema.fromJsonString(Schema.Record(AgentName, Entry))
+
+const decode = Schema.decodeUnknownEffect(Table, { onExcessProperty: "error" })
+
+const format = SchemaIssue.makeFormatterStandardSchemaV1()
+
+const sentence = (file: string, { issue }: Schema.SchemaError) => {
+  const [first] = format(issue).issues
+  const path = (first?.path ?? []).map((segment) => String(typeof segment === "object" ? segment.key : segment))
+  const where = path.length === 0 ? "" : ` at ${path.join(".")}`
+  return `the agents file ${file} is wrong${where}: ${(first?.message ?? "").replaceAll(/\s+/g, " ")}`
+}
+
+const fromFile = Effect.fnUntraced(function* (file: string, permissions: AgentDefinition["permissions"]) {
+  const fs = yield* FileSystem.FileSystem
+  const text = yield* fs
+    .readFileString(file)
+    .pipe(
+      Effect.mapError(({ message }) => new AgentsFileError({ message: `the agents file cannot be read: ${message}` }))
+    )
+  const table = yield* Effect.mapError(decode(text), (error) => new AgentsFileError({ message: sentence(file, error) }))
+  const entries = Object.entries(table)
+  if (entries.length === 0) return yield* new AgentsFileError({ message: `the agents file ${file} names no agent` })
+  return entries.map(([name, entry]): AgentDefinition => {
+    const definition = { permissions, ...entry }
+    // Claude is kept from the operator's own settings here too.
+    return name === "claude" ? { ...ClaudeAgent.make(definition), ...definition } : { name, ...definition }
+  })
+})
+
+/** The demo agent, and Claude where its adapter is installed. */
+const found = (permissions: AgentDefinition["permissions"]) =>
+  ClaudeAgent.find({ permissions }).pipe(
+    Effect.map((claude) => [claude]),
+    Effect.catchTag("ClaudeNotFound", () => Effect.succeed([])),
+    Effect.map((claude): ReadonlyArray<AgentDefinition> => [...claude, { ...DemoAgent.definition, permissions }])
+  )
+
+export const load = ({ file, permissions }: Options) =>
+  Option.match(file, {
+    onNone: () => found(permissions),
+    onSome: (file) => fromFile(file, permissions)
+  })
