@@ -24,7 +24,7 @@ export const layer = HttpApiBuilder.group(
       run: Effect.fnUntraced(function* ({ payload, query }) {
         const app = yield* CurrentApp
         const { effort, files, model, prompt, system, systemMode, timeout } = payload
-        const limit = timeout ?? Timeouts.byDefault
+        const limit = timeout ?? Duration.min(Timeouts.byDefault, maximum)
         if (!Duration.between(limit, { minimum, maximum })) return yield* Validation.invalidBody("timeout_secs", range)
         const { usage, ...done } = yield* runs
           .run({
