@@ -34,6 +34,8 @@ export interface AgentConnection {
     request: Request<S>
   ) => Effect.Effect<S["Type"], AgentFailed | RequestRefused>
   readonly notify: (method: string, params: Params) => Effect.Effect<void>
+  /** What the agent has written counts from here on against its bounds for one turn. */
+  readonly beginTurn: Effect.Effect<void>
   /** How the process ended, once it has. */
   readonly gone: Effect.Effect<AgentFailed>
 }
@@ -98,7 +100,8 @@ export const make = Effect.fnUntraced(function* (
       Queue.offerUnsafe(outgoing, message)
     }
   })
-  const readable = yield* AgentMessages.decode(child.stdout, child.note).pipe(
+  const written = AgentMessages.nothing()
+  const readable = yield* AgentMessages.decode(child.stdout, { written, stray: child.note }).pipe(
     Stream.filterEffect((message) =>
       "method" in message && message.method === "session/update"
         ? Effect.as(inbox.update("params" in message ? message.params : undefined), false)
@@ -163,6 +166,7 @@ export const make = Effect.fnUntraced(function* (
   return {
     request,
     notify: (method, params) => Effect.ignore(Effect.tryPromise(() => connection.agent.notify(method, params))),
+    beginTurn: Effect.sync(() => Object.assign(written, AgentMessages.nothing())),
     gone: Deferred.await(gone)
   }
 })

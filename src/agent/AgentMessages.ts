@@ -4,6 +4,7 @@
  */
 import type { AnyMessage } from "@agentclientprotocol/sdk"
 import { Data, Effect, Option, Schema, Stream } from "effect"
+import { isDeeper } from "./JsonDepth.ts"
 
 /** The agent's output cannot be followed any further. */
 export class Unreadable extends Data.TaggedError("Unreadable")<{
@@ -15,11 +16,25 @@ export class Unreadable extends Data.TaggedError("Unreadable")<{
   }
 }
 
-/** An agent may send a file or an image in one message. */
-const maxLine = 32 * 1024 * 1024
+/** An agent may send a file or an image in one message. While a long one is parsed, nothing else happens here. */
+const maxLine = 16 * 1024 * 1024
 
-/** Whoever prints more lines than this that are no messages does not speak the protocol. */
+/** Whoever prints more lines than this in one turn that are no messages does not speak the protocol. */
 const maxStray = 1_000
+
+/** As much as an agent may write in one turn, in characters: all of it may be in the answer. */
+const maxTurn = 64 * 1024 * 1024
+
+/** A client reads no answer that is nested much deeper. */
+const maxDepth = 48
+
+/** What an agent has written from one turn up to the next. */
+export interface Written {
+  characters: number
+  strays: number
+}
+
+export const nothing = (): Written => ({ characters: 0, strays: 0 })
 
 const jsonrpc = Schema.Literal("2.0")
 const id = Schema.Union([Schema.String, Schema.Finite, Schema.Null])
@@ -61,16 +76,22 @@ const lines = <E, R>(text: Stream.Stream<string, E, R>): Stream.Stream<string, E
     )
   )
 
-/** Reads the messages of an agent's output; `stray` gets the lines that are none. */
+export interface Options {
+  /** Counts against the bounds; whoever starts a turn sets it back to nothing. */
+  readonly written: Written
+  /** Gets the lines that are no messages. */
+  readonly stray: (line: string) => Effect.Effect<void>
+}
+
+/** Reads the messages of an agent's output. */
 export const decode = <E, R>(
   output: Stream.Stream<Uint8Array, E, R>,
-  stray: (line: string) => Effect.Effect<void>
+  { stray, written }: Options
 ): Stream.Stream<AnyMessage, E | Unreadable, R> => {
-  let strays = 0
   const skip = (line: string) =>
     Effect.suspend(() => {
-      strays++
-      return strays > maxStray
+      written.strays++
+      return written.strays > maxStray
         ? Effect.fail(new Unreadable({ reason: `wrote more than ${maxStray} lines that are no messages` }))
         : Effect.as(stray(line), [])
     })
@@ -79,6 +100,11 @@ export const decode = <E, R>(
     lines,
     Stream.filter((line) => line.trim() !== ""),
     Stream.mapEffect((line): Effect.Effect<ReadonlyArray<AnyMessage>, Unreadable> => {
+      written.characters += line.length
+      if (written.characters > maxTurn) {
+        return Effect.fail(new Unreadable({ reason: `wrote more than ${maxTurn} characters in one turn` }))
+      }
+      if (isDeeper(line, maxDepth)) return skip(line)
       const message = Option.filter(parse(line), isMessage)
       return Option.isSome(message) ? Effect.succeed([message.value]) : skip(line)
     }),

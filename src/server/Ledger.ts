@@ -49,7 +49,9 @@ export interface TurnOutcome {
 }
 
 /** What a row of `session_events` says beside its kind. */
-const Detail = Schema.fromJsonString(Schema.Struct({ stop_reason: Schema.String, duration_ms: Schema.Finite }))
+const Detail = Schema.fromJsonString(
+  Schema.Struct({ stop_reason: Schema.String, duration_ms: Schema.optionalKey(Schema.Finite) })
+)
 
 /** One thing that happened to a session. It holds no text. */
 export const SessionEvent = Schema.Struct({
@@ -78,6 +80,8 @@ export class Ledger extends Context.Service<
     /** Counts a turn that is about to be handed to the agent, and gives its number. */
     readonly beginTurn: (sessionId: SessionId) => Effect.Effect<number>
     readonly endTurn: (outcome: TurnOutcome) => Effect.Effect<void>
+    /** Ends the turns that a server left in the middle when it was killed; nobody knows how they ended. */
+    readonly endCutTurns: Effect.Effect<void>
     /** All that happened to a session, oldest first. */
     readonly listEvents: (sessionId: string) => Effect.Effect<ReadonlyArray<SessionEvent>>
     /** Whether it was open until now. */
@@ -152,19 +156,31 @@ export const make = Effect.gen(function* () {
     Request: Schema.String,
     Result: Schema.Struct({ turn_count: Schema.Int }),
     execute: (sessionId) =>
-      sql`UPDATE sessions SET turn_count = turn_count + 1 WHERE session_id = ${sessionId} RETURNING turn_count`
+      sql`UPDATE sessions SET turn_count = turn_count + 1, in_turn = 1 WHERE session_id = ${sessionId}
+        RETURNING turn_count`
   })
 
   const endTurn = Effect.fnUntraced(
     function* (outcome: TurnOutcome) {
       const at = yield* Clock.currentTimeMillis
       const detail = yield* encodeDetail({ stop_reason: outcome.stopReason, duration_ms: outcome.durationMillis })
-      yield* sql`UPDATE sessions SET last_turn_at = ${at} WHERE session_id = ${outcome.sessionId}`
+      yield* sql`UPDATE sessions SET last_turn_at = ${at}, in_turn = 0 WHERE session_id = ${outcome.sessionId}`
       yield* addEvent({ ...outcome, at, kind: "turn", detail })
     },
     sql.withTransaction,
     Effect.orDie
   )
+
+  const endCutTurns = Effect.gen(function* () {
+    const at = yield* Clock.currentTimeMillis
+    const detail = yield* encodeDetail({ stop_reason: "unknown" })
+    const cut = yield* sql<{ readonly session_id: string; readonly app_id: number; readonly turn_count: number }>`
+      UPDATE sessions SET last_turn_at = ${at}, in_turn = 0 WHERE in_turn = 1
+      RETURNING session_id, app_id, turn_count`
+    for (const { app_id: appId, session_id: sessionId, turn_count: turnIndex } of cut) {
+      yield* addEvent({ sessionId, appId, turnIndex, at, kind: "turn", detail })
+    }
+  }).pipe(sql.withTransaction, Effect.orDie)
 
   const closeSession = Effect.fnUntraced(
     function* (sessionId: SessionId, kind: "close" | "sweep_close" = "close") {
@@ -227,6 +243,7 @@ export const make = Effect.gen(function* () {
     openSessions: Effect.orDie(openSessions()),
     beginTurn: (sessionId) => Effect.map(Effect.orDie(countTurn(sessionId)), (row) => row.turn_count),
     endTurn,
+    endCutTurns,
     listEvents: (sessionId) => Effect.orDie(listEvents(sessionId)),
     closeSession,
     idleSessions: (since) =>

@@ -177,6 +177,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   /** The open sessions of an earlier life of the server; each starts its agent on its next turn. */
   const recover = Effect.gen(function* () {
+    yield* ledger.endCutTurns
     for (const session of yield* ledger.openSessions) {
       const definition = agents.find(session.agent)
       yield* Option.isSome(definition) ? enter({ ...session, definition: definition.value }) : close(session.sessionId)

@@ -37,6 +37,7 @@ const tables = Effect.gen(function* () {
     created_at BIGINT NOT NULL,
     last_turn_at BIGINT,
     turn_count BIGINT NOT NULL,
+    in_turn BIGINT NOT NULL DEFAULT 0,
     closed_at BIGINT
   )`
   yield* sql`CREATE INDEX sessions_by_app ON sessions (app_id, seq)`

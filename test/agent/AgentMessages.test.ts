@@ -7,9 +7,10 @@ const encoder = new TextEncoder()
 const read = Effect.fnUntraced(function* (...chunks: ReadonlyArray<string | Uint8Array>) {
   const strays: Array<string> = []
   const bytes = chunks.map((chunk) => (typeof chunk === "string" ? encoder.encode(chunk) : chunk))
-  const messages = yield* AgentMessages.decode(Stream.fromIterable(bytes).pipe(Stream.rechunk(1)), (line) =>
-    Effect.sync(() => strays.push(line))
-  ).pipe(Stream.runCollect)
+  const messages = yield* AgentMessages.decode(Stream.fromIterable(bytes).pipe(Stream.rechunk(1)), {
+    written: AgentMessages.nothing(),
+    stray: (line) => Effect.sync(() => strays.push(line))
+  }).pipe(Stream.runCollect)
   return { messages, strays }
 })
 
@@ -57,7 +58,25 @@ it.effect("too much noise is the end", () =>
 it.effect("a line without an end is the end", () =>
   Effect.gen(function* () {
     const piece = new Uint8Array(1024 * 1024).fill(120)
-    const { reason } = yield* Effect.flip(read(...Array.from({ length: 33 }, () => piece)))
-    assert.strictEqual(reason, "wrote a line of more than 33554432 characters")
+    const { reason } = yield* Effect.flip(read(...Array.from({ length: 17 }, () => piece)))
+    assert.strictEqual(reason, "wrote a line of more than 16777216 characters")
+  })
+)
+
+it.effect("more in one turn than an answer can hold is the end", () =>
+  Effect.gen(function* () {
+    const piece = line(note("x".repeat(8 * 1024 * 1024)))
+    assert.strictEqual((yield* read(...Array.from({ length: 7 }, () => piece))).messages.length, 7)
+    const { reason } = yield* Effect.flip(read(...Array.from({ length: 8 }, () => piece)))
+    assert.strictEqual(reason, "wrote more than 67108864 characters in one turn")
+  })
+)
+
+it.effect("what is nested deeper than any client reads is passed over", () =>
+  Effect.gen(function* () {
+    const nested = (levels: number) =>
+      `{"jsonrpc":"2.0","method":"note","params":${"[".repeat(levels)}${"]".repeat(levels)}}\n`
+    assert.strictEqual((yield* read(nested(40))).messages.length, 1)
+    assert.strictEqual((yield* read(nested(4_000_000), nested(50))).strays.length, 2)
   })
 )

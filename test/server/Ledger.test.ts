@@ -54,6 +54,26 @@ describe("Ledger", () => {
     }).pipe(withLedger)
   )
 
+  it.effect("a turn that a killed server left in the middle is ended, once", () =>
+    Effect.gen(function* () {
+      const ledger = yield* Ledger.Ledger
+      for (const name of ["cut", "done", "new"]) yield* ledger.addSession(session(name))
+      const { appId, sessionId } = session("cut")
+      for (const id of [sessionId, SessionId.make("done")]) yield* ledger.beginTurn(id)
+      yield* ledger.endTurn({ ...session("done"), turnIndex: 1, stopReason: "end_turn", durationMillis: 1 })
+      yield* TestClock.adjust("9 seconds")
+      yield* ledger.endCutTurns
+      yield* ledger.endCutTurns
+      const turns = Effect.map(Effect.forEach(["cut", "done", "new"], ledger.listEvents), (events) =>
+        events.map((events) => events.filter(({ kind }) => kind === "turn").map((event) => event.detail?.stop_reason))
+      )
+      assert.deepStrictEqual(yield* turns, [["unknown"], ["end_turn"], []])
+      const cut = Option.getOrThrow(yield* ledger.findSession({ sessionId, appId }))
+      assert.deepStrictEqual(cut.lastTurnAt, DateTime.makeUnsafe(9_000))
+      assert.strictEqual(yield* ledger.beginTurn(sessionId), 2)
+    }).pipe(withLedger)
+  )
+
   it.effect("the newest session is the first, also within one second", () =>
     Effect.gen(function* () {
       const ledger = yield* Ledger.Ledger
