@@ -2,7 +2,17 @@
  * What is checked of Claude: each check gives what it saw, in a few words.
  */
 import { Effect, Fiber, FileSystem } from "effect"
-import { Forge, type Run, type Turn, TurnEvent, Upload } from "../../src/index.ts"
+import {
+  Forge,
+  ForgeClient as Client,
+  type ForgeError,
+  type Run,
+  type Session,
+  type Turn,
+  TurnEvent,
+  Upload
+} from "../../src/index.ts"
+import * as ForgeServe from "./ForgeServe.ts"
 import { Claude, hookMarker, pidIn, see } from "./Claude.ts"
 import { type Asked, message, text, thinking, toolUse, usage } from "./MessagesApi.ts"
 
@@ -56,9 +66,8 @@ export const usageTold = Effect.gen(function* () {
     inputTokens === usage.input && cachedTokens === usage.cached && outputTokens === usage.output,
     turn.usage ?? "no usage"
   )
-  const cost = turn.events.filter(TurnEvent.is("Usage")).findLast(({ cost }) => cost !== undefined)?.cost
-  yield* see(cost?.currency === "USD", turn.events)
-  return `${JSON.stringify(turn.usage)}; the session has cost ${cost?.amount.toFixed(6)} ${cost?.currency}`
+  yield* see((turn.usage?.costUsd ?? 0) > 0, turn.events)
+  return JSON.stringify(turn.usage)
 })
 
 /** The model wants a tool once, and then says how it went. */
@@ -107,7 +116,10 @@ export const operatorsSettings = Effect.gen(function* () {
   return "the operator accepts edits and has a hook: still asked and denied, and no hook ran"
 })
 
-export const cancelled = Effect.gen(function* () {
+/** What a session does while its model does not finish its answer, and whether the next turn works. */
+const midAnswer = Effect.fnUntraced(function* <A, E, R>(
+  act: (session: Session.Session, counting: Fiber.Fiber<Turn.Turn, ForgeError.TurnError>) => Effect.Effect<A, E, R>
+) {
   const { api } = yield* Claude
   return yield* Forge.withSession({ agent: "claude" }, (session) =>
     Effect.gen(function* () {
@@ -115,16 +127,30 @@ export const cancelled = Effect.gen(function* () {
       const before = yield* pidIn(session.info.cwd)
       const counting = yield* Effect.forkChild(session.turn("Count to ten.", { timeout: "1 minute" }))
       yield* api.begun
-      yield* Fiber.interrupt(counting)
+      // What the model has said by now goes through Claude and its adapter.
+      yield* Effect.sleep("500 millis")
+      const acted = yield* act(session, counting)
       yield* api.dropped
       yield* api.answer(() => message(text("Here I am.")))
       const next = yield* session.turn("Are you there?", { timeout: "1 minute" })
-      const after = yield* pidIn(session.info.cwd)
       yield* see(next.text === "Here I am." && next.index === 2, next)
-      yield* see(before === after, "it took another process")
-      return "the call of the model was ended, and the same process took the next turn"
+      return { acted, sameProcess: before === (yield* pidIn(session.info.cwd)) }
     })
   )
+})
+
+export const cancelled = Effect.gen(function* () {
+  const { acted, sameProcess } = yield* midAnswer((session, counting) =>
+    Effect.andThen(session.cancel, Fiber.join(counting))
+  )
+  yield* see(acted.stopReason === "cancelled" && acted.text === "One, two, " && sameProcess, { acted, sameProcess })
+  return `${JSON.stringify(acted.text)}, ${acted.stopReason}; the same process took the next turn`
+})
+
+export const interrupted = Effect.gen(function* () {
+  const { sameProcess } = yield* midAnswer((_, counting) => Fiber.interrupt(counting))
+  yield* see(sameProcess, "it took another process")
+  return "the call of the model was ended; the same process took the next turn"
 })
 
 export const model = Effect.gen(function* () {
@@ -212,22 +238,14 @@ export const resumed = Effect.gen(function* () {
 })
 
 export const killedInTurn = Effect.gen(function* () {
-  const { api } = yield* Claude
-  return yield* Forge.withSession({ agent: "claude" }, (session) =>
-    Effect.gen(function* () {
-      yield* api.answer(() => ({ _tag: "Unfinished", text: "One, two, " }))
-      const counting = yield* Effect.forkChild(Effect.flip(session.turn("Count to ten.", { timeout: "1 minute" })))
-      yield* api.begun
+  const { acted, sameProcess } = yield* midAnswer(
+    Effect.fnUntraced(function* (session, counting) {
       process.kill(yield* pidIn(session.info.cwd), "SIGKILL")
-      const failure = yield* Fiber.join(counting)
-      yield* see(failure._tag === "ApiError" && failure.status === 502, failure)
-      yield* api.dropped
-      yield* api.answer(() => message(text("Here I am.")))
-      const next = yield* session.turn("Are you there?", { timeout: "1 minute" })
-      yield* see(next.text === "Here I am.", next)
-      return `502 ${failure.message}; the next turn worked`
+      return yield* Effect.flip(Fiber.join(counting))
     })
   )
+  yield* see(acted._tag === "ApiError" && acted.status === 502 && !sameProcess, acted)
+  return `502 ${acted.message}; another process took the next turn`
 })
 
 /** A turn that is to fail, and what the caller is told. */
@@ -261,6 +279,34 @@ export const apiRefuses = Effect.gen(function* () {
 export const wrongKey = failing("wrong")
 
 export const notLoggedIn = failing("keyless")
+
+/** A session that nobody closes: its server is killed under it. */
+const openSession = Client.ForgeClient.use((client) => client.createSession({ agent: "claude" })).pipe(
+  Effect.flatMap(({ join }) => join),
+  Effect.map(({ id }) => id)
+)
+
+export const served = Effect.gen(function* () {
+  const { api, bin, definition, home } = yield* Claude
+  const server = { data: `${home}/data`, env: { ...definition.env, PATH: `${bin}:${process.env["PATH"] ?? ""}` } }
+  const first = yield* ForgeServe.start(server)
+  const token = yield* ForgeServe.mint(first)
+  yield* api.answer(() => message(text("I will.")))
+  const id = yield* openSession.pipe(
+    Effect.tap((id) => Effect.flatMap(Forge.attach(id), (session) => session.turn("Remember heliotrope."))),
+    Effect.provide(ForgeServe.client(first, token))
+  )
+  yield* first.kill
+  const second = yield* ForgeServe.start(server)
+  yield* api.answer(() => message(text("It was heliotrope.")))
+  const turn = yield* Forge.attach(id).pipe(
+    Effect.flatMap((session) => Effect.ensuring(session.turn("Which word?"), Effect.ignore(session.close))),
+    Effect.provide(ForgeServe.client(second, token))
+  )
+  const [asked] = yield* api.asked
+  yield* see(turn.index === 2 && asked?.conversation.includes("Remember heliotrope.") === true, { turn, asked })
+  return "its environment is enough; killed and started again, the session went on, and the model saw its first turn"
+}).pipe(Effect.scoped)
 
 export const nobodyLeaves = Effect.gen(function* () {
   const { api } = yield* Claude

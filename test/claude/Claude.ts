@@ -14,6 +14,8 @@ export class Claude extends Context.Service<
   Claude,
   {
     readonly api: MessagesApi.MessagesApi
+    /** The folder of the adapter's command. */
+    readonly bin: string
     readonly definition: AgentDefinition
     /** The home of the agents: whatever they keep is in there. */
     readonly home: string
@@ -117,5 +119,5 @@ export const make = Effect.fnUntraced(function* (adapter: Adapter) {
       CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1"
     }
   }
-  return Claude.of({ api, definition, home })
+  return Claude.of({ api, bin: adapter.bin, definition, home })
 })

@@ -28,6 +28,7 @@ const checks: Readonly<Record<string, Effect.Effect<string, unknown, Services>>>
   "a tool that is denied": Checks.toolDenied,
   "an operator with loose settings": Checks.operatorsSettings,
   "a cancel in the middle of an answer": Checks.cancelled,
+  "an interrupt in the middle of an answer": Checks.interrupted,
   "the model": Checks.model,
   "a run": Checks.oneRun,
   "the effort": Checks.effort,
@@ -39,6 +40,7 @@ const checks: Readonly<Record<string, Effect.Effect<string, unknown, Services>>>
   "the API refuses": Checks.apiRefuses,
   "a key that is not valid": Checks.wrongKey,
   "not logged in": Checks.notLoggedIn,
+  "forge serve": Checks.served,
   "the network": Checks.nobodyLeaves
 }
 
