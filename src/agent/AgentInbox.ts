@@ -45,6 +45,9 @@ export type TurnQueue = Queue.Queue<TurnEvent | TurnEnd, AgentFailed | Cause.Don
 interface Current {
   readonly events: TurnQueue
   readonly calls: ToolCalls
+  readonly costBefore: number | undefined
+  /** What the session has cost, if the turn told. */
+  cost: number | undefined
   cancelling: boolean
 }
 
@@ -58,12 +61,22 @@ export interface AgentInbox {
   readonly attach: (events: TurnQueue) => Effect.Effect<void, never, Scope.Scope>
   /** From here on the turn in flight gets no permission any more. */
   readonly cancelling: Effect.Effect<void>
+  /** What the turn in flight has cost in US dollars, as far as that is known. */
+  readonly cost: Effect.Effect<number | undefined>
 }
 
 export const make = (permissions: AgentDefinition["permissions"]): AgentInbox => {
   let sessionId: string | undefined
   let current: Current | undefined
   let kept: ReadonlyArray<Update> = []
+  /** Agents tell what the whole session has cost, in dollars here; of one that was brought back, it is not known at first. */
+  let cost: number | undefined
+
+  const eventOf = (turn: Current, update: unknown): TurnEvent => {
+    const event = toEvent(update, turn.calls)
+    if (event._tag === "Usage" && event.cost?.currency === "USD") turn.cost = event.cost.amount
+    return event
+  }
 
   const isOurs = (update: Pick<Update, "sessionId">): boolean =>
     sessionId === undefined || update.sessionId === sessionId
@@ -72,7 +85,7 @@ export const make = (permissions: AgentDefinition["permissions"]): AgentInbox =>
     update: Effect.fnUntraced(function* (update) {
       if (!isUpdate(update) || !isOurs(update)) return
       // A turn that has its answer takes nothing any more.
-      if (current !== undefined && (yield* Queue.offer(current.events, toEvent(update.update, current.calls)))) return
+      if (current !== undefined && (yield* Queue.offer(current.events, eventOf(current, update.update)))) return
       kept = [...kept, update].slice(-maxKept)
     }),
     permission: Effect.fnUntraced(function* (request) {
@@ -86,16 +99,18 @@ export const make = (permissions: AgentDefinition["permissions"]): AgentInbox =>
       Effect.sync(() => {
         sessionId = session.id
         kept = session.loaded ? [] : kept.filter(isOurs)
+        cost = session.loaded ? undefined : 0
       }),
     attach: Effect.fnUntraced(function* (events) {
       const between = news(kept)
       kept = []
       yield* Effect.acquireRelease(
         Effect.sync(() => {
-          current = { events, calls: new Map(), cancelling: false }
+          current = { events, calls: new Map(), costBefore: cost, cost: undefined, cancelling: false }
         }),
         () =>
           Effect.sync(() => {
+            cost = current?.cost ?? cost
             current = undefined
           })
       )
@@ -103,6 +118,9 @@ export const make = (permissions: AgentDefinition["permissions"]): AgentInbox =>
     }),
     cancelling: Effect.sync(() => {
       if (current !== undefined) current.cancelling = true
-    })
+    }),
+    cost: Effect.sync(() =>
+      current?.cost === undefined || current.costBefore === undefined ? undefined : current.cost - current.costBefore
+    )
   }
 }

@@ -112,7 +112,9 @@ export const make = (options: Options): Pick<AgentSession, "turn"> => {
         () => Effect.succeed<typeof Answer.Type>({ stopReason: "cancelled" })
       ),
       // Also where the agent calls it an end like any other.
-      Effect.flatMap((answer) => conclude(events, cancelled ? { ...answer, stopReason: "cancelled" } : answer)),
+      Effect.flatMap((answer) =>
+        conclude({ events, inbox }, cancelled ? { ...answer, stopReason: "cancelled" } : answer)
+      ),
       Effect.catch((failure) => Queue.fail(events, failure)),
       Effect.forkScoped
     )
@@ -122,9 +124,14 @@ export const make = (options: Options): Pick<AgentSession, "turn"> => {
   return { turn: (turn, cancel = Effect.never) => Stream.unwrap(start(turn, cancel)) }
 }
 
-const conclude = Effect.fnUntraced(function* (events: TurnQueue, answer: typeof Answer.Type) {
-  const usage = usageOf(answer)
-  if (usage !== undefined) yield* Queue.offer(events, { _tag: "Usage", ...usage })
+const conclude = Effect.fnUntraced(function* (
+  { events, inbox }: { readonly events: TurnQueue; readonly inbox: AgentInbox },
+  answer: typeof Answer.Type
+) {
+  const told = usageOf(answer)
+  const costUsd = yield* inbox.cost
+  const usage = costUsd === undefined ? told : { ...told, costUsd }
+  if (told !== undefined) yield* Queue.offer(events, { _tag: "Usage", ...told })
   yield* Queue.offer(events, {
     _tag: "TurnEnd",
     stopReason: answer.stopReason,

@@ -42,6 +42,20 @@ it.effect("between turns, what is about the session is kept for the next, and th
   })
 )
 
+it.effect("what the first turn of a session has cost that was brought back is not known", () =>
+  Effect.gen(function* () {
+    const inbox = AgentInbox.make("allow")
+    const spend = Effect.fnUntraced(function* (amount: number) {
+      yield* inbox.attach(yield* queue)
+      const update = { sessionUpdate: "usage_update", cost: { amount, currency: "USD" } }
+      yield* inbox.update({ sessionId: "s", update })
+      return yield* inbox.cost
+    }, Effect.scoped)
+    yield* inbox.opened({ id: "s", loaded: true })
+    assert.deepStrictEqual([yield* spend(5), yield* spend(7)], [undefined, 2])
+  })
+)
+
 it.effect("of what replaces itself, only the last is news", () =>
   Effect.gen(function* () {
     const inbox = AgentInbox.make("allow")

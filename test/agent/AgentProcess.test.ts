@@ -174,6 +174,15 @@ layer(Platform, { excludeTestServices: true })("what an agent says", (it) => {
     })
   )
 
+  it.effect("a turn has cost what the session's cost grew by", () =>
+    Effect.gen(function* () {
+      const session = yield* open(misbehaving("cost"))
+      const ends = [yield* collect(session, prompt("one")), yield* collect(session, prompt("two"))].map(lastOf)
+      const end = { _tag: "TurnEnd", stopReason: "end_turn", usage: { costUsd: 0.25 } } as const
+      assert.deepStrictEqual(ends, [end, end])
+    })
+  )
+
   it.effect("a reader that falls behind loses nothing", () =>
     Effect.gen(function* () {
       const session = yield* open(misbehaving("many"))
