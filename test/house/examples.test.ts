@@ -119,6 +119,8 @@ layer(services, { timeout: "60 seconds", excludeTestServices: true })("the progr
         )
         const first = outcomes.find(({ name }) => name === "first.ts")
         assert.include(first?.output, "heliotrope", "the second answer knows the word of the first prompt")
+        const files = outcomes.find(({ name }) => name === "files.ts")
+        assert.include(files?.output, "Invoice 4711", "the agent has read the file")
       }),
     60_000
   )
