@@ -1,6 +1,9 @@
 /**
  * What programs call: coding-agent sessions as scoped resources, over whichever `ForgeClient` they are given.
  *
+ * `session` and `withSession` open a session that closes by itself, `attach` borrows one, `run` does without. Where the
+ * client comes from (`NodeForgeClient`, an embedded server, a fake) is said once, with a layer, at the program's edge.
+ *
  * **Example** (A session for the length of a program)
  *
  * ```ts
@@ -27,6 +30,8 @@ import type { Source, UploadedFile, UploadOptions } from "./Upload.ts"
 /**
  * Opens a session and closes it when the scope ends, by success, failure or interruption.
  *
+ * Closing it at the end takes 5 seconds at most, and neither fails the program nor hides how that failed: a session that
+ * could not be closed is logged as a warning, and counted, and the server closes it when it has been idle for long enough.
  * Interrupting it while it opens returns at once; what the server made all the same is closed in the background.
  */
 export const session: (
@@ -50,7 +55,7 @@ export const attach: (id: SessionId) => Effect.Effect<Session.Session, StateErro
 export const sessions = (options?: ListOptions): Effect.Effect<ReadonlyArray<SessionState>, ListError, ForgeClient> =>
   ForgeClient.use((client) => client.listSessions(options))
 
-/** Asks one prompt, without a session. */
+/** Asks one prompt, without a session. For a question that stands alone. */
 export const run = (prompt: string, options?: RunOptions): Effect.Effect<Run, RunError, ForgeClient> =>
   ForgeClient.use((client) => client.run(prompt, options))
 

@@ -7,7 +7,25 @@
  * - `TransportError`: there was no answer, or none that could be read.
  * - `SessionClosed`: the session has been closed, by this client or by the server.
  *
- * `ApiError` and `TransportError` carry an `outcome`: whether the server may have acted on the call.
+ * `ApiError` and `TransportError` carry an `outcome`: whether the server may have acted on the call. Every operation's
+ * type names what it can fail with, statuses included, so that a program can handle all of it away.
+ *
+ * **Example** (What to do about a turn that failed)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ApiError, Forge } from "effect-clawdforge"
+ *
+ * const answer = Forge.withSession({ agent: "claude" }, (session) => session.turn("Count the lines.")).pipe(
+ *   Effect.map((turn) => turn.text),
+ *   // The agent failed: the reason says how.
+ *   Effect.catchIf(ApiError.is(502), (error) =>
+ *     Effect.succeed(error.reason._tag === "RunFailed" ? `failed: ${error.reason.error}` : "a proxy is in the way")
+ *   ),
+ *   // Nobody answered: the outcome says whether the prompt may have been read all the same.
+ *   Effect.catchTag("TransportError", (error) => Effect.succeed(`${error.reason._tag}, ${error.outcome}`))
+ * )
+ * ```
  */
 import { Data, type Duration, type Redacted } from "effect"
 

@@ -1,5 +1,23 @@
 /**
  * One prompt and one answer, without a session.
+ *
+ * For a question that stands alone: the agent remembers nothing of it afterwards. What needs a second turn is a session.
+ * A run that may have reached the agent is not sent again by itself.
+ *
+ * **Example** (An answer as data)
+ *
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Forge } from "effect-clawdforge"
+ *
+ * const Invoice = Schema.Struct({ total: Schema.Finite, currency: Schema.String })
+ *
+ * const read = Forge.run("Answer with JSON: {total, currency} of this invoice: …", {
+ *   system: "You answer with JSON and nothing else.",
+ *   effort: "low",
+ *   timeout: "90 seconds"
+ * }).pipe(Effect.flatMap(({ result }) => Schema.decodeUnknownEffect(Invoice)(result)))
+ * ```
  */
 import type { Duration, Schema } from "effect"
 import type { Usage } from "./Turn.ts"
@@ -17,13 +35,16 @@ export interface RunOptions {
   readonly effort?: "low" | "medium" | "high" | "xhigh" | "max" | undefined
   /** Files that were uploaded before, for the agent to read. */
   readonly files?: ReadonlyArray<FileToken> | undefined
-  /** How long the agent may work on it: 2 minutes by default, sent in whole seconds, rounded up. */
+  /**
+   * How long the agent may work on it: 2 minutes by default, sent in whole seconds, rounded up. A server refuses what it
+   * does not allow (5 seconds to 10 minutes, unless it is set up otherwise). This client waits 30 seconds longer.
+   */
   readonly timeout?: Duration.Input | undefined
 }
 
 /** A run that ended. */
 export interface Run {
-  /** The agent's final text: as JSON where it is JSON, else as a string. */
+  /** The agent's final text, without a code fence around it: as JSON where it is JSON, else as a string. */
   readonly result: Schema.Json
   readonly duration: Duration.Duration
   readonly stopReason: string | null

@@ -3,6 +3,9 @@
  *
  * A session is open, then closing, then closed, and never goes back. Its turns are sent one at a time, in the order in
  * which they were asked for. When the scope ends, by success, failure or interruption, the session is closed.
+ *
+ * `Forge.session` opens one, `Forge.attach` borrows one. A handle can be shared by fibers; what it shows when it is printed
+ * is its state, and no secret.
  */
 import { Deferred, Duration, Effect, Exit, Fiber, Inspectable, Option, Schedule, Scope, Semaphore } from "effect"
 import { ForgeClient } from "./ForgeClient.ts"

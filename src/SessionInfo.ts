@@ -1,14 +1,32 @@
 /**
  * What is known of a session: its id, what it was opened with, and its state as the server tells it.
+ *
+ * Times are `DateTime.Utc`, to the second, as the server has them.
+ *
+ * **Example** (Coming back to a session by an id that was kept)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Forge, SessionInfo } from "effect-clawdforge"
+ *
+ * const ask = Effect.fn("ask")(function* (kept: string, prompt: string) {
+ *   const session = yield* Forge.attach(SessionInfo.sessionId(kept))
+ *   const { live, turnCount } = yield* session.state
+ *   return live && turnCount > 0 ? (yield* session.turn(prompt)).text : undefined
+ * })
+ * ```
  */
-import type { Brand, DateTime, Schema } from "effect"
+import { Brand, type DateTime, type Schema } from "effect"
 
-/** The server's id of a session. */
+/** The server's id of a session: 1 to 128 letters, digits, `_` or `-`. It is no secret. */
 export type SessionId = Brand.Branded<string, "SessionId">
+
+/** An id from its text; a text that is none is refused where it is used. */
+export const sessionId = Brand.nominal<SessionId>()
 
 /** How a session is opened. */
 export interface SessionOptions {
-  /** The agent, by its name in the server's table: `claude` by default. */
+  /** The agent, by its name in the server's table: `claude` by default. One that is not there is `ApiError<422>`. */
   readonly agent?: string | undefined
   /** The model, as the agent knows it; the agent's own default without. */
   readonly model?: string | undefined

@@ -1,5 +1,7 @@
 /**
  * One turn of a session: what it is asked with, and what came of it.
+ *
+ * A turn that ended is a value, whatever it ended for: `stopReason` tells. Only a turn that got no end is an error.
  */
 import type { Duration } from "effect"
 import type { SessionId } from "./SessionInfo.ts"

@@ -1,7 +1,8 @@
 /**
  * Files that an agent can read: uploaded once, and named by a token.
  *
- * A file is sent as it is read, and is never held in memory as a whole.
+ * A file is sent as it is read, and is never held in memory as a whole. It belongs to the app that uploaded it, and the
+ * server forgets it when its time is over.
  *
  * **Example** (Asking about a file)
  *
@@ -29,7 +30,7 @@ export const fileToken = (text: string): FileToken => brand(Redacted.make(text, 
 
 /** A file to upload. */
 export interface Source<E = never, R = never> {
-  /** The name that the agent will see. */
+  /** The name that the agent will see: not empty, and without control characters. */
   readonly name: string
   readonly content: Stream.Stream<Uint8Array, E, R>
   /** In bytes, where it is known. */
@@ -46,7 +47,21 @@ export const fromBytes = (name: string, bytes: Uint8Array): Source => ({
   rereadable: true
 })
 
-/** A file from a stream, whose size may be told. It is read once: an upload of it is not repeated. */
+/**
+ * A file from a stream, whose size in bytes may be told. It is read once: an upload of it is not repeated. An upload fails
+ * with what the stream fails with; where the size turns out to be another, with `ApiError<422>`.
+ *
+ * **Example** (A report that is written while it is sent)
+ *
+ * ```ts
+ * import { Stream } from "effect"
+ * import { Forge, Upload } from "effect-clawdforge"
+ *
+ * const lines = Stream.range(1, 1000).pipe(Stream.map((line) => `line ${line}\n`), Stream.encodeText)
+ *
+ * const upload = Forge.upload(Upload.fromStream("report.txt", lines), { timeToLive: "10 minutes" })
+ * ```
+ */
 export const fromStream = <E, R>(
   name: string,
   content: Stream.Stream<Uint8Array, E, R>,
@@ -55,7 +70,8 @@ export const fromStream = <E, R>(
 
 /**
  * A file of this machine, under its own name unless another is given. Of a file that grows meanwhile, what it held at
- * first is sent; a pipe is read to its end, once.
+ * first is sent; a pipe is read to its end, once. It needs the `FileSystem` and `Path` of the platform: on Node,
+ * `NodeServices.layer`.
  */
 export const fromPath: (
   path: string,

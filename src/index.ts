@@ -28,7 +28,7 @@ export type * as Run from "./Run.ts"
 export * as Session from "./Session.ts"
 
 /** What is known of a session. */
-export type * as SessionInfo from "./SessionInfo.ts"
+export * as SessionInfo from "./SessionInfo.ts"
 
 /** Spans, metrics, and how to turn them off. */
 export * as Telemetry from "./Telemetry.ts"

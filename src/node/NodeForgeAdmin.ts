@@ -1,5 +1,18 @@
 /**
  * The administration for Node.
+ *
+ * **Example** (Which apps have a token)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ForgeAdmin } from "effect-clawdforge"
+ * import { NodeForgeAdmin } from "effect-clawdforge/node"
+ *
+ * const names = ForgeAdmin.ForgeAdmin.use((admin) => admin.list).pipe(
+ *   Effect.map((tokens) => tokens.map(({ name }) => name)),
+ *   Effect.provide(NodeForgeAdmin.layerConfig) // CLAWDFORGE_URL and CLAWDFORGE_ADMIN_TOKEN
+ * )
+ * ```
  */
 import { type Config, Layer } from "effect"
 import * as ForgeAdmin from "../ForgeAdmin.ts"

@@ -1,7 +1,23 @@
 /**
  * The client for Node: undici, whose only clock is the client's own.
  *
- * `fetch` gives up on every answer that takes more than 300 seconds, which is shorter than a turn can be.
+ * `fetch` gives up on every answer that takes more than 300 seconds, which is shorter than a turn can be. Where a program
+ * has an `HttpClient` of its own, `ForgeClient.layer` takes that.
+ *
+ * **Example** (A client for the program's whole life)
+ *
+ * ```ts
+ * import { Effect, Redacted } from "effect"
+ * import { Forge } from "effect-clawdforge"
+ * import { NodeForgeClient } from "effect-clawdforge/node"
+ *
+ * const layer = NodeForgeClient.layer({
+ *   url: "https://forge.example.com/team",
+ *   token: Redacted.make("cf_…")
+ * })
+ *
+ * const program = Effect.provide(Forge.sessions({ includeClosed: false }), layer)
+ * ```
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { buildConnector } from "@effect/platform-node/Undici"
