@@ -5,6 +5,7 @@
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Scheduler } from "effect"
+import { HttpClient, HttpClientResponse } from "effect/http"
 import { Forge, type Session } from "../src/index.ts"
 import { health, layerClients } from "./support/Clients.ts"
 import { created, layerServer, type Script, ScriptedServer, turn } from "./support/ScriptedServer.ts"
@@ -112,4 +113,40 @@ describe("a swept interrupt", () => {
       assert.strictEqual(new Set(prompts).size, prompts.length)
     })
   })
+})
+
+it.live("a swept interrupt as the answer arrives: it is read, or its request is ended", () => {
+  const requests: Array<{ readonly signal: AbortSignal; answered: boolean; read: boolean }> = []
+  const http = HttpClient.make((request, _, signal) =>
+    Effect.gen(function* () {
+      const one = { signal, answered: false, read: false }
+      requests.push(one)
+      yield* Effect.yieldNow
+      const web = new Response(null, { headers: { "content-length": "2" } })
+      one.answered = true
+      return Object.create(HttpClientResponse.fromWeb(request, web), {
+        arrayBuffer: {
+          value: Effect.sync(() => {
+            one.read = true
+            return new TextEncoder().encode("{}").buffer
+          })
+        }
+      }) as HttpClientResponse.HttpClientResponse
+    })
+  )
+  return Effect.gen(function* () {
+    for (let operations = 3; operations <= 20; operations++) {
+      for (let step = 0; step < 60; step++) {
+        const fiber = yield* Effect.forkChild(
+          Effect.provideService(Forge.run("hello"), Scheduler.MaxOpsBeforeYield, operations)
+        )
+        for (let at = 0; at < step; at++) yield* Effect.yieldNow
+        yield* Fiber.interrupt(fiber)
+      }
+    }
+    const answered = requests.filter((one) => one.answered)
+    assert.isAbove(answered.length, 100)
+    assert.isAbove(answered.filter(({ signal }) => signal.aborted).length, 0)
+    assert.strictEqual(answered.filter(({ read, signal }) => !read && !signal.aborted).length, 0)
+  }).pipe(Effect.provide(layerClients("http://forge", false)), Effect.provideService(HttpClient.HttpClient, http))
 })

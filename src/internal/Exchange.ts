@@ -56,7 +56,8 @@ const healthDeadline = Duration.seconds(10)
 export const make = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<Send, never, HttpClient.HttpClient> {
-  const http = yield* HttpClient.HttpClient
+  // With its scope a request ends, whatever became of it: an answer that comes as the call is interrupted holds nothing.
+  const http = HttpClient.withScope(yield* HttpClient.HttpClient)
   const context = yield* transportContext
   const base = options.url.href.replace(/\/+$/, "")
   const anonymous = { accept: "application/json" }
@@ -98,6 +99,7 @@ export const make = Effect.fnUntraced(function* (
               answered(response.status)
               return receive(response, operation, { call, secrets, unanswered })
             }),
+            Effect.scoped,
             Effect.timeoutOrElse({
               duration: deadline,
               orElse: () => Effect.fail(Transport.timeout(call, deadline))
