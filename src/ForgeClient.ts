@@ -32,7 +32,6 @@ import * as Health from "./internal/operations/Health.ts"
 import * as Runs from "./internal/operations/Runs.ts"
 import * as Sessions from "./internal/operations/Sessions.ts"
 import * as Turns from "./internal/operations/Turns.ts"
-import type { RetryOptions } from "./internal/Retry.ts"
 import * as Settings from "./internal/Settings.ts"
 import type { Run, RunOptions } from "./Run.ts"
 import type { LiveState, SessionId, SessionInfo, SessionOptions, SessionState } from "./SessionInfo.ts"
@@ -110,9 +109,23 @@ export class ForgeClient extends Context.Service<
     readonly scope: Scope.Scope
 
     /** Runs work that outlives its caller; the client's layer waits for it when it shuts down, up to a bound. */
-    readonly background: Background.Background
+    readonly background: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<Fiber.Fiber<A, E>, never, R>
   }
 >()("effect-clawdforge/ForgeClient") {}
+
+/** The bounds of repeating; what is not given has the default that its comment names. */
+export interface RetryOptions {
+  /** How often a call is repeated at most: 3. */
+  readonly times?: number | undefined
+  /** The pause before the first repeat, doubled for each further one, and longer by up to a half: 200 milliseconds. */
+  readonly pause?: Duration.Input | undefined
+  /** The longest pause that this client chooses by itself: 5 seconds. */
+  readonly maxPause?: Duration.Input | undefined
+  /** The longest `Retry-After` that is obeyed; a call that is asked to wait longer fails at once: 30 seconds. */
+  readonly maxRetryAfter?: Duration.Input | undefined
+  /** How long after its first failure a call may still be repeated: 1 minute. */
+  readonly budget?: Duration.Input | undefined
+}
 
 /** How a client is made. */
 export interface Options {

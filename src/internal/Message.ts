@@ -1,7 +1,7 @@
 /**
  * The one sentence of a failure: taken from what the server said, bounded, and without what the request kept secret.
  */
-import { RegExp, Schema } from "effect"
+import { Schema } from "effect"
 import * as Failures from "../api/schema/Failures.ts"
 import * as Secrets from "./Secrets.ts"
 

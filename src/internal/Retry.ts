@@ -5,21 +5,8 @@
  * one of unknown outcome that is harmless to repeat: a GET, a DELETE, or a POST under a key that the server remembers.
  */
 import { Clock, Deferred, Duration, Effect, Random } from "effect"
+import type { RetryOptions } from "../ForgeClient.ts"
 import type { ApiError, AuthError, TransportError } from "../ForgeError.ts"
-
-/** The bounds of repeating; what is not given has the default that its comment names. */
-export interface RetryOptions {
-  /** How often a call is repeated at most: 3. */
-  readonly times?: number | undefined
-  /** The pause before the first repeat, doubled for each further one, and longer by up to a half: 200 milliseconds. */
-  readonly pause?: Duration.Input | undefined
-  /** The longest pause that this client chooses by itself: 5 seconds. */
-  readonly maxPause?: Duration.Input | undefined
-  /** The longest `Retry-After` that is obeyed; a call that is asked to wait longer fails at once: 30 seconds. */
-  readonly maxRetryAfter?: Duration.Input | undefined
-  /** How long after its first failure a call may still be repeated: 1 minute. */
-  readonly budget?: Duration.Input | undefined
-}
 
 /** The bounds in milliseconds. */
 export interface Bounds {

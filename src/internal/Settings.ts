@@ -3,9 +3,10 @@
  */
 import { Config, Duration, Effect, Predicate, type Redacted } from "effect"
 import { spanMessage } from "../api/schema/Ids.ts"
+import type { RetryOptions } from "../ForgeClient.ts"
 import type { ApiError, Issue } from "../ForgeError.ts"
 import * as Input from "./Input.ts"
-import { type Bounds, bounds, type RetryOptions } from "./Retry.ts"
+import { type Bounds, bounds } from "./Retry.ts"
 
 const call = { operation: "ForgeClient.make", method: "", path: "" }
 
