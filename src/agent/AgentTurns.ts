@@ -79,6 +79,7 @@ export const make = (options: Options): Pick<AgentSession, "turn"> => {
   const start = Effect.fnUntraced(function* (turn: AgentTurn, cancel: Effect.Effect<unknown>) {
     const events: TurnQueue = yield* Queue.bounded<TurnEvent | TurnEnd, AgentFailed | Cause.Done>(maxAhead)
     yield* inbox.attach(events)
+    yield* connection.beginTurn
     const answering = yield* Effect.forkScoped(prompt(turn))
 
     /** Asks the agent to stop, waits until it has, and ends its process where it does not. */
