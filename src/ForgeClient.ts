@@ -106,7 +106,7 @@ export class ForgeClient extends Context.Service<
     readonly closeSession: (id: SessionId) => Effect.Effect<void, CloseError>
 
     /** What the client ends with: sessions that are still held by then are closed before it is gone. */
-    readonly scope: Scope.Scope
+    readonly scope: Effect.Effect<Scope.Scope>
 
     /** Runs work that outlives its caller; the client's layer waits for it when it shuts down, up to a bound. */
     readonly background: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<Fiber.Fiber<A, E>, never, R>
@@ -232,7 +232,7 @@ export const make = Effect.fnUntraced(function* (
     cancelTurn,
     run,
     upload,
-    scope: yield* Effect.scope,
+    scope: Effect.succeed(yield* Effect.scope),
     background
   })
 })

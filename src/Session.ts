@@ -265,7 +265,8 @@ export const acquire = (options?: SessionOptions): Effect.Effect<Session, Create
  */
 const hold = Effect.fnUntraced(function* <E>(handle: Effect.Effect<Handle, E, ForgeClient | Scope.Scope>) {
   const client = yield* ForgeClient
-  const held = yield* Effect.acquireRelease(Scope.fork(client.scope), (scope, exit) => Scope.close(scope, exit))
+  const fork = Effect.flatMap(client.scope, Scope.fork)
+  const held = yield* Effect.acquireRelease(fork, (scope, exit) => Scope.close(scope, exit))
   const context = yield* Effect.context()
   const session = yield* handle.pipe(
     Scope.provide(held),
