@@ -53,6 +53,7 @@ export const appOf = (url: string, token: string) => {
       Effect.orDie
     )
   return {
+    url,
     token,
     request,
     open: request("POST", "/sessions", { body: { agent: "demo" } }).pipe(
