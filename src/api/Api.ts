@@ -4,7 +4,6 @@
  * The errors are the contract's own bodies. They carry a `_tag` in memory and none on the wire.
  */
 import { Context, Effect, Schema, Struct } from "effect"
-import { Multipart } from "effect/http"
 import {
   HttpApi,
   HttpApiEndpoint,
@@ -252,7 +251,7 @@ const runs = HttpApiGroup.make("runs")
 
 /** The form of an upload, for the documentation: the server reads it by itself, as it comes. */
 const UploadForm = Schema.Struct({
-  [Files.filePart]: Multipart.SingleFileSchema,
+  [Files.filePart]: Schema.String.annotate({ contentEncoding: "binary" }),
   [Files.ttlField]: Schema.optionalKey(Files.TimeToLive)
 })
 

@@ -19,6 +19,6 @@ export const clean = (name: string): string => {
     .replace(/^[\s.]+/, "")
     .trimEnd()
   const ending = extension(printable)
-  const stem = [...printable.slice(0, printable.length - ending.length)]
+  const stem = Array.from(printable.slice(0, printable.length - ending.length))
   return stem.slice(0, longest - ending.length).join("") + ending || "file"
 }

@@ -120,22 +120,21 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   /** The folder is removed when the agent is dead, since it was there before. */
   const conduct = Effect.fnUntraced(function* (run: NewRun, agent: AgentDefinition, start: number) {
     const { effort, model, prompt, system, timeout } = run
-    const outOfTime = new AgentFailed({
-      error: `Agent ${agent.name} did not finish the run within ${Duration.format(timeout)}.`,
-      stderr: "",
-      stopReason: "timeout"
-    })
+    const outOfTime = (stderr: string) =>
+      new AgentFailed({
+        error: `Agent ${agent.name} did not finish the run within ${Duration.format(timeout)}.`,
+        stderr,
+        stopReason: "timeout"
+      })
     const cwd = yield* folder.runDirectory
     const files = yield* uploads.stage(run.files, { cwd })
     const session = yield* pool.place.pipe(
       Effect.andThen(agents.open(agent, { cwd, effort, model, system })),
-      Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(outOfTime) })
+      Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(outOfTime("")) })
     )
     const left = Duration.subtract(timeout, yield* RunFailure.elapsedSince(start))
     return yield* listen(agent, session.turn({ prompt, files, timeout: left })).pipe(
-      Effect.mapError((failure) =>
-        failure.stopReason === "timeout" ? new AgentFailed({ ...outOfTime, stderr: failure.stderr }) : failure
-      )
+      Effect.mapError((failure) => (failure.stopReason === "timeout" ? outOfTime(failure.stderr) : failure))
     )
   }, Effect.scoped)
 

@@ -101,8 +101,10 @@ export const read = Effect.fnUntraced(function* (
 
   yield* request.stream.pipe(
     Stream.pipeThroughChannel(Multipart.makeChannel(request.headers)),
-    Stream.catchTag("MultipartError", (error) => Stream.fail(refusal(error))),
-    Stream.catchTag("HttpServerError", () => Stream.fail(unreadable)),
+    Stream.catchTags({
+      HttpServerError: () => Stream.fail(unreadable),
+      MultipartError: (error) => Stream.fail(refusal(error))
+    }),
     Stream.runForEach(onPart),
     Effect.provideContext(
       Multipart.limitsServices({

@@ -8,7 +8,7 @@ import { ByteSize, Clock, Context, Duration, Effect, FileSystem, Layer, Path, Re
 import * as Digest from "effect/crypto/Digest"
 import { SecureRandom } from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
-import { SqlClient, SqlSchema } from "effect/sql"
+import { SqlClient, type SqlError, SqlSchema } from "effect/sql"
 import type { Attachment } from "../agent/Agent.ts"
 import { FileNotFound, type Invalid } from "../api/Api.ts"
 import { DataFolder } from "./DataFolder.ts"
@@ -102,7 +102,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   /** Rows go before their files: a file without a row is removed at the next start. */
   const remove = Effect.fnUntraced(
-    function* (rows: Effect.Effect<ReadonlyArray<Row>, unknown>) {
+    function* (rows: Effect.Effect<ReadonlyArray<Row>, SqlError.SqlError>) {
       const gone = yield* rows
       for (const { sha256 } of gone) {
         yield* sql`DELETE FROM upload_sessions WHERE sha256 = ${sha256}`

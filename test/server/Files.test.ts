@@ -61,10 +61,10 @@ const raw = (url: string, head: ReadonlyArray<string>, more: () => string | unde
     let answer = ""
     let sent = 0
     const write = (): void => {
-      for (let next = more(); next !== undefined && answer === ""; next = more()) {
-        sent += next.length
-        if (!socket.write(next)) return
-      }
+      const next = answer === "" ? more() : undefined
+      if (next === undefined) return
+      sent += next.length
+      if (socket.write(next)) write()
     }
     socket.on("drain", write)
     socket.on("data", (chunk) => (answer += String(chunk)))
