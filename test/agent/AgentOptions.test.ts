@@ -1,0 +1,63 @@
+import { assert, layer } from "@effect/vitest"
+import { Effect } from "effect"
+import type { AgentDefinition } from "../../src/agent/Agent.ts"
+import type * as AgentProcess from "../../src/agent/AgentProcess.ts"
+import { collect, fixture, open, Platform, prompt, textOf } from "./Support.ts"
+
+const asked: AgentDefinition = {
+  name: "asked",
+  command: [process.execPath, fixture("AskedAgent.ts")],
+  permissions: "deny",
+  sessionMeta: { own: true },
+  takesSystemPrompt: true
+}
+
+/** What an agent was asked for before its first turn. */
+const askedOf = Effect.fnUntraced(function* (options: Omit<AgentProcess.Options, "cwd">, definition = asked) {
+  const session = yield* open(definition, options)
+  const told: unknown = JSON.parse(textOf(yield* collect(session, prompt("go"))))
+  return told
+}, Effect.scoped)
+
+const refusal = (options: Omit<AgentProcess.Options, "cwd">, definition = asked) =>
+  Effect.scoped(Effect.flip(open(definition, options)))
+
+layer(Platform, { excludeTestServices: true })("what an agent is asked for", (it) => {
+  it.effect("a system prompt goes beside what its sessions are opened with, each time", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* askedOf({}), [{ method: "session/new", _meta: { own: true } }])
+      assert.deepStrictEqual(yield* askedOf({ system: { text: "Be brief.", mode: "replace" } }), [
+        { method: "session/new", _meta: { own: true, systemPrompt: "Be brief." } }
+      ])
+      const append = { text: "Be brief.", mode: "append" } as const
+      assert.deepStrictEqual(yield* askedOf({ system: append, load: "s" }), [
+        { method: "session/resume", _meta: { own: true, systemPrompt: { append: "Be brief." } } }
+      ])
+      const { sessionMeta: _, ...bare } = asked
+      assert.deepStrictEqual(yield* askedOf({ system: append }, bare), [
+        { method: "session/new", _meta: { systemPrompt: { append: "Be brief." } } }
+      ])
+    })
+  )
+
+  it.effect("a system prompt is refused by an agent that takes none, before it is started", () =>
+    Effect.gen(function* () {
+      const { takesSystemPrompt: _, ...deaf } = asked
+      const error = yield* refusal(
+        { system: { text: "x", mode: "append" } },
+        { ...deaf, command: ["/nonexistent/agent"] }
+      )
+      assert.deepInclude(error, { _tag: "AgentOptionRefused", option: "system" })
+      assert.strictEqual(error.message, "Agent asked takes no system prompt.")
+    })
+  )
+
+  it.effect("an effort is one of the model that was chosen with it", () =>
+    Effect.gen(function* () {
+      const [, ...set] = [yield* askedOf({ model: "large", effort: "high" })].flat()
+      assert.deepStrictEqual(set, [{ "the-model": "large" }, { "the-effort": "high" }])
+      const error = yield* refusal({ model: "small", effort: "high" })
+      assert.strictEqual(error.message, "Agent asked has no option for the effort.")
+    })
+  )
+})
