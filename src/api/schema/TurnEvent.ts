@@ -49,8 +49,14 @@ export const ToolCall = Schema.Struct({
 /** Whatever else stands in an object stays in it. */
 const rest = [Schema.Record(Schema.String, Schema.Unknown)] as const
 
+export interface PlanEntry {
+  readonly content: string
+  readonly priority?: string | undefined
+  readonly status?: string | undefined
+}
+
 /** One step of a plan. */
-export const PlanEntry = Schema.StructWithRest(
+export const PlanEntry: Schema.Codec<PlanEntry> = Schema.StructWithRest(
   Schema.Struct({
     content: Schema.String,
     priority: Schema.optionalKey(Schema.String),
@@ -65,8 +71,16 @@ export const Plan = Schema.Struct({
   entries: Schema.Array(PlanEntry)
 }).pipe(Schema.encodeKeys({ _tag: "type" }))
 
+export interface Cost {
+  readonly amount: number
+  readonly currency: string
+}
+
 /** Money. */
-export const Cost = Schema.StructWithRest(Schema.Struct({ amount: Schema.Finite, currency: Schema.String }), rest)
+export const Cost: Schema.Codec<Cost> = Schema.StructWithRest(
+  Schema.Struct({ amount: Schema.Finite, currency: Schema.String }),
+  rest
+)
 
 /** How much of the context window is used, and what the session has cost. */
 export const UsageUpdate = Schema.Struct({
