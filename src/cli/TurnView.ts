@@ -14,6 +14,9 @@ const short = (value: unknown): string => {
   return text.length <= 60 ? text : `${text.slice(0, 59)}…`
 }
 
+/** Text on one line. */
+export const flat = (text: string): string => plain(text).replaceAll(/\s+/g, " ")
+
 const indent = (text: string): ReadonlyArray<string> =>
   plain(text)
     .trimEnd()
@@ -23,7 +26,7 @@ const indent = (text: string): ReadonlyArray<string> =>
 const toolLine = (call: Extract<TurnEvent.TurnEvent, { readonly _tag: "ToolCall" }>): string => {
   const input = call.args === undefined || Object.keys(call.args).length === 0 ? "" : ` ${short(call.args)}`
   const result = call.result === undefined ? "" : ` → ${short(call.result)}`
-  return plain(`  ▸ ${call.title ?? call.name}${input}${result}`)
+  return flat(`▸ ${call.title ?? call.name}${input}${result}`)
 }
 
 /** The lines of one event; those that say nothing to a reader have none. */
@@ -34,10 +37,10 @@ const eventLines = (event: TurnEvent.TurnEvent, paint: Paint): ReadonlyArray<str
     case "Thinking":
       return indent(event.content).map((line) => paint("dim", line))
     case "ToolCall":
-      return [paint("yellow", toolLine(event))]
+      return [paint("yellow", `  ${toolLine(event)}`)]
     case "Plan":
       return event.entries.map(({ content, status }) =>
-        paint("blue", plain(`  ${status === "completed" ? "☑" : "☐"} ${content}`))
+        paint("blue", `  ${status === "completed" ? "☑" : "☐"} ${flat(content)}`)
       )
     default:
       return []
@@ -57,4 +60,7 @@ const usageText = ({ usage }: Turn.Turn): string => {
 }
 
 const footer = (turn: Turn.Turn, paint: Paint): string =>
-  paint("dim", `  turn ${turn.index} · ${turn.stopReason ?? "ended"} · ${spanOf(turn.duration)}${usageText(turn)}`)
+  paint(
+    "dim",
+    `  turn ${turn.index} · ${flat(turn.stopReason ?? "ended")} · ${spanOf(turn.duration)}${usageText(turn)}`
+  )

@@ -23,6 +23,18 @@ layer(Platform, { excludeTestServices: true })("the demo agent", (it) => {
     })
   )
 
+  it.effect("takes a word from what tells one, and not from a question about it", () =>
+    Effect.gen(function* () {
+      const session = yield* open(definition)
+      yield* collect(session, prompt("The secret word for today is plumbus."))
+      yield* collect(session, prompt("Which word did I tell you?"))
+      const third = yield* collect(session, prompt("Please say the word again."))
+      assert.include(textOf(third), "You told me the word plumbus.")
+      yield* collect(session, prompt(`${"long ".repeat(200)} My secret is plumbus-77.`))
+      assert.include(textOf(yield* collect(session, prompt("What is it?"))), "My secret is plumbus-77.")
+    })
+  )
+
   it.effect("keeps two sessions apart, and answers the same to the same", () =>
     Effect.gen(function* () {
       const [one, other] = yield* Effect.all([open(definition), open(definition)], { concurrency: 2 })

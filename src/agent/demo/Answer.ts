@@ -15,9 +15,10 @@ const quotedEnd = (text: string): string => {
   return /[.!?…]”$/u.test(quote) ? quote : `${quote}.`
 }
 
+/** A long text by its beginning and its end, which is where people put what matters. */
 const quoted = (text: string): string => {
   const line = text.trim().replaceAll(/\s+/g, " ")
-  return `“${line.length > 500 ? `${line.slice(0, 500)}…` : line}”`
+  return `“${line.length > 500 ? `${line.slice(0, 250)} … ${line.slice(-250)}` : line}”`
 }
 
 const aboutFile = ({ name, text }: FileRead): string => {
@@ -27,14 +28,27 @@ const aboutFile = ({ name, text }: FileRead): string => {
   return `I read ${name}: ${lines} ${lines === 1 ? "line" : "lines"}. It begins with ${quotedEnd(first)}`
 }
 
-/** "Remember the word xyzzy." tells a word; so does "The word is xyzzy". */
-const wordIn = (prompt: string): string | undefined => /\bword\s+(?:is\s+)?["“'`]?([\p{L}\p{N}_-]+)/iu.exec(prompt)?.[1]
+const isQuestion = (prompt: string): boolean => prompt.trim().endsWith("?")
+
+/** How a word is told: in quotes, as what the word is, or as the word that is to be remembered. */
+const tellings = [
+  /\bword\b[^"“?]*["“]([^"”]+)["”]/iu,
+  /\bword\b[^?]*?\bis:?\s+([\p{L}\p{N}_-]+)/iu,
+  /\bremember\s+(?:the|this)\s+word:?\s+([\p{L}\p{N}_-]+)/iu
+]
+
+/** The word that a prompt tells; a question tells none. */
+const wordIn = (prompt: string): string | undefined =>
+  isQuestion(prompt)
+    ? undefined
+    : tellings.map((telling) => telling.exec(prompt)?.[1]).find((word) => word !== undefined)
 
 const aboutPrompt = (prompt: string, earlier: ReadonlyArray<string>): string => {
   const told = /\bremember\s+(.+?)[.!]?\s*$/isu.exec(prompt)?.[1]
-  if (told !== undefined && !prompt.trim().endsWith("?")) return `I will remember ${told.replaceAll(/\s+/g, " ")}.`
+  if (told !== undefined && !isQuestion(prompt)) return `I will remember ${told.replaceAll(/\s+/g, " ")}.`
   const word = earlier.map(wordIn).findLast((found) => found !== undefined)
-  if (word !== undefined && /\bword\b/iu.test(prompt)) return `You told me the word ${word}.`
+  if (word !== undefined && /\bword\b/iu.test(prompt) && wordIn(prompt) === undefined)
+    return `You told me the word ${word}.`
   return `You said ${quotedEnd(prompt)}`
 }
 
