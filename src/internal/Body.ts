@@ -7,8 +7,8 @@ import type { HttpClientError, HttpClientResponse } from "effect/http"
 /** The largest answer that is read: 64 MiB. */
 export const maxAnswerBytes = 64 * 1024 * 1024
 
-/** The largest failure that is read: its message is one sentence. */
-export const maxFailureBytes = 64 * 1024
+/** The largest failure that is read, 16 MiB: it may repeat a whole request, and would be no JSON without its end. */
+export const maxFailureBytes = 16 * 1024 * 1024
 
 /** How deep the JSON of an answer may nest. */
 export const maxDepth = 64

@@ -48,19 +48,20 @@ interface Answer {
 
 const decodeRunFailed = Schema.decodeUnknownOption(Failures.RunFailed)
 const isDetail = Schema.is(Failures.Detail)
-const isInvalid = Schema.is(Failures.Invalid)
 
 const unexpected = (answer: Answer): Unexpected => new Unexpected({ status: answer.status, body: answer.body })
 
 const detailOf = (answer: Answer): string | undefined => (isDetail(answer.json) ? answer.json.detail : undefined)
 
-const issuesOf = ({ call, json, secrets }: Answer): ReadonlyArray<Issue> =>
-  isInvalid(json)
-    ? json.detail.map(({ loc, msg }) => ({
-        path: loc.map((key) => (typeof key === "string" ? Message.tell(key, secrets) : key)),
-        message: Message.tell(msg, secrets)
+const issuesOf = ({ call, json, secrets }: Answer): ReadonlyArray<Issue> => {
+  const issues = Message.issuesOf(json)
+  return issues.length === 0
+    ? [{ path: [], message: call.message }]
+    : issues.map(({ message, path }) => ({
+        path: path.map((key) => (typeof key === "string" ? Message.tell(key, secrets) : key)),
+        message: Message.tell(message, secrets)
       }))
-    : [{ path: [], message: call.message }]
+}
 
 const notFound = (answer: Answer): NotFound | Unexpected => {
   const detail = detailOf(answer)
@@ -176,7 +177,8 @@ export const fromAnswer = Effect.fnUntraced(function* <S extends Status>(
     call: { ...call, requestId, message, retryAfter: yield* retryAfterOf(response) },
     status,
     json,
-    body: Redacted.make(body.text.slice(0, 2000)),
+    // A 422 repeats what it rejects, which nobody is to find here.
+    body: Redacted.make(status === 422 ? message : body.text.slice(0, 2000)),
     secrets
   }
   return isOneOf(statuses)(status) ? make(status, answer) : make(classOf(status), answer)

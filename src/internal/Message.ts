@@ -1,8 +1,9 @@
 /**
  * The one sentence of a failure: taken from what the server said, bounded, and without what the request kept secret.
  */
-import { Schema } from "effect"
+import { Predicate, Schema } from "effect"
 import * as Failures from "../api/schema/Failures.ts"
+import type { Issue } from "../ForgeError.ts"
 import * as Secrets from "./Secrets.ts"
 
 const maxLength = 200
@@ -11,33 +12,46 @@ const maxLength = 200
 const enough = 20 * maxLength
 
 const WithError = Schema.Struct({ error: Schema.String })
-const WithMessage = Schema.Union([
-  Schema.Struct({ detail: Schema.Struct({ message: Schema.String }) }),
-  Schema.Struct({ detail: Schema.Struct({ msg: Schema.String }) }),
-  Schema.Struct({ detail: Schema.Struct({ error: Schema.String }) })
-])
+const WithDetails = Schema.Struct({
+  detail: Schema.Struct({
+    message: Schema.optionalKey(Schema.String),
+    msg: Schema.optionalKey(Schema.String),
+    error: Schema.optionalKey(Schema.String)
+  })
+})
 
 const isWithError = Schema.is(WithError)
 const isDetail = Schema.is(Failures.Detail)
-const isInvalid = Schema.is(Failures.Invalid)
-const isWithMessage = Schema.is(WithMessage)
+const isInvalid = Schema.is(Failures.LooselyInvalid)
+const isWithDetails = Schema.is(WithDetails)
+
+const isKey = Predicate.or(Predicate.isString, Predicate.isNumber)
+
+/** What a 422 finds wrong, and where. What was rejected, which many servers repeat beside it, is not taken. */
+export const issuesOf = (json: unknown): ReadonlyArray<Issue> =>
+  isInvalid(json)
+    ? json.detail.map((issue) =>
+        typeof issue === "string"
+          ? { path: [], message: issue }
+          : { path: Array.isArray(issue.loc) ? issue.loc.filter(isKey) : [], message: issue.msg }
+      )
+    : []
 
 /** `body.prompt: must not be empty`. */
-const issueText = (issue: Failures.Issue): string =>
-  issue.loc.length === 0 ? issue.msg : `${issue.loc.join(".")}: ${issue.msg}`
+const issueText = ({ message, path }: Issue): string => (path.length === 0 ? message : `${path.join(".")}: ${message}`)
 
 const fromJson = (json: unknown): string | undefined => {
   if (isWithError(json)) return json.error
   if (isDetail(json)) return json.detail
-  if (isInvalid(json)) return json.detail.map(issueText).join("; ")
-  if (isWithMessage(json)) return Object.values(json.detail).join(" ")
+  if (isInvalid(json)) return issuesOf(json).map(issueText).join("; ")
+  if (isWithDetails(json)) return json.detail.message ?? json.detail.msg ?? json.detail.error
   return undefined
 }
 
 /** The words of a page, without its markup. */
 const fromPage = (text: string): string => {
   const page = text.slice(0, enough)
-  const title = /<title[^>]*>([^<]*)/i.exec(page)?.[1]
+  const title = /<title[^>]*>\s*([^<]*[^<\s])/i.exec(page)?.[1]
   return (title ?? page.replace(/<(script|style)[\s\S]*?<\/\1>/gi, " ").replace(/<[^>]*>/g, " "))
     .replace(/&(?:#(\d{1,5})|#x([\da-f]{1,4})|(quot|apos|lt|gt|amp|nbsp));/gi, character)
     .trim()
@@ -58,8 +72,11 @@ const bounded = (text: string, otherwise: string): string => {
   // Control characters would let a server write its own lines into somebody's log.
   const line = text.replace(/[\s\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, " ").trim()
   if (line === "") return otherwise
-  return line.length <= maxLength ? line : `${line.slice(0, maxLength - 1)}…`
+  return (line.length <= maxLength ? line : `${line.slice(0, maxLength - 1)}…`).toWellFormed()
 }
+
+/** A 422 in a form of its own may repeat in any place what it rejects. */
+const mayRepeatInput = (status: number, text: string): boolean => status === 422 && /^\s*[[{"]/.test(text)
 
 /** One line of what a server said, without what the request kept secret. */
 export const tell = (text: string, secrets: ReadonlyArray<string>, otherwise = "invalid"): string =>
@@ -73,7 +90,7 @@ export const fromAnswer = (options: {
   readonly secrets: ReadonlyArray<string>
 }): string =>
   tell(
-    fromJson(options.json) ?? fromPage(options.text),
+    fromJson(options.json) ?? (mayRepeatInput(options.status, options.text) ? "" : fromPage(options.text)),
     options.secrets,
     `the server answered ${options.status} and gave no reason`
   )

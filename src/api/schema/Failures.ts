@@ -20,6 +20,14 @@ export type Issue = typeof Issue.Type
 export const Invalid = Schema.Struct({ detail: Schema.Array(Issue) })
 export type Invalid = typeof Invalid.Type
 
+/** The body of a 422 as other servers write it: they leave out what they have no use for, or send sentences alone. */
+export const LooselyInvalid = Schema.Struct({
+  detail: Schema.NonEmptyArray(
+    Schema.Union([Schema.String, Schema.Struct({ loc: Schema.optionalKey(Schema.Unknown), msg: Schema.String })])
+  )
+})
+export type LooselyInvalid = typeof LooselyInvalid.Type
+
 /**
  * The body of a 502: the agent failed. It stands at the top level, not inside `detail`. `ok` and `error` make it the
  * contract's own; the rest may be missing when it is read.
