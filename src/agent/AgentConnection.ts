@@ -95,18 +95,24 @@ export const make = Effect.fnUntraced(function* (
     Effect.ignore,
     Effect.forkScoped
   )
+  /** The requests that the agent has not answered yet. */
+  const asked = new Set<unknown>()
   const writable = new WritableStream<AnyMessage>({
     write: (message) => {
+      if ("method" in message && "id" in message) asked.add(message.id)
       Queue.offerUnsafe(outgoing, message)
     }
   })
   const written = AgentMessages.nothing()
   const readable = yield* AgentMessages.decode(child.stdout, { written, stray: child.note }).pipe(
-    Stream.filterEffect((message) =>
-      "method" in message && message.method === "session/update"
-        ? Effect.as(inbox.update("params" in message ? message.params : undefined), false)
-        : Effect.succeed(true)
-    ),
+    Stream.filterEffect((message) => {
+      // The library prints answers that nobody asked for, and notifications that it does not know.
+      if (!("method" in message)) return Effect.succeed(asked.delete(message.id))
+      if ("id" in message) return Effect.succeed(true)
+      return message.method === "session/update"
+        ? Effect.as(inbox.update(message.params), false)
+        : Effect.succeed(false)
+    }),
     Stream.tapError((error) => (error._tag === "Unreadable" ? child.kill(error.reason) : Effect.void)),
     Stream.toReadableStreamEffect()
   )

@@ -1,7 +1,7 @@
 /**
  * The agents that sessions can be opened with, by name.
  */
-import { Context, Effect, Layer, Option, type Scope } from "effect"
+import { Context, type Duration, Effect, Layer, Option, type Scope } from "effect"
 import { ChildProcessSpawner } from "effect/process"
 import type { AgentDefinition, AgentFailed, AgentOptionRefused, AgentSession } from "../agent/Agent.ts"
 import * as AgentProcess from "../agent/AgentProcess.ts"
@@ -23,17 +23,19 @@ export class Agents extends Context.Service<
 
 export interface Options {
   readonly agents: ReadonlyArray<AgentDefinition>
+  /** How long an agent may take for each step up to an open session; 30 seconds if not given. */
+  readonly startTimeout?: Duration.Input | undefined
 }
 
-export const make = Effect.fnUntraced(function* (options: Options) {
+export const make = Effect.fnUntraced(function* ({ agents, startTimeout }: Options) {
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
   const watchdog = yield* Watchdog
-  const table = new Map(options.agents.map((definition) => [definition.name, definition]))
+  const table = new Map(agents.map((definition) => [definition.name, definition]))
   return Agents.of({
     find: (name) => Option.fromNullishOr(table.get(name)),
-    byDefault: Option.fromNullishOr(table.get("claude") ?? options.agents[0]),
+    byDefault: Option.fromNullishOr(table.get("claude") ?? agents[0]),
     open: (definition, options) =>
-      AgentProcess.open(definition, options).pipe(
+      AgentProcess.open(definition, { stepTimeout: startTimeout, ...options }).pipe(
         Effect.provideService(ChildProcessSpawner.ChildProcessSpawner, spawner),
         Effect.provideService(Watchdog, watchdog)
       )

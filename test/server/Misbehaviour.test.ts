@@ -1,0 +1,294 @@
+/**
+ * What agents do to a server, over HTTP: each harms its own turn only.
+ */
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import { assert, it } from "@effect/vitest"
+import { Context, Duration, Effect, Fiber, FileSystem, Layer, Schedule } from "effect"
+import { vi } from "vitest"
+import * as DemoAgent from "../../src/agent/DemoAgent.ts"
+import { gone, isAlive, misbehaving } from "../agent/Support.ts"
+import { type Answer, appOf, processesIn, serve, turnOf } from "./Support.ts"
+
+type App = ReturnType<typeof appOf>
+
+/** An agent named after what it does; one that loads can be brought back. */
+const odd = (behaviour: string, loads = true) => {
+  const { command, ...definition } = misbehaving(behaviour)
+  return { ...definition, name: behaviour, command: [...command, ...(loads ? ["loads"] : [])] as const }
+}
+
+/** How a turn of each ends, and what it leaves on its standard error. */
+const failing: ReadonlyArray<readonly [behaviour: string, how: string, stderr?: string]> = [
+  ["exit0", "exited with code 0."],
+  ["exit3", "exited with code 3.", "the disk is on fire\\n"],
+  ["sigkill", "was ended by SIGKILL."],
+  ["close-output", "closed its output and was ended."],
+  ["flood", "wrote more than 1000 lines that are no messages."],
+  ["flood-updates", "wrote more than 67108864 characters in one turn."],
+  ["long-line", "wrote a line of more than 16777216 characters."],
+  ["bad-answer", "gave an answer to session/prompt that cannot be read."],
+  ["refuse", "failed the turn: Internal error: no credit"]
+]
+
+const enduring = ["garbage", "deep", "unasked", "odd", "late"]
+const slow = ["silent-turn", "deaf", "ignore-cancel", "ignore-term", "permission-in-cancel", "end-on-cancel"]
+const unloadable: ReadonlyArray<readonly [behaviour: string, how: RegExp]> = [
+  ["refuse-load", /could not bring back the session session-1: No such session/],
+  ["exit-at-load", /exited with code 9/]
+]
+const unopenable: ReadonlyArray<readonly [behaviour: string, error: string, stopReason: string]> = [
+  ["silent", "did not answer initialize within 2s.", "timeout"],
+  ["silent-new", "did not answer session/new within 2s.", "timeout"],
+  ["version", "speaks version 2 of the protocol, not 1.", "error"],
+  [
+    "refuse-new",
+    "could not open a session: Authentication required: the agent is not logged in, or its key is not valid",
+    "error"
+  ],
+  ["exit-at-start", "exited with code 7.", "error"]
+]
+
+const make = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const data = yield* fs.makeTempDirectoryScoped()
+  const behaviours = [...failing, ...unloadable].map(([behaviour]) => behaviour).concat(enduring, slow)
+  const { mint } = yield* serve({
+    data,
+    maxProcesses: 40,
+    agents: [
+      DemoAgent.definition,
+      ...behaviours.map((behaviour) => odd(behaviour)),
+      odd("many", false),
+      odd("strays", false),
+      odd("strays-exit")
+    ]
+  })
+  return { data, app: yield* mint("app") }
+}).pipe(Effect.provide(NodeFileSystem.layer))
+class Shared extends Context.Service<Shared, Effect.Success<typeof make>>()("test/Shared") {
+  static readonly layer = Layer.effect(Shared, make)
+}
+
+const openWith = (app: App, agent: string) =>
+  Effect.map(app.request("POST", "/sessions", { body: { agent } }), ({ text }) => {
+    const { cwd, session_id: id }: { session_id: string; cwd: string } = JSON.parse(text)
+    return { id, cwd }
+  })
+
+/** What a 502 says, and nothing else. */
+const failureOf = (answer: Answer): { error: string; stderr: string; stop_reason: string } => {
+  assert.strictEqual(answer.status, 502, answer.text)
+  const body = JSON.parse(answer.text)
+  assert.deepStrictEqual(Object.keys(body), ["ok", "error", "stderr", "duration_ms", "stop_reason"])
+  return body
+}
+
+const pong = { stopReason: "end_turn", text: "pong" }
+
+/** Somebody else's session, which goes on while an effect runs. */
+const meanwhile = Effect.fnUntraced(function* <A, E, R>(app: App, effect: Effect.Effect<A, E, R>) {
+  const { id } = yield* app.open
+  const running = yield* Effect.forkChild(effect)
+  let turns = 0
+  while (running.pollUnsafe() === undefined) {
+    const { text } = yield* Effect.flatMap(app.turn(id, "/echo still here"), turnOf)
+    assert.strictEqual(text, "still here")
+    turns++
+  }
+  assert.isAbove(turns, 1)
+  yield* app.request("DELETE", `/sessions/${id}`)
+  return yield* Fiber.join(running)
+})
+
+it.layer(Shared.layer, { excludeTestServices: true })("an agent that", (it) => {
+  const fails = Effect.fnUntraced(function* (app: App, [behaviour, how, stderr = ""]: (typeof failing)[number]) {
+    const { id } = yield* openWith(app, behaviour)
+    const failure = failureOf(yield* app.turn(id, "go"))
+    assert.strictEqual(failure.error, `Agent ${behaviour} ${how}`)
+    assert.strictEqual(failure.stop_reason, "error")
+    if (stderr !== "") assert.strictEqual(JSON.stringify(failure.stderr), `"${stderr}"`)
+    // Its history is told again while it is loaded, and is not new.
+    const next = yield* Effect.flatMap(app.turn(id, "ping"), turnOf)
+    assert.deepStrictEqual(next, { turnIndex: 2, ...pong })
+  })
+
+  it.effect("ends, floods or writes garbage fails its turn, and the next turn brings its session back", () =>
+    Effect.gen(function* () {
+      const { app } = yield* Shared
+      yield* meanwhile(
+        app,
+        Effect.forEach(failing, (each) => fails(app, each), { concurrency: 3, discard: true })
+      )
+    })
+  )
+
+  it.effect("prints, nests, answers or tells what it should not does not fail its turn", () =>
+    Effect.gen(function* () {
+      const { app } = yield* Shared
+      const printed = vi.spyOn(console, "error")
+      const texts: Record<string, string> = {}
+      for (const behaviour of ["garbage", "deep", "unasked", "odd"]) {
+        const { id } = yield* openWith(app, behaviour)
+        const turn = yield* Effect.flatMap(app.turn(id, "go"), turnOf)
+        texts[behaviour] = turn.text
+        assert.deepStrictEqual(yield* Effect.flatMap(app.turn(id, "ping"), turnOf), { turnIndex: 2, ...pong })
+      }
+      assert.deepStrictEqual(texts, { garbage: "clean", deep: "clean", unasked: "clean told -32601", odd: "ours" })
+      // What an agent says is not for the server's own output.
+      assert.deepStrictEqual(printed.mock.calls, [])
+      printed.mockRestore()
+    })
+  )
+
+  it.effect("invents a kind of update: it is passed on as unknown, whole", () =>
+    Effect.gen(function* () {
+      const { app } = yield* Shared
+      const { id } = yield* openWith(app, "odd")
+      const { text } = yield* app.turn(id, "go")
+      assert.include(text, '{"type":"unknown"')
+      assert.include(text, '{"sessionUpdate":"telepathy","thought":1}')
+    })
+  )
+
+  it.effect("goes on after its answer: what is about the session is news to the next turn, the rest is not", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const { app } = yield* Shared
+      const { cwd, id } = yield* openWith(app, "late")
+      yield* app.turn(id, "go")
+      yield* fs.exists(`${cwd}/late`).pipe(Effect.repeat({ until: (there) => there, schedule: Schedule.spaced(20) }))
+      yield* Effect.sleep("50 millis")
+      const { text } = yield* app.turn(id, "ping")
+      const { events, stop_reason } = JSON.parse(text)
+      assert.deepStrictEqual(
+        events.map(({ content, title, type }: Record<string, unknown>) => content ?? title ?? type),
+        ["A title", "pong"]
+      )
+      assert.strictEqual(stop_reason, "end_turn")
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
+  /** What a turn answers that is cancelled once its agent has spoken. */
+  const cancelled = Effect.fnUntraced(function* (app: App, behaviour: string) {
+    const { id } = yield* openWith(app, behaviour)
+    const turn = yield* Effect.forkChild(app.turn(id, "go"))
+    yield* app.turns(id, 1)
+    yield* Effect.sleep("100 millis")
+    const cancel = yield* app.request("POST", `/sessions/${id}/cancel`)
+    assert.deepStrictEqual([cancel.status, cancel.text], [200, '{"ok":true,"cancelled":true}'])
+    const { stopReason, text } = yield* Effect.flatMap(Fiber.join(turn), turnOf)
+    assert.strictEqual(stopReason, "cancelled")
+    assert.deepStrictEqual(yield* Effect.flatMap(app.turn(id, "ping"), turnOf), { turnIndex: 2, ...pong })
+    return text
+  })
+
+  /** What a turn answers that takes longer than it may. */
+  const late = Effect.fnUntraced(function* (app: App, behaviour: string, prompt: string) {
+    const { id } = yield* openWith(app, behaviour)
+    const body = { prompt, timeout_secs: 1 }
+    const failure = failureOf(yield* app.request("POST", `/sessions/${id}/turn`, { body }))
+    assert.strictEqual(failure.stop_reason, "timeout")
+    assert.strictEqual(failure.error, `Agent ${behaviour} did not finish the turn within 5s.`)
+    return yield* Effect.flatMap(app.turn(id, "ping"), turnOf)
+  })
+
+  it.effect("is silent, deaf, or ignores what it is told: the turn ends all the same", () =>
+    Effect.gen(function* () {
+      const { app } = yield* Shared
+      const [ignoring, stubborn, asking, ending, silent, deaf] = yield* meanwhile(
+        app,
+        Effect.all(
+          [
+            cancelled(app, "ignore-cancel"),
+            cancelled(app, "ignore-term"),
+            cancelled(app, "permission-in-cancel"),
+            cancelled(app, "end-on-cancel"),
+            late(app, "silent-turn", "go"),
+            late(app, "deaf", `go ${"x".repeat(1_000_000)}`)
+          ],
+          { concurrency: "unbounded" }
+        )
+      )
+      assert.deepStrictEqual(
+        [ignoring, stubborn, asking, ending],
+        ["working", "working", "workingtold cancelled", "working"]
+      )
+      assert.deepStrictEqual([silent.text, silent.turnIndex, deaf.text, deaf.turnIndex], ["pong", 2, "pong", 2])
+    })
+  )
+
+  it.effect("cannot bring its session back says why, once, and the session is closed", () =>
+    Effect.gen(function* () {
+      const { app } = yield* Shared
+      for (const [behaviour, how] of [...unloadable, ["many", /cannot bring a session back/] as const]) {
+        const { cwd, id } = yield* openWith(app, behaviour)
+        if (behaviour === "many") for (const pid of processesIn(cwd)) process.kill(Number(pid), "SIGKILL")
+        else yield* app.turn(id, "go")
+        yield* Effect.sync(() => processesIn(cwd)).pipe(
+          Effect.repeat({ until: (pids) => pids.length === 0, schedule: Schedule.spaced(20) })
+        )
+        assert.match(failureOf(yield* app.turn(id, "ping")).error, how)
+        const later = yield* app.turn(id, "ping")
+        assert.deepStrictEqual([later.status, later.text], [410, '{"detail":"session is closed"}'])
+      }
+    })
+  )
+
+  const strays = (text: string): ReadonlyArray<number> => JSON.parse(text)
+
+  it.effect("starts processes, also outside of its group: they end with the session", () =>
+    Effect.gen(function* () {
+      const { app } = yield* Shared
+      const { id } = yield* openWith(app, "strays")
+      const pids = strays((yield* Effect.flatMap(app.turn(id, "go"), turnOf)).text)
+      assert.strictEqual(pids.filter(isAlive).length, 4)
+      yield* meanwhile(app, Effect.andThen(app.request("DELETE", `/sessions/${id}`), gone(pids)))
+    })
+  )
+
+  it.effect("leaves processes behind when it ends: they are ended without anybody asking", () =>
+    Effect.gen(function* () {
+      const { app, data } = yield* Shared
+      const { cwd, id } = yield* openWith(app, "strays-exit")
+      failureOf(yield* app.turn(id, "go"))
+      yield* Effect.sync(() => processesIn(cwd)).pipe(
+        Effect.repeat({ until: (pids) => pids.length === 0, schedule: Schedule.spaced(20) }),
+        Effect.timeout(Duration.seconds(5))
+      )
+      assert.isTrue(cwd.startsWith(data))
+      assert.deepStrictEqual(yield* Effect.flatMap(app.turn(id, "ping"), turnOf), { turnIndex: 2, ...pong })
+    })
+  )
+})
+
+it.live("a session that cannot be opened is 502 with the reason, and leaves nothing", () =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const data = yield* fs.makeTempDirectoryScoped()
+    const { mint } = yield* serve({
+      data,
+      startTimeout: "2 seconds",
+      agents: [...unopenable.map(([behaviour]) => odd(behaviour)), odd("silent-load")]
+    })
+    const app = yield* mint("app")
+    const refused = Effect.fnUntraced(function* ([behaviour, error, stopReason]: (typeof unopenable)[number]) {
+      const failure = failureOf(yield* app.request("POST", "/sessions", { body: { agent: behaviour } }))
+      assert.deepStrictEqual([failure.error, failure.stop_reason], [`Agent ${behaviour} ${error}`, stopReason])
+    })
+    const lost = Effect.gen(function* () {
+      const { id } = yield* openWith(app, "silent-load")
+      failureOf(yield* app.turn(id, "go"))
+      const failure = failureOf(yield* app.turn(id, "ping"))
+      assert.strictEqual(failure.error, "Agent silent-load did not answer session/load within 2s.")
+      assert.strictEqual((yield* app.turn(id, "ping")).status, 410)
+    })
+    yield* Effect.all([lost, ...unopenable.map(refused)], { concurrency: "unbounded" })
+    yield* fs
+      .readDirectory(`${data}/sessions`)
+      .pipe(
+        Effect.repeat({ until: (names) => names.length === 0, schedule: Schedule.spaced(20) }),
+        Effect.timeout(Duration.seconds(5))
+      )
+    assert.deepStrictEqual(processesIn(data), [])
+  }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
+)
