@@ -49,6 +49,14 @@ const flags = {
     Flag.withDescription("How many turns of one app may run at once (all)"),
     Flag.optional
   ),
+  maxProcesses: Values.count("max-processes").pipe(
+    Flag.withDescription("How many agent processes may live at once"),
+    Flag.withDefault(16)
+  ),
+  sleepAfter: Values.span("sleep-after").pipe(
+    Flag.withDescription("How long an agent that has nothing to do keeps its process"),
+    Flag.withDefault(Duration.minutes(10))
+  ),
   maxRuns: Values.count("max-runs").pipe(Flag.withDescription("How many runs may be under way"), Flag.withDefault(4)),
   sessionTtl: Values.span("session-ttl").pipe(
     Flag.withDescription("How long a session may be idle (CLAWDFORGE_SESSION_TTL_SECS, 1 hour)"),
@@ -133,6 +141,8 @@ const optionsOf = Effect.fnUntraced(function* (settings: Settings) {
     maxOpenSessions: settings.maxLiveSessions,
     maxAppSessions: Option.getOrUndefined(settings.maxAppSessions),
     maxAppTurns: Option.getOrUndefined(settings.maxAppTurns),
+    maxProcesses: settings.maxProcesses,
+    sleepAfter: settings.sleepAfter,
     maxRuns: settings.maxRuns,
     sessionTtl: Option.getOrUndefined(Option.orElse(settings.sessionTtl, () => sessionTtl)),
     hardTtl: Option.getOrUndefined(Option.orElse(settings.hardTtl, () => hardTtl)),
