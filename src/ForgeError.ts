@@ -158,9 +158,9 @@ export class ApiError<const S extends Status = Status> extends Data.TaggedError(
   }
 > {
   /** Whether an error is an `ApiError` of one of these statuses; narrows, and leaves the others in the error type. */
-  static is<const S extends Status>(...statuses: ReadonlyArray<S>): (error: unknown) => error is ApiError<S> {
+  static is<const S extends Status>(...statuses: ReadonlyArray<S>): (error: unknown) => error is ApiErrors<S> {
     const wanted: ReadonlySet<number> = new Set(statuses)
-    return (error): error is ApiError<S> => error instanceof ApiError && wanted.has(error.status)
+    return (error): error is ApiErrors<S> => error instanceof ApiError && wanted.has(error.status)
   }
 }
 

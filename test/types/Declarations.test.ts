@@ -1,0 +1,113 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, FileSystem, Path } from "effect"
+import manifest from "../../package.json" with { type: "json" }
+import { run } from "../house/Workspace.ts"
+
+const tsc = (args: ReadonlyArray<string>) => run(".", "node_modules/.bin/tsc", ["--pretty", "false", ...args])
+
+/** What an editor shows of public names, as the compiler writes it into a message. */
+const displayed: Readonly<Record<string, string>> = {
+  "Forge.session": "(options?: SessionOptions | undefined) => Effect<Session, CreateError, ForgeClient | Scope>",
+  "Forge.attach": "(id: SessionId) => Effect<Session, StateError, ForgeClient>",
+  "Forge.sessions": "(options?: ListOptions) => Effect.Effect<ReadonlyArray<SessionState>, ListError, ForgeClient>",
+  "Forge.run": "(prompt: string, options?: RunOptions) => Effect.Effect<Run, RunError, ForgeClient>",
+  "Forge.upload":
+    "<E = never, R = never>(source: Source<E, R>, options?: UploadOptions) => Effect.Effect<UploadedFile, E | UploadError, R | ForgeClient>",
+  "Forge.health": "Effect<Health, HealthError, ForgeClient>",
+  "session.turn": "(prompt: string, options?: TurnOptions | undefined) => Effect<Turn, TurnError>",
+  "session.cancel": "Effect<boolean, CancelError>",
+  "session.state": "Effect<LiveState, StateError>",
+  "session.close": "Effect<void, CloseError>",
+  "Forge.session()": "Effect<Session, CreateError, ForgeClient | Scope>",
+  "session.turn('')": "Effect<Turn, TurnError>",
+  "Upload.fromPath('a')": "Effect<Source<PlatformError>, PlatformError, FileSystem | Path>",
+  "ForgeAdmin.ForgeAdmin.use((admin) => admin.mint('a'))": "Effect<MintedToken, MintError, ForgeAdmin>",
+  "NodeForgeClient.layer": "(options: ForgeClient.Options) => Layer.Layer<ForgeClient.ForgeClient, ApiError<422>>",
+  "NodeForgeClient.layerConfig": "Layer<ForgeClient, ApiError<422> | ConfigError>",
+  "ApiError.is(502)": "(error: unknown) => error is ApiError<502>",
+  "ApiError.is(404, 502)": "(error: unknown) => error is ApiError<404> | ApiError<502>"
+}
+
+const names = Object.keys(displayed)
+
+/** Every name is assigned to what nothing can be assigned to, one a line. */
+const mistakes = [
+  `import { ApiError, Forge, ForgeAdmin, type Session, Upload } from "./src/index.ts"`,
+  `import { NodeForgeClient } from "./src/node/index.ts"`,
+  `declare const session: Session.Session`,
+  ...names.map((name, at) => `export const a${at}: never = ${name}`)
+].join("\n")
+
+/** The message for each name, by its line. */
+const typesOf = (output: string) =>
+  names.map((_, at) => {
+    const message = output.split("\n").find((line) => line.startsWith(`display.ts(${at + 4},`)) ?? output
+    return /Type '(.*)' is not assignable to type 'never'/.exec(message)?.[1]?.replaceAll(", never>", ">") ?? message
+  })
+
+const coreEntries = Object.entries(manifest.exports).flatMap(([name, target]) =>
+  typeof target === "string" || /\/(server|testing)$/.test(name) ? [] : [target.types.replace("./dist/", "")]
+)
+
+describe("types", () => {
+  it.live("are displayed under their names, with the errors of an operation as one alias", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const root = yield* fs.makeTempDirectoryScoped({ prefix: "display-" })
+      for (const name of ["src", "node_modules"]) yield* fs.symlink(yield* fs.realPath(name), `${root}/${name}`)
+      yield* fs.copyFile("tsconfig.json", `${root}/base.json`)
+      yield* fs.writeFileString(`${root}/package.json`, JSON.stringify({ type: "module" }))
+      yield* fs.writeFileString(`${root}/display.ts`, mistakes)
+      const config = { extends: "./base.json", compilerOptions: { noErrorTruncation: true }, include: ["display.ts"] }
+      yield* fs.writeFileString(`${root}/tsconfig.json`, JSON.stringify(config))
+      const { output } = yield* run(root, "node_modules/.bin/tsc", ["-p", ".", "--pretty", "false"])
+      const shown = typesOf(output)
+      assert.deepStrictEqual(Object.fromEntries(names.map((name, at) => [name, shown[at]])), displayed)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("of this folder are checked by npm run check", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const { output } = yield* tsc(["-p", ".", "--listFilesOnly"])
+      const checked = new Set(output.split("\n").map((line) => line.replace(/^.*\/test\/types\//, "")))
+      const files = (yield* fs.readDirectory("test/types")).filter((name) => name.endsWith(".ts"))
+      assert.includeMembers(files, ["Errors.ts", "Handling.ts", "Options.ts"])
+      for (const file of files) assert.isTrue(checked.has(file), file)
+      assert.strictEqual(manifest.scripts["check:types"], "tsc -p .")
+    }).pipe(Effect.provide(NodeServices.layer))
+  )
+
+  it.live("that are published need nothing of api/ and nothing internal", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const path = yield* Path.Path
+      const out = yield* fs.makeTempDirectoryScoped({ prefix: "declarations-" })
+      yield* tsc([
+        "-p",
+        "tsconfig.build.json",
+        "--emitDeclarationOnly",
+        "--sourceMap",
+        "false",
+        "--inlineSources",
+        "false",
+        "--outDir",
+        out
+      ])
+      assert.include(coreEntries, "index.d.ts")
+
+      // Follows every import, also those of a type in place, as an editor does for what it shows.
+      const files = new Set(coreEntries)
+      for (const file of files) {
+        const text = yield* fs.readFileString(`${out}/${file}`)
+        for (const [, specifier = ""] of text.matchAll(/(?:from |import\()"(\.[^"]*)"/g)) {
+          const needed = path.join(path.dirname(file), specifier.replace(/\.ts$/, ".d.ts"))
+          assert.notMatch(needed, /^(api|internal|server|agent)\//, `${file} shows what it has from ${needed}`)
+          files.add(needed)
+        }
+      }
+      assert.include([...files], "Session.d.ts")
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+})

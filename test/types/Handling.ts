@@ -1,0 +1,77 @@
+/**
+ * How failures are handled away: by status, by tag, by reason. The type checker holds it.
+ */
+import { Effect } from "effect"
+import { ApiError, Forge, type ForgeError, type Session, type SessionClosed, type Turn } from "../../src/index.ts"
+import type { Always, Are, Usual } from "./Errors.ts"
+import type { Equal, Holds } from "./Expect.ts"
+
+type ErrorOf<T> = Effect.Error<T>
+type Caught<T> = Exclude<Effect.Success<T>, Turn.Turn>
+
+declare const turn: ReturnType<Session.Session["turn"]>
+
+// What is caught is given back as a success, to see its type.
+const oneStatus = Effect.catchIf(turn, ApiError.is(502), (error) => Effect.succeed(error))
+const someStatuses = Effect.catchIf(turn, ApiError.is(404, 413, 422, 502), (error) => Effect.succeed(error))
+const allStatuses = Effect.catchIf(someStatuses, ApiError.is(400, 429, 500, 503), () => Effect.void)
+const reasonOfStatus = Effect.catchIf(turn, ApiError.is(404), ({ reason }) => Effect.succeed(reason))
+
+export type ByStatus = Holds<
+  [
+    Equal<Caught<typeof oneStatus>, ApiError<502>>,
+    Are<ErrorOf<typeof oneStatus>, Always | 404 | 413 | 422, Usual | SessionClosed>,
+    Equal<Caught<typeof someStatuses>, ForgeError.ApiErrors<404 | 413 | 422 | 502>>,
+    Are<ErrorOf<typeof someStatuses>, Always, Usual | SessionClosed>,
+    Equal<ErrorOf<typeof allStatuses>, Usual | SessionClosed>,
+    Equal<Caught<typeof reasonOfStatus>, ForgeError.NotFound | ForgeError.Unexpected>
+  ]
+>
+
+const oneTag = Effect.catchTag(turn, "ApiError", ({ status }) => Effect.succeed(status))
+const allTags = Effect.catchTags(turn, {
+  ApiError: ({ outcome }) => Effect.succeed(outcome),
+  AuthError: ({ status }) => Effect.succeed(status),
+  TransportError: ({ reason }) => Effect.succeed(reason._tag),
+  SessionClosed: ({ by }) => Effect.succeed(by)
+})
+
+export type ByTag = Holds<
+  [
+    Equal<Caught<typeof oneTag>, Always | 404 | 413 | 422 | 502>,
+    Equal<ErrorOf<typeof oneTag>, Usual | SessionClosed>,
+    Equal<ErrorOf<typeof turn>["_tag"], "ApiError" | "AuthError" | "TransportError" | "SessionClosed">,
+    Equal<ErrorOf<typeof allTags>, never>
+  ]
+>
+
+const apiReason = Effect.catchReason(turn, "ApiError", "RunFailed", (reason, { status }) =>
+  Effect.succeed([reason, status] as const)
+)
+const transportReason = Effect.catchReason(turn, "TransportError", "Timeout", (reason) => Effect.succeed(reason))
+const reasons = Effect.catchReasons(turn, "ApiError", {
+  NotFound: ({ resource }) => Effect.succeed(resource),
+  Invalid: ({ issues }) => Effect.succeed(issues.length),
+  PoolFull: ({ _tag }) => Effect.succeed(_tag),
+  RateLimited: ({ _tag }) => Effect.succeed(_tag)
+})
+
+export type ByReason = Holds<
+  [
+    Equal<Caught<typeof apiReason>, readonly [ForgeError.RunFailed, 502]>,
+    Equal<Caught<typeof transportReason>, ForgeError.Timeout>,
+    Equal<Caught<typeof reasons>, "session" | "file" | "token" | "path" | number | "PoolFull" | "RateLimited">,
+    Equal<Exclude<ErrorOf<typeof apiReason>, ApiError>, Usual | SessionClosed>
+  ]
+>
+
+// What is not there cannot be handled.
+
+// @ts-expect-error: no server of this contract answers 418 as such
+ApiError.is(418)
+// @ts-expect-error: a health check has no agent that can fail
+export const noRunFailed = Effect.catchReason(Forge.health, "ApiError", "RunFailed", () => Effect.void)
+// @ts-expect-error: opening a session finds none closed
+export const noSessionClosed = Effect.catchTag(Forge.session(), "SessionClosed", () => Effect.void)
+// @ts-expect-error: there are four tags, and their reasons are no tags
+export const noTag = Effect.catchTag(turn, "RunFailed", () => Effect.void)
