@@ -1,7 +1,7 @@
 /**
  * `forge demo`: a real conversation on a fresh machine, from an empty ledger to a confirmed close.
  */
-import { DateTime, Duration, Effect, Random } from "effect"
+import { Data, DateTime, Duration, Effect, Random } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import * as ClaudeAgent from "../agent/ClaudeAgent.ts"
 import * as DemoAgent from "../agent/DemoAgent.ts"
@@ -11,6 +11,13 @@ import { ForgeServer, layer as layerServer } from "../server/ForgeServer.ts"
 import type { SessionEvent } from "../server/Ledger.ts"
 import { Screen, spanOf } from "./Screen.ts"
 import * as TurnView from "./TurnView.ts"
+
+/** A prompt without words is refused before anything is started for it. */
+class BlankPrompt extends Data.TaggedError("BlankPrompt") {
+  override get message(): string {
+    return "a prompt must not be empty"
+  }
+}
 
 const agent = Flag.Literals("agent", ["demo", "claude"]).pipe(
   Flag.withDescription("Which agent to talk to: demo needs no network and no key"),
@@ -38,6 +45,7 @@ export const command = Command.make(
   "demo",
   { agent, prompts },
   Effect.fnUntraced(function* ({ agent, prompts }) {
+    if (prompts.some((prompt) => prompt.trim() === "")) return yield* new BlankPrompt()
     const definition = yield* definitionOf(agent)
     const asked = prompts.length === 0 ? yield* defaultPrompts : prompts
     // Who ends the demo wants it to end: the turn in flight is not waited for.

@@ -12,19 +12,19 @@ export class ParentGone extends Data.TaggedError("ParentGone") {
   }
 }
 
-const startedByNpm = Config.String("npm_lifecycle_event").pipe(
+/** The script in package.json says who npm is: by the time this runs, npm may be gone, and the parent another. */
+const npm = Config.Int("FORGE_PARENT").pipe(
   Config.option,
-  Effect.map(Option.isSome),
-  Effect.orElseSucceed(() => false)
+  Effect.orElseSucceed(() => Option.none<number>())
 )
 
 /** Runs a program, and interrupts it when the npm that started it goes away. */
 export const endWithNpm = Effect.fnUntraced(function* <A, E, R>(
   program: Effect.Effect<A, E, R>
 ): Effect.fn.Return<A, E | ParentGone, R> {
-  if (!(yield* startedByNpm)) return yield* program
-  const parent = process.ppid
-  const gone = Effect.suspend(() => (process.ppid === parent ? Effect.void : Effect.fail(new ParentGone()))).pipe(
+  const parent = yield* npm
+  if (Option.isNone(parent)) return yield* program
+  const gone = Effect.suspend(() => (process.ppid === parent.value ? Effect.void : Effect.fail(new ParentGone()))).pipe(
     Effect.repeat(Schedule.spaced("250 millis")),
     Effect.andThen(Effect.never)
   )

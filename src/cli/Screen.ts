@@ -1,7 +1,7 @@
 /**
  * What a person sees: plain lines where the output is piped, colours and a live line where it is a terminal.
  */
-import { Console, Context, Duration, Effect, Layer, Stdio, Stream } from "effect"
+import { Console, Context, Duration, Effect, Layer, Stdio, Stream, Terminal } from "effect"
 import { TerminalCapabilities } from "effect/cli"
 
 const codes = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, blue: 34, cyan: 36 } as const
@@ -26,6 +26,7 @@ const eraseLine = "\r\u001b[2K"
 export const make = Effect.gen(function* () {
   const { canAnimate, canColor } = yield* TerminalCapabilities.TerminalCapabilities
   const stdio = yield* Stdio.Stdio
+  const terminal = yield* Terminal.Terminal
   const write = (text: string) => Effect.ignore(Stream.run(Stream.make(text), stdio.stdout({ endOnDone: false })))
 
   const paint = (style: Style, text: string) => (canColor ? `\u001b[${codes[style]}m${text}\u001b[0m` : text)
@@ -33,7 +34,11 @@ export const make = Effect.gen(function* () {
   const draw = Effect.fnUntraced(function* (label: string) {
     for (let tick = 0; ; tick++) {
       const seconds = ((tick * 80) / 1000).toFixed(1)
-      yield* write(`${eraseLine}${frames[tick % frames.length]} ${paint("dim", `${label} ${seconds} s`)}`)
+      // A line that wraps cannot be erased.
+      const room = Math.max(0, (yield* terminal.columns) - 3)
+      yield* write(
+        `${eraseLine}${frames[tick % frames.length]} ${paint("dim", `${label} ${seconds} s`.slice(0, room))}`
+      )
       yield* Effect.sleep("80 millis")
     }
   })

@@ -88,12 +88,28 @@ describe("npm start", () => {
     Effect.gen(function* () {
       const run = yield* npmStart("/fail nothing works today", "never asked")
       assert.strictEqual((yield* run.exit).code, 1)
-      assert.match(run.output(), /^forge: .*nothing works today/m)
+      // The agent repeats its prompt, which no error does.
+      assert.match(run.output(), /^forge: Agent demo failed the turn:/m)
       assert.notMatch(run.output(), /^ +at /m)
       assert.notInclude(run.output(), "never asked")
       yield* goneWithFolder(run.folder)
     }).pipe(Effect.scoped)
   )
+})
+
+describe("npm gone while node is still on its way up", () => {
+  for (const millis of [100, 200, 300, 400, 500]) {
+    it.live(`${millis} ms after the start`, () =>
+      Effect.gen(function* () {
+        const run = yield* npmStart("/wait")
+        // What is tried is a moment that nothing tells of.
+        yield* Effect.sleep(millis)
+        process.kill(run.child.pid ?? 0, "SIGKILL")
+        yield* run.exit
+        yield* goneWithFolder(run.folder)
+      }).pipe(Effect.scoped)
+    )
+  }
 })
 
 describe("a signal at any moment leaves no process behind within five seconds", () => {
