@@ -92,8 +92,8 @@ export class Ledger extends Context.Service<
     readonly expiredSessions: (closedBy: DateTime.Utc) => Effect.Effect<ReadonlyArray<SessionId>>
     /** Deletes all that is known of sessions but what happened to them. */
     readonly deleteSessions: (sessionIds: ReadonlyArray<SessionId>) => Effect.Effect<void>
-    /** Forgets what happened before. */
-    readonly forgetEvents: (before: DateTime.Utc) => Effect.Effect<void>
+    /** Forgets what happened before, to sessions and in runs. */
+    readonly forgetAudit: (before: DateTime.Utc) => Effect.Effect<void>
     /** Fails where the ledger cannot be written. */
     readonly probe: Effect.Effect<void, SqlError.SqlError>
   }
@@ -220,8 +220,9 @@ export const make = Effect.gen(function* () {
     yield* sql.onDialectOrElse({ pg: () => Effect.void, orElse: () => sql`PRAGMA wal_checkpoint(TRUNCATE)` })
   }, Effect.orDie)
 
-  const forgetEvents = Effect.fnUntraced(function* (before: DateTime.Utc) {
+  const forgetAudit = Effect.fnUntraced(function* (before: DateTime.Utc) {
     yield* sql`DELETE FROM session_events WHERE at < ${DateTime.toEpochMillis(before)}`
+    yield* sql`DELETE FROM runs WHERE at < ${DateTime.toEpochMillis(before)}`
   }, Effect.orDie)
 
   const probe = Effect.fnUntraced(function* () {
@@ -251,7 +252,7 @@ export const make = Effect.gen(function* () {
     expiredSessions: (closedBy) =>
       Effect.map(Effect.orDie(expiredSessions(closedBy)), (rows) => rows.map(({ session_id }) => session_id)),
     deleteSessions,
-    forgetEvents,
+    forgetAudit,
     probe: probe()
   })
 })

@@ -53,6 +53,7 @@ const tables = Effect.gen(function* () {
     detail TEXT
   )`
   yield* sql`CREATE INDEX session_events_by_session ON session_events (session_id, seq)`
+  yield* sql`CREATE INDEX session_events_by_time ON session_events (at)`
 
   // Written to see whether the ledger can be written.
   yield* sql`CREATE TABLE probe (id BIGINT PRIMARY KEY, at BIGINT NOT NULL)`

@@ -1,7 +1,6 @@
 /**
  * What is over is cleared away, once a minute: sessions that nobody uses are closed, sessions that were closed long ago
- * are deleted with all their text, and so are uploads whose time is over. What happened to a session is kept longer, and
- * holds no text.
+ * are deleted with all their text, and so are uploads whose time is over. What happened is kept longer, and holds no text.
  */
 import { Context, DateTime, Duration, Effect, Layer, Schedule } from "effect"
 import { Ledger } from "./Ledger.ts"
@@ -58,7 +57,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const sweep = Effect.gen(function* () {
     const swept: Swept = { softClosed: yield* closeIdle, hardDeleted: yield* deleteExpired }
     yield* uploads.sweepExpired
-    yield* ledger.forgetEvents(DateTime.subtractDuration(yield* DateTime.now, auditTtl))
+    yield* ledger.forgetAudit(DateTime.subtractDuration(yield* DateTime.now, auditTtl))
     yield* Metrics.countSwept(swept)
     if (swept.softClosed + swept.hardDeleted > 0) {
       yield* Effect.annotateLogs(Effect.logInfo("swept"), {

@@ -1,7 +1,8 @@
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Duration, Effect, Fiber, FileSystem, Layer, Option, Stream } from "effect"
+import { ByteSize, Context, Deferred, Duration, Effect, Fiber, FileSystem, Layer, Option, Stream } from "effect"
+import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { type AgentDefinition } from "../../src/agent/Agent.ts"
 import * as AgentPool from "../../src/server/AgentPool.ts"
@@ -140,17 +141,21 @@ describe("Sweeper", () => {
       })
   )
 
-  it.effect("what happened to a session is kept for ninety days", () =>
+  it.effect("what happened in sessions and runs is kept for ninety days", () =>
     Effect.gen(function* () {
-      const { engine, kinds, open, sweeper } = yield* start({}, asked)
+      const { engine, kinds, open, runs, sql, sweeper } = yield* start({}, asked)
+      const row = { app_id: 1, app_name: "a", agent: "a", prompt_bytes: 1, response_bytes: 1, duration_ms: 1 }
+      yield* sql`INSERT INTO runs ${sql.insert({ ...row, at: 0, outcome: "end_turn" })}`
       const { sessionId } = yield* open("x")
       yield* engine.close(sessionId)
       yield* TestClock.adjust("90 days")
       yield* sweeper.sweep
       assert.deepStrictEqual(yield* kinds(sessionId), ["create", "close", "hard_delete"])
+      assert.lengthOf(yield* runs, 1)
       yield* TestClock.adjust("1 hour")
       yield* sweeper.sweep
       assert.deepStrictEqual(yield* kinds(sessionId), ["hard_delete"])
+      assert.lengthOf(yield* runs, 0)
     })
   )
 
@@ -193,9 +198,9 @@ describe("Sweeper", () => {
         idleSessions: () =>
           Effect.suspend(() => (++sweeps === 1 ? Effect.die("the disk is gone") : Effect.succeed([]))),
         expiredSessions: () => Effect.succeed([]),
-        forgetEvents: () => Effect.void
+        forgetAudit: () => Effect.void
       })
-      const uploads = Layer.mock(Uploads.Uploads)({ sweepExpired: Effect.succeed(0) })
+      const uploads = Layer.mock(Uploads.Uploads)({ maxSize: ByteSize.zero, sweepExpired: Effect.succeed(0) })
       const parts = Layer.mergeAll(ledger, uploads, Layer.mock(SessionEngine)({}))
       yield* Layer.build(Sweeper.layer({}).pipe(Layer.provide(parts)))
       yield* TestClock.adjust("2 minutes")
