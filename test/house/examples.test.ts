@@ -67,9 +67,24 @@ describe("Examples", () => {
 /** The demo agent answers for Claude too, whom the documentation names. */
 const agents = [DemoAgent.definition, { ...DemoAgent.definition, name: "claude" }]
 
-const services = Layer.merge(Consumer.layer, ForgeServer.layer({ agents, port: 0 })).pipe(
-  Layer.provideMerge(NodeServices.layer)
-)
+/** What programs of the README say, beside that they end well. */
+const saying: Readonly<Record<string, string>> = {
+  "first.ts": "heliotrope",
+  "files.ts": "Invoice 4711",
+  "sessions.ts": "live: true, turns: 1\nYou told me the word heliotrope.",
+  "turns.ts": "Read notes.txt: completed",
+  "streams.ts": "6 and 16893 bytes, kept for 1h",
+  "errors.ts": "404: session not found\n422: must be",
+  "interruption.ts": "Earlier in this session you said",
+  "tokens.ts": "<redacted:app token>",
+  "telemetry.ts": "1 session is open"
+}
+
+const adminToken = "the-admin-token-of-the-documentation"
+
+const server = ForgeServer.layer({ agents, port: 0, adminToken: Redacted.make(adminToken) })
+
+const services = Layer.merge(Consumer.layer, server).pipe(Layer.provideMerge(NodeServices.layer))
 
 layer(services, { timeout: "60 seconds", excludeTestServices: true })("the programs in the documentation", (it) => {
   it.effect(
@@ -111,16 +126,19 @@ layer(services, { timeout: "60 seconds", excludeTestServices: true })("the progr
         )
         const ofReadme = Examples.ofMarkdown("README.md", yield* fs.readFileString("README.md"))
         assert.isNotEmpty(ofReadme)
-        const env = { CLAWDFORGE_URL: server.url, CLAWDFORGE_TOKEN: Redacted.value(token) }
+        const env = {
+          CLAWDFORGE_URL: server.url,
+          CLAWDFORGE_TOKEN: Redacted.value(token),
+          CLAWDFORGE_ADMIN_TOKEN: adminToken
+        }
         const outcomes = yield* Examples.outcomes([...ofReadme, ...ofModules.flat()], env)
         assert.deepStrictEqual(
           outcomes.flatMap(({ failure }) => failure ?? []),
           []
         )
-        const first = outcomes.find(({ name }) => name === "first.ts")
-        assert.include(first?.output, "heliotrope", "the second answer knows the word of the first prompt")
-        const files = outcomes.find(({ name }) => name === "files.ts")
-        assert.include(files?.output, "Invoice 4711", "the agent has read the file")
+        for (const [name, said] of Object.entries(saying)) {
+          assert.include(outcomes.find((outcome) => outcome.name === name)?.output, said)
+        }
       }),
     60_000
   )
