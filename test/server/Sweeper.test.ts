@@ -75,11 +75,11 @@ const start = Effect.fnUntraced(function* (options: Sweeper.Options, layer: type
   const turn = (sessionId: typeof Ledger.Session.Type.sessionId) =>
     Stream.runDrain(engine.turn(sessionId, { prompt: "canary", files: [], timeout: Duration.infinity }))
   return {
-    data,
     go,
     engine,
-    ledger,
     uploads,
+    sql,
+    runs: sql`SELECT * FROM runs`,
     sweeper: Context.get(context, Sweeper.Sweeper),
     open,
     kinds,
