@@ -47,7 +47,7 @@ const start = Effect.fnUntraced(function* (options: Sweeper.Options, layer: type
       Layer.provideMerge(agentsOf(go)),
       Layer.provideMerge(Ledger.layer),
       Layer.provide(Migrations.layer),
-      Layer.provide(NodeSqlite.layer({ filename: `${data}/ledger.db` })),
+      Layer.provideMerge(NodeSqlite.layer({ filename: `${data}/ledger.db` })),
       Layer.provideMerge(DataFolder.layer({ data })),
       Layer.provide(NodeCrypto.layer),
       Layer.provide(NodeServices.layer)
@@ -56,6 +56,7 @@ const start = Effect.fnUntraced(function* (options: Sweeper.Options, layer: type
   const engine = Context.get(context, SessionEngine)
   const ledger = Context.get(context, Ledger.Ledger)
   const uploads = Context.get(context, Uploads.Uploads)
+  const sql = Context.get(context, SqlClient.SqlClient)
   const app = { id: 1, name: "app" }
   const open = (text: string) => engine.open({ app, agent: definition, model: null, meta: { text } })
   const kinds = (sessionId: string) =>
