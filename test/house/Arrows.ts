@@ -15,6 +15,17 @@ interface Room {
 
 const schema = ["api/schema", "events"]
 const core = ["client core", ...schema]
+/** What of Effect a service is made of, beside its core. */
+const service = [
+  "effect/crypto",
+  "effect/encoding",
+  "effect/http",
+  "effect/http-api",
+  "effect/observability",
+  "effect/process",
+  "effect/reactivity",
+  "effect/sql"
+]
 const platform = ["node:", "@effect/platform-node"]
 
 /** The first room that holds a file is its room. */
@@ -42,13 +53,13 @@ export const rooms: ReadonlyArray<Room> = [
     name: "server",
     holds: /^src\/server\//,
     rooms: ["api", "agent", ...core],
-    packages: ["effect", "effect/", ...platform]
+    packages: ["effect", ...service, ...platform]
   },
   {
     name: "cli",
     holds: /^src\/cli\//,
     rooms: ["api", "agent", "server", "node", ...core],
-    packages: ["effect", "effect/", ...platform]
+    packages: ["effect", "effect/cli", ...service, ...platform]
   }
 ]
 

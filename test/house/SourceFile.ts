@@ -112,10 +112,10 @@ export const parse = (path: string, text: string): SourceFile => {
   }
 }
 
-/** Every TypeScript file below a folder of the project. */
+/** Every program text below a folder of the project, whatever its ending. */
 export const readAll = (root: string, folder = "src"): ReadonlyArray<SourceFile> =>
   Fs.readdirSync(Path.join(root, folder), { recursive: true, encoding: "utf8" })
-    .filter((name) => name.endsWith(".ts"))
+    .filter((name) => /\.[cm]?[jt]sx?$/.test(name))
     .sort()
     .map((name) => {
       const path = `${folder}/${name.replaceAll(Path.sep, "/")}`

@@ -5,6 +5,7 @@ import { homedir } from "node:os"
 import * as Arrows from "./Arrows.ts"
 import * as Boundaries from "./Boundaries.ts"
 import * as Habits from "./Habits.ts"
+import * as Silence from "./Silence.ts"
 import { parse, readAll } from "./SourceFile.ts"
 
 describe("Arrows", () => {
@@ -159,5 +160,35 @@ describe("what is kept in git", () => {
     const files = execFileSync("git", ["ls-files"], { encoding: "utf8" }).trim().split("\n")
     assert.include(files, "package.json")
     for (const file of files) assert.notMatch(readFileSync(file, "utf8"), local, file)
+  })
+})
+
+describe("Silence", () => {
+  const silences = (path: string, text: string) => Silence.violations([parse(path, text)])
+
+  it("holds in src", () => {
+    assert.deepStrictEqual(Silence.violations(readAll(".")), [])
+  })
+
+  it("wants a reason wherever a check is switched off", () => {
+    const comments = [
+      "// @ts-nocheck",
+      "// @ts-ignore",
+      "// @ts-expect-error",
+      "// oxlint-disable-next-line no-control-regex",
+      "/* eslint-disable */",
+      "// @effect-diagnostics floatingEffect:off"
+    ]
+    for (const comment of comments) {
+      assert.lengthOf(silences("src/Forge.ts", `${comment}\nexport const a = 1`), 1, comment)
+      const reasoned = comment.replace(/^\/[/*]/, "$& boundary: the runtime has no type for it;")
+      assert.lengthOf(silences("src/Forge.ts", `${reasoned}\nexport const a = 1`), 0, reasoned)
+    }
+  })
+
+  it("wants every file to be one that the checks look at", () => {
+    for (const ending of ["mts", "cts", "tsx", "js", "mjs"]) {
+      assert.lengthOf(silences(`src/Planted.${ending}`, "export const a = 1"), 1, ending)
+    }
   })
 })
