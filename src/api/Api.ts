@@ -261,7 +261,7 @@ const files = HttpApiGroup.make("files")
       query: { [Files.ttlField]: Schema.optionalKey(Files.TimeToLive) },
       payload: UploadForm.pipe(HttpApiSchema.asMultipartStream()),
       success: Files.Uploaded,
-      error: TooLarge
+      error: [TooLarge, TooMany]
     })
   )
   .middleware(Validation)

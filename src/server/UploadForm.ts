@@ -17,11 +17,11 @@ export interface UploadForm {
   readonly timeToLive: Duration.Duration | undefined
 }
 
-export interface Options {
+export interface Options<E> {
   /** How large the file may be. */
   readonly maxSize: ByteSize.ByteSize
   /** Takes the content, piece by piece. */
-  readonly write: (content: Uint8Array) => Effect.Effect<void>
+  readonly write: (content: Uint8Array) => Effect.Effect<void, E>
 }
 
 const maxParts = 8
@@ -65,10 +65,10 @@ const decodeTimeToLive = Schema.decodeEffect(Wire.TimeToLive)
  * A part that was cut off ends like one that is whole: only the end of the form tells, so what was written is good when
  * this succeeds and not before.
  */
-export const read = Effect.fnUntraced(function* (
+export const read = Effect.fnUntraced(function* <E>(
   request: HttpServerRequest.HttpServerRequest,
-  { maxSize, write }: Options
-): Effect.fn.Return<UploadForm, Invalid | TooLarge> {
+  { maxSize, write }: Options<E>
+): Effect.fn.Return<UploadForm, Invalid | TooLarge | E> {
   if (!mediaType.test(request.headers["content-type"] ?? "")) return yield* unreadable
 
   let name = Option.none<string>()

@@ -10,7 +10,7 @@ import { SecureRandom } from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
 import { SqlClient, type SqlError, SqlSchema } from "effect/sql"
 import type { Attachment } from "../agent/Agent.ts"
-import { FileNotFound, type Invalid } from "../api/Api.ts"
+import { FileNotFound, type Invalid, TooMany } from "../api/Api.ts"
 import { DataFolder } from "./DataFolder.ts"
 import * as FileName from "./FileName.ts"
 import * as Validation from "./Validation.ts"
@@ -18,6 +18,8 @@ import * as Validation from "./Validation.ts"
 export interface Options {
   /** How large a file may be; 100 MB if not given. */
   readonly maxUpload?: ByteSize.ByteSize | undefined
+  /** How large the files of one app may be together, with 4 KiB more for each; 1 GB if not given. */
+  readonly maxAppUploads?: ByteSize.ByteSize | undefined
 }
 
 /** An upload, as it is found by its token. */
@@ -38,7 +40,7 @@ export interface Kept extends Received {
 }
 
 /** Takes the content of a file, piece by piece. */
-export type Write = (content: Uint8Array) => Effect.Effect<void>
+export type Write = (content: Uint8Array) => Effect.Effect<void, TooMany>
 
 /** Whom files are laid out for. */
 export interface StageOptions {
@@ -53,11 +55,11 @@ export class Uploads extends Context.Service<
   {
     /** How large a file may be. */
     readonly maxSize: ByteSize.ByteSize
-    /** Keeps what `receive` writes; nothing is left where that fails. */
+    /** Keeps what `receive` writes, as far as its app may have it; nothing is left where that fails. */
     readonly add: <E, R>(
       appId: number,
       receive: (write: Write) => Effect.Effect<Received, E, R>
-    ) => Effect.Effect<Kept, E, R>
+    ) => Effect.Effect<Kept, E | TooMany, R>
     /** The uploads that these tokens name, in their order. */
     readonly find: (of: {
       readonly appId: number
@@ -83,6 +85,9 @@ interface Row {
 
 const secretBytes = 24
 
+/** The room that a file takes beside its content, in bytes; one without content takes some too. */
+const roomOfFile = 4_096
+
 /** As many files as one turn or run may have. */
 const maxFiles = 32
 
@@ -96,6 +101,9 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const { uploads: folder } = yield* DataFolder
+  const maxAppUploads = options.maxAppUploads ?? ByteSize.gigabytes(1)
+  /** By app, the bytes of the files that are on their way. */
+  const arriving = new Map<number, number>()
 
   const fileOf = (sha256: string) => path.join(folder, sha256)
   const sha256Of = (token: string) => digest.digestHex(Digest.sha256, new TextEncoder().encode(token))
@@ -114,17 +122,44 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     Effect.orDie
   )
 
-  const insert = Effect.fnUntraced(function* (appId: number, sha256: string, received: Received) {
-    const now = yield* Clock.currentTimeMillis
-    yield* sql`INSERT INTO uploads ${sql.insert({
-      sha256,
-      app_id: appId,
-      name: FileName.clean(received.name),
-      size: received.size,
-      created_at: now,
-      expires_at: now + Duration.toMillis(received.timeToLive)
-    })}`
+  const sizeOfApp = Effect.fnUntraced(function* (appId: number) {
+    const rows = yield* sql<{ readonly size: number | null }>`
+      SELECT SUM(size + ${roomOfFile}) AS size FROM uploads WHERE app_id = ${appId}`
+    return rows[0]?.size ?? 0
   }, Effect.orDie)
+
+  /** Counts what arrives of a file until the scope closes, and fails as soon as it is more than its app may have. */
+  const countFile = Effect.fnUntraced(function* (appId: number) {
+    const kept = yield* sizeOfApp(appId)
+    let arrived = 0
+    const add = (bytes: number) => {
+      const all = (arriving.get(appId) ?? 0) + bytes
+      if (all === 0) arriving.delete(appId)
+      else arriving.set(appId, all)
+      return all
+    }
+    yield* Effect.addFinalizer(() => Effect.sync(() => add(-arrived)))
+    const count = (bytes: number) =>
+      Effect.suspend(() => {
+        arrived += bytes
+        return kept + add(bytes) > maxAppUploads ? Effect.fail(new TooMany()) : Effect.void
+      })
+    yield* count(roomOfFile)
+    return count
+  })
+
+  /** What came in the meantime is counted here: `countFile` has the size that the app had at the start. */
+  const insert = Effect.fnUntraced(
+    function* (appId: number, sha256: string, { name, size, timeToLive }: Received) {
+      if ((yield* sizeOfApp(appId)) + size + roomOfFile > maxAppUploads) return yield* new TooMany()
+      const now = yield* Clock.currentTimeMillis
+      const expiresAt = now + Duration.toMillis(timeToLive)
+      const row = { sha256, app_id: appId, name: FileName.clean(name), size, created_at: now, expires_at: expiresAt }
+      yield* sql`INSERT INTO uploads ${sql.insert(row)}`
+    },
+    sql.withTransaction,
+    Effect.catchTag("SqlError", Effect.die)
+  )
 
   const add = Effect.fn("Uploads.add")(function* <E, R>(
     appId: number,
@@ -133,11 +168,15 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     const token = `ff_${Base64Url.encode(yield* random.randomBytes(secretBytes))}`
     const sha256 = yield* sha256Of(token)
     const write = Effect.gen(function* () {
+      const count = yield* countFile(appId)
       const file = yield* Effect.orDie(fs.open(fileOf(sha256), exclusive))
-      return yield* receive((content) => Effect.orDie(file.writeAll(content)))
+      const received = yield* receive((content) =>
+        Effect.andThen(count(content.byteLength), Effect.orDie(file.writeAll(content)))
+      )
+      yield* insert(appId, sha256, received)
+      return received
     })
     const received = yield* Effect.scoped(write).pipe(
-      Effect.tap((received) => insert(appId, sha256, received)),
       Effect.onError(() => remove(sql<Row>`DELETE FROM uploads WHERE sha256 = ${sha256}`.pipe(Effect.as([{ sha256 }]))))
     )
     const kept: Kept = { ...received, token: Redacted.make(token, { label: "file token" }) }

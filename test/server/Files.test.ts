@@ -12,7 +12,8 @@ const maxUpload = 200_000
 const make = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const data = yield* fs.makeTempDirectoryScoped()
-  const server = yield* serve({ data, maxUpload: ByteSize.bytes(maxUpload) })
+  const maxAppUploads = ByteSize.bytes(6 * maxUpload)
+  const server = yield* serve({ data, maxUpload: ByteSize.bytes(maxUpload), maxAppUploads })
   return { ...server, data, app: yield* server.mint("app"), other: yield* server.mint("other") }
 }).pipe(Effect.provide(NodeFileSystem.layer))
 class Shared extends Context.Service<Shared, Effect.Success<typeof make>>()("test/Shared") {
@@ -265,6 +266,20 @@ it.layer(Shared.layer, { excludeTestServices: true })("uploads", (it) => {
       )
       yield* eventually(() => kept(data).files === before.files)
       assert.deepStrictEqual(kept(data), before)
+    })
+  )
+
+  it.effect("of an app that has as many as it may are 429, and another app's are not", () =>
+    Effect.gen(function* () {
+      const { data, mint, other } = yield* Shared
+      const greedy = yield* mint("greedy")
+      for (let count = 0; count < 5; count++) yield* upload(greedy, "x".repeat(maxUpload))
+      const before = kept(data)
+      const answer = yield* post(greedy, filePart("x".repeat(maxUpload)))
+      assert.deepStrictEqual([answer.status, answer.text], [429, '{"detail":"too many requests"}'])
+      assert.match(answer.headers.get("retry-after") ?? "", /^[1-9]/)
+      assert.deepStrictEqual(kept(data), before)
+      yield* upload(other, "x")
     })
   )
 

@@ -1,7 +1,7 @@
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Duration, Effect, Exit, Fiber, FileSystem, Layer, Redacted } from "effect"
+import { ByteSize, Context, Deferred, Duration, Effect, Exit, Fiber, FileSystem, Layer, Queue, Redacted } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import * as DataFolder from "../../src/server/DataFolder.ts"
@@ -112,6 +112,65 @@ describe("Uploads", () => {
       assert.deepStrictEqual(yield* kept, { files: 0, rows: 0, used: 0 })
     }).pipe(withUploads)
   )
+
+  it.effect("of one app are no more together than they may be, those on their way included", () => {
+    const room = 4_096
+    const layer = Uploads.layer({ maxAppUploads: ByteSize.bytes(2 * room + 20) })
+    return Effect.gen(function* () {
+      const uploads = yield* Uploads.Uploads
+      yield* add(1, "x".repeat(10))
+      const started = yield* Queue.unbounded<void>()
+      const goOn = yield* Deferred.make<void>()
+      const slow = (size: number) =>
+        uploads.add(
+          1,
+          Effect.fnUntraced(function* (write) {
+            yield* write(new Uint8Array(size))
+            yield* Queue.offer(started, undefined)
+            yield* Deferred.await(goOn)
+            return { name: "slow", size, timeToLive: Duration.hours(1) }
+          })
+        )
+      assert.strictEqual((yield* Effect.flip(slow(11)))._tag, "TooMany")
+      const first = yield* Effect.forkChild(slow(5))
+      yield* Queue.take(started)
+      assert.strictEqual((yield* Effect.flip(slow(0)))._tag, "TooMany")
+      assert.isTrue(Exit.isSuccess(yield* Effect.exit(add(2, "another app"))))
+      yield* Deferred.succeed(goOn, undefined)
+      yield* Fiber.join(first)
+      assert.strictEqual((yield* Effect.flip(add(1, "")))._tag, "TooMany")
+      assert.deepStrictEqual(yield* kept, { files: 3, rows: 3, used: 0 })
+      yield* uploads.removeOfApp(1)
+      yield* add(1, "x".repeat(10))
+    }).pipe(Effect.provide(layer.pipe(Layer.provideMerge(database))))
+  })
+
+  it.effect("that end at the same time are counted as they are kept", () => {
+    const room = 4_096
+    const layer = Uploads.layer({ maxAppUploads: ByteSize.bytes(3 * room) })
+    return Effect.gen(function* () {
+      const uploads = yield* Uploads.Uploads
+      const held = yield* Deferred.make<void>()
+      const started = yield* Deferred.make<void>()
+      // It has seen no other file at its start, and what has arrived since is kept by its end.
+      const early = yield* Effect.forkChild(
+        uploads.add(
+          1,
+          Effect.fnUntraced(function* (write) {
+            yield* Deferred.succeed(started, undefined)
+            yield* Deferred.await(held)
+            yield* write(new Uint8Array(room))
+            return { name: "early", size: room, timeToLive: Duration.hours(1) }
+          })
+        )
+      )
+      yield* Deferred.await(started)
+      yield* add(1, "x".repeat(room))
+      yield* Deferred.succeed(held, undefined)
+      assert.strictEqual((yield* Effect.flip(Fiber.join(early)))._tag, "TooMany")
+      assert.deepStrictEqual(yield* kept, { files: 1, rows: 1, used: 0 })
+    }).pipe(Effect.provide(layer.pipe(Layer.provideMerge(database))))
+  })
 
   it.effect("that went in the meantime are not found, and nothing is left half laid out", () =>
     Effect.gen(function* () {
