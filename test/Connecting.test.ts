@@ -4,14 +4,15 @@
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, type Scope } from "effect"
+import { Effect, Layer, type Scope, Stream } from "effect"
 import { HttpClient } from "effect/http"
 import { createServer } from "node:http"
+import { Forge, type Upload } from "../src/index.ts"
 import { NodeForgeClient } from "../src/node/index.ts"
 import { health, layerClients, type Operation, operations } from "./support/Clients.ts"
 import { calls } from "./support/Operations.ts"
 import * as Connections from "./support/Connections.ts"
-import { layerServer, ScriptedServer } from "./support/ScriptedServer.ts"
+import { layer, layerServer, ScriptedServer } from "./support/ScriptedServer.ts"
 
 /** The `HttpClient` of Node, which tells everything it is to send. */
 const layerCounting = (sent: Array<string>, http = NodeForgeClient.layerHttpClient) =>
@@ -116,6 +117,25 @@ describe("what was not sent is repeated on every call", () => {
       assert.deepStrictEqual(received, ["POST /sessions/s-1/turn"])
     }).pipe(Effect.scoped)
   )
+})
+
+it.live("a file that fails as a connection does is not taken for one: it is read, and sent, once", () => {
+  let read = 0
+  const refused = { code: "ECONNREFUSED", syscall: "connect" }
+  const source: Upload.Source<typeof refused> = {
+    name: "remote.txt",
+    size: undefined,
+    rereadable: true,
+    content: Stream.concat(
+      Stream.make(new Uint8Array(10)),
+      Stream.unwrap(Effect.sync(() => (read++, Stream.fail(refused))))
+    )
+  }
+  return Effect.gen(function* () {
+    const error = yield* Effect.flip(Forge.upload(source))
+    assert.strictEqual(error, refused)
+    assert.strictEqual(read, 1)
+  }).pipe(Effect.provide(layer(() => ({ json: {} }), { retry: { times: 3, pause: 1 } })))
 })
 
 describe("a connection that was kept, and that the server closes as the next call is written", () => {

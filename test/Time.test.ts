@@ -10,7 +10,7 @@ import { type Failed, health, type Kind, layerClients, operations } from "./supp
 import * as Memory from "./support/Memory.ts"
 import { calls } from "./support/Operations.ts"
 import * as Connections from "./support/Connections.ts"
-import { type Answer, layer, ScriptedServer } from "./support/ScriptedServer.ts"
+import { type Answer, created, layer, ScriptedServer, turn } from "./support/ScriptedServer.ts"
 
 const seconds = (count: number) => count * 1000
 
@@ -56,10 +56,10 @@ describe("a silent server is waited for", () => {
 
   const { ForgeClient: client } = ForgeClient
   const id = "s-1" as never
-  const turn = (timeout: Duration.Input) => client.use((forge) => forge.turn(id, "hello", { timeout }))
+  const turnWithin = (timeout: Duration.Input) => client.use((forge) => forge.turn(id, "hello", { timeout }))
   const set: ReadonlyArray<readonly [string, Effect.Effect<unknown, Failed, ForgeClient.ForgeClient>, number]> = [
-    ["30 seconds longer than the agent may work on a turn", turn("10 minutes"), seconds(630)],
-    ["30 seconds longer than a turn of no time", turn(0), seconds(30)],
+    ["30 seconds longer than the agent may work on a turn", turnWithin("10 minutes"), seconds(630)],
+    ["30 seconds longer than a turn of no time", turnWithin(0), seconds(30)],
     ["30 seconds longer than the agent may work on a run", Forge.run("hello", { timeout: "1 second" }), seconds(31)],
     [
       "as long as an upload says",
@@ -97,6 +97,85 @@ describe("a silent server gets each call again as far as that is harmless", () =
   }
 })
 
+describe("a session of a server that falls silent", () => {
+  const silentAfterCreate = (features: ReadonlyArray<string>) => {
+    let turns = 0
+    return Memory.make(({ request }) => {
+      if (request === "POST /sessions") return Effect.succeed({ json: created(1) })
+      if (request === "GET /healthz") return Effect.succeed({ json: health(features) })
+      if (request === "GET /sessions/s-1") return Effect.succeed({ json: calls["state"]?.good })
+      if (request.endsWith("/turn") && ++turns > 1) return Effect.succeed({ json: turn("s-1", 2, "next") })
+      return Effect.never
+    })
+  }
+
+  /** Runs with a client whose own end, which waits for what is left, does not hold up the test. */
+  const withClient = <E>(
+    memory: ReturnType<typeof Memory.make>,
+    program: Effect.Effect<void, E, ForgeClient.ForgeClient>
+  ) =>
+    Effect.gen(function* () {
+      const done = yield* Deferred.make<void>()
+      const fiber = yield* program.pipe(
+        Effect.ensuring(Deferred.succeed(done, undefined)),
+        Effect.provide(layerClients("http://forge")),
+        Effect.provide(memory.layer),
+        Effect.forkChild
+      )
+      yield* Deferred.await(done)
+      yield* TestClock.adjust("1 hour")
+      yield* Fiber.join(fiber)
+    })
+
+  it.effect("holds the end of its scope up for 5 seconds, and the program's result stays", () =>
+    withClient(
+      silentAfterCreate([]),
+      Effect.gen(function* () {
+        const done = Forge.withSession({}, () => Effect.succeed("done"))
+        const fiber = yield* Effect.forkChild(done, { startImmediately: true })
+        yield* TestClock.adjust(seconds(5) - 1)
+        assert.strictEqual(fiber.pollUnsafe(), undefined)
+        yield* TestClock.adjust(1)
+        assert.strictEqual(yield* Fiber.join(fiber), "done")
+      })
+    )
+  )
+
+  it.effect("holds its next turn up for 5 seconds, for the cancel of an interrupted one", () => {
+    const memory = silentAfterCreate(["cancel"])
+    return withClient(
+      memory,
+      Effect.gen(function* () {
+        const session = yield* Forge.attach("s-1" as never)
+        const first = yield* Effect.forkChild(session.turn("first"), { startImmediately: true })
+        yield* Fiber.interrupt(first)
+        const next = yield* Effect.forkChild(session.turn("next"), { startImmediately: true })
+        yield* TestClock.adjust(seconds(5) - 1)
+        assert.strictEqual(memory.sent.at(-1)?.request, "POST /sessions/s-1/cancel")
+        yield* TestClock.adjust(1)
+        assert.strictEqual((yield* Fiber.join(next)).text, "next")
+      })
+    )
+  })
+
+  it.effect("holds the end of its client up for 5 seconds, where it was interrupted as it was created", () => {
+    const { layer: silent } = Memory.make(() => Effect.never)
+    return Effect.gen(function* () {
+      const opening = Effect.gen(function* () {
+        const fiber = yield* Effect.forkChild(Effect.scoped(Forge.session()), { startImmediately: true })
+        yield* Fiber.interrupt(fiber)
+      })
+      const fiber = yield* Effect.forkChild(Effect.provide(opening, layerClients("http://forge")), {
+        startImmediately: true
+      })
+      yield* TestClock.adjust(seconds(5) - 1)
+      assert.strictEqual(fiber.pollUnsafe(), undefined)
+      yield* TestClock.adjust(1)
+      yield* Fiber.join(fiber)
+    }).pipe(Effect.provide(silent))
+  })
+})
+
 describe.concurrent("what a call gives up on is closed", () => {
   const part = '{"file_token": '
   const hanging: Record<string, Answer> = {
@@ -120,19 +199,13 @@ describe.concurrent("what a call gives up on is closed", () => {
 
   it.live("a file that is read slower than the upload may take", () =>
     Effect.gen(function* () {
-      let closed = false
+      const closed = yield* Deferred.make<void>()
       const slow = Stream.fromEffectRepeat(Effect.delay(Effect.succeed(new Uint8Array(1)), "10 millis"))
-      const source = Upload.fromStream(
-        "slow",
-        Stream.ensuring(
-          slow,
-          Effect.sync(() => (closed = true))
-        )
-      )
+      const source = Upload.fromStream("slow", Stream.ensuring(slow, Deferred.succeed(closed, undefined)))
       const error = yield* Effect.flip(Forge.upload(source, { timeout: "100 millis" }))
       assert.strictEqual(error._tag === "TransportError" && error.reason._tag, "Timeout")
-      assert.isTrue(closed)
-    }).pipe(Effect.provide(layer(() => ({ json: {} }))))
+      yield* Deferred.await(closed)
+    }).pipe(Effect.timeout("5 seconds"), Effect.provide(layer(() => ({ json: {} }))))
   )
 
   it.live("a connection that does not come about, after 10 seconds: it was not sent", () =>
