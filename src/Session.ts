@@ -230,27 +230,24 @@ const turnOf = Effect.fnUntraced(function* (self: Handle, prompt: string, option
 })
 
 /** Closes at the end of a scope: it tries within the bound, and never fails what the scope was for. */
-const release = Effect.fnUntraced(
-  function* (self: Handle) {
-    yield* SessionSpan.released(self.span)
-    if (self.isClosed) return
-    const failure = yield* self.close.pipe(
-      Effect.retry({ schedule: Schedule.spaced("500 millis"), while: (error) => error._tag !== "AuthError" }),
-      Effect.timeoutOrElse({
-        duration: closeBound,
-        orElse: () => Effect.fail({ message: "the server did not answer" })
-      }),
-      Effect.flip,
-      Effect.option
-    )
-    if (Option.isNone(failure)) return
-    yield* SessionSpan.closeFailed(self.span)
-    yield* Effect.logWarning(
-      `session ${self.id} could not be closed, and stays open until the server finds it idle: ${failure.value.message}`
-    )
-  },
-  (effect, self) => SessionSpan.release(self.span, effect)
-)
+const release = Effect.fnUntraced(function* (self: Handle) {
+  yield* SessionSpan.released(self.span)
+  if (self.isClosed) return
+  const failure = yield* self.close.pipe(
+    Effect.retry({ schedule: Schedule.spaced("500 millis"), while: (error) => error._tag !== "AuthError" }),
+    Effect.timeoutOrElse({
+      duration: closeBound,
+      orElse: () => Effect.fail({ message: "the server did not answer" })
+    }),
+    Effect.flip,
+    Effect.option
+  )
+  if (Option.isNone(failure)) return
+  yield* SessionSpan.closeFailed(self.span)
+  yield* Effect.logWarning(
+    `session ${self.id} could not be closed, and stays open until the server finds it idle: ${failure.value.message}`
+  )
+})
 
 /**
  * Opens a session that is closed when the scope ends. An interrupt returns at once: a session that the server made all

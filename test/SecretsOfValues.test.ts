@@ -69,6 +69,7 @@ const samples: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   "ForgeError.TooManyRuns": [],
   "ForgeError.TransportError": [],
   "ForgeError.Unexpected": [unexpected],
+  "SessionInfo.sessionId": [],
   "Telemetry.CaptureContent": [],
   "Telemetry.Enabled": [],
   "Telemetry.failedCloses": [],

@@ -67,7 +67,3 @@ export const request = <A, E, R>(
     : Effect.flatMap(currentSpan, (current) =>
         isElsewhere(session, current) ? effect : Effect.withParentSpan(effect, session.span, noStack)
       )
-
-/** What a scope does with its session when it ends, wherever that is. */
-export const release = <A, E, R>(session: SessionSpan | undefined, effect: Effect.Effect<A, E, R>) =>
-  session === undefined ? effect : Effect.withParentSpan(effect, session.span, noStack)
