@@ -3,6 +3,7 @@
  */
 import { Cause, Console, Data, Effect, Exit, Option, Predicate, type Runtime } from "effect"
 import { CliError } from "effect/cli"
+import { OutputClosed } from "./Output.ts"
 
 /** The command was given what does not go together, or not what it needs. */
 export class UsageError extends Data.TaggedError("UsageError")<{ readonly message: string }> {}
@@ -16,6 +17,9 @@ export const teardown: Runtime.Teardown = (exit, onExit) => {
   return onExit(isUsage(Cause.squash(exit.cause)) ? 2 : 1)
 }
 
+/** The command line has said by then what is wrong with it; of a reader that is gone there is nothing to say. */
+const isTold = (error: unknown) => CliError.isCliError(error) || (error instanceof OutputClosed && error.isReaderGone)
+
 const sentence = (error: unknown): string =>
   Predicate.hasProperty(error, "message") && typeof error.message === "string" ? error.message : String(error)
 
@@ -24,7 +28,6 @@ export const report = (cause: Cause.Cause<unknown>): Effect.Effect<void> => {
   if (Cause.hasInterruptsOnly(cause)) return Effect.void
   return Option.match(Cause.findErrorOption(cause), {
     onNone: () => Console.error(`forge: this is a bug in forge:\n${Cause.pretty(cause)}`),
-    // The command line has said by then what is wrong with it.
-    onSome: (error) => (CliError.isCliError(error) ? Effect.void : Console.error(`forge: ${sentence(error)}`))
+    onSome: (error) => (isTold(error) ? Effect.void : Console.error(`forge: ${sentence(error)}`))
   })
 }

@@ -8,6 +8,7 @@ import { Effect, Layer, Logger } from "effect"
 import { Command } from "effect/cli"
 import * as Demo from "./Demo.ts"
 import * as Failure from "./Failure.ts"
+import * as Output from "./Output.ts"
 import * as ParentWatch from "./ParentWatch.ts"
 import * as Screen from "./Screen.ts"
 import * as Serve from "./Serve.ts"
@@ -23,8 +24,12 @@ const logs = Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)])
 
 const services = Screen.layer.pipe(Layer.provideMerge(NodeServices.layer), Layer.merge(logs))
 
+// A terminal that closes ends what runs in it, in order: by itself the signal would leave everything where it stands.
+process.once("SIGHUP", () => process.kill(process.pid, "SIGTERM"))
+
 Command.run(forge, { version }).pipe(
   ParentWatch.endWithNpm,
+  Output.endWithOutput,
   Effect.tapCause(Failure.report),
   Effect.provide(services),
   NodeRuntime.runMain({ disableErrorReporting: true, teardown: Failure.teardown })

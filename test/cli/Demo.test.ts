@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { goneWithFolder, withFolder } from "../support/Processes.ts"
@@ -56,6 +56,9 @@ const start = (command: string, args: ReadonlyArray<string>) =>
       })
   )
 
+/** What a server left in the temporary folder. */
+const clawdforgeFolders = (folder: string) => readdirSync(folder).filter((name) => name.startsWith("clawdforge-"))
+
 const npmStart = (...prompts: ReadonlyArray<string>) => start("npm", ["start", "--silent", "--", ...prompts])
 
 describe("npm start", () => {
@@ -93,6 +96,39 @@ describe("npm start", () => {
       assert.notMatch(run.output(), /^ +at /m)
       assert.notInclude(run.output(), "never asked")
       yield* goneWithFolder(run.folder)
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("an output that nobody reads any more", () => {
+  it.live("ends it without a word, and leaves no folder", () =>
+    Effect.gen(function* () {
+      const run = yield* start("sh", ["-c", "npm start --silent -- a b | head -1"])
+      yield* run.exit
+      yield* goneWithFolder(run.folder)
+      assert.match(run.output(), /^server .*\n$/)
+      assert.deepStrictEqual(clawdforgeFolders(run.folder), [])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("is told of where there is no room for it", () =>
+    Effect.gen(function* () {
+      const run = yield* start("sh", ["-c", "npm start --silent > /dev/full"])
+      assert.strictEqual((yield* run.exit).code, 1)
+      assert.strictEqual(run.output(), "forge: the output cannot be written to (ENOSPC)\n")
+      assert.deepStrictEqual(clawdforgeFolders(run.folder), [])
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("a terminal that closes", () => {
+  it.live("ends it in order, and leaves no folder", () =>
+    Effect.gen(function* () {
+      const run = yield* npmStart("/wait")
+      yield* run.printed("you ›")
+      process.kill(-(run.child.pid ?? 0), "SIGHUP")
+      yield* goneWithFolder(run.folder)
+      assert.deepStrictEqual(clawdforgeFolders(run.folder), [])
     }).pipe(Effect.scoped)
   )
 })

@@ -1,0 +1,249 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Redacted } from "effect"
+import { spawn } from "node:child_process"
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { DatabaseSync } from "node:sqlite"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as ForgeAdmin from "../../src/ForgeAdmin.ts"
+import * as NodeForgeAdmin from "../../src/node/NodeForgeAdmin.ts"
+import { appOf, call } from "../server/Support.ts"
+import { goneWithFolder, withFolder } from "../support/Processes.ts"
+
+const adminToken = "the-admin-token-of-this-test-0123456789"
+
+const folder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "serve-test-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+)
+
+interface Options {
+  /** In the environment of the program, and of each process that it starts. */
+  readonly home: string
+  readonly env?: Readonly<Record<string, string>>
+  readonly command?: readonly [string, ...ReadonlyArray<string>]
+}
+
+const direct = [process.execPath, "src/cli/forge.ts"] as const
+const throughNpm = ["npm", "run", "--silent", "forge", "--"] as const
+
+/** Starts `forge serve`, and ends what is left of it with the scope. */
+const serve = Effect.fnUntraced(function* (args: ReadonlyArray<string>, { command = direct, env, home }: Options) {
+  const out = { stdout: "", stderr: "" }
+  const listening = yield* Deferred.make<string>()
+  const exit = yield* Deferred.make<number | null>()
+  const [program, ...rest] = command
+  const child = yield* Effect.acquireRelease(
+    Effect.sync(() => {
+      const child = spawn(program, [...rest, "serve", "--listen", "127.0.0.1:0", ...args], {
+        detached: true,
+        env: { PATH: process.env["PATH"], HOME: home, TMPDIR: home, CLAWDFORGE_ADMIN_TOKEN: adminToken, ...env },
+        stdio: ["ignore", "pipe", "pipe"]
+      })
+      child.stdout.on("data", (chunk) => {
+        out.stdout += String(chunk)
+        const url = /^listening (http:\S+)\n/.exec(out.stdout)?.[1]
+        if (url !== undefined) Deferred.doneUnsafe(listening, Effect.succeed(url))
+      })
+      child.stderr.on("data", (chunk) => (out.stderr += String(chunk)))
+      child.on("close", (code) => {
+        Deferred.doneUnsafe(exit, Effect.succeed(code))
+        Deferred.doneUnsafe(listening, Effect.die(new Error(`it ended: ${out.stderr}${out.stdout}`)))
+      })
+      return child
+    }),
+    // Its agents end with it.
+    (child) =>
+      Effect.sync(() => {
+        if (child.exitCode === null && child.signalCode === null) process.kill(-(child.pid ?? 0), "SIGKILL")
+      })
+  )
+  return { child, out, url: Deferred.await(listening), exit: Deferred.await(exit) }
+})
+
+/** An app, minted by the client. */
+const mint = Effect.fnUntraced(function* (url: string, name: string) {
+  const { token } = yield* ForgeAdmin.ForgeAdmin.use((admin) => admin.mint(name)).pipe(
+    Effect.provide(NodeForgeAdmin.layer({ url, token: Redacted.make(adminToken) })),
+    Effect.orDie
+  )
+  return appOf(url, Redacted.value(token))
+})
+
+const environmentOf = (pid: number) => readFileSync(`/proc/${pid}/environ`, "latin1").replaceAll("\0", "\n")
+
+const kill = (pid: number | undefined, signal: NodeJS.Signals) => Effect.sync(() => process.kill(pid ?? 0, signal))
+
+describe("forge serve", () => {
+  it.live("says in one line where it listens, works, and ends on SIGTERM when the last turn has ended", () =>
+    Effect.gen(function* () {
+      const home = yield* folder
+      const server = yield* serve(["--grace", "20 seconds"], { home, command: throughNpm })
+      const url = yield* server.url
+      const app = yield* mint(url, "app")
+      const { id } = yield* app.open
+      assert.strictEqual((yield* app.turn(id, "Remember canary-prompt.")).status, 200)
+      const last = yield* Effect.forkChild(app.turn(id, "/chunks 10 100"))
+      yield* app.turns(id, 2)
+
+      yield* kill(server.child.pid, "SIGTERM")
+      const ready = call(`${url}/readyz`, "GET")
+      const answer = yield* ready.pipe(Effect.repeat({ until: ({ status }) => status === 503 }))
+      assert.strictEqual(answer.text, '{"detail":"shutting down"}')
+      for (const path of ["/sessions", `/sessions/${id}/turn`, "/run", "/files"]) {
+        const refused = yield* app.request("POST", path, { body: {} })
+        assert.deepStrictEqual([refused.status, refused.text], [503, '{"detail":"shutting down"}'], path)
+        assert.match(refused.headers.get("retry-after") ?? "", /^\d+$/)
+      }
+      assert.strictEqual((yield* app.state(id)).turn_count, 2)
+      assert.strictEqual((yield* Fiber.join(last)).status, 200)
+      assert.strictEqual(yield* server.exit, 0)
+      assert.strictEqual(server.out.stdout, `listening ${url}\n`)
+
+      assert.match(
+        server.out.stderr,
+        /request_id=[0-9a-f-]{36} .*route=\/sessions\/:id\/turn session=\S{32} status=200/
+      )
+      for (const secret of [adminToken, app.token, "canary-prompt"]) assert.notInclude(server.out.stderr, secret)
+
+      const data = join(home, ".local", "state", "clawdforge")
+      assert.strictEqual(statSync(data).mode & 0o777, 0o700)
+      assert.strictEqual(statSync(join(data, "ledger.db")).mode & 0o777, 0o600)
+      yield* goneWithFolder(home)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live(
+    "a turn that does not end within the grace is cancelled; SIGINT is 130; a second signal ends it at once",
+    () =>
+      Effect.gen(function* () {
+        const home = yield* folder
+        const ending = Effect.fnUntraced(function* (grace: string, signals: ReadonlyArray<NodeJS.Signals>) {
+          const server = yield* serve(["--data", join(home, `data-${signals.length}`), "--grace", grace], { home })
+          const url = yield* server.url
+          const app = yield* mint(url, "app")
+          const { id } = yield* app.open
+          const turn = yield* Effect.forkChild(Effect.exit(app.turn(id, "/wait")))
+          yield* app.turns(id, 1)
+          for (const signal of signals) {
+            yield* kill(server.child.pid, signal)
+            yield* call(`${url}/readyz`, "GET").pipe(Effect.repeat({ until: ({ status }) => status === 503 }))
+            // A signal that npm passes on as well comes at once; a person needs longer.
+            yield* Effect.sleep("600 millis")
+          }
+          const code = yield* Effect.timeout(server.exit, "5 seconds")
+          yield* Fiber.interrupt(turn)
+          return code
+        }, Effect.scoped)
+        const codes = yield* Effect.all([ending("500 millis", ["SIGINT"]), ending("60", ["SIGTERM", "SIGTERM"])], {
+          concurrency: 2
+        })
+        assert.deepStrictEqual(codes, [130, 143])
+        yield* goneWithFolder(home)
+      }).pipe(Effect.scoped)
+  )
+
+  it.live("has the agents of a file, each behind its wrap and without the server's secrets", () =>
+    Effect.gen(function* () {
+      const home = yield* folder
+      const agents = join(home, "agents.json")
+      const demo = [process.execPath, join(process.cwd(), "src/agent/demo/Main.ts")]
+      writeFileSync(
+        agents,
+        JSON.stringify({
+          demo: { command: demo, wrap: ["env", "WRAPPED=yes"], env: { GIVEN: "yes" }, passEnv: ["PASSED"] }
+        })
+      )
+      writeFileSync(join(home, "token"), `${adminToken}\n`)
+      const server = yield* serve(["--agents", agents, "--admin-token-file", join(home, "token")], {
+        home,
+        env: { CLAWDFORGE_ADMIN_TOKEN: "", PASSED: "yes", NOT_PASSED: "canary", CLAWDFORGE_SECRET: "canary" }
+      })
+      const app = yield* mint(yield* server.url, "app")
+      const { id } = yield* app.open
+      assert.strictEqual((yield* app.turn(id, "hello")).status, 200)
+      const environments = withFolder(home)
+        .filter((pid) => pid !== server.child.pid)
+        .map((pid) => environmentOf(pid))
+        .filter((environment) => environment.includes("WRAPPED=yes"))
+      assert.lengthOf(environments, 1)
+      for (const text of ["GIVEN=yes", "PASSED=yes"]) assert.include(environments[0], text)
+      for (const text of ["canary", "ADMIN_TOKEN", adminToken]) assert.notInclude(environments[0], text)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live(
+    "what it cannot start with is one sentence, and 1; what it was not given is 2",
+    () =>
+      Effect.gen(function* () {
+        const home = yield* folder
+        const fileOf = (name: string, text: string) => {
+          writeFileSync(join(home, name), text)
+          return join(home, name)
+        }
+        const newer = join(home, "newer")
+        const first = yield* serve(["--data", newer], { home })
+        yield* first.url
+        const busy = yield* refusal(["--data", newer], { home })
+        assert.deepStrictEqual(busy, [1, `forge: another server is running on the data folder ${newer}\n`])
+        yield* kill(first.child.pid, "SIGTERM")
+        yield* first.exit
+        const ledger = new DatabaseSync(join(newer, "ledger.db"))
+        ledger.exec("INSERT INTO effect_sql_migrations (migration_id, name) VALUES (99, 'later')")
+        ledger.close()
+
+        const refusals: ReadonlyArray<
+          readonly [ReadonlyArray<string>, number, string, Readonly<Record<string, string>>?]
+        > = [
+          [["--data", newer], 1, "the ledger is of a newer version (99) than this server knows (1)"],
+          [["--data", "/dev/null/x"], 1, "the data folder /dev/null/x cannot be used"],
+          [["--trust-proxy", "10.0.0.1"], 1, '"10.0.0.1" is not a network, such as 10.0.0.0/8'],
+          [[], 1, '"nonsense" is not a network, such as 10.0.0.0/8', { ALLOW_CIDRS: "10.0.0.0/8, nonsense" }],
+          [["--agents", join(home, "nope")], 1, "the agents file cannot be read"],
+          [["--agents", fileOf("a", "{")], 1, `the agents file ${join(home, "a")} is wrong`],
+          [["--agents", fileOf("b", "{}")], 1, `the agents file ${join(home, "b")} names no agent`],
+          [
+            ["--agents", fileOf("c", '{"x":{}}')],
+            1,
+            `the agents file ${join(home, "c")} is wrong at x.command: Missing key`
+          ],
+          [
+            ["--agents", fileOf("d", '{"x":{"command":[]}}')],
+            1,
+            `the agents file ${join(home, "d")} is wrong at x.command`
+          ],
+          [["--agents", fileOf("e", '{"x":{"command":["a"],"shell":1}}')], 1, `${join(home, "e")} is wrong at x.shell`],
+          [["--agents", fileOf("f", '{"a b":{"command":["a"]}}')], 1, `${join(home, "f")} is wrong at a b`],
+          [[], 2, "an admin token is needed: set CLAWDFORGE_ADMIN_TOKEN, or", { CLAWDFORGE_ADMIN_TOKEN: "" }],
+          [[], 2, "the admin token must have 32 characters at least", { CLAWDFORGE_ADMIN_TOKEN: "x".repeat(31) }],
+          [["--admin-token-file", join(home, "nope")], 2, "the admin token cannot be read"],
+          [["--listen", "0.0.0.0:0"], 2, "0.0.0.0 can be reached from other machines: say with --permissions"],
+          [[], 2, "CLAWDFORGE_SESSION_TTL_SECS is not a number of seconds", { CLAWDFORGE_SESSION_TTL_SECS: "soon" }],
+          [["--grace", "a while"], 2, "Invalid value for flag --grace"],
+          [["--max-upload", "200 apples"], 2, "Invalid value for flag --max-upload"],
+          [["--max-runs", "0"], 2, "Invalid value for flag --max-runs"],
+          [["--listen", "127.0.0.1:99999"], 2, "Invalid value for flag --listen"],
+          [["--no-such-flag"], 2, "Unrecognized flag: --no-such-flag"]
+        ]
+        yield* Effect.forEach(
+          refusals,
+          Effect.fnUntraced(function* ([args, code, sentence, env]) {
+            const [exit, stderr] = yield* refusal(args, { home, ...(env === undefined ? {} : { env }) })
+            assert.strictEqual(exit, code, sentence)
+            assert.include(stderr, sentence)
+            assert.notMatch(stderr, /^ +at /m)
+            if (code === 1) assert.match(stderr, /^forge: [^\n]+\n$/)
+          }),
+          { concurrency: 3, discard: true }
+        )
+      }).pipe(Effect.scoped),
+    30_000
+  )
+})
+
+/** A start that fails: its exit code, and what it said. */
+const refusal = Effect.fnUntraced(function* (args: ReadonlyArray<string>, options: Options) {
+  const { exit, out } = yield* serve(args, options)
+  const code = yield* exit
+  return [code, out.stderr] as const
+}, Effect.scoped)
