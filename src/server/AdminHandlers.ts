@@ -5,6 +5,7 @@ import { Effect, Option, Redacted } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import { Api, TokenExists, TokenNotFound } from "../api/Api.ts"
+import { AgentPool } from "./AgentPool.ts"
 import { AppTokens } from "./AppTokens.ts"
 import { Ledger } from "./Ledger.ts"
 import * as Metrics from "./Metrics.ts"
@@ -18,6 +19,7 @@ export const layer = HttpApiBuilder.group(
   "admin",
   Effect.fnUntraced(function* (handlers) {
     const engine = yield* SessionEngine
+    const pool = yield* AgentPool
     const ledger = yield* Ledger
     const tokens = yield* AppTokens
     const uploads = yield* Uploads
@@ -47,6 +49,8 @@ export const layer = HttpApiBuilder.group(
       }),
       metrics: Effect.fnUntraced(function* () {
         yield* Metrics.setOpenSessions(yield* engine.size)
+        yield* Metrics.setSessions(yield* engine.states)
+        yield* Metrics.setProcesses(yield* pool.size)
         return yield* PrometheusMetrics.format()
       })
     })

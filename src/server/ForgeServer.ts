@@ -104,7 +104,7 @@ const sessions = (options: EmbeddedOptions) =>
     Layer.provideMerge(Timeouts.layer(options)),
     Layer.provideMerge(AppTokens.layer),
     Layer.provideMerge(Agents.layer(options)),
-    Layer.provide(AgentPool.layer(options)),
+    Layer.provideMerge(AgentPool.layer(options)),
     Layer.provide(watchdog),
     Layer.provideMerge(storage(options)),
     Layer.provideMerge(NodeCrypto.layer),

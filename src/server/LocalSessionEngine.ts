@@ -170,9 +170,10 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     return entry === undefined ? false : yield* entry.session.cancel
   })
 
-  const state = Effect.fnUntraced(function* (sessionId: SessionId) {
-    const entry = entries.get(sessionId)
-    return entry === undefined ? "closed" : yield* entry.session.state
+  const states = Effect.gen(function* () {
+    const counts = { open: 0, running: 0, waiting: 0, asleep: 0 }
+    for (const { session } of entries.values()) counts[yield* session.state]++
+    return counts
   })
 
   /** The open sessions of an earlier life of the server; each starts its agent on its next turn. */
@@ -186,7 +187,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   })
 
   yield* recover
-  return SessionEngine.of({ open, turn, cancel, close, closeIdle, state, size: Effect.sync(() => places.size) })
+  return SessionEngine.of({ open, turn, cancel, close, closeIdle, states, size: Effect.sync(() => places.size) })
 })
 
 export const layer = (options: Options) => Layer.effect(SessionEngine, make(options))

@@ -5,6 +5,10 @@ import { Duration, Effect, Metric } from "effect"
 
 const openSessions = Metric.gauge("clawdforge_open_sessions", { description: "Sessions that are open" })
 
+const sessions = Metric.gauge("clawdforge_sessions", { description: "Open sessions, by what they do" })
+
+const processes = Metric.gauge("clawdforge_agent_processes", { description: "Agent processes that live" })
+
 const swept = Metric.counter("clawdforge_sessions_swept_total", {
   description: "Sessions that the sweeper closed (soft_closed) or deleted (hard_deleted)",
   incremental: true
@@ -21,6 +25,15 @@ const requestDuration = Metric.histogram("clawdforge_http_request_duration_secon
 })
 
 export const setOpenSessions = (count: number) => Metric.update(openSessions, count)
+
+export const setSessions = (states: Readonly<Record<string, number>>) =>
+  Effect.forEach(
+    Object.entries(states),
+    ([state, count]) => Metric.update(Metric.withAttributes(sessions, { state }), count),
+    { discard: true }
+  )
+
+export const setProcesses = (count: number) => Metric.update(processes, count)
 
 export const countSwept = Effect.fnUntraced(function* (counts: {
   readonly softClosed: number

@@ -38,8 +38,11 @@ export interface TurnDone {
   readonly usage?: Usage | undefined
 }
 
-/** `waiting`: a turn of it waits for the agent, which is being woken. `asleep`: it has no process until its next turn. */
-export type SessionState = "open" | "running" | "waiting" | "asleep" | "closed"
+/**
+ * What an open session does. `running`: a turn is with the agent. `waiting`: a turn waits for the agent to wake.
+ * `asleep`: it has no process until its next turn.
+ */
+export type SessionState = "open" | "running" | "waiting" | "asleep"
 
 export class SessionEngine extends Context.Service<
   SessionEngine,
@@ -66,7 +69,8 @@ export class SessionEngine extends Context.Service<
     readonly close: (sessionId: SessionId) => Effect.Effect<boolean>
     /** Closes a session unless a turn of it runs or waits, and gives whether it did. */
     readonly closeIdle: (sessionId: SessionId) => Effect.Effect<boolean>
-    readonly state: (sessionId: SessionId) => Effect.Effect<SessionState>
+    /** How many sessions are in each state. */
+    readonly states: Effect.Effect<Readonly<Record<SessionState, number>>>
     /** How many sessions are open. */
     readonly size: Effect.Effect<number>
   }

@@ -241,6 +241,8 @@ it.layer(Shared.layer, { excludeTestServices: true })("admin", (it) => {
       const metrics = yield* admin("GET", "/metrics")
       assert.strictEqual(metrics.headers.get("content-type"), "text/plain; version=0.0.4; charset=utf-8")
       assert.match(metrics.text, /^clawdforge_open_sessions \d+$/m)
+      assert.match(metrics.text, /^clawdforge_sessions\{state="asleep"\} \d+$/m)
+      assert.match(metrics.text, /^clawdforge_agent_processes \d+$/m)
       assert.match(
         metrics.text,
         /^clawdforge_http_requests_total\{method="POST",route="\/sessions\/:id\/turn",status="200"\} \d+$/m

@@ -3,19 +3,26 @@
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, FileSystem, Schedule } from "effect"
+import { Effect, Fiber, FileSystem, Redacted, Schedule } from "effect"
 import * as DemoAgent from "../../src/agent/DemoAgent.ts"
 import type * as ForgeServer from "../../src/server/ForgeServer.ts"
 import { misbehaving } from "../agent/Support.ts"
-import { processesIn, serve, turnOf } from "./Support.ts"
+import { call, processesIn, serve, turnOf } from "./Support.ts"
 
 /** It cannot load a session. */
 const forgetful = { ...misbehaving("many"), name: "forgetful" }
 
+const adminToken = "the-admin-token-of-this-test-0123456789"
+
 const make = Effect.fnUntraced(function* (options: Partial<ForgeServer.Options>) {
   const fs = yield* FileSystem.FileSystem
   const data = yield* fs.makeTempDirectoryScoped()
-  const { mint } = yield* serve({ data, agents: [DemoAgent.definition, forgetful], ...options })
+  const { mint, url } = yield* serve({
+    data,
+    adminToken: Redacted.make(adminToken),
+    agents: [DemoAgent.definition, forgetful],
+    ...options
+  })
   const app = yield* mint("app")
   const alive = Effect.sync(() => processesIn(`${data}/sessions`).length)
   return {
@@ -28,6 +35,14 @@ const make = Effect.fnUntraced(function* (options: Partial<ForgeServer.Options>)
         Effect.repeat({ until: (now) => now === count, schedule: Schedule.spaced(20) }),
         Effect.timeout("5 seconds")
       ),
+    /** What the server says of its sessions and processes, what there is none of left out. */
+    counts: Effect.map(
+      call(`${url}/metrics`, "GET", { headers: { authorization: `Bearer ${adminToken}` } }),
+      (answer) =>
+        [...answer.text.matchAll(/^clawdforge_(?:sessions\{state="(\w+)"\}|agent_(processes)) ([1-9]\d*)$/gm)]
+          .map(([, state, processes, count]) => `${count} ${state ?? processes}`)
+          .toSorted()
+    ),
     text: (id: string, prompt: string) => Effect.flatMap(app.turn(id, prompt), turnOf)
   }
 }, Effect.provide(NodeFileSystem.layer))
@@ -35,11 +50,16 @@ const make = Effect.fnUntraced(function* (options: Partial<ForgeServer.Options>)
 describe("sessions and their processes", () => {
   it.live("an idle session gives its process up, is live all the same, and remembers when it is woken", () =>
     Effect.gen(function* () {
-      const { aliveAre, app, text } = yield* make({ sleepAfter: "200 millis" })
+      const { aliveAre, app, counts, text } = yield* make({ sleepAfter: "200 millis" })
       const { cwd, id } = yield* app.open
+      assert.deepStrictEqual(yield* counts, ["1 open", "1 processes"])
       yield* text(id, "Remember the word xyzzy.")
       assert.lengthOf(processesIn(cwd), 1)
       yield* aliveAre(0)
+      yield* counts.pipe(
+        Effect.repeat({ until: (now) => !now.includes("1 processes"), schedule: Schedule.spaced(20) }),
+        Effect.map((now) => assert.deepStrictEqual(now, ["1 asleep"]))
+      )
       assert.isTrue((yield* app.state(id)).live)
       const woken = yield* text(id, "Which word did I tell you?")
       assert.strictEqual(woken.turnIndex, 2)
@@ -172,13 +192,16 @@ describe("POST /sessions/{id}/cancel", () => {
 
   it.live("ends a turn that waits for its process; its prompt reaches no agent", () =>
     Effect.gen(function* () {
-      const { app, text } = yield* make({ maxProcesses: 1 })
+      const { app, counts, text } = yield* make({ maxProcesses: 1 })
       const asleep = yield* app.open
       const busy = yield* app.open
       const turn = yield* Effect.forkChild(app.turn(busy.id, "/wait"))
       yield* app.turns(busy.id, 1)
       const waking = yield* Effect.forkChild(text(asleep.id, "Remember the word xyzzy."))
-      yield* Effect.sleep("100 millis")
+      yield* counts.pipe(
+        Effect.repeat({ until: (now) => now.includes("1 waiting"), schedule: Schedule.spaced(20) }),
+        Effect.map((now) => assert.deepStrictEqual(now, ["1 processes", "1 running", "1 waiting"]))
+      )
       const cancel = yield* app.request("POST", `/sessions/${asleep.id}/cancel`)
       assert.strictEqual(cancel.text, '{"ok":true,"cancelled":true}')
       assert.deepStrictEqual(yield* Fiber.join(waking), { turnIndex: 1, stopReason: "cancelled", text: "" })
