@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Option } from "effect"
+import { Effect, Exit, Fiber, Layer, Option, Redacted } from "effect"
 import { ApiError, Forge, ForgeError } from "../src/index.ts"
+import { NodeForgeClient } from "../src/node/index.ts"
 import * as ErrorType from "../src/internal/ErrorType.ts"
-import { attributesOf, record, script, seriesOf } from "./support/Recorded.ts"
+import { attributesOf, record, script, seriesOf, type Test } from "./support/Recorded.ts"
 import { ScriptedServer } from "./support/ScriptedServer.ts"
 
 describe("spans", () => {
@@ -140,19 +141,27 @@ describe("spans", () => {
     })
   )
 
-  it.live("of a scope that ends elsewhere: the close stays with its session", () =>
+  it.live("of a scope that ends elsewhere, or with its client: the close stays with its session", () =>
     Effect.gen(function* () {
-      const { tree } = yield* record(
-        Effect.scoped(Effect.withSpan(Forge.session({ agent: "demo" }), "setup")).pipe(Effect.withSpan("program"))
+      const setup = Effect.withSpan(Forge.session({ agent: "demo" }), "setup")
+      const client = Layer.unwrap(
+        ScriptedServer.useSync(({ url }) => NodeForgeClient.layer({ url, token: Redacted.make("cf_test") }))
       )
-      assert.deepStrictEqual(tree, [
-        "program",
-        "  setup",
-        "    session demo",
-        "      create_agent demo",
-        "        POST /sessions",
-        "      DELETE /sessions/{id}"
-      ])
+      const programs: ReadonlyArray<Test<unknown, unknown>> = [
+        Effect.scoped(setup),
+        Effect.scoped(Effect.provide(setup, client))
+      ]
+      for (const program of programs) {
+        const { tree } = yield* record(Effect.withSpan(program, "program"))
+        assert.deepStrictEqual(tree, [
+          "program",
+          "  setup",
+          "    session demo",
+          "      create_agent demo",
+          "        POST /sessions",
+          "      DELETE /sessions/{id}"
+        ])
+      }
     })
   )
 
