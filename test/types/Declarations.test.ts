@@ -75,7 +75,7 @@ describe("types", () => {
       const files = (yield* fs.readDirectory("test/types")).filter((name) => name.endsWith(".ts"))
       assert.includeMembers(files, ["Errors.ts", "Handling.ts", "Options.ts"])
       for (const file of files) assert.isTrue(checked.has(file), file)
-      assert.strictEqual(manifest.scripts["check:types"], "tsc -p .")
+      assert.match(manifest.scripts["check:types"], /^tsc -p \.( |$)/)
     }).pipe(Effect.provide(NodeServices.layer))
   )
 
