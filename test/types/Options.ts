@@ -47,7 +47,9 @@ export type AreNoOtherText = Holds<
 type Exact<T> = { readonly [K in keyof T]: Exclude<T[K], undefined> }
 type OfPublic<Tag extends TurnEvent.TurnEvent["_tag"]> = Exact<Extract<TurnEvent.TurnEvent, { readonly _tag: Tag }>>
 type OfWire<Tag extends TurnEvent.TurnEvent["_tag"]> = Exact<Extract<Wire.TurnEvent, { readonly _tag: Tag }>>
-type Same = { [Tag in TurnEvent.TurnEvent["_tag"]]: Equal<OfPublic<Tag>, OfWire<Tag>> }
+type Same = {
+  [Tag in TurnEvent.TurnEvent["_tag"]]: Equal<[OfPublic<Tag>, keyof OfPublic<Tag>], [OfWire<Tag>, keyof OfWire<Tag>]>
+}
 
 // The events of the contract are the public ones, kind by kind and field by field.
 export type AreThoseOfTheContract = Holds<
