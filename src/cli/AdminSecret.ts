@@ -12,7 +12,7 @@ const fromEnvironment = Effect.gen(function* () {
   const token = yield* Config.Redacted(variable).pipe(Config.option, Effect.orElseSucceed(Option.none))
   // No process that is started from here on can find it there.
   yield* Effect.sync(() => Reflect.deleteProperty(process.env, variable))
-  return token
+  return Option.filter(token, (token) => Redacted.value(token) !== "")
 })
 
 const fromFile = Effect.fnUntraced(function* (file: string) {

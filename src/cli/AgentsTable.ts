@@ -64,8 +64,6 @@ const found = (permissions: AgentDefinition["permissions"]) =>
     Effect.map((claude): ReadonlyArray<AgentDefinition> => [...claude, { ...DemoAgent.definition, permissions }])
   )
 
-export const load = ({ file, permissions }: Options) =>
-  Option.match(file, {
-    onNone: () => found(permissions),
-    onSome: (file) => fromFile(file, permissions)
-  })
+export const load = Effect.fnUntraced(function* ({ file, permissions }: Options) {
+  return Option.isSome(file) ? yield* fromFile(file.value, permissions) : yield* found(permissions)
+})

@@ -24,6 +24,8 @@ interface Options {
   readonly command?: readonly [string, ...ReadonlyArray<string>]
 }
 
+const free = "--listen=127.0.0.1:0"
+
 const direct = [process.execPath, "src/cli/forge.ts"] as const
 const throughNpm = ["npm", "run", "--silent", "forge", "--"] as const
 
@@ -35,7 +37,7 @@ const serve = Effect.fnUntraced(function* (args: ReadonlyArray<string>, { comman
   const [program, ...rest] = command
   const child = yield* Effect.acquireRelease(
     Effect.sync(() => {
-      const child = spawn(program, [...rest, "serve", "--listen", "127.0.0.1:0", ...args], {
+      const child = spawn(program, [...rest, "serve", ...args], {
         detached: true,
         env: { PATH: process.env["PATH"], HOME: home, TMPDIR: home, CLAWDFORGE_ADMIN_TOKEN: adminToken, ...env },
         stdio: ["ignore", "pipe", "pipe"]
@@ -78,7 +80,7 @@ describe("forge serve", () => {
   it.live("says in one line where it listens, works, and ends on SIGTERM when the last turn has ended", () =>
     Effect.gen(function* () {
       const home = yield* folder
-      const server = yield* serve(["--grace", "20 seconds"], { home, command: throughNpm })
+      const server = yield* serve([free, "--grace", "20 seconds"], { home, command: throughNpm })
       const url = yield* server.url
       const app = yield* mint(url, "app")
       const { id } = yield* app.open
@@ -119,7 +121,9 @@ describe("forge serve", () => {
       Effect.gen(function* () {
         const home = yield* folder
         const ending = Effect.fnUntraced(function* (grace: string, signals: ReadonlyArray<NodeJS.Signals>) {
-          const server = yield* serve(["--data", join(home, `data-${signals.length}`), "--grace", grace], { home })
+          const server = yield* serve([free, "--data", join(home, `data-${signals.length}`), "--grace", grace], {
+            home
+          })
           const url = yield* server.url
           const app = yield* mint(url, "app")
           const { id } = yield* app.open
@@ -135,7 +139,7 @@ describe("forge serve", () => {
           yield* Fiber.interrupt(turn)
           return code
         }, Effect.scoped)
-        const codes = yield* Effect.all([ending("500 millis", ["SIGINT"]), ending("60", ["SIGTERM", "SIGTERM"])], {
+        const codes = yield* Effect.all([ending("2 seconds", ["SIGINT"]), ending("60", ["SIGTERM", "SIGTERM"])], {
           concurrency: 2
         })
         assert.deepStrictEqual(codes, [130, 143])
@@ -155,7 +159,7 @@ describe("forge serve", () => {
         })
       )
       writeFileSync(join(home, "token"), `${adminToken}\n`)
-      const server = yield* serve(["--agents", agents, "--admin-token-file", join(home, "token")], {
+      const server = yield* serve([free, "--agents", agents, "--admin-token-file", join(home, "token")], {
         home,
         env: { CLAWDFORGE_ADMIN_TOKEN: "", PASSED: "yes", NOT_PASSED: "canary", CLAWDFORGE_SECRET: "canary" }
       })
@@ -177,14 +181,10 @@ describe("forge serve", () => {
     () =>
       Effect.gen(function* () {
         const home = yield* folder
-        const fileOf = (name: string, text: string) => {
-          writeFileSync(join(home, name), text)
-          return join(home, name)
-        }
         const newer = join(home, "newer")
-        const first = yield* serve(["--data", newer], { home })
+        const first = yield* serve([free, "--data", newer], { home })
         yield* first.url
-        const busy = yield* refusal(["--data", newer], { home })
+        const busy = yield* refusal([free, "--data", newer], { home })
         assert.deepStrictEqual(busy, [1, `forge: another server is running on the data folder ${newer}\n`])
         yield* kill(first.child.pid, "SIGTERM")
         yield* first.exit
@@ -192,52 +192,26 @@ describe("forge serve", () => {
         ledger.exec("INSERT INTO effect_sql_migrations (migration_id, name) VALUES (99, 'later')")
         ledger.close()
 
-        const refusals: ReadonlyArray<
-          readonly [ReadonlyArray<string>, number, string, Readonly<Record<string, string>>?]
-        > = [
+        const refusals: ReadonlyArray<readonly [ReadonlyArray<string>, number, string]> = [
           [["--data", newer], 1, "the ledger is of a newer version (99) than this server knows (1)"],
-          [["--data", "/dev/null/x"], 1, "the data folder /dev/null/x cannot be used"],
-          [["--trust-proxy", "10.0.0.1"], 1, '"10.0.0.1" is not a network, such as 10.0.0.0/8'],
-          [[], 1, '"nonsense" is not a network, such as 10.0.0.0/8', { ALLOW_CIDRS: "10.0.0.0/8, nonsense" }],
           [["--agents", join(home, "nope")], 1, "the agents file cannot be read"],
-          [["--agents", fileOf("a", "{")], 1, `the agents file ${join(home, "a")} is wrong`],
-          [["--agents", fileOf("b", "{}")], 1, `the agents file ${join(home, "b")} names no agent`],
-          [
-            ["--agents", fileOf("c", '{"x":{}}')],
-            1,
-            `the agents file ${join(home, "c")} is wrong at x.command: Missing key`
-          ],
-          [
-            ["--agents", fileOf("d", '{"x":{"command":[]}}')],
-            1,
-            `the agents file ${join(home, "d")} is wrong at x.command`
-          ],
-          [["--agents", fileOf("e", '{"x":{"command":["a"],"shell":1}}')], 1, `${join(home, "e")} is wrong at x.shell`],
-          [["--agents", fileOf("f", '{"a b":{"command":["a"]}}')], 1, `${join(home, "f")} is wrong at a b`],
-          [[], 2, "an admin token is needed: set CLAWDFORGE_ADMIN_TOKEN, or", { CLAWDFORGE_ADMIN_TOKEN: "" }],
-          [[], 2, "the admin token must have 32 characters at least", { CLAWDFORGE_ADMIN_TOKEN: "x".repeat(31) }],
           [["--admin-token-file", join(home, "nope")], 2, "the admin token cannot be read"],
-          [["--listen", "0.0.0.0:0"], 2, "0.0.0.0 can be reached from other machines: say with --permissions"],
-          [[], 2, "CLAWDFORGE_SESSION_TTL_SECS is not a number of seconds", { CLAWDFORGE_SESSION_TTL_SECS: "soon" }],
-          [["--grace", "a while"], 2, "Invalid value for flag --grace"],
-          [["--max-upload", "200 apples"], 2, "Invalid value for flag --max-upload"],
-          [["--max-runs", "0"], 2, "Invalid value for flag --max-runs"],
-          [["--listen", "127.0.0.1:99999"], 2, "Invalid value for flag --listen"],
+          [["--listen=0.0.0.0:0"], 2, "0.0.0.0 can be reached from other machines: say with --permissions"],
           [["--no-such-flag"], 2, "Unrecognized flag: --no-such-flag"]
         ]
         yield* Effect.forEach(
           refusals,
-          Effect.fnUntraced(function* ([args, code, sentence, env]) {
-            const [exit, stderr] = yield* refusal(args, { home, ...(env === undefined ? {} : { env }) })
+          Effect.fnUntraced(function* ([args, code, sentence]) {
+            const [exit, stderr] = yield* refusal(args, { home })
             assert.strictEqual(exit, code, sentence)
             assert.include(stderr, sentence)
             assert.notMatch(stderr, /^ +at /m)
             if (code === 1) assert.match(stderr, /^forge: [^\n]+\n$/)
           }),
-          { concurrency: 3, discard: true }
+          { concurrency: 2, discard: true }
         )
       }).pipe(Effect.scoped),
-    30_000
+    20_000
   )
 })
 

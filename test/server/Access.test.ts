@@ -221,12 +221,13 @@ it.layer(Shared.layer, { excludeTestServices: true })("access", (it) => {
       const { app, send, bearer } = yield* Shared
       const { id } = yield* app.open
       const long = yield* Effect.forkChild(app.turn(id, "/chunks 12 100"))
-      const slow = yield* Effect.all(
+      const slow = yield* Effect.forEach(
         [
           "",
           "GET /healthz HTTP/1.1\r\nhost: loc",
           `POST /sessions HTTP/1.1\r\n${host}\r\n${bearer}\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{`
-        ].map(send),
+        ],
+        send,
         { concurrency: "unbounded" }
       )
       for (const answer of slow) {

@@ -1,0 +1,48 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigProvider, Effect, FileSystem, Option, Redacted } from "effect"
+import * as AdminSecret from "../../src/cli/AdminSecret.ts"
+
+const token = "the-admin-token-of-this-test-0123456789"
+const variable = "CLAWDFORGE_ADMIN_TOKEN"
+
+const load = (env: Record<string, string>, file: Option.Option<string> = Option.none()) =>
+  AdminSecret.load(file).pipe(
+    Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env }))),
+    Effect.provide(NodeServices.layer)
+  )
+
+describe("AdminSecret", () => {
+  it.effect("is taken from the environment, and out of it", () =>
+    Effect.gen(function* () {
+      process.env[variable] = token
+      assert.strictEqual(Redacted.value(yield* load({ [variable]: token })), token)
+      assert.notProperty(process.env, variable)
+    })
+  )
+
+  it.effect("a file goes before the environment, which is cleared all the same", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const file = yield* fs.makeTempFileScoped()
+      yield* fs.writeFileString(file, `${token}\n`)
+      process.env[variable] = "other"
+      const loaded = yield* load({ [variable]: "x".repeat(40) }, Option.some(file))
+      assert.strictEqual(Redacted.value(loaded), token)
+      assert.notProperty(process.env, variable)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.effect("without one, or with a short one, nothing starts", () =>
+    Effect.gen(function* () {
+      const messageOf = (env: Record<string, string>, file?: string) =>
+        Effect.map(Effect.flip(load(env, Option.fromUndefinedOr(file))), ({ message }) => message)
+      const needed = `an admin token is needed: set ${variable}, or name a file with --admin-token-file`
+      assert.strictEqual(yield* messageOf({}), needed)
+      assert.strictEqual(yield* messageOf({ [variable]: "" }), needed)
+      const short = "the admin token must have 32 characters at least"
+      assert.strictEqual(yield* messageOf({ [variable]: "x".repeat(31) }), short)
+      assert.match(yield* messageOf({}, "/nonexistent/token"), /^the admin token cannot be read: [^\n]+$/)
+    })
+  )
+})

@@ -1,0 +1,83 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, FileSystem, Option } from "effect"
+import * as AgentsTable from "../../src/cli/AgentsTable.ts"
+
+const withServices = Effect.provide(NodeServices.layer)
+
+const load = Effect.fnUntraced(function* (text: string) {
+  const fs = yield* FileSystem.FileSystem
+  const file = yield* fs.makeTempFileScoped()
+  yield* fs.writeFileString(file, text)
+  return yield* AgentsTable.load({ file: Option.some(file), permissions: "deny" }).pipe(
+    Effect.mapError(({ message }) => message.replace(file, "FILE"))
+  )
+})
+
+describe("AgentsTable", () => {
+  it.effect("an agent is what its entry says, and may do what the server's agents may where it says nothing", () =>
+    Effect.gen(function* () {
+      const [plain, wrapped] = yield* load(
+        `{"plain": {"command": ["a"]},
+          "wrapped": {"command": ["b", "--acp"], "wrap": ["bwrap", "--"], "env": {"A": "b"}, "passEnv": ["C"], "permissions": "allow"}}`
+      )
+      assert.deepStrictEqual(plain, { name: "plain", command: ["a"], permissions: "deny" })
+      assert.deepStrictEqual(wrapped, {
+        name: "wrapped",
+        command: ["b", "--acp"],
+        wrap: ["bwrap", "--"],
+        env: { A: "b" },
+        passEnv: ["C"],
+        permissions: "allow"
+      })
+    }).pipe(Effect.scoped, withServices)
+  )
+
+  it.effect("Claude is kept from the operator's own settings in a file too", () =>
+    Effect.gen(function* () {
+      const [claude] = yield* load('{"claude": {"command": ["/opt/claude-agent-acp"], "passEnv": ["MINE"]}}')
+      assert.deepStrictEqual(claude?.command, ["/opt/claude-agent-acp"])
+      assert.deepStrictEqual(claude?.passEnv, ["MINE"])
+      assert.strictEqual(claude?.permissions, "deny")
+      assert.include(JSON.stringify(claude?.sessionMeta), '"settingSources":[]')
+    }).pipe(Effect.scoped, withServices)
+  )
+
+  it.effect("what is wrong with a file is one sentence that says where", () =>
+    Effect.gen(function* () {
+      for (const [text, where] of [
+        ["{", ""],
+        ["[]", ""],
+        ['{"x":{}}', " at x.command"],
+        ['{"x":{"command":[]}}', " at x.command"],
+        ['{"x":{"command":"a b"}}', " at x.command"],
+        ['{"x":{"command":[""]}}', " at x.command.0"],
+        ['{"x":{"command":["a"],"env":{"A":1}}}', " at x.env.A"],
+        ['{"x":{"command":["a"],"wrap":[]}}', " at x.wrap"],
+        ['{"x":{"command":["a"],"permissions":"ask"}}', " at x.permissions"],
+        ['{"x":{"command":["a"],"shell":true}}', " at x.shell"],
+        ['{"a b":{"command":["a"]}}', " at a b"]
+      ] as const) {
+        const message = String(yield* Effect.flip(load(text)))
+        assert.isTrue(message.startsWith(`the agents file FILE is wrong${where}`), message)
+        assert.match(message, /: \S[^\n]+$/)
+      }
+      assert.strictEqual(yield* Effect.flip(load("{}")), "the agents file FILE names no agent")
+      const missing = yield* Effect.flip(
+        AgentsTable.load({ file: Option.some("/nonexistent/agents.json"), permissions: "allow" })
+      )
+      assert.match(missing.message, /^the agents file cannot be read: [^\n]*nonexistent[^\n]*$/)
+    }).pipe(Effect.scoped, withServices)
+  )
+
+  it.effect("without a file there is the demo agent", () =>
+    Effect.gen(function* () {
+      const agents = yield* AgentsTable.load({ file: Option.none(), permissions: "deny" })
+      const demo = agents.filter(({ name }) => name === "demo")
+      assert.deepStrictEqual(
+        demo.map(({ permissions }) => permissions),
+        ["deny"]
+      )
+    }).pipe(withServices)
+  )
+})
