@@ -115,7 +115,8 @@ export class RunFailed extends Schema.Error<RunFailed>("effect-clawdforge/api/Ap
   readonly _tag = "RunFailed"
 }
 
-const RunFailedBody = RunFailed.pipe(
+/** The body of a 502. */
+export const RunFailedBody = RunFailed.pipe(
   Schema.encodeKeys({ duration: "duration_ms", stopReason: "stop_reason" }),
   HttpApiSchema.status(502)
 )

@@ -27,6 +27,7 @@ import * as Shutdown from "./Shutdown.ts"
 import { StartFailed } from "./StartFailed.ts"
 import * as Sweeper from "./Sweeper.ts"
 import * as Timeouts from "./Timeouts.ts"
+import * as TurnStream from "./TurnStream.ts"
 import * as Uploads from "./Uploads.ts"
 
 /** A server that listens. */
@@ -52,6 +53,7 @@ export interface EmbeddedOptions
     Runs.Options,
     Sweeper.Options,
     Timeouts.Options,
+    TurnStream.Options,
     Uploads.Options {}
 
 export interface Options
@@ -102,6 +104,7 @@ const sessions = (options: EmbeddedOptions) =>
     Layer.provideMerge(Layer.merge(LocalSessionEngine.layer(options), Runs.layer(options))),
     Layer.provideMerge(Uploads.layer(options)),
     Layer.provideMerge(Timeouts.layer(options)),
+    Layer.provideMerge(TurnStream.layer(options)),
     Layer.provideMerge(AppTokens.layer),
     Layer.provideMerge(Agents.layer(options)),
     Layer.provideMerge(AgentPool.layer(options)),

@@ -1,9 +1,10 @@
 /**
  * What the endpoints do.
  */
-import { Duration, Effect, Layer, Option } from "effect"
+import { Duration, Effect, Layer, Option, Stream } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api, CurrentApp, CurrentSession, SessionIsClosed } from "../api/Api.ts"
+import { TurnResponse } from "../api/schema/Turns.ts"
 import * as AdminHandlers from "./AdminHandlers.ts"
 import { Agents } from "./Agents.ts"
 import { AppTokens } from "./AppTokens.ts"
@@ -11,14 +12,20 @@ import * as FileHandlers from "./FileHandlers.ts"
 import { Ledger } from "./Ledger.ts"
 import { Readiness } from "./Readiness.ts"
 import * as RunHandlers from "./RunHandlers.ts"
+import * as RunningCall from "./RunningCall.ts"
 import { SessionEngine } from "./SessionEngine.ts"
+import { Shutdown } from "./Shutdown.ts"
 import * as Timeouts from "./Timeouts.ts"
 import * as TurnAnswer from "./TurnAnswer.ts"
+import * as TurnStream from "./TurnStream.ts"
 import { Uploads } from "./Uploads.ts"
 import * as Validation from "./Validation.ts"
+import * as WireAnswer from "./WireAnswer.ts"
 
 /** What the server adds to the contract. */
-const features = ["cancel", "ready", "request_id", "usage"]
+const features = ["cancel", "ready", "request_id", "stream", "usage"]
+
+const encodeTurn = WireAnswer.from(TurnResponse)
 
 const system = HttpApiBuilder.group(
   Api,
@@ -56,6 +63,7 @@ const sessions = HttpApiBuilder.group(
     const ledger = yield* Ledger
     const tokens = yield* AppTokens
     const uploads = yield* Uploads
+    const shutdown = yield* Shutdown
     const timeouts = { minimum: Timeouts.minimum, maximum: yield* Timeouts.Maximum }
     return handlers.handleAll({
       create: Effect.fnUntraced(function* ({ payload }) {
@@ -85,13 +93,19 @@ const sessions = HttpApiBuilder.group(
         const { sessionId } = yield* CurrentSession
         return { ok: true as const, cancelled: yield* engine.cancel(sessionId) }
       }),
-      turn: Effect.fnUntraced(function* ({ payload }) {
+      turn: Effect.fnUntraced(function* ({ payload, request }) {
         const { closedAt, sessionId } = yield* CurrentSession
-        if (closedAt !== null) return yield* new SessionIsClosed()
         const { id: appId } = yield* CurrentApp
-        const files = yield* uploads.find({ appId, tokens: payload.files ?? [] })
         const timeout = Duration.clamp(payload.timeout ?? Timeouts.byDefault, timeouts)
-        return yield* TurnAnswer.make(sessionId, engine.turn(sessionId, { prompt: payload.prompt, files, timeout }))
+        const turn = Effect.gen(function* () {
+          if (closedAt !== null) return yield* new SessionIsClosed()
+          const files = yield* uploads.find({ appId, tokens: payload.files ?? [] })
+          return engine.turn(sessionId, { prompt: payload.prompt, files, timeout })
+        }).pipe(Stream.unwrap)
+        if (!TurnStream.isWanted(request)) return yield* TurnAnswer.make(sessionId, turn)
+        return yield* TurnStream.make(
+          RunningCall.start((feed) => shutdown.track(encodeTurn(TurnAnswer.make(sessionId, turn, feed.offer))))
+        )
       })
     })
   })

@@ -12,11 +12,15 @@ const isDone = (event: TurnEvent | TurnDone): event is TurnDone => event._tag ==
 
 const encodeEvents = Schema.encodeEffect(Schema.Array(TurnEvent))
 
+/** `tell` gets each event as it happens. */
 export const make = Effect.fnUntraced(function* <E>(
   sessionId: SessionId,
-  turn: Stream.Stream<TurnEvent | TurnDone, E>
+  turn: Stream.Stream<TurnEvent | TurnDone, E>,
+  tell?: (event: TurnEvent) => Effect.Effect<void>
 ): Effect.fn.Return<TurnResponse, E> {
-  const told = yield* Stream.runCollect(turn)
+  const told = yield* Stream.runCollect(
+    tell === undefined ? turn : Stream.tap(turn, (event) => (isDone(event) ? Effect.void : tell(event)))
+  )
   const done = told.find(isDone)
   if (done === undefined) return yield* Effect.die(new Error("the turn ended without TurnDone"))
   const { duration, stopReason, turnIndex, usage } = done

@@ -69,6 +69,47 @@ export const appOf = (url: string, token: string) => {
   }
 }
 
+/** An answer that is read as it comes; its connection is dropped with the scope. */
+export const openStream = Effect.fnUntraced(function* (
+  app: Pick<App, "url" | "token">,
+  path: string,
+  { body, headers }: CallOptions
+) {
+  const controller = yield* Effect.acquireRelease(
+    Effect.sync(() => new AbortController()),
+    (controller) => Effect.sync(() => controller.abort())
+  )
+  const response = yield* Effect.promise(() =>
+    fetch(app.url + path, {
+      method: "POST",
+      signal: controller.signal,
+      headers: {
+        authorization: `Bearer ${app.token}`,
+        accept: "text/event-stream",
+        "content-type": "application/json",
+        ...headers
+      },
+      body: JSON.stringify(body)
+    })
+  )
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader()
+  const next = Effect.promise(async () => (await reader?.read())?.value)
+  return {
+    status: response.status,
+    headers: response.headers,
+    /** What has come since. */
+    next: Effect.map(next, (text) => text ?? ""),
+    /** All that is still to come. */
+    rest: Effect.promise(async () => {
+      let text = ""
+      for (let read = await reader?.read(); read?.value !== undefined; read = await reader?.read()) text += read.value
+      return text
+    })
+  }
+})
+
+export type App = ReturnType<typeof appOf>
+
 /** What a turn's answer says. */
 export const turnOf = (answer: Answer) =>
   Schema.decodeEffect(Turn)(answer.text).pipe(
