@@ -6,7 +6,7 @@ import { Forge, Upload } from "../src/index.ts"
 import { NodeForgeClient } from "../src/node/index.ts"
 import { failing } from "./support/Conversation.ts"
 import { layerClients } from "./support/Operations.ts"
-import * as RawServer from "./support/RawServer.ts"
+import * as Connections from "./support/Connections.ts"
 import { type Answer, layer, ScriptedServer, type Received } from "./support/ScriptedServer.ts"
 
 /** Line ends of every kind, what looks like a boundary, and each byte there is. */
@@ -267,7 +267,7 @@ describe("an upload", () => {
   it.live("that is interrupted stops reading its source, and closes its connection", () =>
     Effect.gen(function* () {
       const started = yield* Deferred.make<void>()
-      const server = yield* RawServer.tcp((socket) => {
+      const server = yield* Connections.tcp((socket) => {
         socket.once("data", () => Deferred.doneUnsafe(started, Effect.void))
       })
       const { read, released, source } = endless()
@@ -284,7 +284,7 @@ describe("an upload", () => {
 
   it.live("reads its source only as fast as the server takes it", () =>
     Effect.gen(function* () {
-      const server = yield* RawServer.tcp((socket) => socket.pause())
+      const server = yield* Connections.tcp((socket) => socket.pause())
       const { read, source } = endless()
       yield* Effect.forkScoped(Effect.provide(Forge.upload(source), client(server.port)))
       yield* server.connected
@@ -303,7 +303,7 @@ describe("an upload", () => {
     Effect.gen(function* () {
       const json = JSON.stringify({ detail: "request too large" })
       const head = "HTTP/1.1 413 Content Too Large\r\nContent-Type: application/json\r\nConnection: close\r\n"
-      const server = yield* RawServer.tcp((socket) => {
+      const server = yield* Connections.tcp((socket) => {
         socket.once("data", () => {
           socket.pause()
           socket.write(`${head}Content-Length: ${json.length}\r\n\r\n${json}`)
