@@ -3,6 +3,7 @@
  */
 import { Effect, Result, Stream } from "effect"
 import type { HttpClientError, HttpClientResponse } from "effect/http"
+import { isDeeper } from "../api/schema/Depth.ts"
 
 /** The largest answer that is read: 64 MiB. */
 export const maxAnswerBytes = 64 * 1024 * 1024
@@ -11,7 +12,7 @@ export const maxAnswerBytes = 64 * 1024 * 1024
 export const maxFailureBytes = 16 * 1024 * 1024
 
 /** How deep the JSON of an answer may nest. */
-export const maxDepth = 64
+const maxDepth = 64
 
 /** The text of a body, or as much of it as the limit allows. */
 export interface Body {
@@ -52,16 +53,6 @@ const readCounting = Effect.fnUntraced(function* (response: HttpClientResponse.H
   return { text: text + decoder.decode(), whole: room >= 0 }
 })
 
-/** Whether a parsed value nests deeper than this; it looks no further than that. */
-const nestsDeeper = (value: unknown, levels: number): boolean => {
-  if (typeof value !== "object" || value === null) return false
-  if (levels === 0) return true
-  for (const inner of Array.isArray(value) ? value : Object.values(value)) {
-    if (typeof inner === "object" && inner !== null && nestsDeeper(inner, levels - 1)) return true
-  }
-  return false
-}
-
 /** The JSON of a body, or in one phrase why it is none. */
 export const parseJson = (body: Body): Result.Result<unknown, string> => {
   if (!body.whole) return Result.fail(`it is larger than ${maxAnswerBytes / 1024 / 1024} MiB`)
@@ -70,7 +61,7 @@ export const parseJson = (body: Body): Result.Result<unknown, string> => {
     try: (): unknown => JSON.parse(body.text),
     catch: () => "it is no JSON"
   })
-  return Result.isSuccess(parsed) && nestsDeeper(parsed.success, maxDepth)
+  return Result.isSuccess(parsed) && isDeeper(parsed.success, maxDepth)
     ? Result.fail(`it nests deeper than ${maxDepth}`)
     : parsed
 }

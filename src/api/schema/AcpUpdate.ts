@@ -4,14 +4,11 @@
  * Both ends use it: the server for what its agents say, the client for servers that pass their agent's messages on as
  * they came. A kind that is not known, or is not of its shape, becomes `Unknown` with all that was in it.
  */
-import { Option, Schema } from "effect"
+import { Option, Predicate, Schema } from "effect"
 import { Cost, PlanEntry, type ToolCall, type TurnEvent } from "./TurnEvent.ts"
 
 /** The tool calls of one turn as the agent has described them so far, by id. */
 export type ToolCalls = Map<string, Readonly<Record<string, unknown>>>
-
-const Fields = Schema.Record(Schema.String, Schema.Unknown)
-const isFields = Schema.is(Fields)
 
 const Chunk = Schema.Struct({ content: Schema.Unknown, messageId: Schema.optionalKey(Schema.NullOr(Schema.String)) })
 const isTextBlock = Schema.is(Schema.Struct({ type: Schema.Literal("text"), text: Schema.String }))
@@ -32,8 +29,8 @@ const decodeCall = Schema.decodeUnknownOption(Call)
 const isClaudeMeta = Schema.is(Schema.Struct({ claudeCode: Schema.Struct({ toolName: Schema.String }) }))
 
 /** A tool's input, in the field that its shape allows. */
-export const toolInput = (input: unknown): Pick<ToolCall, "args" | "rawInput"> =>
-  input === undefined ? {} : isFields(input) ? { args: input } : { rawInput: input }
+const toolInput = (input: unknown): Pick<ToolCall, "args" | "rawInput"> =>
+  input === undefined ? {} : Predicate.isObject(input) ? { args: input } : { rawInput: input }
 
 const toolNameOf = ({ _meta }: typeof Call.Type): string | undefined =>
   isClaudeMeta(_meta) ? _meta.claudeCode.toolName : undefined
@@ -175,7 +172,7 @@ export const addedTo = (update: Update): Update => {
  * each `ToolCall` event shows the call as it stands.
  */
 export const toEvent = (update: unknown, calls: ToolCalls): TurnEvent => {
-  if (!isFields(update)) return { _tag: "Unknown", raw: update }
+  if (!Predicate.isObject(update)) return { _tag: "Unknown", raw: update }
   const read = readerOf(update["sessionUpdate"])?.read(update, calls)
   return Option.getOrElse(read ?? Option.none<TurnEvent>(), () => ({ _tag: "Unknown", raw: update }))
 }

@@ -2,19 +2,16 @@
  * `POST /sessions`, `GET /sessions`, `GET /sessions/{id}` and `DELETE /sessions/{id}`.
  */
 import { Effect, Schema } from "effect"
+import { isDeeper } from "./Depth.ts"
 import { AgentName, ModelName, nullable, orNull, SessionId, UnixSeconds } from "./Ids.ts"
 
 export const path = "/sessions"
+
 /** The path of one session, whose id was checked before. */
 export const pathOf = (id: string): `/sessions/${string}` => `/sessions/${encodeURIComponent(id)}`
 
 /** How deep it may nest: no answer of more is read either. */
 const maxDepth = 64
-
-const isDeeper = (json: unknown, depth: number): boolean =>
-  typeof json === "object" &&
-  json !== null &&
-  (depth === 0 || Object.values(json).some((value) => isDeeper(value, depth - 1)))
 
 /** A JSON object of the caller's own, kept with the session. */
 export const Meta = Schema.Record(Schema.String, Schema.Json).check(

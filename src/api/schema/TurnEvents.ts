@@ -7,13 +7,9 @@
  *
  * Reading never fails and loses nothing: what is not understood becomes `Unknown` with all that was in it.
  */
-import { Equal, Option, Schema } from "effect"
+import { Equal, Option, Predicate, Schema } from "effect"
 import * as AcpUpdate from "./AcpUpdate.ts"
 import { members, TurnEvent } from "./TurnEvent.ts"
-
-/** A JSON object: told without a schema, which would look at each of its fields. */
-const isFields = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 type Fields = Readonly<Record<string, unknown>>
 type Chunk = Extract<TurnEvent, { readonly _tag: "Text" | "Thinking" }>
@@ -52,9 +48,9 @@ const decoders = new Map<unknown, (event: Fields) => Option.Option<TurnEvent>>(
 
 /** A message of the Agent Client Protocol, in either of its nestings. */
 const decodeUpdate = (params: unknown, calls: AcpUpdate.ToolCalls): Option.Option<TurnEvent> => {
-  const update = isFields(params) && isFields(params["update"]) ? params["update"] : params
+  const update = Predicate.isObject(params) && Predicate.isObject(params["update"]) ? params["update"] : params
   const event = AcpUpdate.toEvent(update, calls)
-  if (event._tag === "Unknown" || !isFields(update)) return Option.none()
+  if (event._tag === "Unknown" || !Predicate.isObject(update)) return Option.none()
   const told = event._tag === "ToolCall" && event.id !== undefined ? (calls.get(event.id) ?? update) : update
   const added = AcpUpdate.addedTo(told)
   return Object.keys(added).length === 0 ? Option.some(event) : withAdded(event, added)
@@ -68,7 +64,7 @@ const lenient = (event: Fields): Fields => {
       return event["content"] === undefined || event["content"] === null ? { ...event, content: "" } : event
     case "tool_call": {
       const { args, ...rest } = event
-      if (args === undefined || isFields(args)) return event
+      if (args === undefined || Predicate.isObject(args)) return event
       if (args === null) return rest
       return rest["raw_input"] === undefined ? { ...rest, raw_input: args } : event
     }
@@ -93,7 +89,7 @@ const decodeChunk = (raw: Fields): TurnEvent | undefined => {
 }
 
 const decodeOne = (raw: unknown, calls: AcpUpdate.ToolCalls): TurnEvent => {
-  if (!isFields(raw)) return { _tag: "Unknown", raw }
+  if (!Predicate.isObject(raw)) return { _tag: "Unknown", raw }
   const chunk = decodeChunk(raw)
   if (chunk !== undefined) return chunk
   const event =
