@@ -13,7 +13,7 @@ import {
 import type { ApiErrors, AuthError, Status, TransportError } from "../ForgeError.ts"
 import * as Body from "./Body.ts"
 import * as Failure from "./Failure.ts"
-import type { Operation } from "./Operation.ts"
+import { callOf, type Operation } from "./Operation.ts"
 import * as Health from "./operations/Health.ts"
 import { randomHex } from "./Random.ts"
 import * as Retry from "./Retry.ts"
@@ -83,7 +83,7 @@ export const make = Effect.fnUntraced(function* (
       message: HttpClientRequest.HttpClientRequest
     ) =>
     (repeats: number): Effect.Effect<A, CallError<S>> => {
-      const call = { operation: operation.name, method: operation.method, path: outgoing.path ?? operation.path }
+      const call = callOf(operation, outgoing.path)
       const deadline = outgoing.deadline ?? operation.deadline
       const secrets = [Redacted.value(options.token), ...(outgoing.secrets ?? [])]
       const unanswered = (error: HttpClientError.HttpClientError): TransportError =>

@@ -4,7 +4,7 @@
 import { Duration, Effect, Option, Predicate, Redacted, Result, Schema, SchemaIssue } from "effect"
 import { ApiError, Invalid, type Issue, type Status } from "../ForgeError.ts"
 import type { CallInfo } from "./Failure.ts"
-import type { Operation } from "./Operation.ts"
+import { callOf, type Operation } from "./Operation.ts"
 
 const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1({
   leafHook: (issue) => SchemaIssue.defaultLeafHook(issue).replace(/^Expected /, "must be ")
@@ -16,7 +16,7 @@ const toKey = (segment: PropertyKey | { readonly key: PropertyKey }): string | n
 }
 
 /** The issues of a value that is not of its schema: where, and what would be right, never what stood there. */
-export const issues = ({ issue }: Schema.SchemaError): ReadonlyArray<Issue> =>
+const issues = ({ issue }: Schema.SchemaError): ReadonlyArray<Issue> =>
   issuesOf(issue).issues.map(({ message, path }) => ({ path: (path ?? []).map(toKey), message }))
 
 /** The error of an input that is not sent. */
@@ -34,18 +34,13 @@ export const refuse = (call: CallInfo, issues: ReadonlyArray<Issue>): ApiError<4
       .slice(0, 200)
   })
 
-/** What the input is for: an operation, or what is no call at all and has neither method nor path. */
-type For = Pick<Operation<Status, unknown>, "name" | "path"> & { readonly method: string }
-
-const callOf = ({ method, name, path }: For): CallInfo => ({ operation: name, method, path })
-
 /** What is said of an input that fails while it is looked at: null in the place of options, a getter that throws, … */
 const unreadable: ReadonlyArray<Issue> = [{ path: [], message: "the input cannot be read: it must be plain data" }]
 
 /** Encodes an input for the wire, or refuses it. The input is built inside, because building it may fail as well. */
 export const encoder = <S extends Schema.ConstraintEncoder<unknown>>(schema: S) => {
   const encode = Schema.encodeUnknownResult(schema, { errors: "all" })
-  return (operation: For, input: () => unknown): Effect.Effect<S["Encoded"], ApiError<422>> => {
+  return (operation: Operation<Status, unknown>, input: () => unknown): Effect.Effect<S["Encoded"], ApiError<422>> => {
     const encoded = Result.try({ try: () => encode(input()), catch: () => unreadable }).pipe(
       Result.flatMap(Result.mapError(issues))
     )

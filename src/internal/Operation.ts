@@ -3,6 +3,7 @@
  */
 import { Duration, Result, Schema, SchemaIssue } from "effect"
 import type { Status } from "../ForgeError.ts"
+import type { CallInfo } from "./Failure.ts"
 
 /** One kind of call. */
 export interface Operation<S extends Status, A> {
@@ -21,6 +22,13 @@ export interface Operation<S extends Status, A> {
   /** Whether it goes without a token. */
   readonly anonymous?: boolean | undefined
 }
+
+/** What an error tells of a call, whose path is the operation's own where none is given. */
+export const callOf = ({ method, name, path }: Operation<Status, unknown>, sent = path): CallInfo => ({
+  operation: name,
+  method,
+  path: sent
+})
 
 const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
 

@@ -9,7 +9,7 @@ import type { ApiError } from "../../ForgeError.ts"
 import { fileToken, type Source, type UploadedFile, type UploadOptions } from "../../Upload.ts"
 import * as Input from "../Input.ts"
 import * as Multipart from "../Multipart.ts"
-import { decodeTo, decoder, define } from "../Operation.ts"
+import { callOf, decodeTo, decoder, define } from "../Operation.ts"
 
 const toFile = (uploaded: Wire.Uploaded): UploadedFile => ({
   token: fileToken(uploaded.fileToken),
@@ -52,9 +52,7 @@ export const encode = <E, R>(source: Source<E, R>, options: UploadOptions = {}) 
   }))
 
 const wrongSize = (size: number): ApiError<422> =>
-  Input.refuse({ operation: upload.name, method: upload.method, path: upload.path }, [
-    { path: ["size"], message: `is ${size}, but the content has another` }
-  ])
+  Input.refuse(callOf(upload), [{ path: ["size"], message: `is ${size}, but the content has another` }])
 
 /** A source that fails where its content is not as long as it says: the server would wait for the rest, or cut it. */
 export const measured = <E, R>(source: Source<E, R>): Source<E | ApiError<422>, R> => {
