@@ -20,13 +20,13 @@ export interface Bounds {
 const millis = (input: Duration.Input | undefined, otherwise: number): number =>
   input === undefined ? otherwise : Duration.toMillis(Duration.fromInputUnsafe(input))
 
-/** Bounds from options; `false` repeats nothing. */
-export const bounds = (options: RetryOptions | false | undefined): Bounds => ({
-  times: options === false ? 0 : (options?.times ?? 3),
-  pause: millis(options === false ? undefined : options?.pause, 200),
-  maxPause: millis(options === false ? undefined : options?.maxPause, 5_000),
-  maxRetryAfter: millis(options === false ? undefined : options?.maxRetryAfter, 30_000),
-  budget: millis(options === false ? undefined : options?.budget, 60_000)
+/** Bounds from options; what is not given has its default. */
+export const bounds = ({ budget, maxPause, maxRetryAfter, pause, times = 3 }: RetryOptions): Bounds => ({
+  times,
+  pause: millis(pause, 200),
+  maxPause: millis(maxPause, 5_000),
+  maxRetryAfter: millis(maxRetryAfter, 30_000),
+  budget: millis(budget, 60_000)
 })
 
 type CallError = AuthError | ApiError | TransportError
@@ -35,7 +35,7 @@ type CallError = AuthError | ApiError | TransportError
 export type Kind = "idempotent" | "keyed" | "once"
 
 /** Whether a failed call may be sent again: `if-remembered` is up to whether the server remembers its key. */
-export const mayRepeat = (error: CallError, kind: Kind): "yes" | "no" | "if-remembered" => {
+const mayRepeat = (error: CallError, kind: Kind): "yes" | "no" | "if-remembered" => {
   if (error._tag === "AuthError") return "no"
   switch (error.outcome) {
     case "not-sent":

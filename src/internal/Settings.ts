@@ -56,7 +56,8 @@ const retryIssues = (options: RetryOptions): ReadonlyArray<Issue> => [
 
 /** The bounds of repeating, which can all be kept. */
 export const retry = (options: RetryOptions | false = {}): Effect.Effect<Bounds, ApiError<422>> => {
-  if (options !== false && !Predicate.isObject(options)) return refuse("retry", "must be an object, or false")
-  const issues = options === false ? [] : retryIssues(options)
+  if (options === false) return Effect.succeed(bounds({ times: 0 }))
+  if (!Predicate.isObject(options)) return refuse("retry", "must be an object, or false")
+  const issues = retryIssues(options)
   return issues.length === 0 ? Effect.succeed(bounds(options)) : Effect.fail(Input.refuse(call, issues))
 }
