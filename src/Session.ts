@@ -197,12 +197,10 @@ class Handle extends Inspectable.Class implements Session {
       const deleting = Deferred.makeUnsafe<void, CloseError>()
       this.#status = closing
       this.#deleting = deleting
+      const sent = Effect.onExit(this.#deleteOnce, (exit) => this.#deleted(deleting, exit))
       return this.#turns
         .resize(everyone)
-        .pipe(
-          Effect.andThen(this.#client.background(Effect.onExit(this.#deleteOnce, (exit) => this.#deleted(exit)))),
-          Effect.andThen(restore(Deferred.await(deleting)))
-        )
+        .pipe(Effect.andThen(this.#client.background(sent)), Effect.andThen(restore(Deferred.await(deleting))))
     })
   }
 
@@ -212,11 +210,10 @@ class Handle extends Inspectable.Class implements Session {
     return this.#owned ? Effect.catchIf(request, ApiError.is(404), () => Effect.void) : request
   }
 
-  #deleted(exit: Exit.Exit<void, CloseError>): Effect.Effect<void> {
-    const deleting = this.#deleting
+  #deleted(deleting: Deferred.Deferred<void, CloseError>, exit: Exit.Exit<void, CloseError>): Effect.Effect<void> {
     this.#deleting = undefined
     if (Exit.isSuccess(exit)) this.#status = { _tag: "Closed", by: "client" }
-    return deleting === undefined ? Effect.void : Effect.asVoid(Deferred.done(deleting, exit))
+    return Effect.asVoid(Deferred.done(deleting, exit))
   }
 }
 
