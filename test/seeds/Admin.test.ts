@@ -98,7 +98,7 @@ describe("the seeds: app tokens", () => {
         const ofRevoke = yield* failing(revoke(name))
         for (const { error, sent } of [ofMint, ofRevoke]) {
           assert.deepInclude(error, { _tag: "ApiError", status: 422, outcome: "not-sent" })
-          assert.include(error.message, "must be 1 to 64 lower-case letters, digits, _ or -")
+          assert.strictEqual(error.message, "name must be 1 to 64 lower-case letters, digits, _ or -")
           assert.deepStrictEqual(sent, [])
         }
       }).pipe(Effect.provide(layerClients(answers({}))))

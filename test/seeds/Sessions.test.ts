@@ -310,7 +310,7 @@ describe("the seeds: sessions", () => {
         const error = yield* Effect.flip(Forge.attach(id(text)))
         if (error._tag === "ApiError" && error.outcome === "not-sent") {
           assert.strictEqual(error.status, 422)
-          assert.strictEqual(error.message, "must be 1 to 128 letters, digits, _ or -")
+          assert.strictEqual(error.message, "sessionId must be 1 to 128 letters, digits, _ or -")
         } else accepted.push(text)
       }
       const letters = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"

@@ -1,7 +1,7 @@
 /**
  * The calls that open, show and close sessions.
  */
-import { Duration } from "effect"
+import { Duration, Effect, Schema } from "effect"
 import { SessionId } from "../../api/schema/Ids.ts"
 import * as Wire from "../../api/schema/Sessions.ts"
 import type { Status } from "../../ForgeError.ts"
@@ -80,7 +80,11 @@ export const encodeCreate = (options: SessionOptions) =>
     return { agent, ...(meta === undefined ? {} : { meta }), ...(model === undefined ? {} : { model }) }
   })
 
-const encode = Input.encoder(SessionId)
+const encode = Input.encoder(Schema.Struct({ sessionId: SessionId }))
 
 /** A session id as a path can carry it. */
-export const encodeId = (operation: Operation<Status, unknown>, id: string) => encode(operation, () => id)
+export const encodeId = (operation: Operation<Status, unknown>, sessionId: string) =>
+  Effect.map(
+    encode(operation, () => ({ sessionId })),
+    (encoded) => encoded.sessionId
+  )

@@ -1,7 +1,7 @@
 /**
  * The calls that make, list and revoke app tokens.
  */
-import { Redacted, Schema } from "effect"
+import { Effect, Redacted, Schema } from "effect"
 import { TokenName } from "../../api/schema/Ids.ts"
 import * as Wire from "../../api/schema/Tokens.ts"
 import type { MintedToken, MintOptions, TokenInfo } from "../../AppToken.ts"
@@ -54,7 +54,11 @@ const encodeRequest = Input.encoder(Wire.MintRequest)
 export const encodeMint = (name: string, options: MintOptions = {}) =>
   encodeRequest(mint, () => ({ name, ...(options.ipCidrs === undefined ? {} : { ipCidrs: options.ipCidrs }) }))
 
-const encodeTokenName = Input.encoder(TokenName)
+const encodeTokenName = Input.encoder(Schema.Struct({ name: TokenName }))
 
 /** A token's name as a path can carry it. */
-export const encodeName = (name: string) => encodeTokenName(revoke, () => name)
+export const encodeName = (name: string) =>
+  Effect.map(
+    encodeTokenName(revoke, () => ({ name })),
+    (encoded) => encoded.name
+  )
