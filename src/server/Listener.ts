@@ -75,6 +75,8 @@ const makeServer = (options: Options) => {
   return server
 }
 
+const isPort = (port: number) => Number.isInteger(port) && port >= 0 && port <= 65_535
+
 /** Why a port cannot be listened on. */
 const listenFailure = (cause: unknown) => {
   if (Predicate.hasProperty(cause, "code") && cause.code === "EADDRINUSE") return "the port is taken"
@@ -83,6 +85,11 @@ const listenFailure = (cause: unknown) => {
 
 export const make = Effect.fnUntraced(function* (options: Options) {
   const { host = defaultHost, port = defaultPort } = options
+  if (!isPort(port)) {
+    return yield* new StartFailed({
+      message: `cannot listen on port ${port}: a port is a whole number from 0 to 65535`
+    })
+  }
   return yield* NodeHttpServer.make(() => makeServer(options), {
     host,
     port,

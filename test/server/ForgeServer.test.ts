@@ -246,6 +246,17 @@ describe("ForgeServer, starting", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("a port that is none is one sentence", () =>
+    Effect.gen(function* () {
+      for (const port of [99_999, -1, 1.5, NaN]) {
+        assert.deepStrictEqual(yield* messageOf({ port }), [
+          "StartFailed",
+          `cannot listen on port ${port}: a port is a whole number from 0 to 65535`
+        ])
+      }
+    })
+  )
+
   it.live("a network that is none, and a data folder that cannot be one, are one sentence each", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* messageOf({ allowedCidrs: ["10.0.0.0"] }), [
