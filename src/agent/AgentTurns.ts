@@ -40,6 +40,10 @@ const AnswerUsage = Schema.Struct({
 })
 const isAnswerUsage = Schema.is(AnswerUsage)
 
+/** A word, as the protocol's reasons are. Whatever else an agent sends there could be a text, which is kept for long. */
+const stopReasonOf = ({ stopReason }: typeof Answer.Type): string =>
+  /^[A-Za-z0-9_.-]{1,64}$/.test(stopReason) ? stopReason : "other"
+
 const usageOf = (answer: typeof Answer.Type): Usage | undefined => {
   if (!isAnswerUsage(answer.usage)) return undefined
   const { cachedReadTokens, inputTokens, outputTokens, totalTokens } = answer.usage
@@ -135,7 +139,7 @@ const conclude = Effect.fnUntraced(function* (
   if (told !== undefined) yield* Queue.offer(events, { _tag: "Usage", ...told })
   yield* Queue.offer(events, {
     _tag: "TurnEnd",
-    stopReason: answer.stopReason,
+    stopReason: stopReasonOf(answer),
     ...(usage === undefined ? {} : { usage })
   })
   return yield* Queue.end(events)

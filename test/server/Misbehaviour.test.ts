@@ -7,7 +7,7 @@ import { Context, Duration, Effect, Fiber, FileSystem, Layer, Schedule } from "e
 import { vi } from "vitest"
 import * as DemoAgent from "../../src/agent/DemoAgent.ts"
 import { gone, isAlive, misbehaving } from "../agent/Support.ts"
-import { type Answer, appOf, processesIn, serve, turnOf } from "./Support.ts"
+import { type Answer, appOf, eventsIn, processesIn, serve, turnOf } from "./Support.ts"
 
 type App = ReturnType<typeof appOf>
 
@@ -30,7 +30,7 @@ const failing: ReadonlyArray<readonly [behaviour: string, how: string, stderr?: 
   ["refuse", "failed the turn: Internal error: no credit"]
 ]
 
-const enduring = ["garbage", "deep", "unasked", "odd", "late"]
+const enduring = ["garbage", "deep", "deep-input", "stop-text", "unasked", "odd", "late"]
 const slow = ["silent-turn", "deaf", "ignore-cancel", "ignore-term", "permission-in-cancel", "end-on-cancel"]
 const unloadable: ReadonlyArray<readonly [behaviour: string, how: RegExp]> = [
   ["refuse-load", /could not bring back the session session-1: No such session/],
@@ -127,16 +127,33 @@ it.layer(Shared.layer, { excludeTestServices: true })("an agent that", (it) => {
       const { app } = yield* Shared
       const printed = vi.spyOn(console, "error")
       const texts: Record<string, string> = {}
-      for (const behaviour of ["garbage", "deep", "unasked", "odd"]) {
+      for (const behaviour of ["garbage", "deep", "deep-input", "unasked", "odd"]) {
         const { id } = yield* openWith(app, behaviour)
         const turn = yield* Effect.flatMap(app.turn(id, "go"), turnOf)
         texts[behaviour] = turn.text
         assert.deepStrictEqual(yield* Effect.flatMap(app.turn(id, "ping"), turnOf), { turnIndex: 2, ...pong })
       }
-      assert.deepStrictEqual(texts, { garbage: "clean", deep: "clean", unasked: "clean told -32601", odd: "ours" })
+      assert.deepStrictEqual(texts, {
+        garbage: "clean",
+        deep: "clean",
+        "deep-input": "clean",
+        unasked: "clean told -32601",
+        odd: "ours"
+      })
       // What an agent says is not for the server's own output.
       assert.deepStrictEqual(printed.mock.calls, [])
       printed.mockRestore()
+    })
+  )
+
+  it.effect("ends a turn for a reason that is a text: the reason is other, and the text is kept nowhere", () =>
+    Effect.gen(function* () {
+      const { app, data } = yield* Shared
+      const { id } = yield* openWith(app, "stop-text")
+      const { stopReason } = yield* Effect.flatMap(app.turn(id, "go"), turnOf)
+      assert.strictEqual(stopReason, "other")
+      const turn = eventsIn(data, id).find(({ kind }) => kind === "turn")
+      assert.match(turn?.detail ?? "", /^{"stop_reason":"other","duration_ms":\d+}$/)
     })
   )
 
