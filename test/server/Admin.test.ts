@@ -1,6 +1,7 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Fiber, FileSystem, Layer, Redacted, Schema } from "effect"
+import { readdirSync } from "node:fs"
 import { appOf, call, type CallOptions, serve } from "./Support.ts"
 
 const adminToken = "the-admin-token-of-this-test-0123456789"
@@ -180,7 +181,8 @@ it.layer(Shared.layer, { excludeTestServices: true })("admin", (it) => {
 
   it.effect("revoking ends what the app has, and a new token of the name inherits nothing", () =>
     Effect.gen(function* () {
-      const { admin, mint } = yield* Shared
+      const { admin, data, mint } = yield* Shared
+      const uploads = Effect.sync(() => readdirSync(`${data}/uploads`))
       const app = yield* mint({ name: "doomed" })
       const other = yield* mint({ name: "other" })
       const kept = yield* other.open
@@ -196,10 +198,12 @@ it.layer(Shared.layer, { excludeTestServices: true })("admin", (it) => {
       )
       const file = /"file_token":"(ff_[^"]+)"/.exec(uploaded)?.[1] ?? ""
       assert.isNotEmpty(file)
+      assert.lengthOf(yield* uploads, 1)
       const turn = yield* Effect.forkChild(app.turn(id, "/wait"))
       yield* app.turns(id, 1)
 
       assert.strictEqual((yield* admin("DELETE", "/admin/tokens/doomed")).status, 200)
+      assert.lengthOf(yield* uploads, 0)
       const cut = yield* Fiber.join(turn)
       assert.deepStrictEqual([cut.status, cut.text], [410, '{"detail":"session is closed"}'])
       const after = yield* app.request("GET", "/sessions")

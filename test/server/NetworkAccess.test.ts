@@ -5,11 +5,16 @@ import * as NetworkAccess from "../../src/server/NetworkAccess.ts"
 
 const statusOf = Effect.fnUntraced(function* (
   options: NetworkAccess.Options,
-  from: { readonly address: string; readonly host?: string }
+  from: { readonly address: string; readonly host?: string; readonly forwarded?: string }
 ) {
   const check = yield* NetworkAccess.make(options)
   const request = HttpServerRequest.fromWeb(
-    new Request("http://x/healthz", { headers: from.host === undefined ? {} : { host: from.host } })
+    new Request("http://x/healthz", {
+      headers: {
+        ...(from.host === undefined ? {} : { host: from.host }),
+        ...(from.forwarded === undefined ? {} : { "x-forwarded-for": from.forwarded })
+      }
+    })
   ).modify({ peerAddress: Option.some(from.address) })
   const checked = check(request)
   return HttpServerResponse.isHttpServerResponse(checked) ? checked.status : undefined
@@ -40,6 +45,22 @@ describe("NetworkAccess", () => {
         const failed = yield* Effect.flip(NetworkAccess.make({ host, allowedCidrs: [cidr] }))
         assert.strictEqual(failed.message, `"${cidr}" is not a network, such as 10.0.0.0/8`)
       }
+    })
+  )
+
+  it.effect("what a client says of its address counts only where a proxy says it", () =>
+    Effect.gen(function* () {
+      const host = "localhost"
+      const forwarded = "127.0.0.1"
+      assert.strictEqual(yield* statusOf({ host }, { address: "8.8.8.8", host, forwarded }), 403)
+      const options = { host, trustedProxies: ["10.0.0.0/8"] }
+      assert.strictEqual(yield* statusOf(options, { address: "8.8.8.8", host, forwarded }), 403)
+      assert.isUndefined(yield* statusOf(options, { address: "10.0.0.1", host, forwarded }))
+      assert.isUndefined(yield* statusOf(options, { address: "::ffff:10.0.0.1", host, forwarded }))
+      // The proxy itself is no guest, and neither is whom it names.
+      assert.strictEqual(yield* statusOf(options, { address: "10.0.0.1", host }), 403)
+      assert.strictEqual(yield* statusOf(options, { address: "10.0.0.1", host, forwarded: "8.8.8.8" }), 403)
+      assert.strictEqual(yield* statusOf(options, { address: "10.0.0.1", host, forwarded: "127.0.0.1, 8.8.8.8" }), 403)
     })
   )
 
