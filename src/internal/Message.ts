@@ -27,14 +27,22 @@ const isWithDetails = Schema.is(WithDetails)
 
 const isKey = Predicate.or(Predicate.isString, Predicate.isNumber)
 
+/** More issues than this help nobody, and each is searched for secrets. */
+const maxIssues = 100
+
+/** As deep as the path of an issue is told. */
+const maxPath = 32
+
 /** What a 422 finds wrong, and where. What was rejected, which many servers repeat beside it, is not taken. */
 export const issuesOf = (json: unknown): ReadonlyArray<Issue> =>
   isInvalid(json)
-    ? json.detail.map((issue) =>
-        typeof issue === "string"
-          ? { path: [], message: issue }
-          : { path: Array.isArray(issue.loc) ? issue.loc.filter(isKey) : [], message: issue.msg }
-      )
+    ? json.detail
+        .slice(0, maxIssues)
+        .map((issue) =>
+          typeof issue === "string"
+            ? { path: [], message: issue }
+            : { path: Array.isArray(issue.loc) ? issue.loc.slice(0, maxPath).filter(isKey) : [], message: issue.msg }
+        )
     : []
 
 /** `body.prompt: must not be empty`. */
