@@ -57,10 +57,10 @@ const hasNumbers = (input: Duration.Input): boolean =>
   (Object.keys(input).length > 0 && Object.values(input).every(Number.isFinite))
 
 /** A span of time; one that cannot be waited for (no duration at all, no number, negative) is endless, which is refused. */
-export const span = (input: Duration.Input): Duration.Duration => {
+export const duration = (input: Duration.Input): Duration.Duration => {
   if (Number.isNaN(input) || !hasNumbers(input)) return Duration.infinity
-  const span = Option.getOrElse(Duration.fromInput(input), () => Duration.infinity)
-  return Duration.isNegative(span) ? Duration.infinity : span
+  const duration = Option.getOrElse(Duration.fromInput(input), () => Duration.infinity)
+  return Duration.isNegative(duration) ? Duration.infinity : duration
 }
 
 /** The text of a token; one that is not redacted is none. */

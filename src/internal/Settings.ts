@@ -2,7 +2,7 @@
  * The address, the token and the bounds of a client, checked before they are used.
  */
 import { Config, Duration, Effect, Predicate, type Redacted } from "effect"
-import { spanMessage } from "../api/schema/Ids.ts"
+import { durationMessage } from "../api/schema/Ids.ts"
 import type { RetryOptions } from "../ForgeClient.ts"
 import type { ApiError, Issue } from "../ForgeError.ts"
 import * as Input from "./Input.ts"
@@ -43,15 +43,15 @@ export const token = (input: Redacted.Redacted): Effect.Effect<Redacted.Redacted
         "must be redacted and not empty, and must not hold spaces, control characters or letters beyond ASCII"
       )
 
-const spans = ["pause", "maxPause", "maxRetryAfter", "budget"] as const
+const durations = ["pause", "maxPause", "maxRetryAfter", "budget"] as const
 
 const retryIssues = (options: RetryOptions): ReadonlyArray<Issue> => [
   ...(options.times === undefined || options.times >= 0
     ? []
     : [{ path: ["retry", "times"], message: "must be a number, and not negative" }]),
-  ...spans
-    .filter((name) => !Duration.isFinite(Input.span(options[name] ?? 0)))
-    .map((name) => ({ path: ["retry", name], message: spanMessage }))
+  ...durations
+    .filter((name) => !Duration.isFinite(Input.duration(options[name] ?? 0)))
+    .map((name) => ({ path: ["retry", name], message: durationMessage }))
 ]
 
 /** The bounds of repeating, which can all be kept. */

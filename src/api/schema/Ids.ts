@@ -51,13 +51,13 @@ export const Millis = Schema.Finite.pipe(
 )
 
 /** What is said of a span of time that is none. */
-export const spanMessage = 'must be a span of time, "2 minutes" for one, and not negative'
+export const durationMessage = 'must be a span of time, "2 minutes" for one, and not negative'
 
-const Span = Schema.Duration.check(Schema.makeFilter(Duration.isFinite, { message: spanMessage }))
+const FiniteDuration = Schema.Duration.check(Schema.makeFilter(Duration.isFinite, { message: durationMessage }))
 
 /** Whole seconds on the wire, rounded up, a `Duration` in memory. */
 export const Seconds = Schema.Int.pipe(
-  Schema.decodeTo(Span, {
+  Schema.decodeTo(FiniteDuration, {
     decode: SchemaGetter.transform((seconds: number) => Duration.seconds(Math.max(0, seconds))),
     encode: SchemaGetter.transform((span: Duration.Duration) => Math.ceil(Duration.toSeconds(span)))
   })

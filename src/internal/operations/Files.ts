@@ -47,8 +47,8 @@ export const encode = <E, R>(source: Source<E, R>, options: UploadOptions = {}) 
     name: source.name,
     content: source.content,
     size: source.size,
-    ...(options.timeToLive === undefined ? {} : { timeToLive: Input.span(options.timeToLive) }),
-    ...(options.timeout === undefined ? {} : { timeout: Input.span(options.timeout) })
+    ...(options.timeToLive === undefined ? {} : { timeToLive: Input.duration(options.timeToLive) }),
+    ...(options.timeout === undefined ? {} : { timeout: Input.duration(options.timeout) })
   }))
 
 const wrongSize = (size: number): ApiError<422> =>

@@ -13,7 +13,7 @@ const defaultTimeout = Duration.minutes(2)
 
 /** How long an agent may work. */
 export const timeoutOf = ({ timeout = defaultTimeout }: { readonly timeout?: Duration.Input | undefined }) =>
-  Input.span(timeout)
+  Input.duration(timeout)
 
 /** How long its answer is waited for: the server's own word on a timeout is to come first. */
 export const deadlineOf = (timeout: Duration.Duration): Duration.Duration =>
