@@ -116,7 +116,7 @@ export const turn = Effect.fnUntraced(function* <E, R>(
       attributes: {
         "gen_ai.conversation.id": id,
         ...modelOf(model),
-        ...(content ? { "gen_ai.input.messages": messages({ role: "user", parts: [text(prompt)] }) } : {})
+        ...(content ? question(prompt) : {})
       },
       tell: ({ stopReason, text: said, usage }) => ({
         usage,
@@ -142,7 +142,7 @@ export const run = Effect.fnUntraced(function* <E, R>(
       session: undefined,
       attributes: {
         ...modelOf(model),
-        ...(content ? { "gen_ai.input.messages": messages({ role: "user", parts: [text(prompt)] }) } : {}),
+        ...(content ? question(prompt) : {}),
         ...(content && system ? { "gen_ai.system_instructions": JSON.stringify([text(system)]) } : {})
       },
       tell: ({ result, stopReason, usage }) => ({
@@ -160,6 +160,10 @@ export const run = Effect.fnUntraced(function* <E, R>(
 const text = (content: string) => ({ type: "text", content })
 
 const messages = (message: object): string => JSON.stringify([message])
+
+const question = (prompt: string) => ({
+  "gen_ai.input.messages": messages({ role: "user", parts: [text(prompt)] })
+})
 
 const answer = (said: string, stopReason: string | null) => ({
   "gen_ai.output.messages": messages({ role: "assistant", parts: [text(said)], finish_reason: stopReason ?? "stop" })

@@ -61,7 +61,7 @@ export const place = Effect.fnUntraced(function* (session: SessionSpan | undefin
 export const request = <A, E, R>(
   session: SessionSpan | undefined,
   effect: Effect.Effect<A, E, R>
-): Effect.Effect<A, E, Exclude<R, Tracer.ParentSpan> | R> =>
+): Effect.Effect<A, E, R> =>
   session === undefined
     ? effect
     : Effect.flatMap(currentSpan, (current) =>
