@@ -48,27 +48,28 @@ const isMessage: (message: unknown) => message is AnyMessage = Schema.is(
 )
 const parse = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
 
-interface Partial {
+/** A line whose end has not come yet. */
+interface Unfinished {
   readonly pieces: ReadonlyArray<string>
   readonly length: number
 }
 
-const empty: Partial = { pieces: [], length: 0 }
+const empty: Unfinished = { pieces: [], length: 0 }
 
 /** The pieces of an unfinished line are only joined at its end: a long line comes in many. */
-const splitLines = (partial: Partial, text: string): readonly [Partial, ReadonlyArray<string>] => {
+const splitLines = (before: Unfinished, text: string): readonly [Unfinished, ReadonlyArray<string>] => {
   const [first = "", ...others] = text.split("\n")
   const last = others.pop()
-  if (last === undefined) return [{ pieces: [...partial.pieces, first], length: partial.length + first.length }, []]
-  return [{ pieces: [last], length: last.length }, [[...partial.pieces, first].join(""), ...others]]
+  if (last === undefined) return [{ pieces: [...before.pieces, first], length: before.length + first.length }, []]
+  return [{ pieces: [last], length: last.length }, [[...before.pieces, first].join(""), ...others]]
 }
 
 const lines = <E, R>(text: Stream.Stream<string, E, R>): Stream.Stream<string, E | Unreadable, R> =>
   text.pipe(
     Stream.mapAccumEffect(
       () => empty,
-      (partial, chunk: string) => {
-        const split = splitLines(partial, chunk)
+      (before, chunk: string) => {
+        const split = splitLines(before, chunk)
         return split[0].length > maxLine
           ? Effect.fail(new Unreadable({ reason: `wrote a line of more than ${maxLine} characters` }))
           : Effect.succeed(split)
