@@ -1,5 +1,5 @@
 /**
- * How a server is.
+ * Whether a server is alive, and what it can do.
  *
  * It is asked without a token, so it tells whether the address is right before the token matters.
  *

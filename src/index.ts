@@ -8,17 +8,17 @@ export type * as AppToken from "./AppToken.ts"
 /** What programs call. */
 export * as Forge from "./Forge.ts"
 
-/** App tokens: mint, list, revoke. */
+/** The administration of a server: app tokens, minted, listed and revoked. */
 export * as ForgeAdmin from "./ForgeAdmin.ts"
 
-/** The service behind it, and its layers. */
+/** The service behind `Forge`, and its layers. */
 export * as ForgeClient from "./ForgeClient.ts"
 
 /** The four errors with their reasons, and what each operation can fail with. */
 export * as ForgeError from "./ForgeError.ts"
 export { ApiError, AuthError, SessionClosed, TransportError } from "./ForgeError.ts"
 
-/** How a server is. */
+/** Whether a server is alive, and what it can do. */
 export type * as Health from "./Health.ts"
 
 /** One prompt, one answer. */
