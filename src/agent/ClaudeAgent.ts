@@ -62,6 +62,10 @@ const defaultFolders = (path: Path.Path, environment: Readonly<Record<string, st
   path.resolve("node_modules", ".bin")
 ]
 
+/** Whether an argv runs the adapter, in whatever folder and version, by its name or the file in its package. */
+export const isAdapter = (argv: ReadonlyArray<string>): boolean =>
+  argv.some((word) => word.split(/[\\/]/).some((segment) => segment.split(/[@.]/)[0] === command))
+
 /** Claude by a command of one's own. */
 export const make = (definition: Pick<AgentDefinition, "command" | "permissions">): AgentDefinition => ({
   name: "claude",

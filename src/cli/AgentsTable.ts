@@ -51,8 +51,9 @@ const fromFile = Effect.fnUntraced(function* (file: string, permissions: AgentDe
   if (entries.length === 0) return yield* new AgentsFileError({ message: `the agents file ${file} names no agent` })
   return entries.map(([name, entry]): AgentDefinition => {
     const definition = { permissions, ...entry }
+    const isClaude = name === "claude" || ClaudeAgent.isAdapter(definition.command)
     // Claude is kept from the operator's own settings here too.
-    return name === "claude" ? { ...ClaudeAgent.make(definition), ...definition } : { name, ...definition }
+    return isClaude ? { ...ClaudeAgent.make(definition), ...definition, name } : { name, ...definition }
   })
 })
 

@@ -1,6 +1,7 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Option } from "effect"
+import type { AgentDefinition } from "../../src/agent/Agent.ts"
 import * as AgentsTable from "../../src/cli/AgentsTable.ts"
 
 const withServices = Effect.provide(NodeServices.layer)
@@ -40,6 +41,30 @@ describe("AgentsTable", () => {
       assert.deepStrictEqual(claude?.passEnv, ["MINE"])
       assert.strictEqual(claude?.permissions, "deny")
       assert.include(JSON.stringify(claude?.sessionMeta), '"settingSources":[]')
+    }).pipe(Effect.scoped, withServices)
+  )
+
+  it.effect("Claude under another name is known by its adapter", () =>
+    Effect.gen(function* () {
+      const settingsOf = ({ mode, passEnv, sessionMeta, takesSystemPrompt }: AgentDefinition) => {
+        return { mode, passEnv, sessionMeta, takesSystemPrompt }
+      }
+      for (const [command, isClaude] of [
+        [["claude-agent-acp"], true],
+        [["/opt/bin/claude-agent-acp", "--debug"], true],
+        [["npx", "--yes", "@agentclientprotocol/claude-agent-acp@0.100.0"], true],
+        [["node", "node_modules/@agentclientprotocol/claude-agent-acp/dist/index.js"], true],
+        [["C:\\npm\\claude-agent-acp.cmd"], true],
+        [["/opt/my-claude-agent-acp"], false],
+        [["other", "--not=claude-agent-acp"], false]
+      ] as const) {
+        const [opus] = yield* load(JSON.stringify({ opus: { command } }))
+        const [claude] = yield* load(JSON.stringify({ claude: { command } }))
+        assert.strictEqual(opus?.name, "opus")
+        if (opus === undefined || claude === undefined) return assert.fail("no agent")
+        if (isClaude) assert.deepStrictEqual(settingsOf(opus), settingsOf(claude), command.join(" "))
+        else assert.deepStrictEqual(opus, { name: "opus", command, permissions: "deny" })
+      }
     }).pipe(Effect.scoped, withServices)
   )
 
