@@ -67,6 +67,10 @@ const flags = {
     Flag.optional
   ),
   maxUpload: Values.size("max-upload").pipe(Flag.withDescription("How large a file may be (100MB)"), Flag.optional),
+  maxAppUploads: Values.size("max-app-uploads").pipe(
+    Flag.withDescription("How much room the files of one app may take together (1GB)"),
+    Flag.optional
+  ),
   maxTurnTimeout: Values.span("max-turn-timeout").pipe(
     Flag.withDescription("How long a turn or a run may take at most"),
     Flag.withDefault(Duration.minutes(10))
@@ -147,6 +151,7 @@ const optionsOf = Effect.fnUntraced(function* (settings: Settings) {
     sessionTtl: Option.getOrUndefined(Option.orElse(settings.sessionTtl, () => sessionTtl)),
     hardTtl: Option.getOrUndefined(Option.orElse(settings.hardTtl, () => hardTtl)),
     maxUpload: Option.getOrUndefined(settings.maxUpload),
+    maxAppUploads: Option.getOrUndefined(settings.maxAppUploads),
     maxTimeout: settings.maxTurnTimeout,
     grace: settings.grace,
     logRequests: true

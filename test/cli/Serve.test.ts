@@ -159,7 +159,8 @@ describe("forge serve", () => {
         })
       )
       writeFileSync(join(home, "token"), `${adminToken}\n`)
-      const server = yield* serve([free, "--agents", agents, "--admin-token-file", join(home, "token")], {
+      const args = ["--agents", agents, "--admin-token-file", join(home, "token"), "--max-app-uploads", "5kB"]
+      const server = yield* serve([free, ...args], {
         home,
         env: { CLAWDFORGE_ADMIN_TOKEN: "", PASSED: "yes", NOT_PASSED: "canary", CLAWDFORGE_SECRET: "canary" }
       })
@@ -173,6 +174,12 @@ describe("forge serve", () => {
       assert.lengthOf(environments, 1)
       for (const text of ["GIVEN=yes", "PASSED=yes"]) assert.include(environments[0], text)
       for (const text of ["canary", "ADMIN_TOKEN", adminToken]) assert.notInclude(environments[0], text)
+      const form = (size: number) => ({
+        headers: { "content-type": "multipart/form-data; boundary=B" },
+        body: `--B\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n${"x".repeat(size)}\r\n--B--\r\n`
+      })
+      assert.strictEqual((yield* app.request("POST", "/files", form(100))).status, 200)
+      assert.strictEqual((yield* app.request("POST", "/files", form(100))).status, 429)
     }).pipe(Effect.scoped)
   )
 
