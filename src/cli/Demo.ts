@@ -1,11 +1,11 @@
 /**
  * `forge demo`: a real conversation on a fresh machine, from an empty ledger to a confirmed close.
  */
-import { Data, DateTime, Duration, Effect, Random } from "effect"
+import { Data, DateTime, Duration, Effect, Random, Redacted } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import * as ClaudeAgent from "../agent/ClaudeAgent.ts"
 import * as DemoAgent from "../agent/DemoAgent.ts"
-import { Forge, type Session } from "../index.ts"
+import { ApiError, Forge, type Session } from "../index.ts"
 import * as NodeForgeClient from "../node/NodeForgeClient.ts"
 import { ForgeServer, layer as layerServer } from "../server/ForgeServer.ts"
 import type { SessionEvent } from "../server/Ledger.ts"
@@ -18,6 +18,16 @@ class BlankPrompt extends Data.TaggedError("BlankPrompt") {
     return "a prompt must not be empty"
   }
 }
+
+/** The agent failed. What it wrote last says more of that than the server, which tells its caller but puts it in no message. */
+class AgentFailed extends Data.TaggedError("AgentFailed")<{ readonly message: string }> {}
+
+const withLastLines = ({ message, reason }: ApiError<502>) =>
+  new AgentFailed({
+    message: [message, ...(reason._tag === "RunFailed" ? TurnView.lastLines(Redacted.value(reason.stderr)) : [])].join(
+      "\n  "
+    )
+  })
 
 const agent = Flag.Literals("agent", ["demo", "claude"]).pipe(
   Flag.withDescription("Which agent to talk to: demo needs no network and no key"),
@@ -50,7 +60,10 @@ export const command = Command.make(
     const asked = prompts.length === 0 ? yield* defaultPrompts : prompts
     // Who ends the demo wants it to end: the turn in flight is not waited for.
     const server = layerServer({ agents: [definition], port: 0, grace: Duration.zero })
-    yield* Effect.provide(converse(agent, asked), server)
+    yield* converse(agent, asked).pipe(
+      Effect.catchIf(ApiError.is(502), (error) => withLastLines(error)),
+      Effect.provide(server)
+    )
   })
 ).pipe(Command.withDescription("Hold a real conversation, with a server started for it"))
 

@@ -17,6 +17,14 @@ const short = (value: unknown): string => {
 /** Text on one line. */
 export const flat = (text: string): string => plain(text).replaceAll(/\s+/g, " ")
 
+/** The last lines of what an agent wrote beside the protocol. */
+export const lastLines = (text: string): ReadonlyArray<string> =>
+  text
+    .split("\n")
+    .map((line) => flat(line).trim().slice(0, 200))
+    .filter((line) => line !== "")
+    .slice(-3)
+
 const indent = (text: string): ReadonlyArray<string> =>
   plain(text)
     .trimEnd()

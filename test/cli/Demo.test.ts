@@ -100,6 +100,35 @@ describe("npm start", () => {
   )
 })
 
+describe("an agent that cannot start", () => {
+  it.live("is shown with the last that it said, plain and not at length", () =>
+    Effect.gen(function* () {
+      const script = [
+        "echo '#!/bin/sh' > $TMPDIR/claude-agent-acp",
+        `echo 'for n in 1 2 3 4; do printf "line $n \\033[31m%01000d\\n" 0 >&2; done' >> $TMPDIR/claude-agent-acp`,
+        `echo 'echo "Set a key first." >&2; exit 7' >> $TMPDIR/claude-agent-acp`,
+        "chmod +x $TMPDIR/claude-agent-acp",
+        "PATH=$TMPDIR:$PATH exec npm start --silent -- --agent claude"
+      ]
+      const run = yield* start("sh", ["-c", script.join("\n")])
+      assert.strictEqual((yield* run.exit).code, 1)
+      const lines = run.output().split("\n")
+      const said = lines.slice(lines.findIndex((line) => line.startsWith("forge: ")))
+      assert.deepStrictEqual(
+        said.map((line) => line.slice(0, 40)),
+        [
+          "forge: Agent claude exited with code 7.",
+          `  line 3 [31m${"0".repeat(27)}`,
+          `  line 4 [31m${"0".repeat(27)}`,
+          "  Set a key first.",
+          ""
+        ]
+      )
+      for (const line of said) assert.isBelow(line.length, 210)
+    }).pipe(Effect.scoped)
+  )
+})
+
 describe("an output that nobody reads any more", () => {
   it.live("ends it without a word, and leaves no folder", () =>
     Effect.gen(function* () {
