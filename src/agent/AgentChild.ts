@@ -19,6 +19,8 @@ export interface AgentChild {
   readonly exited: Effect.Effect<string>
   /** A failure with the tail of standard error. */
   readonly failure: (error: string, stopReason?: AgentFailed["stopReason"]) => Effect.Effect<AgentFailed>
+  /** Fails with that. */
+  readonly fail: (error: string, stopReason?: AgentFailed["stopReason"]) => Effect.Effect<never, AgentFailed>
 }
 
 /** How long a group has to end on SIGTERM before it is killed. */
@@ -104,6 +106,13 @@ export const spawn = Effect.fnUntraced(function* (
     Effect.map((how) => `Agent ${definition.name} ${killedFor ?? how}.`)
   )
 
+  const failure = Effect.fnUntraced(function* (error: string, stopReason: AgentFailed["stopReason"] = "error") {
+    if (!(yield* handle.isRunning.pipe(Effect.orElseSucceed(() => false)))) {
+      yield* Effect.timeoutOption(Deferred.await(drained), lastWords)
+    }
+    return new AgentFailed({ error, stderr: yield* tail.get, stopReason })
+  })
+
   return {
     pid: handle.pid,
     stdin: handle.stdin,
@@ -115,11 +124,7 @@ export const spawn = Effect.fnUntraced(function* (
         return Effect.ignore(handle.kill({ forceKillAfter }))
       }),
     exited,
-    failure: Effect.fnUntraced(function* (error, stopReason = "error") {
-      if (!(yield* handle.isRunning.pipe(Effect.orElseSucceed(() => false)))) {
-        yield* Effect.timeoutOption(Deferred.await(drained), lastWords)
-      }
-      return new AgentFailed({ error, stderr: yield* tail.get, stopReason })
-    })
+    failure,
+    fail: (error, stopReason) => Effect.flatMap(failure(error, stopReason), Effect.fail)
   }
 })

@@ -157,15 +157,10 @@ export const make = Effect.fnUntraced(function* (
       : Effect.timeoutOrElse(answering, {
           duration: within,
           orElse: () =>
-            Effect.flatMap(
-              child.failure(`Agent ${name} did not answer ${method} within ${Duration.format(within)}.`, "timeout"),
-              Effect.fail
-            )
+            child.fail(`Agent ${name} did not answer ${method} within ${Duration.format(within)}.`, "timeout")
         })
     return yield* Schema.decodeUnknownEffect(request.answer)(answer).pipe(
-      Effect.catch(() =>
-        Effect.flatMap(child.failure(`Agent ${name} gave an answer to ${method} that cannot be read.`), Effect.fail)
-      )
+      Effect.catch(() => child.fail(`Agent ${name} gave an answer to ${method} that cannot be read.`))
     )
   })
 

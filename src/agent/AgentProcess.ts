@@ -69,7 +69,7 @@ const required =
   ({ child, definition }: Opening, doing: string) =>
   <A>(step: Effect.Effect<A, AgentFailed | AgentConnection.RequestRefused>): Effect.Effect<A, AgentFailed> =>
     Effect.catchTag(step, "RequestRefused", ({ reason }) =>
-      Effect.flatMap(child.failure(`Agent ${definition.name} could not ${doing}: ${reason}`), Effect.fail)
+      child.fail(`Agent ${definition.name} could not ${doing}: ${reason}`)
     )
 
 const initialize = Effect.fnUntraced(function* (opening: Opening) {
@@ -87,7 +87,7 @@ const initialize = Effect.fnUntraced(function* (opening: Opening) {
     })
     .pipe(required(opening, "start"))
   if (initialized.protocolVersion !== protocolVersion) {
-    return yield* yield* child.failure(
+    return yield* child.fail(
       `Agent ${definition.name} speaks version ${String(initialized.protocolVersion)} of the protocol, not ${protocolVersion}.`
     )
   }
@@ -113,7 +113,7 @@ const bringBack = Effect.fnUntraced(function* (opening: Opening, sessionId: stri
   const { child, connection, definition, step } = opening
   const method = wayBack(capabilities)
   if (method === undefined) {
-    return yield* yield* child.failure(`Agent ${definition.name} cannot bring a session back.`)
+    return yield* child.fail(`Agent ${definition.name} cannot bring a session back.`)
   }
   const opened = yield* connection
     .request({

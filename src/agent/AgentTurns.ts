@@ -71,14 +71,10 @@ export const make = (options: Options): Pick<AgentSession, "turn"> => {
   const prompt = (turn: AgentTurn) =>
     connection
       .request({ method: "session/prompt", params: { sessionId, prompt: blocks(turn) }, answer: Answer })
-      .pipe(
-        Effect.catchTag("RequestRefused", ({ reason }) =>
-          Effect.flatMap(child.failure(`Agent ${name} failed the turn: ${reason}`), Effect.fail)
-        )
-      )
+      .pipe(Effect.catchTag("RequestRefused", ({ reason }) => child.fail(`Agent ${name} failed the turn: ${reason}`)))
 
   const outOfTime = (turn: AgentTurn) =>
-    child.failure(`Agent ${name} did not finish the turn within ${Duration.format(turn.timeout)}.`, "timeout")
+    child.fail(`Agent ${name} did not finish the turn within ${Duration.format(turn.timeout)}.`, "timeout")
 
   const start = Effect.fnUntraced(function* (turn: AgentTurn, cancel: Effect.Effect<unknown>) {
     const events: TurnQueue = yield* Queue.bounded<TurnEvent | TurnEnd, AgentFailed | Cause.Done>(maxAhead)
@@ -110,7 +106,7 @@ export const make = (options: Options): Pick<AgentSession, "turn"> => {
     yield* Fiber.join(answering).pipe(
       Effect.timeoutOrElse({
         duration: turn.timeout,
-        orElse: () => halt.pipe(Effect.andThen(outOfTime(turn)), Effect.flatMap(Effect.fail))
+        orElse: () => Effect.andThen(halt, outOfTime(turn))
       }),
       Effect.catchIf(
         () => cancelled,
