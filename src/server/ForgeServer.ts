@@ -150,18 +150,29 @@ export const layer = (options: Options): Layer.Layer<ForgeServer, StartFailed> =
   )
 }
 
+/** Answers requests in this process, as a server answers them over a socket. */
+const makeHttpClient = Effect.map(HttpRouter.toHttpEffect(Routes.layer(Layer.empty)), InProcess.make)
+
+const embedded = (options: EmbeddedOptions & AdminAccess.Options) =>
+  Layer.effect(HttpClient.HttpClient, makeHttpClient).pipe(
+    Layer.provide(NodeHttpServer.layerHttpServices),
+    Layer.provide(Layer.succeed(HttpRouter.RouterConfig, Routes.routerConfig)),
+    Layer.provideMerge(engine(options)),
+    startFailed()
+  )
+
+/** The whole server in this process, as an `HttpClient`: its requests are bare HTTP, and show a token as over a socket. */
+export const layerHttpClient = (
+  options: EmbeddedOptions & AdminAccess.Options
+): Layer.Layer<HttpClient.HttpClient, StartFailed> => embedded(options)
+
 const embeddedApp = "embedded"
 
 /** A client of a server that is this process. */
 const makeEmbedded = Effect.gen(function* () {
-  const httpEffect = yield* HttpRouter.toHttpEffect(Routes.layer(Layer.empty))
   const tokens = yield* AppTokens.AppTokens
   const token = yield* tokens.renew(embeddedApp)
-  return yield* Effect.provideService(
-    ForgeClient.make({ url: "http://embedded", token }),
-    HttpClient.HttpClient,
-    InProcess.make(httpEffect)
-  )
+  return yield* ForgeClient.make({ url: "http://embedded", token })
 })
 
 /**
@@ -170,9 +181,4 @@ const makeEmbedded = Effect.gen(function* () {
  * For tests, and for programs that want sessions without running a server beside them.
  */
 export const layerEmbedded = (options: EmbeddedOptions): Layer.Layer<ForgeClient.ForgeClient, StartFailed> =>
-  Layer.effect(ForgeClient.ForgeClient, makeEmbedded).pipe(
-    Layer.provide(NodeHttpServer.layerHttpServices),
-    Layer.provide(Layer.succeed(HttpRouter.RouterConfig, Routes.routerConfig)),
-    Layer.provide(engine(options)),
-    startFailed()
-  )
+  Layer.effect(ForgeClient.ForgeClient, makeEmbedded).pipe(Layer.provide(embedded(options)), startFailed())
