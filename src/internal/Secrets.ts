@@ -24,46 +24,40 @@ const formsOf = (secret: string): ReadonlyArray<string> => {
 const shortest = 8
 
 /** How long a run has to be to be no chance: a long text has more of them in common with any other. */
-const tellingRun = (secret: string): number => Math.min(Math.max(shortest, Math.ceil(secret.length / 4)), 16)
+const tellingRun = (secret: string): number =>
+  Math.min(secret.length, Math.max(shortest, Math.ceil(secret.length / 4)), 16)
+
+const repeats = (text: string, secret: string): boolean => {
+  const telling = tellingRun(secret)
+  for (let at = 0; at + telling <= text.length; at++) {
+    if (secret.includes(text.slice(at, at + telling))) return true
+  }
+  return false
+}
 
 const isWordAt = (text: string, at: number, length: number): boolean =>
   !/[\p{L}\p{N}]$/u.test(text.slice(0, at)) && !/^[\p{L}\p{N}]/u.test(text.slice(at + length))
 
-/** The length of what a text has in common with a secret at one place, 0 where that is less than `least`. */
-const runAt = (text: string, at: number, secret: string, least: number): number => {
+/** How much of a secret a text repeats from one place on, 0 where that may be chance. */
+const runAt = (text: string, at: number, secret: string): number => {
+  const least = Math.min(secret.length, shortest)
   const start = at + least > text.length ? -1 : secret.indexOf(text.slice(at, at + least))
   if (start === -1) return 0
   let length = least
   while (at + length < text.length && text[at + length] === secret[start + length]) length++
-  return length
-}
-
-type Run = (text: string, at: number) => number
-
-/** Finds what a text repeats of a secret. */
-const finder = (text: string, secret: string): Run | undefined => {
-  if (secret.length < shortest) {
-    return (text, at) => (text.startsWith(secret, at) && isWordAt(text, at, secret.length) ? secret.length : 0)
-  }
-  const telling = tellingRun(secret)
-  for (let at = 0; at + telling <= text.length; at++) {
-    // A text that repeats one piece of it may repeat others, cut shorter by what was escaped between.
-    if (secret.includes(text.slice(at, at + telling))) return (text, at) => runAt(text, at, secret, shortest)
-  }
-  return undefined
+  return secret.length < shortest && !isWordAt(text, at, length) ? 0 : length
 }
 
 /** A text without what it repeats of secrets, and without anything that looks like a token. */
 export const scrub = (text: string, secrets: ReadonlyArray<string>): string => {
-  const finders = secrets
-    .filter((secret) => secret !== "")
-    .flatMap(formsOf)
-    .flatMap((form) => finder(text, form) ?? [])
-  if (finders.length === 0) return text.replace(tokens, mark)
+  const forms = secrets.filter((secret) => secret !== "").flatMap(formsOf)
+  // A text that repeats one piece of a secret may repeat others, cut shorter by what was escaped between.
+  const repeated = forms.filter((form) => repeats(text, form))
+  if (repeated.length === 0) return text.replace(tokens, mark)
   let clean = ""
   let at = 0
   while (at < text.length) {
-    const run = Math.max(...finders.map((find) => find(text, at)))
+    const run = Math.max(...repeated.map((form) => runAt(text, at, form)))
     if (run === 0) clean += text[at++]
     else {
       if (!clean.endsWith(mark)) clean += mark
