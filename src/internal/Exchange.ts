@@ -13,7 +13,7 @@ import {
 import type { ApiErrors, AuthError, Status, TransportError } from "../ForgeError.ts"
 import * as Body from "./Body.ts"
 import * as Failure from "./Failure.ts"
-import { callOf, type Operation } from "./Operation.ts"
+import { type CallInfo, callOf, type Operation } from "./Operation.ts"
 import * as Health from "./operations/Health.ts"
 import { randomHex } from "./Random.ts"
 import * as Retry from "./Retry.ts"
@@ -135,7 +135,7 @@ export const make = Effect.fnUntraced(function* (
 })
 
 interface Reading {
-  readonly call: Failure.CallInfo
+  readonly call: CallInfo
   readonly secrets: ReadonlyArray<string>
   readonly unanswered: (error: HttpClientError.HttpClientError) => TransportError
 }

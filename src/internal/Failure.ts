@@ -24,14 +24,8 @@ import {
 } from "../ForgeError.ts"
 import { type Body, parseJson } from "./Body.ts"
 import * as Message from "./Message.ts"
+import type { CallInfo } from "./Operation.ts"
 import * as Secrets from "./Secrets.ts"
-
-/** What an error tells of the call that failed. */
-export interface CallInfo {
-  readonly operation: string
-  readonly method: string
-  readonly path: string
-}
 
 /** An answer that is no success, as it was read. */
 interface Answer {

@@ -3,8 +3,7 @@
  */
 import { Duration, Effect, Option, Predicate, Redacted, Result, Schema, SchemaIssue } from "effect"
 import { ApiError, Invalid, type Issue, type Status } from "../ForgeError.ts"
-import type { CallInfo } from "./Failure.ts"
-import { callOf, type Operation } from "./Operation.ts"
+import { type CallInfo, callOf, type Operation } from "./Operation.ts"
 
 const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1({
   leafHook: (issue) => SchemaIssue.defaultLeafHook(issue).replace(/^Expected /, "must be ")

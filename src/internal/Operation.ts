@@ -3,7 +3,6 @@
  */
 import { Duration, Result, Schema, SchemaIssue } from "effect"
 import type { Status } from "../ForgeError.ts"
-import type { CallInfo } from "./Failure.ts"
 
 /** One kind of call. */
 export interface Operation<S extends Status, A> {
@@ -23,7 +22,14 @@ export interface Operation<S extends Status, A> {
   readonly anonymous?: boolean | undefined
 }
 
-/** What an error tells of a call, whose path is the operation's own where none is given. */
+/** What an error tells of the call that failed. */
+export interface CallInfo {
+  readonly operation: string
+  readonly method: string
+  readonly path: string
+}
+
+/** That of an operation's call, whose path is the operation's own where none is given. */
 export const callOf = ({ method, name, path }: Operation<Status, unknown>, sent = path): CallInfo => ({
   operation: name,
   method,
