@@ -92,21 +92,20 @@ const seconds = (name: string) =>
     Effect.mapError(() => new UsageError({ message: `${name} is not a number of seconds` }))
   )
 
-const allowedCidrs = Config.String("ALLOW_CIDRS").pipe(
-  Config.withDefault(""),
-  Effect.orElseSucceed(() => ""),
-  Effect.map((list) => list.split(/[\s,]+/).filter((cidr) => cidr !== ""))
-)
+/** A variable of the environment, empty where it is not set. */
+const text = (name: string) =>
+  Config.String(name).pipe(
+    Config.withDefault(""),
+    Effect.orElseSucceed(() => "")
+  )
+
+const allowedCidrs = Effect.map(text("ALLOW_CIDRS"), (list) => list.split(/[\s,]+/).filter((cidr) => cidr !== ""))
 
 const defaultData = Effect.gen(function* () {
   const path = yield* Path.Path
-  const state = yield* Config.String("XDG_STATE_HOME").pipe(Config.option, Effect.orElseSucceed(Option.none))
+  const state = yield* text("XDG_STATE_HOME")
   // A relative one is to be ignored, as the specification of these folders says.
-  if (Option.exists(state, path.isAbsolute))
-    return path.join(
-      Option.getOrElse(state, () => ""),
-      "clawdforge"
-    )
+  if (path.isAbsolute(state)) return path.join(state, "clawdforge")
   const home = yield* Config.String("HOME").pipe(
     Effect.mapError(() => new UsageError({ message: "there is no HOME to keep data in: name a folder with --data" }))
   )
