@@ -7,6 +7,7 @@ import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import { Api, TokenExists, TokenNotFound } from "../api/Api.ts"
 import { AgentPool } from "./AgentPool.ts"
 import { AppTokens } from "./AppTokens.ts"
+import { KeptAnswers } from "./KeptAnswers.ts"
 import { Ledger } from "./Ledger.ts"
 import * as Metrics from "./Metrics.ts"
 import * as Networks from "./Networks.ts"
@@ -23,6 +24,7 @@ export const layer = HttpApiBuilder.group(
     const ledger = yield* Ledger
     const tokens = yield* AppTokens
     const uploads = yield* Uploads
+    const kept = yield* KeptAnswers
     return handlers.handleAll({
       mint: Effect.fnUntraced(function* ({ payload: { ipCidrs = null, name } }) {
         yield* Effect.mapError(Networks.make(ipCidrs ?? []), ({ message }) =>
@@ -45,6 +47,7 @@ export const layer = HttpApiBuilder.group(
         const open = yield* ledger.listSessions({ appId: app.value.id, includeClosed: false })
         yield* Effect.forEach(open, ({ sessionId }) => engine.close(sessionId), { discard: true })
         yield* uploads.removeOfApp(app.value.id)
+        yield* kept.removeOfApp(app.value.id)
         return { ok: true as const }
       }),
       metrics: Effect.fnUntraced(function* () {

@@ -14,6 +14,8 @@ import * as Agents from "./Agents.ts"
 import * as AppTokens from "./AppTokens.ts"
 import * as DataFolder from "./DataFolder.ts"
 import * as InProcess from "./InProcess.ts"
+import * as KeptAnswers from "./KeptAnswers.ts"
+import * as KeyedCalls from "./KeyedCalls.ts"
 import * as Ledger from "./Ledger.ts"
 import * as Listener from "./Listener.ts"
 import * as LocalSessionEngine from "./LocalSessionEngine.ts"
@@ -49,6 +51,7 @@ export interface EmbeddedOptions
     AgentPool.Options,
     Agents.Options,
     DataFolder.Options,
+    KeyedCalls.Options,
     LocalSessionEngine.Options,
     Runs.Options,
     Sweeper.Options,
@@ -82,7 +85,7 @@ const storage = (options: DataFolder.Options) => {
   const database = Layer.unwrap(
     Effect.map(DataFolder.DataFolder, ({ ledger }) => NodeSqlite.layer({ filename: ledger }))
   )
-  return Ledger.layer.pipe(
+  return Layer.merge(Ledger.layer, KeptAnswers.layer).pipe(
     Layer.provideMerge(Migrations.layer),
     Layer.provideMerge(database),
     startFailed("the ledger cannot be used: "),

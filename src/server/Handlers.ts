@@ -4,17 +4,18 @@
 import { Duration, Effect, Layer, Option, Stream } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api, CurrentApp, CurrentSession, SessionIsClosed } from "../api/Api.ts"
-import { TurnResponse } from "../api/schema/Turns.ts"
+import * as Sessions from "../api/schema/Sessions.ts"
+import * as Turns from "../api/schema/Turns.ts"
 import * as AdminHandlers from "./AdminHandlers.ts"
 import { Agents } from "./Agents.ts"
 import { AppTokens } from "./AppTokens.ts"
 import * as FileHandlers from "./FileHandlers.ts"
+import { KeyedCalls } from "./KeyedCalls.ts"
 import { Ledger } from "./Ledger.ts"
 import { Readiness } from "./Readiness.ts"
 import * as RunHandlers from "./RunHandlers.ts"
-import * as RunningCall from "./RunningCall.ts"
+import type * as RunningCall from "./RunningCall.ts"
 import { SessionEngine } from "./SessionEngine.ts"
-import { Shutdown } from "./Shutdown.ts"
 import * as Timeouts from "./Timeouts.ts"
 import * as TurnAnswer from "./TurnAnswer.ts"
 import * as TurnStream from "./TurnStream.ts"
@@ -23,9 +24,10 @@ import * as Validation from "./Validation.ts"
 import * as WireAnswer from "./WireAnswer.ts"
 
 /** What the server adds to the contract. */
-const features = ["cancel", "ready", "request_id", "stream", "usage"]
+const features = ["cancel", "idempotency", "ready", "request_id", "stream", "usage"]
 
-const encodeTurn = WireAnswer.from(TurnResponse)
+const encodeTurn = WireAnswer.from(Turns.TurnResponse)
+const encodeCreated = WireAnswer.from(Sessions.Created, ({ sessionId }) => sessionId)
 
 const system = HttpApiBuilder.group(
   Api,
@@ -63,17 +65,22 @@ const sessions = HttpApiBuilder.group(
     const ledger = yield* Ledger
     const tokens = yield* AppTokens
     const uploads = yield* Uploads
-    const shutdown = yield* Shutdown
+    const calls = yield* KeyedCalls
     const timeouts = { minimum: Timeouts.minimum, maximum: yield* Timeouts.Maximum }
     return handlers.handleAll({
-      create: Effect.fnUntraced(function* ({ payload }) {
-        const agent = agents.find(payload.agent)
-        if (Option.isNone(agent)) return yield* Validation.invalidBody("agent", "no agent of this name")
+      create: Effect.fnUntraced(function* ({ payload, request }) {
         const app = yield* CurrentApp
-        const session = yield* engine
-          .open({ app, agent: agent.value, model: payload.model ?? null, meta: payload.meta ?? null })
-          .pipe(tokens.whileLive(app.id))
-        return { ok: true as const, ...session }
+        const created = Effect.gen(function* () {
+          const agent = agents.find(payload.agent)
+          if (Option.isNone(agent)) return yield* Validation.invalidBody("agent", "no agent of this name")
+          const session = yield* engine
+            .open({ app, agent: agent.value, model: payload.model ?? null, meta: payload.meta ?? null })
+            .pipe(tokens.whileLive(app.id))
+          return { ok: true as const, ...session }
+        })
+        return yield* calls.answer({ appId: app.id, path: Sessions.path, request }, created, () =>
+          encodeCreated(created)
+        )
       }),
       list: Effect.fnUntraced(function* ({ query }) {
         const { id: appId } = yield* CurrentApp
@@ -102,10 +109,11 @@ const sessions = HttpApiBuilder.group(
           const files = yield* uploads.find({ appId, tokens: payload.files ?? [] })
           return engine.turn(sessionId, { prompt: payload.prompt, files, timeout })
         }).pipe(Stream.unwrap)
-        if (!TurnStream.isWanted(request)) return yield* TurnAnswer.make(sessionId, turn)
-        return yield* TurnStream.make(
-          RunningCall.start((feed) => shutdown.track(encodeTurn(TurnAnswer.make(sessionId, turn, feed.offer))))
-        )
+        const call = { appId, path: Turns.pathOf(sessionId), sessionId, request }
+        const work: RunningCall.Work = (feed) => encodeTurn(TurnAnswer.make(sessionId, turn, feed.offer))
+        return yield* TurnStream.isWanted(request)
+          ? TurnStream.make(calls.follow(call, work))
+          : calls.answer(call, TurnAnswer.make(sessionId, turn), work)
       })
     })
   })

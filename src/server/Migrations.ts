@@ -76,6 +76,22 @@ const tables = Effect.gen(function* () {
   )`
   yield* sql`CREATE INDEX upload_sessions_by_upload ON upload_sessions (sha256)`
 
+  // The calls that came with a key. One without a status has no answer yet.
+  yield* sql`CREATE TABLE kept_answers (
+    app_id BIGINT NOT NULL,
+    path TEXT NOT NULL,
+    key TEXT NOT NULL,
+    request_sha256 TEXT NOT NULL,
+    session_id TEXT,
+    at BIGINT NOT NULL,
+    status BIGINT,
+    body TEXT,
+    PRIMARY KEY (app_id, path, key)
+  )`
+  yield* sql`CREATE INDEX kept_answers_by_session ON kept_answers (session_id)`
+  yield* sql`CREATE INDEX kept_answers_by_time ON kept_answers (at)`
+  yield* sql`CREATE INDEX kept_answers_open ON kept_answers (app_id) WHERE status IS NULL`
+
   yield* sql`CREATE TABLE runs (
     seq ${identity},
     app_id BIGINT NOT NULL,

@@ -4,11 +4,16 @@
 import { Duration, Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api, CurrentApp } from "../api/Api.ts"
+import * as Wire from "../api/schema/Runs.ts"
 import { AppTokens } from "./AppTokens.ts"
+import { KeyedCalls } from "./KeyedCalls.ts"
 import { Runs } from "./Runs.ts"
 import * as Timeouts from "./Timeouts.ts"
 import { Uploads } from "./Uploads.ts"
 import * as Validation from "./Validation.ts"
+import * as WireAnswer from "./WireAnswer.ts"
+
+const encode = WireAnswer.from(Wire.RunResponse)
 
 export const layer = HttpApiBuilder.group(
   Api,
@@ -17,27 +22,33 @@ export const layer = HttpApiBuilder.group(
     const runs = yield* Runs
     const uploads = yield* Uploads
     const tokens = yield* AppTokens
+    const calls = yield* KeyedCalls
     const { minimum } = Timeouts
     const maximum = yield* Timeouts.Maximum
     const range = `must be from ${Duration.toSeconds(minimum)} to ${Duration.toSeconds(maximum)}`
     return handlers.handleAll({
-      run: Effect.fnUntraced(function* ({ payload, query }) {
+      run: Effect.fnUntraced(function* ({ payload, query, request }) {
         const app = yield* CurrentApp
         const { effort, files, model, prompt, system, systemMode, timeout } = payload
-        const limit = timeout ?? Duration.min(Timeouts.byDefault, maximum)
-        if (!Duration.between(limit, { minimum, maximum })) return yield* Validation.invalidBody("timeout_secs", range)
-        const { usage, ...done } = yield* runs
-          .run({
-            app,
-            prompt,
-            files: yield* uploads.find({ appId: app.id, tokens: files ?? [] }),
-            model: model ?? undefined,
-            effort: effort ?? undefined,
-            system: system ? { text: system, mode: systemMode ?? "append" } : undefined,
-            timeout: limit
-          })
-          .pipe(tokens.whileLive(app.id))
-        return { ok: true as const, ...done, ...(query.usage && usage !== undefined ? { usage } : {}) }
+        const run = Effect.gen(function* () {
+          const limit = timeout ?? Duration.min(Timeouts.byDefault, maximum)
+          if (!Duration.between(limit, { minimum, maximum })) {
+            return yield* Validation.invalidBody("timeout_secs", range)
+          }
+          const { usage, ...done } = yield* runs
+            .run({
+              app,
+              prompt,
+              files: yield* uploads.find({ appId: app.id, tokens: files ?? [] }),
+              model: model ?? undefined,
+              effort: effort ?? undefined,
+              system: system ? { text: system, mode: systemMode ?? "append" } : undefined,
+              timeout: limit
+            })
+            .pipe(tokens.whileLive(app.id))
+          return { ok: true as const, ...done, ...(query.usage && usage !== undefined ? { usage } : {}) }
+        })
+        return yield* calls.answer({ appId: app.id, path: Wire.path, request }, run, () => encode(run))
       })
     })
   })

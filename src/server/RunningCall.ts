@@ -24,3 +24,6 @@ export const start = Effect.fnUntraced(function* (work: Work): Effect.fn.Return<
   )
   return { feed, answer: Deferred.await(answer) }
 })
+
+/** One that was answered before. */
+export const ended = (answer: WireAnswer): RunningCall => ({ feed: TurnFeed.ended, answer: Effect.succeed(answer) })

@@ -3,6 +3,7 @@
  * are deleted with all their text, and so are uploads whose time is over. What happened is kept longer, and holds no text.
  */
 import { Context, DateTime, Duration, Effect, Layer, Schedule } from "effect"
+import { KeptAnswers } from "./KeptAnswers.ts"
 import { Ledger } from "./Ledger.ts"
 import * as Metrics from "./Metrics.ts"
 import { SessionEngine } from "./SessionEngine.ts"
@@ -35,6 +36,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const engine = yield* SessionEngine
   const ledger = yield* Ledger
   const uploads = yield* Uploads
+  const kept = yield* KeptAnswers
   const sessionTtl = Duration.fromInputUnsafe(options.sessionTtl ?? "1 hour")
   const hardTtl = Duration.fromInputUnsafe(options.hardTtl ?? "1 day")
 
@@ -50,6 +52,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     const expired = yield* ledger.expiredSessions(DateTime.subtractDuration(now, hardTtl))
     if (expired.length === 0) return 0
     yield* Effect.forEach(expired, uploads.removeOfSession, { discard: true })
+    yield* Effect.forEach(expired, kept.removeOfSession, { discard: true })
     yield* ledger.deleteSessions(expired)
     return expired.length
   })
@@ -57,6 +60,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const sweep = Effect.gen(function* () {
     const swept: Swept = { softClosed: yield* closeIdle, hardDeleted: yield* deleteExpired }
     yield* uploads.sweepExpired
+    yield* kept.removeBefore(DateTime.subtractDuration(yield* DateTime.now, hardTtl))
     yield* ledger.forgetAudit(DateTime.subtractDuration(yield* DateTime.now, auditTtl))
     yield* Metrics.countSwept(swept)
     if (swept.softClosed + swept.hardDeleted > 0) {

@@ -45,16 +45,16 @@ interface Place {
   readonly full: Latch.Latch
 }
 
-export const make = (): TurnFeed => {
+export const make = (options: { readonly isOver: boolean } = { isOver: false }): TurnFeed => {
   const told: Array<TurnEvent> = []
   const places = new Set<Place>()
-  let ended = false
+  let { isOver } = options
 
   const enter = Effect.sync(() => {
     const place: Place = {
       position: 0,
       left: false,
-      news: Latch.makeUnsafe(ended || told.length > 0),
+      news: Latch.makeUnsafe(isOver || told.length > 0),
       room: Latch.makeUnsafe(true),
       full: Latch.makeUnsafe(false)
     }
@@ -75,7 +75,7 @@ export const make = (): TurnFeed => {
       if (place.left) return Effect.fail(new ReaderStalled())
       const taken = told.slice(place.position, place.position + maxTaken)
       place.position += taken.length
-      if (place.position === told.length && !ended) place.news.closeUnsafe()
+      if (place.position === told.length && !isOver) place.news.closeUnsafe()
       if (told.length - place.position <= maxAhead) {
         place.full.closeUnsafe()
         place.room.openUnsafe()
@@ -104,7 +104,7 @@ export const make = (): TurnFeed => {
         return Effect.forEach(behind, ({ room }) => room.await, { discard: true })
       }),
     end: Effect.sync(() => {
-      ended = true
+      isOver = true
       for (const place of places) place.news.openUnsafe()
     }),
     read: Effect.map(Effect.acquireRelease(enter, leave), (place) => ({
@@ -114,3 +114,6 @@ export const make = (): TurnFeed => {
     }))
   }
 }
+
+/** That of a turn that is over, whose events are in its answer. */
+export const ended = make({ isOver: true })

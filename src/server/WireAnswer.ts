@@ -14,11 +14,14 @@ import {
   type TooManyRuns,
   type Unauthorized
 } from "../api/Api.ts"
+import type { SessionId } from "../api/schema/Ids.ts"
 
 export interface WireAnswer {
   readonly status: number
   /** JSON. */
   readonly body: string
+  /** The session that it opened. */
+  readonly sessionId?: SessionId | undefined
 }
 
 /** What the calls that have an agent act can fail with. */
@@ -54,17 +57,28 @@ export const fromFailure = Effect.fnUntraced(function* (failure: CallFailure): E
   return { status: statuses[failure._tag], body }
 })
 
+/** A failure of the agent's, of which no more is known. */
+export const failed = (error: string, stopReason: string): WireAnswer => ({
+  status: 502,
+  body: JSON.stringify({ ok: false, error, stderr: "", duration_ms: 0, stop_reason: stopReason })
+})
+
 /** What a call answers as the wire has it, its failures too. */
-export const from = <S extends Schema.ConstraintEncoder<unknown>>(schema: S) => {
+export const from = <S extends Schema.ConstraintEncoder<unknown>>(
+  schema: S,
+  opened: (answer: S["Type"]) => SessionId | undefined = () => undefined
+) => {
   const encode = Schema.encodeEffect(Schema.fromJsonString(schema))
   return (call: Effect.Effect<S["Type"], CallFailure>): Effect.Effect<WireAnswer> =>
-    call.pipe(
-      Effect.flatMap((answer) => Effect.orDie(encode(answer))),
-      Effect.matchEffect({
-        onSuccess: (body) => Effect.succeed<WireAnswer>({ status: 200, body }),
-        onFailure: fromFailure
-      })
-    )
+    Effect.matchEffect(call, {
+      onSuccess: (answer) =>
+        Effect.map(Effect.orDie(encode(answer)), (body): WireAnswer => ({
+          status: 200,
+          body,
+          sessionId: opened(answer)
+        })),
+      onFailure: fromFailure
+    })
 }
 
 export const toResponse = ({ body, status }: WireAnswer): HttpServerResponse.HttpServerResponse =>

@@ -12,6 +12,8 @@ import { Agents } from "../../src/server/Agents.ts"
 import * as AppTokens from "../../src/server/AppTokens.ts"
 import * as DataFolder from "../../src/server/DataFolder.ts"
 import * as InProcess from "../../src/server/InProcess.ts"
+import * as KeptAnswers from "../../src/server/KeptAnswers.ts"
+import * as KeyedCalls from "../../src/server/KeyedCalls.ts"
 import * as Ledger from "../../src/server/Ledger.ts"
 import * as LocalSessionEngine from "../../src/server/LocalSessionEngine.ts"
 import * as Migrations from "../../src/server/Migrations.ts"
@@ -59,7 +61,7 @@ const agentsOf = (asked: Asked) =>
 /** The routes over that agent, and one open session. */
 const serve = Effect.gen(function* () {
   const asked: Asked = { opened: [], turns: [] }
-  const parts = Readiness.layer({}).pipe(
+  const parts = Layer.merge(Readiness.layer({}), KeyedCalls.layer({})).pipe(
     Layer.provideMerge(Shutdown.layer),
     Layer.provideMerge(AdminAccess.layer({})),
     Layer.provideMerge(Layer.merge(LocalSessionEngine.layer({}), Runs.layer({}))),
@@ -67,7 +69,7 @@ const serve = Effect.gen(function* () {
     Layer.provideMerge(AppTokens.layer),
     Layer.provideMerge(agentsOf(asked)),
     Layer.provideMerge(AgentPool.layer({})),
-    Layer.provideMerge(Ledger.layer),
+    Layer.provideMerge(Layer.merge(Ledger.layer, KeptAnswers.layer)),
     Layer.provide(Migrations.layer),
     Layer.provide(NodeSqlite.layer({ filename: ":memory:" })),
     Layer.provideMerge(DataFolder.layer({})),
@@ -76,8 +78,12 @@ const serve = Effect.gen(function* () {
   const context = yield* Layer.build(parts)
   const client = InProcess.make(yield* Effect.provide(HttpRouter.toHttpEffect(Routes.layer(Layer.empty)), context))
   const token = yield* Context.get(context, AppTokens.AppTokens).mint("app")
-  const post = Effect.fnUntraced(function* (path: string, body: unknown) {
-    const request = HttpClientRequest.post(`http://embedded${path}`).pipe(
+  const post = Effect.fnUntraced(function* (
+    path: string,
+    body: unknown,
+    headers: Readonly<Record<string, string>> = {}
+  ) {
+    const request = HttpClientRequest.post(`http://embedded${path}`, { headers }).pipe(
       HttpClientRequest.bearerToken(token),
       HttpClientRequest.bodyJsonUnsafe(body)
     )
@@ -147,6 +153,28 @@ describe("Handlers", () => {
         413,
         '{"detail":"request too large"}'
       ])
+    })
+  )
+
+  it.effect("a turn streams without a socket too, and its repeat has the same events", () =>
+    Effect.gen(function* () {
+      const { asked, id, post } = yield* serve
+      const ask = (accept: string) =>
+        post(`/sessions/${id}/turn`, { prompt: "hello" }, { accept, "idempotency-key": "k" })
+      const [status, text] = yield* ask("text/event-stream")
+      assert.strictEqual(status, 200)
+      assert.deepStrictEqual(
+        text.split("\n\n").map((frame) => frame.split("\n")[0]),
+        ["event: text", "event: text", "event: tool_call", "event: tool_call", "event: done", ""]
+      )
+      const [, again] = yield* ask("text/event-stream")
+      assert.deepStrictEqual(
+        again.split("\n\n").map((frame) => frame.split("\n")[0]),
+        ["event: text", "event: tool_call", "event: done", ""]
+      )
+      assert.strictEqual(again.split("event: done")[1], text.split("event: done")[1])
+      assert.include((yield* ask("application/json"))[1], '{"type":"text","content":"hello"}')
+      assert.lengthOf(asked.turns, 1)
     })
   )
 })

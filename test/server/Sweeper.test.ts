@@ -8,6 +8,7 @@ import { type AgentDefinition } from "../../src/agent/Agent.ts"
 import * as AgentPool from "../../src/server/AgentPool.ts"
 import { Agents } from "../../src/server/Agents.ts"
 import * as DataFolder from "../../src/server/DataFolder.ts"
+import * as KeptAnswers from "../../src/server/KeptAnswers.ts"
 import * as Ledger from "../../src/server/Ledger.ts"
 import * as LocalSessionEngine from "../../src/server/LocalSessionEngine.ts"
 import * as Migrations from "../../src/server/Migrations.ts"
@@ -45,7 +46,7 @@ const start = Effect.fnUntraced(function* (options: Sweeper.Options, layer: type
       Layer.provideMerge(Uploads.layer({})),
       Layer.provide(AgentPool.layer({})),
       Layer.provideMerge(agentsOf(go)),
-      Layer.provideMerge(Ledger.layer),
+      Layer.provideMerge(Layer.merge(Ledger.layer, KeptAnswers.layer)),
       Layer.provide(Migrations.layer),
       Layer.provideMerge(NodeSqlite.layer({ filename: `${data}/ledger.db` })),
       Layer.provideMerge(DataFolder.layer({ data })),
@@ -56,6 +57,7 @@ const start = Effect.fnUntraced(function* (options: Sweeper.Options, layer: type
   const engine = Context.get(context, SessionEngine)
   const ledger = Context.get(context, Ledger.Ledger)
   const uploads = Context.get(context, Uploads.Uploads)
+  const kept = Context.get(context, KeptAnswers.KeptAnswers)
   const sql = Context.get(context, SqlClient.SqlClient)
   const app = { id: 1, name: "app" }
   const open = (text: string) => engine.open({ app, agent: definition, model: null, meta: { text } })
@@ -79,6 +81,7 @@ const start = Effect.fnUntraced(function* (options: Sweeper.Options, layer: type
     go,
     engine,
     uploads,
+    kept,
     sql,
     runs: sql`SELECT * FROM runs`,
     sweeper: Context.get(context, Sweeper.Sweeper),
@@ -142,6 +145,34 @@ describe("Sweeper", () => {
       })
   )
 
+  it.effect("what was answered to a call with a key is kept for the hard time to live, or as long as its session", () =>
+    Effect.gen(function* () {
+      const { engine, filesWith, kept, open } = yield* start({ hardTtl: "2 hours" }, Sweeper.layer)
+      const { sessionId } = yield* open("x")
+      const answer = { status: 200, body: '"canary-answer"' }
+      const keep = Effect.fnUntraced(function* (key: string, about?: typeof sessionId) {
+        const id = { appId: 1, path: "/p", key }
+        yield* kept.begin({ ...id, requestHash: "h", sessionId: about })
+        yield* kept.end({ ...id, answer })
+        return { isKept: Effect.map(kept.find(id), Option.isSome) }
+      })
+      yield* engine.close(sessionId)
+      yield* TestClock.adjust("90 minutes")
+      const { isKept: ofSession } = yield* keep("session", sessionId)
+      const { isKept: other } = yield* keep("other")
+      yield* kept.begin({ appId: 1, path: "/p", key: "running", requestHash: "h" })
+      assert.deepStrictEqual([yield* ofSession, yield* other], [true, true])
+      yield* TestClock.adjust("31 minutes")
+      assert.deepStrictEqual([yield* ofSession, yield* other], [false, true])
+      yield* TestClock.adjust("88 minutes")
+      assert.isTrue(yield* other)
+      assert.isNotEmpty(yield* filesWith("canary-answer"))
+      yield* TestClock.adjust("2 minutes")
+      assert.isFalse(yield* other)
+      assert.isTrue(Option.isSome(yield* kept.find({ appId: 1, path: "/p", key: "running" })))
+    })
+  )
+
   it.effect("what happened in sessions and runs is kept for ninety days", () =>
     Effect.gen(function* () {
       const { engine, kinds, open, runs, sql, sweeper } = yield* start({}, asked)
@@ -202,7 +233,8 @@ describe("Sweeper", () => {
         forgetAudit: () => Effect.void
       })
       const uploads = Layer.mock(Uploads.Uploads)({ maxSize: ByteSize.zero, sweepExpired: Effect.succeed(0) })
-      const parts = Layer.mergeAll(ledger, uploads, Layer.mock(SessionEngine)({}))
+      const kept = Layer.mock(KeptAnswers.KeptAnswers)({ removeBefore: () => Effect.void })
+      const parts = Layer.mergeAll(ledger, uploads, kept, Layer.mock(SessionEngine)({}))
       yield* Layer.build(Sweeper.layer({}).pipe(Layer.provide(parts)))
       yield* TestClock.adjust("2 minutes")
       assert.strictEqual(sweeps, 3)
