@@ -160,7 +160,12 @@ export const make = Effect.fnUntraced(function* (
 
   const create = Effect.fnUntraced(function* (options: SessionOptions, abandoned: Deferred.Deferred<void>) {
     const body = HttpBody.jsonUnsafe(yield* Sessions.encodeCreate(options))
-    return yield* send(Sessions.create, { body, abandoned })
+    if (Sessions.addedOptions(options).length > 0) {
+      const { features } = yield* send(Health.get, {})
+      if (!features.includes("session_options")) return yield* Sessions.refuseAdded(options)
+    }
+    const secrets = options.system === undefined ? [] : [options.system]
+    return yield* send(Sessions.create, { body, abandoned, secrets })
   })
 
   const createSession = Effect.fnUntraced(function* (options: SessionOptions = {}) {

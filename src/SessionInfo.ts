@@ -30,6 +30,15 @@ export interface SessionOptions {
   readonly agent?: string | undefined
   /** The model, as the agent knows it; the agent's own default without. */
   readonly model?: string | undefined
+  /**
+   * A system prompt. This one and the next two are for servers that name `session_options`; any other is not asked, and
+   * it is `ApiError<422>`. An agent that has no way to set them is the same.
+   */
+  readonly system?: string | undefined
+  /** Whether it is appended to the agent's own system prompt, or takes its place: `append` by default. */
+  readonly systemMode?: "append" | "replace" | undefined
+  /** How hard the model is to think. */
+  readonly effort?: "low" | "medium" | "high" | "xhigh" | "max" | undefined
   /** A JSON object of your own, which the server keeps with the session: 16 KiB at most on our server. */
   readonly meta?: { readonly [key: string]: Schema.Json } | undefined
 }

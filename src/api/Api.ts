@@ -3,7 +3,7 @@
  *
  * The errors are the contract's own bodies. They carry a `_tag` in memory and none on the wire.
  */
-import { Context, Effect, Schema, Struct } from "effect"
+import { Context, Effect, Schema } from "effect"
 import {
   HttpApi,
   HttpApiEndpoint,
@@ -201,7 +201,9 @@ const Meta = Sessions.Meta.check(
   })
 )
 
-const CreateRequest = Sessions.CreateRequest.mapFields(Struct.assign({ meta: nullable(Meta) }))
+const CreateRequest = Schema.Struct({ ...Sessions.createFields, meta: nullable(Meta) }).pipe(
+  Schema.encodeKeys(Sessions.createKeys)
+)
 
 /** The id as it stands in the path; one that no session can have is unknown like any other. */
 const params = { id: Schema.String }
@@ -214,6 +216,13 @@ const system = HttpApiGroup.make("system", { topLevel: true }).add(
 const sessions = HttpApiGroup.make("sessions")
   .add(
     HttpApiEndpoint.get("state", "/sessions/:id", { params, success: Sessions.State }),
+    HttpApiEndpoint.get("events", "/sessions/:id/events", {
+      params,
+      query: {
+        after: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)).pipe(Schema.withDecodingDefaultKey(Effect.succeed(0)))
+      },
+      success: Sessions.Events
+    }),
     HttpApiEndpoint.delete("close", "/sessions/:id", { params, success: Sessions.Closed }),
     HttpApiEndpoint.post("turn", "/sessions/:id/turn", {
       params,

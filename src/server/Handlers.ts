@@ -11,11 +11,12 @@ import { Agents } from "./Agents.ts"
 import { AppTokens } from "./AppTokens.ts"
 import * as FileHandlers from "./FileHandlers.ts"
 import { KeyedCalls } from "./KeyedCalls.ts"
-import { Ledger } from "./Ledger.ts"
+import { Ledger, type SessionEvent } from "./Ledger.ts"
 import { Readiness } from "./Readiness.ts"
 import * as RunHandlers from "./RunHandlers.ts"
 import type * as RunningCall from "./RunningCall.ts"
 import { SessionEngine } from "./SessionEngine.ts"
+import * as SystemPrompts from "./SystemPrompts.ts"
 import * as Timeouts from "./Timeouts.ts"
 import * as TurnAnswer from "./TurnAnswer.ts"
 import * as TurnStream from "./TurnStream.ts"
@@ -24,7 +25,18 @@ import * as Validation from "./Validation.ts"
 import * as WireAnswer from "./WireAnswer.ts"
 
 /** What the server adds to the contract. */
-const features = ["cancel", "idempotency", "ready", "request_id", "stream", "usage"]
+const features = ["cancel", "events", "idempotency", "ready", "request_id", "session_options", "stream", "usage"]
+
+/** As many events of a session as one answer has. */
+const maxEvents = 1_000
+
+const toEvent = ({ at, detail, kind, seq, turnIndex }: SessionEvent): Sessions.Event => ({
+  seq,
+  at,
+  kind,
+  ...(turnIndex === null ? {} : { turnIndex }),
+  ...(detail === null ? {} : { detail })
+})
 
 const encodeTurn = WireAnswer.from(Turns.TurnResponse)
 const encodeCreated = WireAnswer.from(Sessions.Created, ({ sessionId }) => sessionId)
@@ -74,7 +86,14 @@ const sessions = HttpApiBuilder.group(
           const agent = agents.find(payload.agent)
           if (Option.isNone(agent)) return yield* Validation.invalidBody("agent", "no agent of this name")
           const session = yield* engine
-            .open({ app, agent: agent.value, model: payload.model ?? null, meta: payload.meta ?? null })
+            .open({
+              app,
+              agent: agent.value,
+              model: payload.model ?? null,
+              effort: payload.effort ?? undefined,
+              system: SystemPrompts.from(payload),
+              meta: payload.meta ?? null
+            })
             .pipe(tokens.whileLive(app.id))
           return { ok: true as const, ...session }
         })
@@ -90,6 +109,11 @@ const sessions = HttpApiBuilder.group(
       state: Effect.fnUntraced(function* () {
         const session = yield* CurrentSession
         return { ok: true as const, ...session, live: session.closedAt === null }
+      }),
+      events: Effect.fnUntraced(function* ({ query: { after } }) {
+        const { sessionId } = yield* CurrentSession
+        const events = yield* ledger.listEventsAfter({ sessionId, after, limit: maxEvents })
+        return { ok: true as const, events: events.map(toEvent) }
       }),
       close: Effect.fnUntraced(function* () {
         const { sessionId } = yield* CurrentSession

@@ -10,6 +10,10 @@ import { Meta } from "../api/schema/Sessions.ts"
 
 const millis = Schema.DateTimeUtcFromMillis
 
+const SystemPrompt = Schema.fromJsonString(
+  Schema.Struct({ text: Schema.String, mode: Schema.Literals(["append", "replace"]) })
+)
+
 /** A session as the ledger has it. */
 export const Session = Schema.Struct({
   sessionId: SessionId,
@@ -19,6 +23,8 @@ export const Session = Schema.Struct({
   /** The agent's own id of the session, by which another process of it can load it. */
   agentSessionId: Schema.String,
   model: Schema.NullOr(Schema.String),
+  effort: Schema.NullOr(Schema.String),
+  system: Schema.NullOr(SystemPrompt),
   meta: Schema.NullOr(Schema.fromJsonString(Meta)),
   cwd: Schema.String,
   createdAt: millis,
@@ -55,6 +61,8 @@ const Detail = Schema.fromJsonString(
 
 /** One thing that happened to a session. It holds no text. */
 export const SessionEvent = Schema.Struct({
+  /** Later ones have higher numbers. */
+  seq: Schema.Int,
   at: Schema.DateTimeUtcFromMillis,
   kind: Schema.String,
   turnIndex: Schema.NullOr(Schema.Int),
@@ -84,6 +92,12 @@ export class Ledger extends Context.Service<
     readonly endCutTurns: Effect.Effect<void>
     /** All that happened to a session, oldest first. */
     readonly listEvents: (sessionId: string) => Effect.Effect<ReadonlyArray<SessionEvent>>
+    /** What happened to a session after an event, oldest first, and no more of it than the limit. */
+    readonly listEventsAfter: (of: {
+      readonly sessionId: string
+      readonly after: number
+      readonly limit: number
+    }) => Effect.Effect<ReadonlyArray<SessionEvent>>
     /** Whether it was open until now. */
     readonly closeSession: (sessionId: SessionId, kind?: "close" | "sweep_close") => Effect.Effect<boolean>
     /** The open sessions of which nothing was heard since then. */
@@ -234,7 +248,15 @@ export const make = Effect.gen(function* () {
     Request: Schema.String,
     Result: SessionEvent,
     execute: (sessionId) =>
-      sql`SELECT at, kind, turn_index, detail FROM session_events WHERE session_id = ${sessionId} ORDER BY seq`
+      sql`SELECT seq, at, kind, turn_index, detail FROM session_events WHERE session_id = ${sessionId} ORDER BY seq`
+  })
+
+  const listEventsAfter = SqlSchema.findAll({
+    Request: Schema.Struct({ sessionId: Schema.String, after: Schema.Int, limit: Schema.Int }),
+    Result: SessionEvent,
+    execute: ({ after, limit, sessionId }) =>
+      sql`SELECT seq, at, kind, turn_index, detail FROM session_events
+        WHERE session_id = ${sessionId} AND seq > ${after} ORDER BY seq LIMIT ${limit}`
   })
 
   return Ledger.of({
@@ -246,6 +268,7 @@ export const make = Effect.gen(function* () {
     endTurn,
     endCutTurns,
     listEvents: (sessionId) => Effect.orDie(listEvents(sessionId)),
+    listEventsAfter: (of) => Effect.orDie(listEventsAfter(of)),
     closeSession,
     idleSessions: (since) =>
       Effect.map(Effect.orDie(idleSessions(since)), (rows) => rows.map(({ session_id }) => session_id)),

@@ -38,6 +38,13 @@ const defaultMaxOpenSessions = 64
 const defaultMaxWaitingTurns = 16
 const idBytes = 24
 
+/** What a session is opened with, and brought back with. */
+const settingsOf = ({ effort, model, system }: NewSession) => ({
+  model,
+  effort: effort ?? null,
+  system: system ?? null
+})
+
 export const make = Effect.fnUntraced(function* (options: Options) {
   const agents = yield* Agents
   const folder = yield* DataFolder
@@ -110,7 +117,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     if (ofApp.length >= maxAppSessions) return yield* new TooMany()
     places.set(sessionId, session.app.id)
     const identity = { sessionId, appId: session.app.id, cwd: folder.workingDirectory(sessionId) }
-    const entry = yield* enter({ ...identity, definition: session.agent, model: session.model })
+    const entry = yield* enter({ ...identity, definition: session.agent, ...settingsOf(session) })
     return { ...identity, ...entry }
   })
 
@@ -128,7 +135,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
           appName: options.app.name,
           agent: options.agent.name,
           agentSessionId,
-          model: options.model,
+          ...settingsOf(options),
           meta: options.meta,
           cwd,
           createdAt: yield* DateTime.now,

@@ -32,6 +32,8 @@ const tables = Effect.gen(function* () {
     agent TEXT NOT NULL,
     agent_session_id TEXT NOT NULL,
     model TEXT,
+    effort TEXT,
+    system TEXT,
     meta TEXT,
     cwd TEXT NOT NULL,
     created_at BIGINT NOT NULL,

@@ -8,6 +8,7 @@ import * as Wire from "../api/schema/Runs.ts"
 import { AppTokens } from "./AppTokens.ts"
 import { KeyedCalls } from "./KeyedCalls.ts"
 import { Runs } from "./Runs.ts"
+import * as SystemPrompts from "./SystemPrompts.ts"
 import * as Timeouts from "./Timeouts.ts"
 import { Uploads } from "./Uploads.ts"
 import * as Validation from "./Validation.ts"
@@ -29,7 +30,7 @@ export const layer = HttpApiBuilder.group(
     return handlers.handleAll({
       run: Effect.fnUntraced(function* ({ payload, query, request }) {
         const app = yield* CurrentApp
-        const { effort, files, model, prompt, system, systemMode, timeout } = payload
+        const { effort, files, model, prompt, timeout } = payload
         const run = Effect.gen(function* () {
           const limit = timeout ?? Duration.min(Timeouts.byDefault, maximum)
           if (!Duration.between(limit, { minimum, maximum })) {
@@ -42,7 +43,7 @@ export const layer = HttpApiBuilder.group(
               files: yield* uploads.find({ appId: app.id, tokens: files ?? [] }),
               model: model ?? undefined,
               effort: effort ?? undefined,
-              system: system ? { text: system, mode: systemMode ?? "append" } : undefined,
+              system: SystemPrompts.from(payload),
               timeout: limit
             })
             .pipe(tokens.whileLive(app.id))

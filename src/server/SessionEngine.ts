@@ -6,7 +6,7 @@
  * answers.
  */
 import { Context, type Duration, type Effect, type Stream } from "effect"
-import type { AgentDefinition, AgentTurn } from "../agent/Agent.ts"
+import type { AgentDefinition, AgentTurn, SystemPrompt } from "../agent/Agent.ts"
 import type { FileNotFound, Invalid, PoolFull, RunFailed, SessionIsClosed, TooMany } from "../api/Api.ts"
 import type { SessionId } from "../api/schema/Ids.ts"
 import type { Meta } from "../api/schema/Sessions.ts"
@@ -21,6 +21,8 @@ export interface NewSession {
   readonly app: Pick<App, "id" | "name">
   readonly agent: AgentDefinition
   readonly model: string | null
+  readonly effort?: string | undefined
+  readonly system?: SystemPrompt | undefined
   readonly meta: typeof Meta.Type | null
 }
 

@@ -3,7 +3,7 @@
  * to sleep when its place is needed, and another one brings the agent's own session back.
  */
 import { Duration, Effect, Exit, RcRef, Scope, Semaphore } from "effect"
-import type { AgentDefinition, AgentFailed, AgentOptionRefused, AgentSession } from "../agent/Agent.ts"
+import type { AgentDefinition, AgentFailed, AgentOptionRefused, AgentSession, SystemPrompt } from "../agent/Agent.ts"
 import type { PoolFull } from "../api/Api.ts"
 import { AgentPool, type Place } from "./AgentPool.ts"
 import { Agents } from "./Agents.ts"
@@ -18,6 +18,8 @@ export interface Options {
   readonly definition: AgentDefinition
   readonly cwd: string
   readonly model: string | null
+  readonly effort: string | null
+  readonly system: SystemPrompt | null
   /** The agent's own id of the session, if it had one in an earlier life of the server. */
   readonly agentSessionId?: string | undefined
 }
@@ -49,7 +51,9 @@ export const make = Effect.fnUntraced(function* (
       const agent = yield* agents.open(options.definition, {
         cwd: options.cwd,
         load: agentSessionId,
-        model: options.model ?? undefined
+        model: options.model ?? undefined,
+        effort: options.effort ?? undefined,
+        system: options.system ?? undefined
       })
       agentSessionId = agent.id
       const process: Process = { agent, place, ended: false }

@@ -17,6 +17,8 @@ const session = (name: string, appId = 1): Ledger.Session => ({
   agent: "demo",
   agentSessionId: `agent-${name}`,
   model: null,
+  effort: null,
+  system: null,
   meta: { deep: [1, { "it's": "é" }] },
   cwd: `/data/${name}`,
   createdAt: DateTime.makeUnsafe(1_000),

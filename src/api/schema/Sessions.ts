@@ -3,7 +3,8 @@
  */
 import { Effect, Schema } from "effect"
 import { isDeeper } from "./Depth.ts"
-import { AgentName, ModelName, nullable, orNull, SessionId, UnixSeconds } from "./Ids.ts"
+import { AgentName, ModelName, NotBlank, nullable, orNull, SessionId, UnixSeconds } from "./Ids.ts"
+import { Effort, SystemMode } from "./Runs.ts"
 
 export const path = "/sessions"
 
@@ -19,12 +20,20 @@ export const Meta = Schema.Record(Schema.String, Schema.Json).check(
   Schema.makeFilter((meta) => !isDeeper(meta, maxDepth), { message: `must not nest deeper than ${maxDepth}` })
 )
 
-/** The body of `POST /sessions`. */
-export const CreateRequest = Schema.Struct({
+/** What a session can be opened with; the last three are for servers that name `session_options`. */
+export const createFields = {
   agent: AgentName.pipe(Schema.withDecodingDefaultKey(Effect.succeed("claude"))),
   meta: nullable(Meta),
-  model: nullable(ModelName)
-})
+  model: nullable(ModelName),
+  system: nullable(NotBlank),
+  systemMode: nullable(SystemMode),
+  effort: nullable(Effort)
+}
+
+export const createKeys = { systemMode: "system_mode" } as const
+
+/** The body of `POST /sessions`. */
+export const CreateRequest = Schema.Struct(createFields).pipe(Schema.encodeKeys(createKeys))
 export type CreateRequest = typeof CreateRequest.Type
 
 /** The answer to `POST /sessions`. */
@@ -77,6 +86,23 @@ export const State = Schema.Struct({ ok: Schema.Literal(true), ...rowFields, liv
   Schema.encodeKeys(rowKeys)
 )
 export type State = typeof State.Type
+
+/** The path of a session's events, which a server has that names `events`. */
+export const eventsPathOf = (id: string): `/sessions/${string}/events` => `${pathOf(id)}/events`
+
+/** One thing that happened to a session, in numbers and names only. */
+export const Event = Schema.Struct({
+  seq: Schema.Int,
+  at: UnixSeconds,
+  kind: Schema.String,
+  turnIndex: Schema.optionalKey(Schema.Int),
+  detail: Schema.optionalKey(Schema.Record(Schema.String, Schema.Json))
+}).pipe(Schema.encodeKeys({ turnIndex: "turn_index" }))
+export type Event = typeof Event.Type
+
+/** The answer to `GET /sessions/{id}/events`. */
+export const Events = Schema.Struct({ ok: Schema.Literal(true), events: Schema.Array(Event) })
+export type Events = typeof Events.Type
 
 /** The answer to `DELETE /sessions/{id}`. */
 export const Closed = Schema.Struct({

@@ -7,7 +7,7 @@ import * as Wire from "../../api/schema/Sessions.ts"
 import type { Status } from "../../ForgeError.ts"
 import type { LiveState, SessionInfo, SessionOptions, SessionState } from "../../SessionInfo.ts"
 import * as Input from "../Input.ts"
-import { callDeadline, decodeTo, decoder, define, type Operation } from "../Operation.ts"
+import { callDeadline, callOf, decodeTo, decoder, define, type Operation } from "../Operation.ts"
 
 const toInfo = (created: Wire.Created): SessionInfo => ({
   id: created.sessionId,
@@ -76,9 +76,28 @@ const encodeCreateRequest = Input.encoder(Wire.CreateRequest)
 /** The body of a new session: the agent always, and nothing that was not given. */
 export const encodeCreate = (options: SessionOptions) =>
   encodeCreateRequest(create, () => {
-    const { agent = "claude", meta, model } = options
-    return { agent, ...(meta === undefined ? {} : { meta }), ...(model === undefined ? {} : { model }) }
+    const { agent = "claude", effort, meta, model, system, systemMode } = options
+    return {
+      agent,
+      ...(meta === undefined ? {} : { meta }),
+      ...(model === undefined ? {} : { model }),
+      ...(system === undefined ? {} : { system }),
+      ...(systemMode === undefined ? {} : { systemMode }),
+      ...(effort === undefined ? {} : { effort })
+    }
   })
+
+const additions = ["system", "systemMode", "effort"] as const
+
+/** What is asked for that only a server which names `session_options` would look at. */
+export const addedOptions = (options: SessionOptions) => additions.filter((name) => options[name] !== undefined)
+
+/** The server would open the session without them, and say nothing. */
+export const refuseAdded = (options: SessionOptions) =>
+  Input.refuse(
+    callOf(create),
+    addedOptions(options).map((name) => ({ path: [name], message: "is not supported by this server" }))
+  )
 
 const encode = Input.encoder(Schema.Struct({ sessionId: SessionId }))
 
