@@ -4,11 +4,13 @@
  * A scope that closes kills its agent's group; what that cannot reach is the work of a small process beside this one
  * (watchdog/Main.ts): descendants that left the group, and everything when this process is killed. They are known by
  * a mark in their environment, random for each server, and by group and start time; never by name. Where these are
- * recorded, the watchdog of the next server ends what is left when both were killed.
+ * recorded, the watchdog of the next server ends what is left when both were killed. Where the watchdog alone is killed,
+ * another takes its place.
  */
 import { Context, Data, Deferred, Effect, Fiber, Layer, Queue, type Scope, Stream } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
 import { fileURLToPath } from "node:url"
+import { groupOf } from "./watchdog/Processes.ts"
 
 /** The watchdog could not be started, without which no agent is. */
 export class WatchdogFailed extends Data.TaggedError("WatchdogFailed")<{ readonly cause: unknown }> {
@@ -40,6 +42,8 @@ export class Watchdog extends Context.Service<
 export interface Options {
   /** A folder in which it is recorded which agents run. One server at a time has it; it ends those of the one before. */
   readonly records?: string | undefined
+  /** A folder to remove, once no agent is left, where this process is killed and cannot do it. */
+  readonly temporary?: string | undefined
 }
 
 const markName = "FORGE_AGENT_MARK"
@@ -56,14 +60,25 @@ const program = fileURLToPath(new URL(`./watchdog/Main${import.meta.url.slice(-3
 // boundary: the mark must differ between two servers even where Effect's Random is seeded.
 const randomMark = (): string => globalThis.crypto.randomUUID()
 
-export const make = Effect.fnUntraced(function* (
-  options: Options
-): Effect.fn.Return<Watchdog["Service"], WatchdogFailed, ChildProcessSpawner.ChildProcessSpawner | Scope.Scope> {
+/** How long to wait where another watchdog cannot be started. */
+const startAgain = "1 second"
+
+/** A watchdog process that is ready. */
+interface Guard {
+  readonly tell: (command: string) => Effect.Effect<void>
+  /** Waits for its end. */
+  readonly ended: Effect.Effect<unknown>
+}
+
+/** Starts a watchdog process, which has nothing left to look for at the end of the scope. */
+const start = Effect.fnUntraced(function* (
+  args: ReadonlyArray<string>,
+  reaped: (mark: string) => Effect.Effect<void>
+): Effect.fn.Return<Guard, WatchdogFailed, ChildProcessSpawner.ChildProcessSpawner | Scope.Scope> {
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
-  const server = yield* Effect.sync(randomMark)
   const handle = yield* spawner
     .spawn(
-      ChildProcess.make(process.execPath, [program, `${markName}=${server}`, options.records ?? ""], {
+      ChildProcess.make(process.execPath, [program, ...args], {
         cwd: "/",
         env: {},
         // Its own session: a signal to the terminal's group does not reach it.
@@ -75,7 +90,6 @@ export const make = Effect.fnUntraced(function* (
     .pipe(Effect.mapError((cause) => new WatchdogFailed({ cause })))
 
   const commands = yield* Queue.unbounded<string>()
-  const reaped = new Map<string, Deferred.Deferred<void>>()
   yield* Stream.fromQueue(commands).pipe(
     Stream.map((command) => `${command}\n`),
     Stream.encodeText,
@@ -87,10 +101,9 @@ export const make = Effect.fnUntraced(function* (
   yield* handle.stdout.pipe(
     Stream.decodeText(),
     Stream.splitLines,
-    Stream.runForEach((line) => {
-      const waiting = line === "ready" ? ready : reaped.get(line.slice("reaped ".length))
-      return waiting === undefined ? Effect.void : Deferred.succeed(waiting, undefined)
-    }),
+    Stream.runForEach((line) =>
+      line === "ready" ? Deferred.succeed(ready, undefined) : reaped(line.slice("reaped ".length))
+    ),
     Effect.ignore,
     Effect.forkScoped
   )
@@ -103,21 +116,65 @@ export const make = Effect.fnUntraced(function* (
       orElse: () => Effect.fail(new WatchdogFailed({ cause: "not ready in time" }))
     })
   )
-  // Every agent has been reaped by its own scope, so the watchdog has nothing left to look for.
   yield* Effect.addFinalizer(() =>
     Queue.offer(commands, "done").pipe(Effect.andThen(Fiber.await(ended)), Effect.timeoutOption("2 seconds"))
   )
+  return { tell: (command) => Effect.asVoid(Queue.offer(commands, command)), ended: Fiber.await(ended) }
+})
+
+export const make = Effect.fnUntraced(function* (
+  options: Options
+): Effect.fn.Return<Watchdog["Service"], WatchdogFailed, ChildProcessSpawner.ChildProcessSpawner | Scope.Scope> {
+  const server = yield* Effect.sync(randomMark)
+  /** What has to be told to another watchdog, when this one dies: the groups that run, and what is to be reaped. */
+  const groups = new Map<string, string>()
+  const reaping = new Map<string, Deferred.Deferred<void>>()
+  let guard: Guard | undefined
+  const tell = (command: string) => Effect.suspend(() => guard?.tell(command) ?? Effect.void)
+  const watch = (mark: string, group: string) => tell(`watch ${mark} ${group}`)
+  const reaped = (mark: string) => {
+    const waiting = reaping.get(mark)
+    return waiting === undefined ? Effect.void : Effect.asVoid(Deferred.succeed(waiting, undefined))
+  }
+
+  const first = yield* Deferred.make<void, WatchdogFailed>()
+  const args = [`${markName}=${server}`, options.records ?? "", options.temporary ?? ""]
+  yield* Effect.gen(function* () {
+    const { ended } = (guard = yield* start(args, reaped))
+    yield* Effect.forEach(groups, ([mark, group]) => watch(mark, group), { discard: true })
+    yield* Effect.forEach(reaping.keys(), (mark) => tell(`reap ${mark}`), { discard: true })
+    yield* Deferred.succeed(first, undefined)
+    yield* ended
+    guard = undefined
+    yield* Effect.logError("the watchdog process has ended, which it never does by itself: another one is started")
+  }).pipe(
+    Effect.scoped,
+    Effect.catchTag("WatchdogFailed", (failure) =>
+      Effect.flatMap(Deferred.fail(first, failure), (isFirst) =>
+        isFirst ? Effect.never : Effect.andThen(Effect.logError(failure.message), Effect.sleep(startAgain))
+      )
+    ),
+    Effect.forever,
+    Effect.forkScoped
+  )
+  yield* Deferred.await(first)
 
   const reap = Effect.fnUntraced(function* (mark: string) {
     const done = yield* Deferred.make<void>()
-    reaped.set(mark, done)
-    yield* Queue.offer(commands, `reap ${mark}`)
-    yield* Deferred.await(done).pipe(
-      Effect.raceFirst(Fiber.await(ended)),
-      Effect.timeoutOption(reapLimit),
-      Effect.ensuring(Effect.sync(() => reaped.delete(mark)))
-    )
+    reaping.set(mark, done)
+    yield* tell(`reap ${mark}`)
+    yield* Effect.timeoutOption(Deferred.await(done), reapLimit)
+    groups.delete(mark)
+    reaping.delete(mark)
   })
+
+  const started = (mark: string, pid: number) =>
+    Effect.suspend(() => {
+      // Taken now: one that is told of later may have ended, and its number be another's.
+      const group = `${pid} ${groupOf(pid).startTime ?? ""}`
+      groups.set(mark, group)
+      return watch(mark, group)
+    })
 
   let count = 0
   const ward = Effect.acquireRelease(
@@ -126,7 +183,7 @@ export const make = Effect.fnUntraced(function* (
   ).pipe(
     Effect.map((value): Ward => ({
       mark: { [markName]: value },
-      started: (pid) => Effect.asVoid(Queue.offer(commands, `watch ${markName}=${value} ${pid}`))
+      started: (pid) => started(`${markName}=${value}`, pid)
     }))
   )
   return Watchdog.of({ ward })

@@ -11,6 +11,8 @@ import { StartFailed } from "./StartFailed.ts"
 export class DataFolder extends Context.Service<
   DataFolder,
   {
+    /** The folder itself, where it is a temporary one. */
+    readonly temporary: string | undefined
     readonly ledger: string
     /** Where uploads are kept; no agent works in it. */
     readonly uploads: string
@@ -92,6 +94,7 @@ export const make = Effect.fnUntraced(
     const workingDirectory = (sessionId: string) => path.join(sessions, sessionId)
     const remove = (sessionId: string) => fs.remove(workingDirectory(sessionId), { recursive: true, force: true })
     return DataFolder.of({
+      temporary: options.data === undefined ? folder : undefined,
       ledger,
       uploads,
       agents,

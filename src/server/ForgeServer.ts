@@ -94,13 +94,15 @@ const storage = (options: DataFolder.Options) => {
 }
 
 const engine = (options: EmbeddedOptions & AdminAccess.Options & Readiness.Options) =>
-  Readiness.layer(options).pipe(
+  Layer.merge(Readiness.layer(options), KeyedCalls.layer(options)).pipe(
     Layer.provideMerge(Shutdown.layer),
     Layer.provideMerge(AdminAccess.layer(options)),
     Layer.provideMerge(sessions(options))
   )
 
-const watchdog = Layer.unwrap(Effect.map(DataFolder.DataFolder, ({ agents }) => Watchdog.layer({ records: agents })))
+const watchdog = Layer.unwrap(
+  Effect.map(DataFolder.DataFolder, ({ agents, temporary }) => Watchdog.layer({ records: agents, temporary }))
+)
 
 const sessions = (options: EmbeddedOptions) =>
   Sweeper.layer(options).pipe(

@@ -1,8 +1,19 @@
 import { assert, layer } from "@effect/vitest"
-import { Effect, Stream } from "effect"
+import { Deferred, Effect, Exit, Fiber, Schedule, Scope, Stream } from "effect"
 import { ChildProcess } from "effect/process"
-import { readdirSync, readFileSync } from "node:fs"
-import { fixture, gone, isAlive, Platform } from "./Support.ts"
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import {
+  collect,
+  fixture,
+  gone,
+  isAlive,
+  misbehaving,
+  open,
+  Platform,
+  prompt,
+  temporaryFolder,
+  textOf
+} from "./Support.ts"
 
 /** Everything that runs for a parent, its watchdog included, by what stands in its argv or environment. */
 const childrenOf = (pid: number): ReadonlyArray<number> =>
@@ -19,15 +30,43 @@ const childrenOf = (pid: number): ReadonlyArray<number> =>
     })
 
 /** Starts the parent and waits for the line in which it names its processes. */
-const startParent = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
+const startParent = Effect.fnUntraced(function* (env: Readonly<Record<string, string>> = {}, ...args: Array<string>) {
   const parent = yield* ChildProcess.make(process.execPath, [fixture("Parent.ts"), ...args], {
+    env: { ...env, TMPDIR: yield* temporaryFolder },
+    extendEnv: true,
     stderr: "inherit",
     forceKillAfter: "1 second"
   })
-  const line = yield* parent.stdout.pipe(Stream.decodeText(), Stream.splitLines, Stream.take(1), Stream.mkString)
-  const pids: ReadonlyArray<number> = JSON.parse(line)
-  return { parent, pids }
+  const first = yield* Deferred.make<string>()
+  const lines: Array<string> = []
+  yield* parent.stdout.pipe(
+    Stream.decodeText(),
+    Stream.splitLines,
+    Stream.runForEach((line) =>
+      Effect.andThen(
+        Deferred.succeed(first, line),
+        Effect.sync(() => lines.push(line))
+      )
+    ),
+    Effect.forkScoped
+  )
+  const pids: ReadonlyArray<number> = JSON.parse(yield* Deferred.await(first))
+  return { parent, pids, lines }
 })
+
+const killParent = (parent: { readonly pid: number }) => Effect.sync(() => process.kill(parent.pid, "SIGKILL"))
+
+const namesIn = (folder: string) => (existsSync(folder) ? readdirSync(folder) : [])
+
+/** The watchdogs of a server, by a mark of it. */
+const watchdogsOf = (mark: string): ReadonlyArray<number> =>
+  childrenOf(process.pid).filter((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(`\0${mark}\0`))
+
+const eventually = (done: () => boolean) =>
+  Effect.sync(done).pipe(
+    Effect.repeat({ until: (done) => done, schedule: Schedule.spaced("20 millis") }),
+    Effect.timeout("5 seconds")
+  )
 
 layer(Platform, { excludeTestServices: true })("when the process that started the agents is killed", (it) => {
   it.effect("agents and all their descendants are gone within five seconds, and so is the watchdog", () =>
@@ -44,7 +83,7 @@ layer(Platform, { excludeTestServices: true })("when the process that started th
 
   it.effect("an agent that the watchdog was not told of is gone too", () =>
     Effect.gen(function* () {
-      const { parent, pids } = yield* startParent("early")
+      const { parent, pids } = yield* startParent({}, "early")
       yield* gone([parent.pid, ...pids])
     })
   )
@@ -56,6 +95,61 @@ layer(Platform, { excludeTestServices: true })("when the process that started th
       for (const pid of children) if (!pids.includes(pid)) process.kill(pid, "SIGTERM")
       process.kill(-Number(parent.pid), "SIGKILL")
       yield* gone([...pids, ...children])
+    })
+  )
+
+  it.effect("so is the temporary folder that it had", () =>
+    Effect.gen(function* () {
+      const temporary = `${yield* temporaryFolder}/temporary`
+      const { parent, pids } = yield* startParent({ TEMPORARY: temporary, RECORDS: `${temporary}/agents` })
+      writeFileSync(`${temporary}/ledger.db`, "text")
+      const children = childrenOf(parent.pid)
+      yield* killParent(parent)
+      yield* gone([...pids, ...children])
+      assert.isFalse(existsSync(temporary))
+    })
+  )
+
+  it.effect("and the watchdog was killed before that, another one does its work, and knows what it knew", () =>
+    Effect.gen(function* () {
+      const records = `${yield* temporaryFolder}/agents`
+      const { lines, parent, pids } = yield* startParent({ RECORDS: records })
+      const watchdogs = () => childrenOf(parent.pid).filter((pid) => !pids.includes(pid))
+      const [killed = 0] = watchdogs()
+      rmSync(records, { recursive: true })
+      process.kill(killed, "SIGKILL")
+      // Itself, and the agent.
+      yield* eventually(() => namesIn(records).length === 2)
+      const others = watchdogs().filter((pid) => pid !== killed)
+      assert.lengthOf(others, 1)
+      assert.lengthOf(
+        lines.filter((line) => line.includes("the watchdog process has ended")),
+        1
+      )
+      assert.include(lines.join("\n"), "ERROR")
+      yield* killParent(parent)
+      yield* gone([...pids, ...others])
+      assert.deepStrictEqual(namesIn(records), [])
+    })
+  )
+})
+
+layer(Platform, { excludeTestServices: true })("when the watchdog is killed", (it) => {
+  it.effect("what it was still to end is ended by another, and that one is gone with its server", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.fork(yield* Effect.scope)
+      const session = yield* Scope.provide(open(misbehaving("strays")), scope)
+      const strays: ReadonlyArray<number> = JSON.parse(textOf(yield* collect(session, prompt("go"))))
+      const mark = /FORGE_AGENT_MARK=[^.]+/.exec(readFileSync(`/proc/${session.pid}/environ`, "latin1"))?.[0] ?? ""
+      const [watchdog = 0] = watchdogsOf(mark)
+      process.kill(watchdog, "SIGSTOP")
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+      yield* gone([session.pid])
+      assert.isAtLeast(strays.filter(isAlive).length, 2)
+      process.kill(watchdog, "SIGKILL")
+      yield* gone(strays)
+      yield* Effect.timeout(Fiber.join(closing), "5 seconds")
+      assert.lengthOf(watchdogsOf(mark), 1)
     })
   )
 })

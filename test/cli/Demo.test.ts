@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect } from "effect"
+import { Deferred, Effect, Schedule } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -44,7 +44,8 @@ const start = (command: string, args: ReadonlyArray<string>) =>
           const seen = Deferred.makeUnsafe<void>()
           waiting.set(text, seen)
           if (output.includes(text)) Deferred.doneUnsafe(seen, Effect.void)
-          return Deferred.await(seen)
+          const ended = Effect.flatMap(Deferred.await(exit), () => Effect.die(new Error(`it ended: ${output}`)))
+          return Effect.raceFirst(Deferred.await(seen), ended)
         },
         exit: Deferred.await(exit)
       }
@@ -58,6 +59,13 @@ const start = (command: string, args: ReadonlyArray<string>) =>
 
 /** What a server left in the temporary folder. */
 const clawdforgeFolders = (folder: string) => readdirSync(folder).filter((name) => name.startsWith("clawdforge-"))
+
+/** Waits until nothing is left there: what a killed server cannot remove goes after its processes. */
+const noFolder = (folder: string) =>
+  Effect.sync(() => clawdforgeFolders(folder)).pipe(
+    Effect.repeat({ until: (left) => left.length === 0, schedule: Schedule.spaced("50 millis") }),
+    Effect.timeout("5 seconds")
+  )
 
 const npmStart = (...prompts: ReadonlyArray<string>) => start("npm", ["start", "--silent", "--", ...prompts])
 
@@ -199,6 +207,8 @@ describe("a signal at any moment leaves no process behind within five seconds", 
             process.kill(target(run), signal)
             yield* run.exit
             yield* goneWithFolder(run.folder)
+            // One that is killed before it has a watchdog leaves an empty one.
+            if (moment !== "") yield* noFolder(run.folder)
           }, Effect.scoped),
           { concurrency: "unbounded", discard: true }
         )

@@ -1,19 +1,20 @@
 /**
  * The watchdog: ends what agents leave behind, also when the process that started them is killed and cannot.
  *
- * It holds a pipe from its parent. A line tells of an agent that runs (`watch MARK PID`), or that has ended and whose
- * remains shall go (`reap MARK`, answered by `reaped MARK` when nothing is left); `done` ends it. When the pipe closes
- * without that, the parent is dead: everything that carries the parent's mark goes, agents it was never told of
- * included, and then the watchdog itself.
+ * It holds a pipe from its parent. A line tells of an agent that runs (`watch MARK PID STARTTIME`), or that has ended
+ * and whose remains shall go (`reap MARK`, answered by `reaped MARK` when nothing is left); `done` ends it. When the pipe
+ * closes without that, the parent is dead: everything that carries the parent's mark goes, agents it was never told of
+ * included, then the parent's temporary folder, and then the watchdog itself.
  *
  * It keeps records of what runs, where it is given a folder for them, and ends what an earlier server and its watchdog
  * left before it says that it is ready.
  *
  * boundary: bare Node (see Processes.ts).
  */
+import { rmSync } from "node:fs"
 import { createInterface } from "node:readline"
 import { setTimeout as pause } from "node:timers/promises"
-import { type Group, groupOf, signalAll } from "./Processes.ts"
+import { type Group, signalAll } from "./Processes.ts"
 import * as Records from "./Records.ts"
 
 const pollMillis = 50
@@ -27,6 +28,7 @@ const limitMillis = 10_000
 /** `NAME=VALUE`, as it stands in the environment of every agent of this parent; an agent's own mark begins with it. */
 const parentMark = process.argv[2] ?? ""
 const records = Records.open(process.argv[3] ?? "", parentMark)
+const temporary = process.argv[4] ?? ""
 const groups = new Map<string, Group>()
 
 /** Tells, when nothing has been found for the given time, that nothing is left; or that it was given up. */
@@ -51,9 +53,9 @@ const reapEarlier = async (): Promise<void> => {
 }
 
 const receive = async (line: string): Promise<void> => {
-  const [command, mark = "", pid] = line.split(" ")
+  const [command, mark = "", pid, startTime] = line.split(" ")
   if (command === "watch") {
-    const group = groupOf(Number(pid))
+    const group = { pid: Number(pid), startTime: startTime === "" ? undefined : startTime }
     groups.set(mark, group)
     records.add(mark, group)
   }
@@ -69,9 +71,18 @@ const receive = async (line: string): Promise<void> => {
   process.stdout.write(`reaped ${mark}\n`)
 }
 
+const removeTemporary = (): void => {
+  try {
+    rmSync(temporary, { recursive: true, force: true, maxRetries: 3 })
+  } catch {
+    // Nobody is left to be told.
+  }
+}
+
 /** The parent is dead. */
 const reapAll = async (): Promise<void> => {
   if (await reap(() => [...groups.values()], parentMark, lateMillis)) records.end()
+  if (temporary !== "") removeTemporary()
   process.exit(0)
 }
 
