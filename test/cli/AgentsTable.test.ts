@@ -46,9 +46,12 @@ describe("AgentsTable", () => {
 
   it.effect("Claude under another name is known by its adapter", () =>
     Effect.gen(function* () {
-      const settingsOf = ({ mode, passEnv, sessionMeta, takesSystemPrompt }: AgentDefinition) => {
-        return { mode, passEnv, sessionMeta, takesSystemPrompt }
-      }
+      const settingsOf = ({ mode, passEnv, sessionMeta, takesSystemPrompt }: AgentDefinition) => ({
+        mode,
+        passEnv,
+        sessionMeta,
+        takesSystemPrompt
+      })
       for (const [command, isClaude] of [
         [["claude-agent-acp"], true],
         [["/opt/bin/claude-agent-acp", "--debug"], true],
