@@ -1,0 +1,120 @@
+/**
+ * No prompt reaches an agent twice, whatever becomes of its connections and its server.
+ *
+ * `SEED` decides what happens; `KILLS` is how often the server is killed.
+ */
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { assert, it } from "@effect/vitest"
+import { Effect, Exit, Fiber, FileSystem, Option, Random, Schema, Scope, Stream } from "effect"
+import { ChildProcess } from "effect/process"
+import { readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import { type App, appOf, openStream } from "./Support.ts"
+
+const kills = Number(process.env["KILLS"] ?? 5)
+const seed = process.env["SEED"] ?? "1"
+const sessions = 5
+
+const program = fileURLToPath(new URL("./fixtures/KeyedServer.ts", import.meta.url))
+const decodeHello = Schema.decodeEffect(
+  Schema.fromJsonString(Schema.Struct({ url: Schema.String, token: Schema.String }))
+)
+
+/** A server that is killed with the scope. */
+const start = Effect.fnUntraced(function* (data: string) {
+  const server = yield* ChildProcess.make(process.execPath, [program, data], { stderr: "inherit" })
+  const line = yield* server.stdout.pipe(Stream.decodeText(), Stream.splitLines, Stream.take(1), Stream.mkString)
+  return { ...(yield* decodeHello(line)), kill: Effect.ignore(server.kill({ killSignal: "SIGKILL" })) }
+})
+
+interface Asked {
+  readonly id: string
+  readonly key: string
+  readonly prompt: string
+}
+
+/** What came of asking once: nothing, where the connection was lost or left. */
+const ask = Effect.fnUntraced(function* (app: App, { id, key, prompt }: Asked, accept: string) {
+  const answer = yield* openStream(app, `/sessions/${id}/turn`, {
+    body: { prompt },
+    headers: { accept, "idempotency-key": key }
+  })
+  const text = yield* answer.rest
+  // A stream that was cut has no end; a server that ends asks to come again.
+  if (answer.status === 503 || (accept !== "application/json" && answer.status === 200 && !isWhole(text))) {
+    return Option.none()
+  }
+  return Option.some({ status: answer.status, text })
+}, Effect.scoped)
+
+const isWhole = (text: string) => /event: (done|error)\ndata: .*\n\n$/.test(text)
+
+it.live(
+  "no prompt reaches an agent twice: disconnects, repeats and kills of the server at random",
+  () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const data = yield* fs.makeTempDirectoryScoped()
+      const outer = yield* Effect.scope
+      const begin = Effect.gen(function* () {
+        const scope = yield* Scope.fork(outer)
+        const server = yield* Scope.provide(start(data), scope)
+        return { ...server, end: Effect.andThen(server.kill, Scope.close(scope, Exit.void)) }
+      })
+      let server = yield* begin
+      const { token } = server
+      const app = () => appOf(server.url, token)
+      let isOver = false
+
+      const opened = yield* Effect.forEach(Array.from({ length: sessions }), () => app().open)
+      const answers: Array<Asked & { readonly status: number; readonly text: string }> = []
+
+      /** One prompt after the other, each repeated until it has an answer. */
+      const work = Effect.fnUntraced(function* (id: string, name: string) {
+        for (let turn = 1; !isOver; turn++) {
+          const millis = yield* Random.nextIntBetween(0, 60)
+          const asked: Asked = { id, key: `${name}-${turn}`, prompt: `/chunks 5 ${millis} ${name}-${turn}.` }
+          let answer: Option.Option<{ readonly status: number; readonly text: string }> = Option.none()
+          while (Option.isNone(answer)) {
+            const accept = (yield* Random.nextBoolean) ? "application/json" : "text/event-stream"
+            const patience = yield* Random.nextIntBetween(10, 1_000)
+            const once = ask(app(), asked, accept)
+            const both = (yield* Random.nextBoolean) ? Effect.raceFirst(once, ask(app(), asked, accept)) : once
+            answer = yield* both.pipe(
+              Effect.timeoutOption(patience),
+              Effect.map(Option.flatten),
+              Effect.catchCause(() => Effect.as(Effect.sleep(20), Option.none()))
+            )
+            yield* Effect.sleep(yield* Random.nextIntBetween(0, 200))
+          }
+          answers.push({ ...asked, ...answer.value })
+        }
+      })
+
+      const workers = yield* Effect.forEach(opened, ({ id }, index) => Effect.forkChild(work(id, `s${index}`)))
+      for (let kill = 0; kill < kills; kill++) {
+        yield* Effect.sleep(yield* Random.nextIntBetween(50, 900))
+        yield* server.end
+        server = yield* begin
+      }
+      isOver = true
+      yield* Effect.forEach(workers, Fiber.join)
+
+      assert.isAbove(answers.length, kills)
+      const sent = opened.map(({ cwd }) => readFileSync(`${cwd}/sent.ndjson`, "utf8")).join("\n")
+      for (const { key, prompt, status, text, ...asked } of answers) {
+        assert.include([200, 502], status, text)
+        const arrivals = sent.split(`${prompt}"`).length - 1
+        assert.isAtMost(arrivals, 1, prompt)
+        if (text.includes('"stop_reason":"end_turn"')) assert.strictEqual(arrivals, 1, prompt)
+        const again = yield* ask(app(), { ...asked, key, prompt }, "application/json")
+        const once = Option.getOrThrow(again)
+        if (text.startsWith("{")) assert.deepStrictEqual(once, { status, text })
+        else assert.include([200, 502], once.status)
+      }
+      const unknown = answers.filter(({ text }) => text.includes("outcome unknown"))
+      assert.isAbove(unknown.length, 0)
+      assert.isAbove(answers.filter(({ text }) => text.includes('"stop_reason":"end_turn"')).length, 0)
+    }).pipe(Random.withSeed(seed), Effect.provide(NodeServices.layer)),
+  60_000
+)
