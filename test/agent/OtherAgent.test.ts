@@ -1,6 +1,8 @@
 import { assert, layer } from "@effect/vitest"
-import { Effect } from "effect"
-import type { AgentDefinition } from "../../src/agent/Agent.ts"
+import { Deferred, Effect, Stream } from "effect"
+import { fileURLToPath } from "node:url"
+import type { AgentDefinition, TurnEnd } from "../../src/agent/Agent.ts"
+import type { TurnEvent } from "../../src/api/schema/TurnEvent.ts"
 import { collect, fixture, lastOf, open, Platform, prompt, textOf } from "./Support.ts"
 
 const definition: AgentDefinition = {
@@ -9,7 +11,54 @@ const definition: AgentDefinition = {
   permissions: "allow"
 }
 
-layer(Platform, { excludeTestServices: true })("an agent that is not ours", (it) => {
+/** The example of an earlier major version of the protocol's library, as it was published. */
+const example = (permissions: AgentDefinition["permissions"]): AgentDefinition => ({
+  name: "example",
+  command: [
+    process.execPath,
+    fileURLToPath(new URL("../../node_modules/acp-sdk-1/dist/examples/agent.js", import.meta.url))
+  ],
+  permissions
+})
+
+layer(Platform, { excludeTestServices: true })("the example agent of the protocol's library, version 1", (it) => {
+  const asked = prompt("Change the configuration.")
+  const calls = (events: ReadonlyArray<TurnEvent | TurnEnd>) =>
+    events.flatMap((event) => (event._tag === "ToolCall" ? [`${event.name}: ${event.status}`] : []))
+
+  it.effect("holds turns, does what it is allowed to, and ends when it is told to", () =>
+    Effect.gen(function* () {
+      const turn = Effect.fnUntraced(function* (permissions: AgentDefinition["permissions"]) {
+        return yield* collect(yield* open(example(permissions)), asked)
+      })
+      const cancelled = Effect.gen(function* () {
+        const session = yield* open(example("allow"))
+        const began = yield* Deferred.make<void>()
+        const first = yield* session.turn(asked, Deferred.await(began)).pipe(
+          Stream.tap(() => Deferred.succeed(began, undefined)),
+          Stream.runCollect
+        )
+        assert.isFalse(session.returns)
+        assert.deepStrictEqual(lastOf(first), { _tag: "TurnEnd", stopReason: "cancelled" })
+        return lastOf(yield* collect(session, asked))
+      })
+      const [allowed, denied, after] = yield* Effect.all([turn("allow"), turn("deny"), cancelled], {
+        concurrency: "unbounded"
+      })
+      const change = "Modifying critical configuration file"
+      const looked = ["Reading project files: pending", "Reading project files: completed", `${change}: pending`]
+      assert.deepStrictEqual(calls(allowed), [...looked, `${change}: completed`])
+      assert.match(textOf(allowed), /^I'll help you with that\..* The changes have been applied\.$/s)
+      assert.deepStrictEqual(calls(denied), looked)
+      assert.match(textOf(denied), /I'll skip the configuration update\.$/)
+      for (const end of [lastOf(allowed), lastOf(denied), after]) {
+        assert.deepStrictEqual(end, { _tag: "TurnEnd", stopReason: "end_turn" })
+      }
+    })
+  )
+})
+
+layer(Platform, { excludeTestServices: true })("an agent written with the protocol's library", (it) => {
   it.effect("gets the files first and the prompt last, unaltered; its permission is given once, not for always", () =>
     Effect.gen(function* () {
       const session = yield* open(definition)
