@@ -1,0 +1,34 @@
+/**
+ * A sentence of the contract, and what holds a server to it.
+ */
+import type { Effect, Scope } from "effect"
+import type { App, Server } from "./Server.ts"
+
+/**
+ * What a case needs of a server beside the contract itself:
+ *
+ * - `admin`: the admin token; with it each case has an app of its own
+ * - `socket`: that it listens somewhere, so that a case can write its bytes itself
+ * - `demo`: the demo agent, which does what its prompt says
+ * - `claude`: that sessions can be opened with the agent `claude`
+ * - `broken`: an agent that cannot start
+ * - `small`: that its bounds are low enough to be reached
+ * - `ours`: that it names what it adds, so the decisions of our contract bind it
+ * - a feature: that it names this one
+ */
+export type Need = "admin" | "socket" | "demo" | "claude" | "broken" | "small" | "ours" | `feature ${string}`
+
+export interface Case {
+  /** The sentence. */
+  readonly title: string
+  readonly needs?: ReadonlyArray<Need>
+  /** Whether it reaches for bounds that all share, so nothing else may go on meanwhile. */
+  readonly alone?: boolean
+  readonly test: Effect.Effect<void, unknown, App | Server | Scope.Scope>
+}
+
+/** The cases of one part of the contract. */
+export interface Group {
+  readonly name: string
+  readonly cases: ReadonlyArray<Case>
+}

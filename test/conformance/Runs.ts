@@ -1,0 +1,178 @@
+/**
+ * WIRE.md, "POST /run".
+ */
+import { Effect } from "effect"
+import { strict as assert } from "node:assert"
+import type { Group } from "./Case.ts"
+import * as Expect from "./Expect.ts"
+import { App } from "./Server.ts"
+
+const run = Effect.fnUntraced(function* (body: unknown, query = "") {
+  const app = yield* App
+  return yield* app.request("POST", `/run${query}`, { body })
+})
+
+/** The result of a run that succeeds. */
+const resultOf = (body: unknown) =>
+  Effect.map(run(body), (answer) => Expect.answer(answer, 200, { ok: true })["result"])
+
+const others = ["model", "system", "system_mode", "effort", "files", "timeout_secs"] as const
+
+export const Runs: Group = {
+  name: "POST /run",
+  cases: [
+    {
+      title: "200 has EXACTLY four keys: ok: true, result, duration_ms: int, stop_reason: string|null",
+      needs: ["demo"],
+      test: Effect.gen(function* () {
+        const answer = yield* run({ prompt: "/echo hello" })
+        const body = Expect.answer(answer, 200, {
+          ok: true,
+          result: "hello",
+          duration_ms: Expect.isCount,
+          stop_reason: Expect.orNull(Expect.isString)
+        })
+        assert.deepEqual(Object.keys(body).toSorted(), ["duration_ms", "ok", "result", "stop_reason"])
+      })
+    },
+    {
+      title:
+        "result is the final text with a surrounding code fence removed, JSON-decoded where it decodes, else the string",
+      needs: ["demo"],
+      test: Effect.gen(function* () {
+        const app = yield* App
+        const results: ReadonlyArray<readonly [string, unknown]> = [
+          ['```json\n{"a": [1]}\n```', { a: [1] }],
+          ["```\n[true, null]\n```", [true, null]],
+          ["```\nno JSON\n```", "no JSON"],
+          ["42", 42],
+          ['"text"', "text"],
+          ["null", null],
+          ["{not JSON}", "{not JSON}"]
+        ]
+        yield* Effect.forEach(
+          results,
+          Effect.fnUntraced(function* ([text, result]) {
+            Expect.answer(yield* app.request("POST", "/run", { body: { prompt: `/echo ${text}` } }), 200, { result })
+          }),
+          { concurrency: 2, discard: true }
+        )
+      })
+    },
+    {
+      title: "prompt: required, not empty, not only white space",
+      test: Effect.gen(function* () {
+        for (const body of [
+          {},
+          { prompt: "" },
+          { prompt: " \n\t" },
+          { prompt: null },
+          { prompt: 1 },
+          { prompt: ["x"] }
+        ]) {
+          Expect.invalid(yield* run(body), ["body", "prompt"])
+        }
+      })
+    },
+    {
+      title: "every other field may be null, which is as if it were not given",
+      needs: ["demo"],
+      test: Effect.gen(function* () {
+        assert.equal(
+          yield* resultOf({ ...Object.fromEntries(others.map((name) => [name, null])), prompt: "/echo ok" }),
+          "ok"
+        )
+      })
+    },
+    {
+      title: "model and system: not empty when given",
+      test: Effect.gen(function* () {
+        for (const name of ["model", "system"]) {
+          Expect.invalid(yield* run({ prompt: "x", [name]: "" }), ["body", name])
+          Expect.invalid(yield* run({ prompt: "x", [name]: 7 }), ["body", name])
+        }
+      })
+    },
+    {
+      title: "system_mode: append or replace; effort: low, medium, high, xhigh or max",
+      test: Effect.gen(function* () {
+        for (const [name, values] of [
+          ["system_mode", ["prefix", "APPEND", "", 1]],
+          ["effort", ["extreme", "Low", "", 1]]
+        ] as const) {
+          for (const value of values) Expect.invalid(yield* run({ prompt: "x", [name]: value }), ["body", name])
+        }
+      })
+    },
+    {
+      title: "system is appended to the agent's own system prompt, or replaces it; append by default",
+      needs: ["demo"],
+      test: Effect.gen(function* () {
+        const system = "Speak Latin."
+        const appended = "You are the demo agent.\n\nSpeak Latin."
+        assert.equal(yield* resultOf({ prompt: "/system", system }), appended)
+        assert.equal(yield* resultOf({ prompt: "/system", system, system_mode: "append" }), appended)
+        assert.equal(yield* resultOf({ prompt: "/system", system, system_mode: "replace" }), system)
+      })
+    },
+    {
+      title: "model and effort are the agent's",
+      needs: ["demo"],
+      test: Effect.gen(function* () {
+        assert.equal(yield* resultOf({ prompt: "/settings", model: "demo-terse", effort: "max" }), "demo-terse, max")
+      })
+    },
+    {
+      title: "files: an array of ff_… or null",
+      test: Effect.gen(function* () {
+        for (const files of ["ff_x", {}, [1], ["x"], ["../ff_x"], ["ff_"]]) {
+          Expect.invalid(yield* run({ prompt: "x", files }), ["body", "files"])
+        }
+      })
+    },
+    {
+      title: "timeout_secs: an int, 5 to 600, else 422; never a boolean",
+      test: Effect.gen(function* () {
+        for (const timeout_secs of [4, 0, -1, 1_000_000, true, false, "30", 5.5, [], {}]) {
+          Expect.invalid(yield* run({ prompt: "x", timeout_secs }), ["body", "timeout_secs"])
+        }
+      })
+    },
+    {
+      title: "a failed run is 502 with ok: false, error, stderr, duration_ms and stop_reason at the top level",
+      needs: ["demo"],
+      test: Effect.gen(function* () {
+        Expect.failed(yield* run({ prompt: "/fail out of paper" }), { error: Expect.like(/out of paper/) })
+        Expect.failed(yield* run({ prompt: "/exit 7" }), { stderr: Expect.like(/told to exit with 7/) })
+      })
+    },
+    {
+      title: "a run that outlives its timeout fails the same way, with stop_reason timeout",
+      needs: ["demo", "ours"],
+      test: Effect.gen(function* () {
+        const { duration_ms: duration } = Expect.failed(yield* run({ prompt: "/wait", timeout_secs: 5 }), {
+          stop_reason: "timeout"
+        })
+        assert(Number(duration) >= 5_000 && Number(duration) < 10_000)
+      })
+    },
+    {
+      title: "an unknown file token is 404 in a run",
+      test: Effect.gen(function* () {
+        Expect.refused(yield* run({ prompt: "x", files: [`ff_${"x".repeat(32)}`] }), 404)
+      })
+    },
+    {
+      title: "the client reads a run: its result, its time, why it ended; and its failure as the 502 that it is",
+      needs: ["demo"],
+      test: Effect.gen(function* () {
+        const { client } = yield* App
+        const run = yield* client.run('/echo {"n": 1}', { timeout: "1 minute", effort: "low" })
+        assert.deepEqual([run.result, run.stopReason], [{ n: 1 }, "end_turn"])
+        const failed = yield* Effect.flip(client.run("/fail out of paper"))
+        assert.equal(failed._tag, "ApiError")
+        assert.equal(failed.status, 502)
+      })
+    }
+  ]
+}

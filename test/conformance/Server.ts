@@ -1,0 +1,179 @@
+/**
+ * A server that the suite is held against, whichever it is and however it is reached.
+ */
+import { Context, Effect, Redacted, Schedule, Schema, Stream } from "effect"
+import { HttpBody, HttpClient, HttpClientRequest, type HttpMethod } from "effect/http"
+import { randomBytes } from "node:crypto"
+import { ForgeAdmin, ForgeClient } from "../../src/index.ts"
+import type { Case, Need } from "./Case.ts"
+import * as Form from "./Form.ts"
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | undefined>>
+  readonly text: string
+}
+
+export interface CallOptions {
+  /** A text and bytes as they are, anything else as JSON. */
+  readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string>> | undefined
+}
+
+/** Where it is, and who may do what. */
+export interface Options {
+  readonly url: string
+  readonly http: HttpClient.HttpClient
+  readonly appToken?: string | undefined
+  readonly adminToken?: string | undefined
+  /** The agent of the sessions that cases open. */
+  readonly agent: string
+  /** What else it has; the rest is told by its health. */
+  readonly has: ReadonlyArray<Need>
+}
+
+const Health = Schema.fromJsonString(
+  Schema.Struct({ claude_present: Schema.Boolean, features: Schema.optionalKey(Schema.Array(Schema.String)) })
+)
+
+const Minted = Schema.fromJsonString(Schema.Struct({ token: Schema.String }))
+const Opened = Schema.fromJsonString(Schema.Struct({ session_id: Schema.String }))
+const Uploaded = Schema.fromJsonString(Schema.Struct({ file_token: Schema.String }))
+const State = Schema.fromJsonString(Schema.Struct({ turn_count: Schema.Int }))
+
+const bodyOf = (body: unknown, contentType: string): HttpBody.HttpBody =>
+  body === undefined
+    ? HttpBody.empty
+    : body instanceof Uint8Array
+      ? HttpBody.uint8Array(body, contentType)
+      : HttpBody.text(typeof body === "string" ? body : JSON.stringify(body), contentType)
+
+/** Reads what an answer must have, or says what it is instead. */
+const read = <A, R>(schema: Schema.Codec<A, string, R>, answer: Answer) =>
+  Schema.decodeEffect(schema)(answer.text).pipe(
+    Effect.mapError((cause) => new Error(`${answer.status} ${answer.text}`, { cause })),
+    Effect.orDie
+  )
+
+const makeCall = ({ http, url }: Pick<Options, "http" | "url">) => {
+  const execute = (method: HttpMethod.HttpMethod, path: string, { body, headers = {} }: CallOptions) =>
+    http.execute(
+      HttpClientRequest.make(method)(url + path).pipe(
+        HttpClientRequest.setBody(bodyOf(body, headers["content-type"] ?? "application/json")),
+        HttpClientRequest.setHeaders(headers)
+      )
+    )
+  return {
+    /** One request, with nothing added but its lengths. */
+    call: Effect.fnUntraced(function* (method: HttpMethod.HttpMethod, path: string, options: CallOptions = {}) {
+      const response = yield* execute(method, path, options)
+      const answer: Answer = { status: response.status, headers: response.headers, text: yield* response.text }
+      return answer
+    }, Effect.orDie),
+    /** The answer to a request as its text comes in; whoever stops reading drops it. */
+    read: (method: HttpMethod.HttpMethod, path: string, options: CallOptions) =>
+      execute(method, path, options).pipe(
+        Effect.map(({ stream }) => Stream.decodeText(stream)),
+        Stream.unwrap,
+        Stream.orDie
+      )
+  }
+}
+
+const clientOf = ({ http, url }: Options, token: string) =>
+  ForgeClient.make({ url, token: Redacted.make(token), retry: false }).pipe(
+    Effect.provideService(HttpClient.HttpClient, http),
+    Effect.orDie
+  )
+
+/** What one app can ask for, with its own token. */
+const makeApp = Effect.fnUntraced(function* (options: Options, name: string, token: string) {
+  const { agent } = options
+  const authorization = `Bearer ${token}`
+  const { call, read: readStream } = makeCall(options)
+  const request = (method: HttpMethod.HttpMethod, path: string, options: CallOptions = {}) =>
+    call(method, path, { ...options, headers: { authorization, ...options.headers } })
+  const state = (id: string) => Effect.flatMap(request("GET", `/sessions/${id}`), (answer) => read(State, answer))
+  const client = yield* clientOf(options, token)
+  return {
+    name,
+    token,
+    client,
+    request,
+    /** Opens a session, and gives its id. */
+    open: Effect.fnUntraced(function* (body: object = {}) {
+      const answer = yield* request("POST", "/sessions", { body: { agent, ...body } })
+      const { session_id: id } = yield* read(Opened, answer)
+      // An app without an admin stays, so its sessions have to go.
+      yield* Effect.addFinalizer(() => request("DELETE", `/sessions/${id}`).pipe(Effect.ignore))
+      return id
+    }),
+    turn: (id: string, prompt: string, more: object = {}) =>
+      request("POST", `/sessions/${id}/turn`, { body: { prompt, ...more } }),
+    /** A turn as an event stream, as its text comes in. */
+    stream: (id: string, prompt: string) =>
+      readStream("POST", `/sessions/${id}/turn`, {
+        body: { prompt },
+        headers: { authorization, accept: "text/event-stream" }
+      }),
+    /** Uploads a file, and gives its token. */
+    upload: Effect.fnUntraced(function* (content: string, name = "notes.txt") {
+      const answer = yield* request("POST", "/files", Form.of(Form.file(content, name)))
+      return (yield* read(Uploaded, answer)).file_token
+    }),
+    /** Waits until so many turns of a session were handed to its agent. */
+    turns: (id: string, count: number) =>
+      state(id).pipe(
+        Effect.repeat({ until: ({ turn_count }) => turn_count >= count, schedule: Schedule.spaced("10 millis") })
+      )
+  }
+})
+
+/** The app of a case. */
+export class App extends Context.Service<App, Effect.Success<ReturnType<typeof makeApp>>>()("test/conformance/App") {}
+
+const make = Effect.fnUntraced(function* (options: Options) {
+  const { adminToken, appToken, http, url } = options
+  const { call } = makeCall(options)
+  const { claude_present: claude, features = [] } = yield* read(Health, yield* call("GET", "/healthz"))
+  const has = new Set<Need>([
+    ...options.has,
+    ...features.map((name) => `feature ${name}` as const),
+    ...(features.length > 0 ? ["ours" as const] : []),
+    ...(adminToken === undefined ? [] : ["admin" as const]),
+    ...(claude ? ["claude" as const] : [])
+  ])
+  const admin = (method: HttpMethod.HttpMethod, path: string, options: CallOptions = {}) =>
+    call(method, path, { ...options, headers: { authorization: `Bearer ${adminToken}`, ...options.headers } })
+  const mint = Effect.fnUntraced(function* () {
+    const name = `case-${randomBytes(8).toString("hex")}`
+    const { token } = yield* read(Minted, yield* admin("POST", "/admin/tokens", { body: { name } }))
+    yield* Effect.addFinalizer(() => admin("DELETE", `/admin/tokens/${name}`).pipe(Effect.ignore))
+    return yield* makeApp(options, name, token)
+  })
+  return {
+    url,
+    call,
+    admin,
+    adminToken,
+    agent: options.agent,
+    /** The administration, by the client. */
+    adminClient: ForgeAdmin.make({ url, token: Redacted.make(adminToken ?? "none"), retry: false }).pipe(
+      Effect.provideService(HttpClient.HttpClient, http),
+      Effect.orDie
+    ),
+    clientOf: (token: string) => clientOf(options, token),
+    /** A new app, where there is an admin to make it, until the scope ends; else the one that there is. */
+    newApp: adminToken === undefined ? makeApp(options, "", appToken ?? "") : mint(),
+    has: (need: Need) => has.has(need),
+    /** What of its needs a case does not find here. */
+    missing: ({ needs = [] }: Case) => needs.filter((need) => !has.has(need))
+  }
+})
+
+/** The server that a case is held against. */
+export class Server extends Context.Service<Server, Effect.Success<ReturnType<typeof make>>>()(
+  "test/conformance/Server"
+) {
+  static readonly make = make
+}

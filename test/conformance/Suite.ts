@@ -1,0 +1,37 @@
+/**
+ * The whole suite, as a value.
+ */
+import { Effect } from "effect"
+import { Additions } from "./Additions.ts"
+import { Admin } from "./Admin.ts"
+import { Behaviour } from "./Behaviour.ts"
+import type { Case, Group } from "./Case.ts"
+import { Endpoints } from "./Endpoints.ts"
+import { Errors } from "./Errors.ts"
+import { Files } from "./Files.ts"
+import { OldClients } from "./OldClients.ts"
+import { Runs } from "./Runs.ts"
+import { App, Server } from "./Server.ts"
+import { Sessions } from "./Sessions.ts"
+import { TurnEvents } from "./TurnEvents.ts"
+
+export const groups: ReadonlyArray<Group> = [
+  Endpoints,
+  Runs,
+  Files,
+  ...Sessions,
+  Admin,
+  Errors,
+  TurnEvents,
+  ...Additions,
+  Behaviour,
+  OldClients
+]
+
+/** Holds a server to one case, with an app for it; gives what it needs that the server does not have. */
+export const hold = Effect.fnUntraced(function* (one: Case) {
+  const server = yield* Server
+  const missing = server.missing(one)
+  if (missing.length === 0) yield* Effect.provideServiceEffect(one.test, App, server.newApp)
+  return missing
+}, Effect.scoped)
