@@ -68,7 +68,7 @@ const home = Effect.acquireRelease(
 
 /** `forge serve` as a process of its own, which ends with the scope. */
 export const serve = Effect.fnUntraced(function* (
-  options: { readonly node?: ReadonlyArray<string>; readonly flags?: ReadonlyArray<string> } = {}
+  options: { readonly node?: ReadonlyArray<string>; readonly env?: Readonly<Record<string, string>> } = {}
 ) {
   const folder = yield* home
   const adminToken = newToken()
@@ -77,10 +77,16 @@ export const serve = Effect.fnUntraced(function* (
   let [stdout, stderr] = ["", ""]
   const child = yield* Effect.acquireRelease(
     Effect.sync(() => {
-      const args = [...(options.node ?? []), "src/cli/forge.ts", "serve", ...flags, ...(options.flags ?? [])]
+      const args = [...(options.node ?? []), "src/cli/forge.ts", "serve", ...flags]
       const child = spawn(process.execPath, args, {
         detached: true,
-        env: { PATH: process.env["PATH"], HOME: folder, TMPDIR: folder, CLAWDFORGE_ADMIN_TOKEN: adminToken },
+        env: {
+          PATH: process.env["PATH"],
+          HOME: folder,
+          TMPDIR: folder,
+          CLAWDFORGE_ADMIN_TOKEN: adminToken,
+          ...options.env
+        },
         stdio: ["ignore", "pipe", "pipe"]
       })
       child.stdout.on("data", (chunk) => {

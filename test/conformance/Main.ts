@@ -1,0 +1,114 @@
+/**
+ * `npm run conformance`: holds a server to the contract, and says of each sentence whether it does.
+ *
+ * The server is the one of `CLAWDFORGE_URL` (see Servers.ts), else a `forge serve` of its own. With `--loop 1h` it is held
+ * to it again and again for that long; of a server of its own it is then compared what it holds at the end with what it
+ * held after the first rounds.
+ */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import { Cause, Clock, Console, Duration, Effect, Exit, Option } from "effect"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { parseArgs } from "node:util"
+import * as Values from "../../src/cli/Values.ts"
+import * as NodeForgeClient from "../../src/node/NodeForgeClient.ts"
+import type { Case } from "./Case.ts"
+import * as Figures from "./Figures.ts"
+import { Server } from "./Server.ts"
+import * as Servers from "./Servers.ts"
+import * as Suite from "./Suite.ts"
+
+interface Result {
+  readonly title: string
+  readonly outcome: "ok" | "skipped" | "FAILED"
+  readonly why: string
+}
+
+const hold = Effect.fnUntraced(function* (title: string, one: Case) {
+  const exit = yield* Effect.exit(Effect.timeout(Suite.hold(one), "60 seconds"))
+  const result: Result = Exit.isFailure(exit)
+    ? { title, outcome: "FAILED", why: Cause.pretty(exit.cause) }
+    : exit.value.length > 0
+      ? { title, outcome: "skipped", why: `it has no ${exit.value.join(", no ")}` }
+      : { title, outcome: "ok", why: "" }
+  return result
+})
+
+/** Holds the server to all sentences once; with connections of its own, which end with it. */
+const round = <E, R>(server: Effect.Effect<Server["Service"], E, R>) =>
+  Effect.forEach([false, true], (alone) => {
+    const cases = Suite.groups.flatMap(({ cases, name }) =>
+      cases.filter((one) => (one.alone ?? false) === alone).map((one) => ({ one, title: `${name}: ${one.title}` }))
+    )
+    return Effect.forEach(cases, ({ one, title }) => hold(title, one), { concurrency: alone ? 1 : 4 })
+  }).pipe(
+    Effect.map((results) => results.flat()),
+    Effect.provideServiceEffect(Server, server),
+    Effect.provide(NodeForgeClient.layerHttpClient)
+  )
+
+const countOf = (results: ReadonlyArray<Result>, outcome: Result["outcome"]) =>
+  results.filter((result) => result.outcome === outcome).length
+
+const print = Effect.fnUntraced(function* (results: ReadonlyArray<Result>, options: { readonly all: boolean }) {
+  for (const { outcome, title, why } of results) {
+    if (options.all || outcome === "FAILED")
+      yield* Console.log(`${outcome.padEnd(7)} ${title}${why === "" ? "" : `\n        ${why}`}`)
+  }
+  const counts = (["ok", "skipped", "FAILED"] as const).map((outcome) => `${countOf(results, outcome)} ${outcome}`)
+  yield* Console.log(counts.join(", "))
+  return countOf(results, "FAILED") === 0
+})
+
+/** The first rounds fill what is filled once. */
+const warmUps = 2
+
+/** Rounds until the time is over; says whether none failed and nothing grew. */
+const loop = Effect.fnUntraced(function* <E, R>(
+  server: Effect.Effect<Server["Service"], E, R>,
+  time: Duration.Duration,
+  figures: (like?: Figures.Figures) => Effect.Effect<Option.Option<Figures.Figures>>
+) {
+  const end = (yield* Clock.currentTimeMillis) + Duration.toMillis(time)
+  const tell = (what: string, now: Option.Option<Figures.Figures>) =>
+    Console.log(Option.match(now, { onNone: () => what, onSome: (now) => `${what}: ${Figures.line(now)}` }))
+  let green = true
+  for (let warmUp = 1; warmUp <= warmUps; warmUp++)
+    green = (yield* print(yield* round(server), { all: false })) && green
+  const start = yield* figures()
+  yield* tell("start", start)
+  for (let count = 1; (yield* Clock.currentTimeMillis) < end; count++) {
+    green = (yield* print(yield* round(server), { all: false })) && green
+    yield* tell(`round ${count}`, yield* figures(Option.getOrUndefined(start)))
+  }
+  const last = yield* figures(Option.getOrUndefined(start))
+  yield* tell("end", last)
+  if (Option.isNone(start) || Option.isNone(last)) return green
+  const grown = Figures.grown(start.value, last.value)
+  yield* Console.log(grown.length === 0 ? "nothing grew" : `GREW: ${grown.join(", ")}`)
+  return green && grown.length === 0
+})
+
+const program = Effect.gen(function* () {
+  const { values } = parseArgs({ options: { loop: { type: "string" } } })
+  const given = process.env["CLAWDFORGE_URL"] !== undefined
+  const heapFile = join(tmpdir(), `conformance-heap-${process.pid}`)
+  const served = given ? undefined : yield* Servers.serve(values.loop === undefined ? {} : Figures.watched(heapFile))
+  const server = served === undefined ? Servers.byUrl : Servers.over(served)
+  if (values.loop === undefined) return yield* print(yield* round(server), { all: true })
+  const time = Values.spanOf(
+    values.loop
+      .replace(/^(\d+)h$/, "$1 hours")
+      .replace(/^(\d+)m$/, "$1 minutes")
+      .replace(/^(\d+)s$/, "$1 seconds")
+  )
+  const figures = (like?: Figures.Figures) =>
+    served === undefined ? Effect.succeedNone : Effect.asSome(Effect.orDie(Figures.settled(served, heapFile, like)))
+  return yield* loop(server, yield* Effect.fromOption(time), figures)
+})
+
+program.pipe(
+  Effect.tap((green) => Effect.sync(() => (process.exitCode = green ? 0 : 1))),
+  Effect.scoped,
+  NodeRuntime.runMain
+)
