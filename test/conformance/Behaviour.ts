@@ -1,7 +1,7 @@
 /**
  * WIRE.md, "Server behaviour", as far as it is seen from outside.
  */
-import { Effect, Fiber } from "effect"
+import { Effect, Fiber, Schedule } from "effect"
 import { strict as assert } from "node:assert"
 import { randomBytes } from "node:crypto"
 import type { Group } from "./Case.ts"
@@ -89,13 +89,35 @@ export const Behaviour: Group = {
       })
     },
     {
-      title: "a prompt of 5 MB is a prompt like any other",
+      title: "a prompt over 65,536 UTF-8 bytes never travels in argv, which would not hold this one",
       needs: ["demo"],
       test: Effect.gen(function* () {
         const app = yield* App
         const id = yield* app.open()
-        const long = "y".repeat(5_000_000)
+        const long = "é".repeat(200_000)
         assert.equal(Expect.textOf(Expect.turn(yield* app.turn(id, `/echo ${long}`))), long)
+        const run = yield* app.request("POST", "/run", { body: { prompt: `/echo ${long}` } })
+        Expect.answer(run, 200, { result: long })
+      })
+    },
+    {
+      title: "concurrent runs: 503 `too many runs` with when to come again; a run that ends makes room",
+      needs: ["small", "demo", "admin"],
+      alone: true,
+      test: Effect.gen(function* () {
+        const app = yield* App
+        const run = (prompt: string) => app.request("POST", "/run", { body: { prompt } })
+        const waiting = yield* Effect.forEach(Array.from({ length: 9 }), () =>
+          Effect.forkChild(run("/wait"), { startImmediately: true })
+        )
+        const refused = yield* Effect.raceAll(waiting.map((run) => Fiber.join(run)))
+        Expect.refused(refused, 503, "too many runs")
+        assert.match(refused.headers["retry-after"] ?? "", /^\d+$/)
+        yield* Fiber.interruptAll(waiting)
+        const again = run("/echo room").pipe(
+          Effect.repeat({ until: ({ status }) => status !== 503, schedule: Schedule.spaced("50 millis") })
+        )
+        Expect.answer(yield* again, 200, { result: "room" })
       })
     },
     {

@@ -14,7 +14,7 @@ import * as ForgeServer from "../../src/server/ForgeServer.ts"
 import { Server } from "./Server.ts"
 
 /** Low enough that a case can reach them, high enough that cases do not meet them by chance. */
-const bounds = { sessions: 14, appSessions: 5, upload: 200_000, runs: 16, processes: 32 }
+const bounds = { sessions: 14, appSessions: 5, upload: 200_000, runs: 8, processes: 32 }
 
 const newToken = () => `admin-${randomBytes(32).toString("hex")}`
 
