@@ -78,6 +78,7 @@ const sessions = HttpApiBuilder.group(
     const tokens = yield* AppTokens
     const uploads = yield* Uploads
     const calls = yield* KeyedCalls
+    const admitStream = yield* TurnStream.limit
     const timeouts = { minimum: Timeouts.minimum, maximum: yield* Timeouts.Maximum }
     return handlers.handleAll({
       create: Effect.fnUntraced(function* ({ payload, request }) {
@@ -135,9 +136,11 @@ const sessions = HttpApiBuilder.group(
         }).pipe(Stream.unwrap)
         const call = { appId, path: Turns.pathOf(sessionId), sessionId, request }
         const work: RunningCall.Work = (feed) => encodeTurn(TurnAnswer.make(sessionId, turn, feed.offer))
-        return yield* TurnStream.isWanted(request)
-          ? TurnStream.make(calls.follow(call, work))
-          : calls.answer(call, TurnAnswer.make(sessionId, turn), work)
+        if (!TurnStream.isWanted(request)) {
+          return yield* calls.answer(call, TurnAnswer.make(sessionId, turn), work)
+        }
+        yield* admitStream(appId)
+        return yield* TurnStream.make(calls.follow(call, work))
       })
     })
   })

@@ -7,6 +7,7 @@
 import { Array, Cause, Context, type Duration, Effect, Exit, Layer, Option, Schema, Scope, Stream } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { IncomingMessage } from "node:http"
+import { TooMany } from "../api/Api.ts"
 import { TurnEvent } from "../api/schema/TurnEvent.ts"
 import type { RunningCall } from "./RunningCall.ts"
 import type { ReaderStalled, TurnReader } from "./TurnFeed.ts"
@@ -19,21 +20,45 @@ export interface Options {
   readonly maxStall?: Duration.Input | undefined
   /** How long an event stream is silent before a comment keeps its connection open; 15 seconds if not given. */
   readonly keepAlive?: Duration.Input | undefined
+  /** How many event streams one app may read at once; 128 if not given. */
+  readonly maxAppStreams?: number | undefined
 }
 
 const MaxStall = Context.Reference<Duration.Input>("effect-clawdforge/server/TurnStream/MaxStall", {
   defaultValue: () => "60 seconds"
 })
 
+const MaxAppStreams = Context.Reference<number>("effect-clawdforge/server/TurnStream/MaxAppStreams", {
+  defaultValue: () => 128
+})
+
 const KeepAlive = Context.Reference<Duration.Input>("effect-clawdforge/server/TurnStream/KeepAlive", {
   defaultValue: () => "15 seconds"
 })
 
-export const layer = ({ keepAlive, maxStall }: Options) =>
-  Layer.merge(
+export const layer = ({ keepAlive, maxAppStreams, maxStall }: Options) =>
+  Layer.mergeAll(
+    maxAppStreams === undefined ? Layer.empty : Layer.succeed(MaxAppStreams, maxAppStreams),
     keepAlive === undefined ? Layer.empty : Layer.succeed(KeepAlive, keepAlive),
     maxStall === undefined ? Layer.empty : Layer.succeed(MaxStall, maxStall)
   )
+
+/** Lets an app read one stream more until the scope closes, where it may. */
+export const limit = Effect.map(MaxAppStreams, (most) => {
+  const open = new Map<number, number>()
+  const change = (appId: number, by: number) =>
+    Effect.sync(() => {
+      const count = (open.get(appId) ?? 0) + by
+      if (count === 0) open.delete(appId)
+      else open.set(appId, count)
+    })
+  return (appId: number): Effect.Effect<void, TooMany, Scope.Scope> =>
+    Effect.suspend(() =>
+      (open.get(appId) ?? 0) < most
+        ? Effect.acquireRelease(change(appId, 1), () => change(appId, -1))
+        : Effect.fail(new TooMany())
+    )
+})
 
 /** Whether a request asks for its answer as an event stream. */
 export const isWanted = ({ headers }: Pick<HttpServerRequest.HttpServerRequest, "headers">): boolean =>

@@ -16,6 +16,7 @@ const make = Effect.gen(function* () {
     data,
     maxStall: "500 millis",
     keepAlive: "100 millis",
+    maxAppStreams: 2,
     agents: [
       DemoAgent.definition,
       { name: "flood", command: [process.execPath, misbehaving, "flood-updates"], permissions: "deny" }
@@ -27,6 +28,10 @@ const make = Effect.gen(function* () {
 class Shared extends Context.Service<Shared, Effect.Success<typeof make>>()("test/TurnStream") {
   static readonly layer = Layer.effect(Shared, make)
 }
+
+const withoutComments = (text: string) => text.replaceAll(": keep-alive\n\n", "")
+
+const tooMany = '{"detail":"too many requests"}'
 
 const open = Effect.gen(function* () {
   const { app } = yield* Shared
@@ -41,7 +46,7 @@ const recorded = Effect.fnUntraced(function* (id: string, count: number) {
   const { data } = yield* Shared
   return yield* Effect.sync(() => eventsIn(data, id)).pipe(
     Effect.repeat({ until: (events) => events.length >= count, schedule: Schedule.spaced(20) }),
-    Effect.timeout("5 seconds"),
+    Effect.timeout("15 seconds"),
     Effect.map((events) =>
       events.map(({ detail, kind }) => (detail === null ? kind : (/"stop_reason":"(\w+)"/.exec(detail)?.[1] ?? kind)))
     )
@@ -62,7 +67,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("a turn as an event stream
       assert.isNotNull(headers.get("x-request-id"))
       const text = yield* answer.rest
       assert.match(
-        text.replaceAll(": keep-alive\n\n", ""),
+        withoutComments(text),
         new RegExp(
           `^event: text\ndata: {"type":"text","content":"1 "}\n\n` +
             `event: text\ndata: {"type":"text","content":"2 "}\n\n` +
@@ -159,7 +164,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("a turn as an event stream
       const answer = yield* stream(id, { prompt: "/exit 3" })
       assert.strictEqual(answer.status, 200)
       assert.match(
-        yield* answer.rest,
+        withoutComments(yield* answer.rest),
         /^event: text\ndata: {"type":"text","content":"Leaving\."}\n\nevent: error\ndata: {"status":502,"body":{"ok":false,"error":"Agent demo exited with code 3\.","stderr":"[^\n]*","duration_ms":\d+,"stop_reason":"error"}}\n\n$/
       )
       const waiting = yield* stream(id, { prompt: "/wait" })
@@ -169,6 +174,24 @@ it.layer(Shared.layer, { excludeTestServices: true })("a turn as an event stream
         yield* waiting.rest,
         'event: error\ndata: {"status":410,"body":{"detail":"session is closed"}}\n\n'
       )
+    })
+  )
+
+  it.effect("an app may read so many at once: 429", () =>
+    Effect.gen(function* () {
+      const { app } = yield* Shared
+      const ids = [(yield* open).id, (yield* open).id, (yield* open).id]
+      const answers = yield* Effect.forEach(ids, (id) => stream(id, { prompt: "/wait" }))
+      assert.deepStrictEqual(
+        answers.map(({ status }) => status),
+        [200, 200, 429]
+      )
+      assert.strictEqual(yield* Effect.flatMap(Effect.fromNullishOr(answers[2]), ({ rest }) => rest), tooMany)
+      assert.strictEqual((yield* app.turn(ids[2] ?? "", "/echo JSON")).status, 200)
+      yield* app.request("POST", `/sessions/${ids[0]}/cancel`)
+      yield* Effect.flatMap(Effect.fromNullishOr(answers[0]), ({ rest }) => rest)
+      assert.strictEqual((yield* stream(ids[2] ?? "", { prompt: "/echo again" })).status, 200)
+      assert.strictEqual((yield* app.state(ids[2] ?? "")).turn_count, 2)
     })
   )
 
