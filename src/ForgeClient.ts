@@ -5,7 +5,7 @@
  * the stateless protocol, which sends, reads, maps failures, repeats what may be repeated, and owns the work that
  * outlives its caller.
  */
-import { type Config, Context, Deferred, Duration, Effect, Exit, Fiber, Layer, type Redacted, type Scope } from "effect"
+import { type Config, Context, Deferred, Duration, Effect, Exit, Fiber, Layer, type Redacted, Scope } from "effect"
 import { HttpBody, type HttpClient } from "effect/http"
 import * as SessionsWire from "./api/schema/Sessions.ts"
 import * as TurnsWire from "./api/schema/Turns.ts"
@@ -33,6 +33,7 @@ import * as Runs from "./internal/operations/Runs.ts"
 import * as Sessions from "./internal/operations/Sessions.ts"
 import * as Turns from "./internal/operations/Turns.ts"
 import * as Settings from "./internal/Settings.ts"
+import * as Unclosed from "./internal/Unclosed.ts"
 import type { Run, RunOptions } from "./Run.ts"
 import type { LiveState, SessionId, SessionInfo, SessionOptions, SessionState } from "./SessionInfo.ts"
 import type { Turn, TurnOptions } from "./Turn.ts"
@@ -172,7 +173,7 @@ export const make = Effect.fnUntraced(function* (
     const abandoned = yield* Deferred.make<void>()
     const creating = yield* background(create(options, abandoned))
     const closeMade = Effect.flatMap(Fiber.await(creating), (exit) =>
-      Exit.isSuccess(exit) ? closeSession(exit.value.id) : Effect.void
+      Exit.isSuccess(exit) ? Unclosed.tellFailure(exit.value.id, closeSession(exit.value.id)) : Effect.void
     )
     return {
       join: Fiber.join(creating),
@@ -237,7 +238,8 @@ export const make = Effect.fnUntraced(function* (
     cancelTurn,
     run,
     upload,
-    scope: Effect.succeed(yield* Effect.scope),
+    // Each of them may take its time to close.
+    scope: Effect.succeed(yield* Scope.fork(yield* Effect.scope, "parallel")),
     background
   })
 })

@@ -7,7 +7,7 @@
  * `Forge.session` opens one, `Forge.attach` borrows one. A handle can be shared by fibers; what it shows when it is printed
  * is its state, and no secret.
  */
-import { Deferred, Duration, Effect, Exit, Fiber, Inspectable, Option, Schedule, Scope, Semaphore } from "effect"
+import { Deferred, Duration, Effect, Exit, Fiber, Inspectable, Scope, Semaphore } from "effect"
 import { ForgeClient } from "./ForgeClient.ts"
 import {
   ApiError,
@@ -22,6 +22,7 @@ import * as Invocation from "./internal/Invocation.ts"
 import * as Sessions from "./internal/operations/Sessions.ts"
 import * as Turns from "./internal/operations/Turns.ts"
 import * as SessionSpan from "./internal/SessionSpan.ts"
+import * as Unclosed from "./internal/Unclosed.ts"
 import type { LiveState, SessionId, SessionInfo, SessionOptions } from "./SessionInfo.ts"
 import type { Turn, TurnOptions } from "./Turn.ts"
 
@@ -204,9 +205,12 @@ class Handle extends Inspectable.Class implements Session {
     })
   }
 
-  /** A session that this handle created and that is gone is closed; of a borrowed one, 404 is what it says. */
+  /**
+   * A session that this handle created and that is gone is closed; of a borrowed one, 404 is what it says. A server that
+   * says that it did it, and no more, has done it.
+   */
   get #deleteOnce(): Effect.Effect<void, CloseError> {
-    const request = this.#client.closeSession(this.id)
+    const request = Effect.catchIf(this.#client.closeSession(this.id), hasActed, () => Effect.void)
     return this.#owned ? Effect.catchIf(request, ApiError.is(404), () => Effect.void) : request
   }
 
@@ -217,6 +221,8 @@ class Handle extends Inspectable.Class implements Session {
   }
 }
 
+const hasActed = (error: CloseError): boolean => error._tag === "TransportError" && error.outcome === "acted"
+
 const turnOf = Effect.fnUntraced(function* (self: Handle, prompt: string, options: TurnOptions | undefined) {
   yield* Turns.encode(prompt, options)
   const sent = self.checkOpen.pipe(
@@ -226,24 +232,15 @@ const turnOf = Effect.fnUntraced(function* (self: Handle, prompt: string, option
   return yield* Invocation.turn(self.info, self.span, prompt, sent)
 })
 
-/** Closes at the end of a scope: it tries within the bound, and never fails what the scope was for. */
+/** Closes at the end of a scope: it waits within the bound, and never fails what the scope was for. */
 const release = Effect.fnUntraced(function* (self: Handle) {
   yield* SessionSpan.released(self.span)
   if (self.isClosed) return
-  const failure = yield* self.close.pipe(
-    Effect.retry({ schedule: Schedule.spaced("500 millis"), while: (error) => error._tag !== "AuthError" }),
-    Effect.timeoutOrElse({
-      duration: closeBound,
-      orElse: () => Effect.fail({ message: "the server did not answer" })
-    }),
-    Effect.flip,
-    Effect.option
-  )
-  if (Option.isNone(failure)) return
-  yield* SessionSpan.closeFailed(self.span)
-  yield* Effect.logWarning(
-    `session ${self.id} could not be closed, and stays open until the server finds it idle: ${failure.value.message}`
-  )
+  const close = Effect.timeoutOrElse(self.close, {
+    duration: closeBound,
+    orElse: () => Effect.fail({ message: `the server did not answer within ${Duration.format(closeBound)}` })
+  })
+  yield* Unclosed.tellFailure(self.id, close)
 })
 
 /**

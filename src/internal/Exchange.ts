@@ -1,7 +1,7 @@
 /**
  * One call to a clawdforge server: a request, its answer within a deadline, and the error that either failed with.
  */
-import { Context, type Deferred, Duration, Effect, Option, Redacted, Result } from "effect"
+import { Context, type Deferred, Duration, Effect, Option, identity, Redacted, Result } from "effect"
 import {
   FetchHttpClient,
   HttpBody,
@@ -61,7 +61,8 @@ export const make = Effect.fnUntraced(function* (
   const context = yield* transportContext
   const base = options.url.href.replace(/\/+$/, "")
   const anonymous = { accept: "application/json" }
-  const authorized = { ...anonymous, authorization: `Bearer ${Redacted.value(options.token)}` }
+  const token = Redacted.value(options.token)
+  const authorized = { ...anonymous, authorization: `Bearer ${token}` }
   const key = keySequence()
   const to = Tracing.server(options.url)
 
@@ -85,7 +86,7 @@ export const make = Effect.fnUntraced(function* (
     (repeats: number): Effect.Effect<A, CallError<S>> => {
       const call = callOf(operation, outgoing.path)
       const deadline = outgoing.deadline ?? operation.deadline
-      const secrets = [Redacted.value(options.token), ...(outgoing.secrets ?? [])]
+      const secrets = [token, ...(outgoing.secrets ?? [])]
       const unanswered = (error: HttpClientError.HttpClientError): TransportError =>
         Transport.fromHttpClientError(error, call, options.url.origin)
       return Tracing.attempt(operation, { repeats, to }, ({ answered, traceparent }) =>
@@ -140,6 +141,12 @@ interface Reading {
   readonly unanswered: (error: HttpClientError.HttpClientError) => TransportError
 }
 
+/** Whatever stands in an answer: reading it is no way to end a program. */
+const decodeSafely =
+  <A>(operation: Operation<Status, A>) =>
+  (json: unknown): Result.Result<A, string> =>
+    Result.try({ try: () => operation.decode(json), catch: () => "it cannot be read" }).pipe(Result.flatMap(identity))
+
 const receive = Effect.fnUntraced(function* <S extends Status, A>(
   response: HttpClientResponse.HttpClientResponse,
   operation: Operation<S, A>,
@@ -154,7 +161,7 @@ const receive = Effect.fnUntraced(function* <S extends Status, A>(
     return yield* Effect.fail(error)
   }
   const decoded = isSuccess
-    ? Result.flatMap(Body.parseJson(body), operation.decode)
+    ? Result.flatMap(Body.parseJson(body), decodeSafely(operation))
     : Result.fail("it is a redirect, which is not followed because it would carry the token elsewhere")
   if (Result.isSuccess(decoded)) return decoded.success
   const answer = { status, requestId: Failure.requestIdOf(response, secrets) }

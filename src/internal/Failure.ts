@@ -73,6 +73,10 @@ const notFound = (answer: Answer): NotFound | Unexpected => {
   }
 }
 
+/** The one failure of the contract that says that nobody knows: its call was cut short by the end of the server. */
+const outcomeOfRun = (reason: RunFailed | Unexpected): Outcome =>
+  reason._tag === "RunFailed" && !reason.error.startsWith("outcome unknown") ? "acted" : "unknown"
+
 const runFailed = (answer: Answer): RunFailed | Unexpected =>
   Option.match(decodeRunFailed(answer.json), {
     onNone: () => unexpected(answer),
@@ -124,7 +128,7 @@ const makers: { readonly [S in Status]: (answer: Answer) => ApiError<S> } = {
   },
   502: (answer) => {
     const reason = runFailed(answer)
-    return new ApiError({ ...answer.call, status: 502, outcome: isOwn(reason) ? "acted" : "unknown", reason })
+    return new ApiError({ ...answer.call, status: 502, outcome: outcomeOfRun(reason), reason })
   },
   503: (answer) => {
     const reason = unavailable(answer)

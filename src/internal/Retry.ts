@@ -43,7 +43,7 @@ const mayRepeat = (error: CallError, kind: Kind): "yes" | "no" | "if-remembered"
     case "refused":
       return error._tag === "ApiError" && (error.status === 429 || error.status === 503) ? "yes" : "no"
     case "unknown":
-      if (error._tag === "TransportError" && error.reason._tag === "Malformed") return "no"
+      if (error.reason._tag === "Malformed" || error.reason._tag === "RunFailed") return "no"
       return kind === "idempotent" ? "yes" : kind === "keyed" ? "if-remembered" : "no"
     case "acted":
       return "no"

@@ -5,7 +5,7 @@
  */
 import { Effect, Metric, type Scope, Tracer } from "effect"
 import type { SessionInfo } from "../SessionInfo.ts"
-import { Enabled, failedCloses, openSessions } from "../Telemetry.ts"
+import { Enabled, openSessions } from "../Telemetry.ts"
 
 /** The span of a session, and the one that was current where it was opened. */
 export interface SessionSpan {
@@ -40,10 +40,6 @@ export const opened = Effect.fnUntraced(function* (session: SessionSpan | undefi
 /** A scope gave its session back. */
 export const released = (session: SessionSpan | undefined): Effect.Effect<void> =>
   session === undefined ? Effect.void : Metric.modify(openSessions, -1)
-
-/** A session could not be closed at the end of its scope. */
-export const closeFailed = (session: SessionSpan | undefined): Effect.Effect<void> =>
-  session === undefined ? Effect.void : Metric.update(failedCloses, 1)
 
 /** Whether a program has a span of its own around what it does with a session. */
 const isElsewhere = ({ outer, span }: SessionSpan, current: Tracer.AnySpan | undefined): boolean =>

@@ -47,11 +47,13 @@ const makeDispatcher = Effect.gen(function* () {
   const signal = yield* Effect.abortSignal
   // Every open connection listens to it.
   setMaxListeners(0, signal)
-  return yield* NodeHttpClient.makeDispatcherOptions({
+  const agent = yield* NodeHttpClient.makeDispatcherOptions({
     connect: connectorUntil(signal),
     // Turns of many sessions run at once, each of them for minutes.
     connections: null
   })
+  // Each request comes with an hour for its headers, which would be a clock that nobody can set.
+  return agent.compose((dispatch) => (options, handler) => dispatch({ ...options, headersTimeout: 0 }, handler))
 })
 
 /** The `HttpClient` of Node as clients of a clawdforge server want it. */

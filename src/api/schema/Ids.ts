@@ -34,8 +34,11 @@ export const TokenName = Schema.String.check(
 /** Text with at least one character that is not white space. */
 export const NotBlank = Schema.String.check(Schema.isPattern(/\S/, { message: "must not be empty" }))
 
+/** The last second that a date can have, on either side of 1970 (ECMA-262, section 21.4.1.1). */
+const lastSecond = 8.64e12
+
 /** Whole seconds since 1970 on the wire, a `DateTime.Utc` in memory. */
-export const UnixSeconds = Schema.Int.pipe(
+export const UnixSeconds = Schema.Int.check(Schema.isBetween({ minimum: -lastSecond, maximum: lastSecond })).pipe(
   Schema.decodeTo(Schema.DateTimeUtc, {
     decode: SchemaGetter.transform((seconds: number) => DateTime.makeUnsafe(seconds * 1000)),
     encode: SchemaGetter.transform((at: DateTime.Utc) => Math.floor(DateTime.toEpochMillis(at) / 1000))

@@ -1,0 +1,155 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Exit, Fiber, Logger, ManagedRuntime, Redacted, References } from "effect"
+import { Forge, ForgeError, SessionInfo } from "../src/index.ts"
+import { NodeForgeClient } from "../src/node/index.ts"
+import { created, layer, type Script, ScriptedServer, wellBehaved } from "./support/ScriptedServer.ts"
+
+const deletes = ScriptedServer.useSync(({ received }) => received.filter(({ method }) => method === "DELETE").length)
+
+/** A server that answers each DELETE as told, and all else well. */
+const closing = (answer: Script): Script => {
+  const usual = wellBehaved()
+  return (request, nth) => (request.method === "DELETE" ? answer(request, nth) : usual(request, nth))
+}
+
+const state = { ...created(1), last_turn_at: null, turn_count: 0, closed_at: null, meta: null, live: true }
+
+/** What is warned of meanwhile. */
+const warnings = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.suspend(() => {
+    const told: Array<string> = []
+    const logger = Logger.make(({ logLevel, message }) => {
+      if (logLevel === "Warn") told.push(String(message))
+    })
+    return Effect.as(Effect.provideService(effect, References.CurrentLoggers, new Set([logger])), told)
+  })
+
+describe("the end of a session", () => {
+  it.live("a close without its client fails, and does not wait for ever", () =>
+    Effect.gen(function* () {
+      const { url } = yield* ScriptedServer
+      const runtime = ManagedRuntime.make(NodeForgeClient.layer({ url, token: Redacted.make("cf_gone"), retry: false }))
+      const attach = Forge.attach(SessionInfo.sessionId("s-1"))
+      const session = yield* Effect.promise(() => runtime.runPromise(attach))
+      yield* Effect.promise(() => runtime.dispose())
+      const error = yield* Effect.flip(session.close)
+      assert.strictEqual(error._tag, "TransportError")
+    }).pipe(Effect.provide(layer(({ method }) => (method === "GET" ? { json: state } : { json: { ok: true } }))))
+  )
+
+  it.live("an answer without a body to a close is a close", () =>
+    Effect.gen(function* () {
+      const told = yield* warnings(Effect.scoped(Forge.session()))
+      assert.deepStrictEqual(told, [])
+      assert.strictEqual(yield* deletes, 1)
+    }).pipe(Effect.provide(layer(closing(() => ({ status: 204 })))))
+  )
+
+  it.live("is repeated as the client repeats calls, and told with what the server said", () =>
+    Effect.gen(function* () {
+      const told = yield* warnings(Effect.scoped(Forge.session()))
+      assert.strictEqual(yield* deletes, 1)
+      assert.lengthOf(told, 1)
+      assert.match(told[0] ?? "", /^session s-1 could not be closed.*: not today$/)
+    }).pipe(
+      Effect.provide(
+        layer(
+          closing(() => ({ status: 500, json: { detail: "not today" } })),
+          { retry: false }
+        )
+      )
+    )
+  )
+
+  it.live("of one that was given up while it opened is told, too", () => {
+    const release = Deferred.makeUnsafe<void>()
+    const usual = wellBehaved()
+    const script: Script = async (request, nth) => {
+      if (request.method === "DELETE") return { status: 405, json: { detail: "Method Not Allowed" } }
+      await Effect.runPromise(Deferred.await(release))
+      return usual(request, nth)
+    }
+    return Effect.gen(function* () {
+      const told = yield* warnings(
+        Effect.gen(function* () {
+          const fiber = yield* Effect.forkChild(Effect.scoped(Forge.session()))
+          yield* ScriptedServer.use(({ arrival }) => arrival(1))
+          yield* Fiber.interrupt(fiber)
+          yield* Deferred.succeed(release, undefined)
+          yield* ScriptedServer.use(({ arrival }) => arrival(2))
+        }).pipe(Effect.provide(layer(script)))
+      )
+      assert.lengthOf(told, 1)
+      assert.include(told[0] ?? "", "Method Not Allowed")
+    })
+  })
+
+  it.live("of many that outlive their client is not one after the other", () => {
+    const arrived = Deferred.makeUnsafe<void>()
+    let waiting = 0
+    const script = closing(async () => {
+      // Each is answered when all have been asked for.
+      if (++waiting === 5) Deferred.doneUnsafe(arrived, Effect.void)
+      await Effect.runPromise(Deferred.await(arrived))
+      return { json: { ok: true } }
+    })
+    return Effect.gen(function* () {
+      const { url } = yield* ScriptedServer
+      const client = NodeForgeClient.layer({ url, token: Redacted.make("cf_many") })
+      const told = yield* warnings(
+        Effect.scoped(Effect.provide(Effect.all(Array.from({ length: 5 }, () => Forge.session())), client))
+      )
+      assert.deepStrictEqual(told, [])
+    }).pipe(Effect.provide(layer(script)))
+  })
+
+  it.live("does not need the token any more that its client was made with", () =>
+    Effect.gen(function* () {
+      const { url } = yield* ScriptedServer
+      const token = Redacted.make("cf_wiped")
+      const program = Effect.scoped(
+        Effect.andThen(
+          Forge.session(),
+          Effect.sync(() => Redacted.wipeUnsafe(token))
+        )
+      )
+      yield* Effect.provide(program, NodeForgeClient.layer({ url, token }))
+      assert.strictEqual(yield* deletes, 1)
+    }).pipe(Effect.provide(layer(wellBehaved())))
+  )
+})
+
+describe("an answer that no date can hold", () => {
+  it.live("is malformed, and no defect", () =>
+    Effect.gen(function* () {
+      const exit = yield* Effect.exit(Effect.scoped(Forge.session()))
+      assert.isTrue(Exit.isFailure(exit))
+      const error = yield* Effect.flip(Effect.scoped(Forge.session()))
+      assert.isTrue(error instanceof ForgeError.TransportError && error.reason._tag === "Malformed")
+    }).pipe(Effect.provide(layer(() => ({ json: { ...created(1), created_at: 9e12 } }))))
+  )
+})
+
+describe("a call that the end of the server cut short", () => {
+  it.live("is unknown, and not sent again", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(Forge.run("hello"))
+      assert.isTrue(ForgeError.ApiError.is(502)(error) && error.outcome === "unknown")
+      const { received } = yield* ScriptedServer
+      assert.strictEqual(received.length, 1)
+    }).pipe(
+      Effect.provide(
+        layer(() => ({
+          status: 502,
+          json: {
+            ok: false,
+            error: "outcome unknown: the server restarted during this call",
+            stderr: "",
+            duration_ms: 0,
+            stop_reason: "error"
+          }
+        }))
+      )
+    )
+  )
+})
