@@ -79,6 +79,10 @@ const flags = {
     Flag.withDescription("How long turns may go on when the server ends"),
     Flag.withDefault(Duration.seconds(10))
   ),
+  durable: Flag.Boolean("durable").pipe(
+    Flag.withDescription("Wait for the disk, so that a loss of power costs nothing that was told"),
+    Flag.withDefault(false)
+  ),
   allowedHost: names("allowed-host", "A name by which the server may be called, beside its address"),
   corsOrigin: names("cors-origin", "An origin whose web pages may use the server"),
   trustProxy: names("trust-proxy", "A network of proxies whose X-Forwarded-For is believed")
@@ -149,6 +153,7 @@ const optionsOf = Effect.fnUntraced(function* (settings: Settings) {
     maxRuns: settings.maxRuns,
     sessionTtl: Option.getOrUndefined(Option.orElse(settings.sessionTtl, () => sessionTtl)),
     hardTtl: Option.getOrUndefined(Option.orElse(settings.hardTtl, () => hardTtl)),
+    durable: settings.durable,
     maxUpload: Option.getOrUndefined(settings.maxUpload),
     maxAppUploads: Option.getOrUndefined(settings.maxAppUploads),
     maxTimeout: settings.maxTurnTimeout,

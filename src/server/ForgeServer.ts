@@ -53,6 +53,7 @@ export interface EmbeddedOptions
     DataFolder.Options,
     KeyedCalls.Options,
     LocalSessionEngine.Options,
+    NodeSqlite.Durability,
     Runs.Options,
     Sweeper.Options,
     Timeouts.Options,
@@ -81,9 +82,9 @@ const startFailed =
       )
     )
 
-const storage = (options: DataFolder.Options) => {
+const storage = (options: DataFolder.Options & NodeSqlite.Durability) => {
   const database = Layer.unwrap(
-    Effect.map(DataFolder.DataFolder, ({ ledger }) => NodeSqlite.layer({ filename: ledger }))
+    Effect.map(DataFolder.DataFolder, ({ ledger }) => NodeSqlite.layer({ filename: ledger, durable: options.durable }))
   )
   return Layer.merge(Ledger.layer, KeptAnswers.layer).pipe(
     Layer.provideMerge(Migrations.layer),

@@ -9,7 +9,16 @@ import * as Reactivity from "effect/reactivity/Reactivity"
 import { SqlClient, type SqlConnection, SqlError, Statement } from "effect/sql"
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite"
 
-export interface Options {
+/** Against what the ledger is to hold. */
+export interface Durability {
+  /**
+   * Whether what was told survives a loss of power too, at the cost of waiting for the disk; the death of the process it
+   * survives in any case.
+   */
+  readonly durable?: boolean | undefined
+}
+
+export interface Options extends Durability {
   readonly filename: string
 }
 
@@ -43,8 +52,8 @@ const open = (options: Options) =>
     Effect.try({
       try: () => {
         const database = new DatabaseSync(options.filename)
-        // What was told survives the death of the process; the loss of power may cost the last of it.
-        database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON")
+        const synchronous = options.durable === true ? "FULL" : "NORMAL"
+        database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}; PRAGMA foreign_keys = ON`)
         // What is deleted is overwritten, so that no text of it stays in the file.
         database.exec("PRAGMA secure_delete = ON")
         return database
