@@ -521,6 +521,8 @@ const turns: Group = {
         const text = Expect.textOf(events)
         assert.match(text, /^I read no tes\.TXT: 2 lines\. It begins with “first line”\. I read b: 1 line\./)
         assert.match(text, /You said “What do they say\?”/)
+        const unaltered = Expect.turn(yield* app.turn(id, "/echo as it is \r\n\t", { files }))
+        assert.equal(Expect.textOf(unaltered), "as it is \r\n\t")
       })
     },
     {
