@@ -7,8 +7,11 @@
 import { Option, Predicate, Schema } from "effect"
 import { Cost, PlanEntry, type ToolCall, type TurnEvent } from "./TurnEvent.ts"
 
-/** The tool calls of one turn as the agent has described them so far, by id. */
-export type ToolCalls = Map<string, Readonly<Record<string, unknown>>>
+/** A tool call as the agent has described it so far: its fields, as they came. It grows with each update. */
+export type OpenCall = Map<string, unknown>
+
+/** The tool calls of one turn, by id. */
+export type ToolCalls = Map<string, OpenCall>
 
 const Chunk = Schema.Struct({ content: Schema.Unknown, messageId: Schema.optionalKey(Schema.NullOr(Schema.String)) })
 const isTextBlock = Schema.is(Schema.Struct({ type: Schema.Literal("text"), text: Schema.String }))
@@ -32,10 +35,7 @@ const isClaudeMeta = Schema.is(Schema.Struct({ claudeCode: Schema.Struct({ toolN
 const toolInput = (input: unknown): Pick<ToolCall, "args" | "rawInput"> =>
   input === undefined ? {} : Predicate.isObject(input) ? { args: input } : { rawInput: input }
 
-const toolNameOf = ({ _meta }: typeof Call.Type): string | undefined =>
-  isClaudeMeta(_meta) ? _meta.claudeCode.toolName : undefined
-
-const nameOf = (call: typeof Call.Type): string => call.name ?? toolNameOf(call) ?? call.title ?? "tool"
+const toolNameIn = (meta: unknown): string | undefined => (isClaudeMeta(meta) ? meta.claudeCode.toolName : undefined)
 
 /** What a tool gave, as far as it goes; of a call that ended without saying so, what it shows. */
 const resultOf = (call: typeof Call.Type): Pick<ToolCall, "result" | "blocks"> => {
@@ -50,7 +50,7 @@ const resultOf = (call: typeof Call.Type): Pick<ToolCall, "result" | "blocks"> =
 
 const toToolCall = (call: typeof Call.Type): TurnEvent => ({
   _tag: "ToolCall",
-  name: nameOf(call),
+  name: call.name ?? call.title ?? "tool",
   id: call.toolCallId,
   ...(call.title === undefined ? {} : { title: call.title }),
   ...(call.kind === undefined ? {} : { kind: call.kind }),
@@ -87,20 +87,32 @@ const chunk = (role: "agent" | "thought" | "user", tag?: "Text" | "Thinking"): R
       : { _tag: "Content", role, block: content, ...message }
   })
 
-/** A patch on a tool call: what is absent stays, null clears, a value replaces. */
+/** Puts an update of a tool call to what is known of it: what is absent stays, null clears, a value replaces. */
+export const describe = (update: Update, calls: ToolCalls): Option.Option<OpenCall> => {
+  const told = Object.entries(update)
+  const values = Object.fromEntries(told.filter(([, value]) => value !== null))
+  return Option.map(decodeCall(values), ({ toolCallId }) => {
+    const call: OpenCall = calls.get(toolCallId) ?? new Map()
+    calls.set(toolCallId, call)
+    for (const [field, value] of told) {
+      if (value === null) call.delete(field)
+      else call.set(field, value)
+    }
+    // The name that an adapter tells in `_meta` does not go with it, when a later update brings another.
+    const name = call.get("name") ?? toolNameIn(call.get("_meta"))
+    if (name !== undefined) call.set("name", name)
+    return call
+  })
+}
+
 const toolCall: Reader = {
   // `_meta` is looked at for the tool's name only.
   fields: new Set([...fieldsOf(Call)].filter((field) => field !== "_meta")),
-  read: (update, calls) => {
-    const before = typeof update["toolCallId"] === "string" ? calls.get(update["toolCallId"]) : undefined
-    const merged = Object.fromEntries(Object.entries({ ...before, ...update }).filter(([, value]) => value !== null))
-    return Option.map(decodeCall(merged), (call) => {
-      // The name that an adapter tells in `_meta` does not go with it, when a later update brings another.
-      const name = call.name ?? toolNameOf(call)
-      calls.set(call.toolCallId, name === undefined ? merged : { ...merged, name })
-      return toToolCall(call)
-    })
-  }
+  read: (update, calls) =>
+    describe(update, calls).pipe(
+      Option.flatMap((call) => decodeCall(Object.fromEntries(call))),
+      Option.map(toToolCall)
+    )
 }
 
 /** An update that is kept as it is. */
@@ -156,6 +168,9 @@ const readers: Readonly<Record<string, Reader>> = {
 const readerOf = (kind: unknown): Reader | undefined =>
   typeof kind === "string" && Object.hasOwn(readers, kind) ? readers[kind] : undefined
 
+/** Whether an update is one of a tool call. */
+export const isOfCall = (update: Update): boolean => readerOf(update["sessionUpdate"]) === toolCall
+
 /** The fields of an update, and of the text in it, that its event has no place for, `_meta` above all. */
 export const addedTo = (update: Update): Update => {
   const fields = readerOf(update["sessionUpdate"])?.fields
@@ -175,4 +190,13 @@ export const toEvent = (update: unknown, calls: ToolCalls): TurnEvent => {
   if (!Predicate.isObject(update)) return { _tag: "Unknown", raw: update }
   const read = readerOf(update["sessionUpdate"])?.read(update, calls)
   return Option.getOrElse(read ?? Option.none<TurnEvent>(), () => ({ _tag: "Unknown", raw: update }))
+}
+
+/** The event of a tool call as it stands, with all that was added to it. */
+export const fromCall = (call: OpenCall): TurnEvent => {
+  const told = Object.fromEntries(call)
+  return Option.match(decodeCall(told), {
+    onNone: () => ({ _tag: "Unknown", raw: told }),
+    onSome: (known) => ({ ...addedTo(told), ...toToolCall(known) })
+  })
 }

@@ -22,7 +22,7 @@ const encode = Schema.encodeSync(TurnEvent)
  * name of something else, the event is not one of its kind.
  */
 const withAdded = (event: TurnEvent, added: Fields): Option.Option<TurnEvent> =>
-  Object.keys(added).some((field) => field !== "_tag" && Object.hasOwn(event, field))
+  Object.keys(added).some((field) => Object.hasOwn(event, field))
     ? Option.none()
     : Option.liftPredicate({ ...added, ...event }, isEvent)
 
@@ -46,13 +46,33 @@ const decoders = new Map<unknown, (event: Fields) => Option.Option<TurnEvent>>(
   })
 )
 
+/** A tool call whose event is made at the end, of all that was told of it. */
+interface Told {
+  readonly _tag: "Told"
+  readonly id: string
+  readonly call: AcpUpdate.OpenCall
+}
+
+/** Our names for what the protocol names otherwise: an update of a tool call that has one of these is none. */
+const ourNames = ["_tag", "id", "args", "result", "blocks"]
+
+const decodeCall = (update: Fields, calls: AcpUpdate.ToolCalls): Option.Option<Told> =>
+  ourNames.some((field) => update[field] !== undefined && update[field] !== null)
+    ? Option.none()
+    : Option.map(AcpUpdate.describe(update, calls), (call) => ({
+        _tag: "Told",
+        id: String(call.get("toolCallId")),
+        call
+      }))
+
 /** A message of the Agent Client Protocol, in either of its nestings. */
-const decodeUpdate = (params: unknown, calls: AcpUpdate.ToolCalls): Option.Option<TurnEvent> => {
+const decodeUpdate = (params: unknown, calls: AcpUpdate.ToolCalls): Option.Option<TurnEvent | Told> => {
   const update = Predicate.isObject(params) && Predicate.isObject(params["update"]) ? params["update"] : params
+  if (!Predicate.isObject(update)) return Option.none()
+  if (AcpUpdate.isOfCall(update)) return decodeCall(update, calls)
   const event = AcpUpdate.toEvent(update, calls)
-  if (event._tag === "Unknown" || !Predicate.isObject(update)) return Option.none()
-  const told = event._tag === "ToolCall" && event.id !== undefined ? (calls.get(event.id) ?? update) : update
-  const added = AcpUpdate.addedTo(told)
+  if (event._tag === "Unknown") return Option.none()
+  const added = AcpUpdate.addedTo(update)
   return Object.keys(added).length === 0 ? Option.some(event) : withAdded(event, added)
 }
 
@@ -78,65 +98,83 @@ const chunkTags = new Map<unknown, "Text" | "Thinking">([
   ["thinking", "Thinking"]
 ])
 
-/** A plain chunk of text. Most of what a turn tells is that, and its schema costs ten times as much. */
+/** A chunk of text. Most of what a turn tells is that, and its schema costs ten times as much. */
 const decodeChunk = (raw: Fields): TurnEvent | undefined => {
-  const tag = chunkTags.get(raw["type"])
-  const { content, message_id: messageId } = raw
-  const keys = Object.keys(raw).length
+  const { type, content, message_id: messageId, ...added } = raw
+  const tag = chunkTags.get(type)
   if (tag === undefined || typeof content !== "string") return undefined
-  if (keys === 2) return { _tag: tag, content }
-  return keys === 3 && typeof messageId === "string" ? { _tag: tag, content, messageId } : undefined
+  if (Object.hasOwn(added, "_tag") || Object.hasOwn(added, "messageId")) return undefined
+  if (!Object.hasOwn(raw, "message_id")) return { ...added, _tag: tag, content }
+  return typeof messageId === "string" ? { ...added, _tag: tag, content, messageId } : undefined
 }
 
-const decodeOne = (raw: unknown, calls: AcpUpdate.ToolCalls): TurnEvent => {
+const decodeOne = (raw: unknown, calls: AcpUpdate.ToolCalls): TurnEvent | Told => {
   if (!Predicate.isObject(raw)) return { _tag: "Unknown", raw }
-  const chunk = decodeChunk(raw)
-  if (chunk !== undefined) return chunk
-  const event =
-    raw["method"] === "session/update"
-      ? decodeUpdate(raw["params"], calls)
-      : (decoders.get(raw["type"])?.(lenient(raw)) ?? Option.none())
-  return Option.getOrElse(event, () => ({ _tag: "Unknown", raw }))
+  const unknown = (): TurnEvent => ({ _tag: "Unknown", raw })
+  if (raw["method"] === "session/update") return Option.getOrElse(decodeUpdate(raw["params"], calls), unknown)
+  return decodeChunk(raw) ?? Option.getOrElse(decoders.get(raw["type"])?.(lenient(raw)) ?? Option.none(), unknown)
 }
 
-/** A chunk to which nothing was added. */
-const isPlain = (event: Chunk): boolean => Object.keys(event).length === (event.messageId === undefined ? 2 : 3)
+/** Adjacent chunks of one message, whose pieces are put together at the end. */
+interface Run {
+  readonly _tag: "Run"
+  readonly first: Chunk
+  readonly pieces: Array<string>
+}
 
-/** Two chunks of one message as one, where they differ in nothing but what they say. */
-const joined = (before: TurnEvent | undefined, event: TurnEvent): TurnEvent | undefined => {
-  if (event._tag !== "Text" && event._tag !== "Thinking") return undefined
-  if (before?._tag !== event._tag || before.messageId !== event.messageId) return undefined
-  const together = { ...before, content: before.content + event.content }
-  const isSame = (isPlain(before) && isPlain(event)) || Equal.equals(together, { ...event, content: together.content })
-  return isSame ? together : undefined
+/** Whether two chunks differ in nothing but what they say. */
+const isAlike = (a: Chunk, b: Chunk): boolean => {
+  if (a._tag !== b._tag || a.messageId !== b.messageId) return false
+  const fields = Object.entries(a)
+  return (
+    fields.length === Object.keys(b).length &&
+    fields.every(
+      ([field, value]) => field === "content" || (Object.hasOwn(b, field) && Equal.equals(value, Reflect.get(b, field)))
+    )
+  )
+}
+
+const ended = (event: TurnEvent | Told | Run): TurnEvent => {
+  switch (event._tag) {
+    case "Told":
+      return AcpUpdate.fromCall(event.call)
+    case "Run":
+      return event.pieces.length === 1 ? event.first : { ...event.first, content: event.pieces.join("") }
+    default:
+      return event
+  }
+}
+
+const mergeTold = (events: Iterable<TurnEvent | Told>): ReadonlyArray<TurnEvent> => {
+  const merged: Array<TurnEvent | Told | Run> = []
+  const places = new Map<string, number>()
+  for (const event of events) {
+    if (event._tag === "Text" || event._tag === "Thinking") {
+      const last = merged.at(-1)
+      if (last?._tag === "Run" && isAlike(last.first, event)) last.pieces.push(event.content)
+      else merged.push({ _tag: "Run", first: event, pieces: [event.content] })
+      continue
+    }
+    const id = event._tag === "ToolCall" || event._tag === "Told" ? event.id : undefined
+    const place = id === undefined ? undefined : places.get(id)
+    if (place !== undefined) {
+      merged[place] = event
+      continue
+    }
+    if (id !== undefined) places.set(id, merged.length)
+    merged.push(event)
+  }
+  return merged.map(ended)
 }
 
 /**
  * Adjacent chunks of one message become one event, and all that was told of one tool call becomes one event in the
  * place of the first.
  */
-export const merge = (events: Iterable<TurnEvent>): ReadonlyArray<TurnEvent> => {
-  const merged: Array<TurnEvent> = []
-  const places = new Map<string, number>()
-  for (const event of events) {
-    const place = event._tag === "ToolCall" && event.id !== undefined ? places.get(event.id) : undefined
-    if (place !== undefined) {
-      merged[place] = event
-      continue
-    }
-    const chunk = joined(merged.at(-1), event)
-    if (chunk !== undefined) {
-      merged[merged.length - 1] = chunk
-      continue
-    }
-    if (event._tag === "ToolCall" && event.id !== undefined) places.set(event.id, merged.length)
-    merged.push(event)
-  }
-  return merged
-}
+export const merge = (events: Iterable<TurnEvent>): ReadonlyArray<TurnEvent> => mergeTold(events)
 
 /** Reads the events of an answer. */
 export const decode = (events: ReadonlyArray<unknown>): ReadonlyArray<TurnEvent> => {
   const calls: AcpUpdate.ToolCalls = new Map()
-  return merge(events.map((event) => decodeOne(event, calls)))
+  return mergeTold(events.map((event) => decodeOne(event, calls)))
 }

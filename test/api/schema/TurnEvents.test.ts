@@ -161,4 +161,58 @@ describe("TurnEvents.decode", () => {
       { _tag: "Unknown", raw: { ...call, raw_input: 1 } }
     ])
   })
+
+  it("is Unknown where what was added has one of our names, so that nothing is lost", () => {
+    const raws = [
+      { type: "text", content: "a", _tag: "Zed" },
+      { type: "text", content: "a", message_id: "m", messageId: "n" },
+      { type: "usage", used: 1, _tag: "Zed" },
+      chunk("a", { _tag: "Zed" }),
+      { method: "session/update", params: { sessionUpdate: "tool_call", toolCallId: "t", id: "other" } }
+    ]
+    assert.deepStrictEqual(
+      TurnEvents.decode(raws),
+      raws.map((raw) => ({ _tag: "Unknown", raw }))
+    )
+  })
+
+  it("goes on with a tool call of which one update was not understood", () => {
+    const call = (update: object) => ({
+      method: "session/update",
+      params: { sessionUpdate: "tool_call_update", toolCallId: "t", ...update }
+    })
+    const odd = call({ status: "failed", id: "other" })
+    const updates = [call({ title: "A", x: 1, y: 2 }), odd, call({ status: "completed", y: null }), call({ title: 7 })]
+    const expected: ReadonlyArray<unknown> = [
+      { _tag: "ToolCall", name: "A", id: "t", title: "A", status: "completed", x: 1 },
+      { _tag: "Unknown", raw: odd },
+      { _tag: "Unknown", raw: call({ title: 7 }) }
+    ]
+    assert.deepStrictEqual(TurnEvents.decode(updates), expected)
+  })
+
+  // Each takes about a tenth of that; a time that grows with the square of the length would be minutes.
+  describe("reads a long turn in about the time that its length asks for", () => {
+    const many = <A>(count: number, make: (nth: number) => A) => Array.from({ length: count }, (_, nth) => make(nth))
+    const call = (update: object) => ({
+      method: "session/update",
+      params: { update: { sessionUpdate: "tool_call_update", toolCallId: "t", ...update } }
+    })
+    const turns = {
+      "updates of one tool call, each with another field": many(10_000, (nth) => call({ [`field${nth}`]: nth })),
+      "updates of one tool call that shows much": [
+        call({ content: many(10_000, (nth) => ({ nth })) }),
+        ...many(10_000, () => call({ status: "in_progress" }))
+      ],
+      "chunks with _meta": many(40_000, () => chunk("text", { _meta: meta })),
+      "chunks with a field of their own": many(100_000, () => ({ type: "text", content: "a", added: 1 }))
+    }
+    for (const [name, raws] of Object.entries(turns)) {
+      it(name, { timeout: 60_000 }, () => {
+        const began = performance.now()
+        assert.strictEqual(TurnEvents.decode(raws).length, 1)
+        assert.isBelow(performance.now() - began, 10_000)
+      })
+    }
+  })
 })
