@@ -106,12 +106,10 @@ export const make = Effect.fnUntraced(function* (
   const written = AgentMessages.nothing()
   const readable = yield* AgentMessages.decode(child.stdout, { written, stray: child.note }).pipe(
     Stream.filterEffect((message) => {
-      // The library prints answers that nobody asked for, and notifications that it does not know.
+      // The library prints answers that nobody asked for.
       if (!("method" in message)) return Effect.succeed(asked.delete(message.id))
-      if ("id" in message) return Effect.succeed(true)
-      return message.method === "session/update"
-        ? Effect.as(inbox.update(message.params), false)
-        : Effect.succeed(false)
+      if (message.method !== "session/update") return Effect.succeed(true)
+      return Effect.as(inbox.update("params" in message ? message.params : undefined), false)
     }),
     Stream.tapError((error) => (error._tag === "Unreadable" ? child.kill(error.reason) : Effect.void)),
     Stream.toReadableStreamEffect()

@@ -30,7 +30,7 @@ const failing: ReadonlyArray<readonly [behaviour: string, how: string, stderr?: 
   ["refuse", "failed the turn: Internal error: no credit"]
 ]
 
-const enduring = ["garbage", "deep", "deep-input", "stop-text", "unasked", "odd", "late"]
+const enduring = ["garbage", "chatty", "deep", "deep-input", "stop-text", "unasked", "odd", "late"]
 const slow = ["silent-turn", "deaf", "ignore-cancel", "ignore-term", "permission-in-cancel", "end-on-cancel"]
 const unloadable: ReadonlyArray<readonly [behaviour: string, how: RegExp]> = [
   ["refuse-load", /could not bring back the session session-1: No such session/],
@@ -58,7 +58,7 @@ const make = Effect.gen(function* () {
     agents: [
       DemoAgent.definition,
       ...behaviours.map((behaviour) => odd(behaviour)),
-      odd("many", false),
+      { ...odd("exit0", false), name: "forgetful" },
       odd("strays", false),
       odd("strays-exit")
     ]
@@ -108,8 +108,8 @@ it.layer(Shared.layer, { excludeTestServices: true })("an agent that", (it) => {
     assert.strictEqual(failure.stop_reason, "error")
     if (stderr !== "") assert.strictEqual(JSON.stringify(failure.stderr), `"${stderr}"`)
     // Its history is told again while it is loaded, and is not new.
-    const next = yield* Effect.flatMap(app.turn(id, "ping"), turnOf)
-    assert.deepStrictEqual(next, { turnIndex: 2, ...pong })
+    const { events, turn_index } = JSON.parse((yield* app.turn(id, "ping")).text)
+    assert.deepStrictEqual([turn_index, events], [2, [{ type: "text", content: "pong" }]])
   })
 
   it.effect("ends, floods or writes garbage fails its turn, and the next turn brings its session back", () =>
@@ -154,6 +154,17 @@ it.layer(Shared.layer, { excludeTestServices: true })("an agent that", (it) => {
       assert.strictEqual(stopReason, "other")
       const turn = eventsIn(data, id).find(({ kind }) => kind === "turn")
       assert.match(turn?.detail ?? "", /^{"stop_reason":"other","duration_ms":\d+}$/)
+    })
+  )
+
+  it.effect("prints something in each turn may do so for ever", () =>
+    Effect.gen(function* () {
+      const { app } = yield* Shared
+      const { id } = yield* openWith(app, "chatty")
+      for (const turnIndex of [1, 2, 3]) {
+        const turn = yield* Effect.flatMap(app.turn(id, "go"), turnOf)
+        assert.deepStrictEqual(turn, { turnIndex, stopReason: "end_turn", text: "clean" })
+      }
     })
   )
 
@@ -237,13 +248,9 @@ it.layer(Shared.layer, { excludeTestServices: true })("an agent that", (it) => {
   it.effect("cannot bring its session back says why, once, and the session is closed", () =>
     Effect.gen(function* () {
       const { app } = yield* Shared
-      for (const [behaviour, how] of [...unloadable, ["many", /cannot bring a session back/] as const]) {
-        const { cwd, id } = yield* openWith(app, behaviour)
-        if (behaviour === "many") for (const pid of processesIn(cwd)) process.kill(Number(pid), "SIGKILL")
-        else yield* app.turn(id, "go")
-        yield* Effect.sync(() => processesIn(cwd)).pipe(
-          Effect.repeat({ until: (pids) => pids.length === 0, schedule: Schedule.spaced(20) })
-        )
+      for (const [behaviour, how] of [...unloadable, ["forgetful", /cannot bring a session back/] as const]) {
+        const { id } = yield* openWith(app, behaviour)
+        failureOf(yield* app.turn(id, "go"))
         assert.match(failureOf(yield* app.turn(id, "ping")).error, how)
         const later = yield* app.turn(id, "ping")
         assert.deepStrictEqual([later.status, later.text], [410, '{"detail":"session is closed"}'])
