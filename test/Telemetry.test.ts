@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Option, Redacted } from "effect"
-import { ApiError, Forge, ForgeError } from "../src/index.ts"
+import { ApiError, Forge, ForgeError, SessionInfo } from "../src/index.ts"
 import { NodeForgeClient } from "../src/node/index.ts"
 import * as ErrorType from "../src/internal/ErrorType.ts"
 import { attributesOf, record, script, seriesOf, type Test } from "./support/Recorded.ts"
-import { ScriptedServer } from "./support/ScriptedServer.ts"
+import { created, type Received, type Script, ScriptedServer, turn } from "./support/ScriptedServer.ts"
 
 describe("spans", () => {
   it.live("of one session read as the tree of Telemetry's documentation", () =>
@@ -270,4 +270,53 @@ describe("spans", () => {
     assert.strictEqual(ErrorType.ofError(refusal("not-sent")), "Invalid")
     assert.strictEqual(ErrorType.ofError(refusal("refused")), "422")
   })
+
+  it.live("call agent and model what the caller calls them; of a session that is only borrowed, what is a name", () =>
+    Effect.gen(function* () {
+      const usual = script()
+      const odd = ({ headers }: Received) => ({ agent: headers.authorization, model: "m".repeat(50_000) })
+      const state = { ...created(1), app_name: "a", last_turn_at: null, turn_count: 0, closed_at: null, live: true }
+      const answer: Script = (request, nth) => {
+        if (request.method === "GET") return { json: { ...state, ...odd(request), meta: null } }
+        if (request.path === "/sessions") return { json: { ...created(1), ...odd(request) } }
+        return usual(request, nth)
+      }
+      const { metrics, spans, tree } = yield* record(
+        Effect.gen(function* () {
+          yield* Forge.withSession({ agent: "demo", model: "opus" }, (session) => session.turn("hello"))
+          yield* (yield* Forge.attach(SessionInfo.sessionId("s-1"))).turn("hello")
+        }),
+        { script: answer }
+      )
+      assert.deepStrictEqual(
+        tree.filter((line) => !/GET|POST|DELETE/.test(line)),
+        ["session demo", "  create_agent demo", "  invoke_agent demo", "invoke_agent"]
+      )
+      assert.strictEqual(attributesOf(spans, "create_agent demo")["gen_ai.request.model"], "opus")
+      assert.isUndefined(attributesOf(spans, "invoke_agent")["gen_ai.request.model"])
+      const told = JSON.stringify([
+        spans.map(({ attributes }) => [...attributes]),
+        metrics.map((one) => one.attributes)
+      ])
+      assert.notMatch(told, /cf_test-token|mmmm/)
+    })
+  )
+
+  it.live("never take a token for a name", () =>
+    Effect.gen(function* () {
+      const token = "cf_abcdefgh"
+      const state = { ...created(1), app_name: "a", last_turn_at: null, turn_count: 0, closed_at: null, live: true }
+      const { metrics, spans, tree } = yield* record(
+        Effect.flatMap(Forge.attach(SessionInfo.sessionId("s-1")), (session) => session.turn("hello")),
+        {
+          script: (request, nth) =>
+            request.method === "GET"
+              ? { json: { ...state, session_id: token, agent: token, model: token, meta: null } }
+              : { json: { ...turn(token, nth, "hello"), stop_reason: token } }
+        }
+      )
+      assert.include(tree, "invoke_agent")
+      assert.notInclude(JSON.stringify([spans.map(({ attributes }) => [...attributes]), metrics]), "cf_")
+    })
+  )
 })

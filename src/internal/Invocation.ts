@@ -7,6 +7,7 @@ import type { SessionInfo } from "../SessionInfo.ts"
 import { CaptureContent, Enabled, operationDuration, tokenUsage } from "../Telemetry.ts"
 import type { Turn, Usage } from "../Turn.ts"
 import * as ErrorType from "./ErrorType.ts"
+import * as Label from "./Label.ts"
 import { noStack, place, type SessionSpan } from "./SessionSpan.ts"
 
 interface Operation<A> {
@@ -77,7 +78,9 @@ const failed = Effect.fnUntraced(function* ({ began, labels, span }: Ending, cau
   yield* measure(began, { ...labels, "error.type": type })
 })
 
-const modelOf = (model: string | null | undefined) => (model ? { "gen_ai.request.model": model } : {})
+const modelOf = (model: string | null | undefined) => (Label.isModel(model) ? { "gen_ai.request.model": model } : {})
+
+const conversationOf = (id: string) => (Label.isConversation(id) ? { "gen_ai.conversation.id": id } : {})
 
 /** The creating of a session. */
 export const create = <E, R>(
@@ -94,7 +97,7 @@ export const create = <E, R>(
           agent,
           session,
           attributes: modelOf(model),
-          tell: ({ id, model }) => ({ attributes: { "gen_ai.conversation.id": id, ...modelOf(model) } })
+          tell: ({ id, model }) => ({ attributes: { ...conversationOf(id), ...modelOf(model) } })
         },
         effect
       )
@@ -111,10 +114,10 @@ export const turn = Effect.fnUntraced(function* <E, R>(
   return yield* invoke(
     {
       name: "invoke_agent",
-      agent,
+      agent: session?.agent ?? (Label.isAgent(agent) ? agent : undefined),
       session,
       attributes: {
-        "gen_ai.conversation.id": id,
+        ...conversationOf(id),
         ...modelOf(model),
         ...(content ? question(prompt) : {})
       },
@@ -169,6 +172,5 @@ const answer = (said: string, stopReason: string | null) => ({
   "gen_ai.output.messages": messages({ role: "assistant", parts: [text(said)], finish_reason: stopReason ?? "stop" })
 })
 
-/** A reason is one word; whatever else a server puts there may be anything. */
 const reasons = (stopReason: string | null) =>
-  stopReason !== null && /^[a-z_]{1,64}$/.test(stopReason) ? { "gen_ai.response.finish_reasons": [stopReason] } : {}
+  Label.isStopReason(stopReason) ? { "gen_ai.response.finish_reasons": [stopReason] } : {}

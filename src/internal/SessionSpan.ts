@@ -6,9 +6,12 @@
 import { Effect, Metric, type Scope, Tracer } from "effect"
 import type { SessionInfo } from "../SessionInfo.ts"
 import { Enabled, openSessions } from "../Telemetry.ts"
+import * as Label from "./Label.ts"
 
 /** The span of a session, and the one that was current where it was opened. */
 export interface SessionSpan {
+  /** As the caller named it. */
+  readonly agent: string
   readonly span: Tracer.Span
   readonly outer: Tracer.AnySpan | undefined
 }
@@ -27,13 +30,13 @@ export const make = Effect.fnUntraced(function* (
   if (!(yield* Enabled)) return undefined
   const outer = yield* currentSpan
   const span = yield* Effect.makeSpanScoped(`session ${agent}`, { attributes: { "gen_ai.agent.name": agent } })
-  return { span, outer }
+  return { agent, span, outer }
 })
 
 /** A session is open: one more is held by this program. */
 export const opened = Effect.fnUntraced(function* (session: SessionSpan | undefined, { id }: SessionInfo) {
   if (session === undefined) return
-  session.span.attribute("gen_ai.conversation.id", id)
+  if (Label.isConversation(id)) session.span.attribute("gen_ai.conversation.id", id)
   yield* Metric.modify(openSessions, 1)
 })
 
