@@ -83,6 +83,12 @@ it.layer(Shared.layer, { excludeTestServices: true })("a call with a key", (it) 
       yield* turn(stranger, theirs.id, "scope", body)
       assert.strictEqual((yield* stranger.state(theirs.id)).turn_count, 1)
       assert.strictEqual((yield* turn(stranger, id, "scope", body)).text, '{"detail":"session not found"}')
+      const opened = yield* Effect.forEach(
+        [app, stranger],
+        (each) => post(each, "/sessions", "scope", { agent: "demo" }),
+        { concurrency: 2 }
+      )
+      assert.notStrictEqual(opened[0]?.text, opened[1]?.text)
     })
   )
 

@@ -149,8 +149,8 @@ describe("Sweeper", () => {
     Effect.gen(function* () {
       const { engine, filesWith, kept, open } = yield* start({ hardTtl: "2 hours" }, Sweeper.layer)
       const { sessionId } = yield* open("x")
-      const answer = { status: 200, body: '"canary-answer"' }
-      const keep = Effect.fnUntraced(function* (key: string, about?: typeof sessionId) {
+      const keep = Effect.fnUntraced(function* (key: string, about?: typeof sessionId, opened?: typeof sessionId) {
+        const answer = { status: 200, body: '"canary-answer"', sessionId: opened }
         const id = { appId: 1, path: "/p", key }
         yield* kept.begin({ ...id, requestHash: "h", sessionId: about })
         yield* kept.end({ ...id, answer })
@@ -159,11 +159,12 @@ describe("Sweeper", () => {
       yield* engine.close(sessionId)
       yield* TestClock.adjust("90 minutes")
       const { isKept: ofSession } = yield* keep("session", sessionId)
+      const { isKept: ofOpening } = yield* keep("opening", undefined, sessionId)
       const { isKept: other } = yield* keep("other")
       yield* kept.begin({ appId: 1, path: "/p", key: "running", requestHash: "h" })
-      assert.deepStrictEqual([yield* ofSession, yield* other], [true, true])
+      assert.deepStrictEqual([yield* ofSession, yield* ofOpening, yield* other], [true, true, true])
       yield* TestClock.adjust("31 minutes")
-      assert.deepStrictEqual([yield* ofSession, yield* other], [false, true])
+      assert.deepStrictEqual([yield* ofSession, yield* ofOpening, yield* other], [false, false, true])
       yield* TestClock.adjust("88 minutes")
       assert.isTrue(yield* other)
       assert.isNotEmpty(yield* filesWith("canary-answer"))
