@@ -74,7 +74,7 @@ const saying: Readonly<Record<string, string>> = {
   "sessions.ts": "live: true, turns: 1\nYou told me the word heliotrope.",
   "turns.ts": "Read notes.txt: completed",
   "streams.ts": "6 and 16893 bytes, kept for 1h",
-  "errors.ts": "404: session not found\n422: must be",
+  "errors.ts": "404: session not found\n422: sessionId must be",
   "interruption.ts": "Earlier in this session you said",
   "tokens.ts": "<redacted:app token>",
   "telemetry.ts": "1 session is open"
