@@ -1,6 +1,6 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
-import { Data, Deferred, Duration, Effect, Exit, Fiber, FileSystem, Redacted, Stream } from "effect"
+import { Cause, Data, Deferred, Duration, Effect, Exit, Fiber, FileSystem, Redacted, Stream } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { Forge, Upload } from "../src/index.ts"
 import { NodeForgeClient } from "../src/node/index.ts"
@@ -205,6 +205,33 @@ describe("an upload", () => {
         )
       )
     }
+  }
+
+  for (const http of ["undici", "fetch"]) {
+    const transport = { http: http === "fetch" ? FetchHttpClient.layer : NodeForgeClient.layerHttpClient }
+
+    for (const chunk of [null, undefined, 7, "text", [1, 2], {}, new ArrayBuffer(1)]) {
+      it.live(`of a stream of what is no bytes fails with that, ${http}: ${JSON.stringify(chunk)}`, () =>
+        Effect.gen(function* () {
+          const content = Stream.make(awkward, chunk as Uint8Array)
+          for (const size of [undefined, awkward.byteLength]) {
+            const { error, sent } = yield* failing(Forge.upload(Upload.fromStream("s", content, { size })))
+            assert.deepInclude(error, { _tag: "ApiError", status: 422, outcome: "not-sent" })
+            assert.strictEqual(error.message, "content must be a Stream of Uint8Array")
+            assert.deepStrictEqual(sent, [])
+          }
+        }).pipe(Effect.provide(layerClients(takesAll, transport)))
+      )
+    }
+
+    it.live(`whose source interrupts itself is interrupted, and sends no whole file, ${http}`, () =>
+      Effect.gen(function* () {
+        const content = Stream.concat(Stream.make(awkward), Stream.fromEffect(Effect.interrupt))
+        const exit = yield* Effect.exit(Forge.upload(Upload.fromStream("s", content)))
+        assert.isTrue(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause), String(exit))
+        assert.deepStrictEqual(yield* requests, [])
+      }).pipe(Effect.provide(layerClients(takesAll, transport)))
+    )
   }
 
   for (const size of [awkward.byteLength - 1, awkward.byteLength + 1, 0]) {

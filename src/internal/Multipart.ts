@@ -1,7 +1,7 @@
 /**
  * A multipart/form-data body (RFC 7578) that is sent as its file is read.
  */
-import { Cause, Deferred, Effect, Stream } from "effect"
+import { Deferred, Effect, Stream } from "effect"
 import { HttpBody } from "effect/http"
 import type { Source } from "../Upload.ts"
 import { randomHex } from "./Random.ts"
@@ -23,7 +23,8 @@ export const observe = Effect.fnUntraced(function* <E, R>(source: Source<E, R>) 
   const context = yield* Effect.context<R>()
   const failed = yield* Deferred.make<never, E>()
   const content = source.content.pipe(
-    Stream.tapCause((cause) => (Cause.hasInterruptsOnly(cause) ? Effect.void : Deferred.failCause(failed, cause))),
+    // Also of a source that interrupts itself. Whoever lets go of the source interrupts this fiber, which then tells nothing.
+    Stream.tapCause((cause) => Deferred.failCause(failed, cause)),
     Stream.provideContext(context)
   )
   return { readable: { ...source, content }, failed: Deferred.await(failed) }

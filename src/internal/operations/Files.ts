@@ -54,10 +54,21 @@ export const encode = <E, R>(source: Source<E, R>, options: UploadOptions = {}) 
 const wrongSize = (size: number): ApiError<422> =>
   Input.refuse(callOf(upload), [{ path: ["size"], message: `is ${size}, but the content has another` }])
 
-/** A source that fails where its content is not as long as it says: the server would wait for the rest, or cut it. */
+const noBytes = (): ApiError<422> =>
+  Input.refuse(callOf(upload), [{ path: ["content"], message: "must be a Stream of Uint8Array" }])
+
+/** What is no bytes would be sent as some text, or as nothing. */
+const checked = <E, R>(content: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Uint8Array, E | ApiError<422>, R> =>
+  Stream.tap(content, (chunk: unknown) => (chunk instanceof Uint8Array ? Effect.void : Effect.fail(noBytes())))
+
+/**
+ * A source that fails where its content is no bytes, or not as long as it says: the server would wait for the rest, or
+ * cut it.
+ */
 export const measured = <E, R>(source: Source<E, R>): Source<E | ApiError<422>, R> => {
-  const { content, size } = source
-  if (size === undefined) return source
+  const content = checked(source.content)
+  const { size } = source
+  if (size === undefined) return { ...source, content }
   const counted = Stream.suspend(() => {
     let left = size
     const within = Stream.tap(content, ({ byteLength }) => {
