@@ -54,9 +54,18 @@ export const Admin: Group = {
       test: Effect.gen(function* () {
         const { admin } = yield* Server
         const name = yield* newName
-        for (const ip_cidrs of ["10.0.0.0/8", [1], ["10.0.0.1"], ["10.0.0.0/33"], ["fd00::/129"], ["localhost"]]) {
+        for (const ip_cidrs of [
+          "10.0.0.0/8",
+          [1],
+          ["10.0.0.1"],
+          ["10.0.0.0/33"],
+          ["fd00::/129"],
+          ["::ffff:10.0.0.0/129"],
+          ["localhost"]
+        ]) {
           Expect.invalid(yield* admin("POST", "/admin/tokens", { body: { name, ip_cidrs } }), ["body", "ip_cidrs"])
         }
+        Expect.refused(yield* admin("DELETE", `/admin/tokens/${name}`), 404)
       })
     },
     {

@@ -24,7 +24,6 @@ type App = Effect.Success<typeof make>["app"]
 const invalid = (loc: ReadonlyArray<string>, msg: string, type = "value_error") =>
   JSON.stringify({ detail: [{ loc, msg, type }] })
 const noForm = invalid(["body"], "must be multipart/form-data, and whole")
-const notFound = '{"detail":"file not found"}'
 const tooLarge = '{"detail":"request too large"}'
 
 const filePart = (content: string, head = 'name="file"; filename="a.txt"') =>
@@ -334,25 +333,6 @@ it.layer(Shared.layer, { excludeTestServices: true })("turns with files", (it) =
         []
       )
       yield* app.request("DELETE", `/sessions/${id}`)
-    })
-  )
-
-  it.effect("that are unknown or another app's are 404, all alike, and no turn", () =>
-    Effect.gen(function* () {
-      const { app, other } = yield* Shared
-      const foreign = yield* upload(other, "secret")
-      const own = yield* upload(app, "mine")
-      const { id } = yield* app.open
-      for (const files of [["ff_unknown"], [foreign], [own, foreign], [own.slice(0, -1)], [`${own}x`]]) {
-        const turn = yield* app.request("POST", `/sessions/${id}/turn`, { body: { prompt: "Read.", files } })
-        assert.deepStrictEqual([turn.status, turn.text], [404, notFound])
-        const run = yield* app.request("POST", "/run", { body: { prompt: "Read.", files } })
-        assert.deepStrictEqual([run.status, run.text], [404, notFound])
-      }
-      assert.strictEqual((yield* app.state(id)).turn_count, 0)
-      yield* app.request("DELETE", `/sessions/${id}`)
-      const closed = yield* app.request("POST", `/sessions/${id}/turn`, { body: { prompt: "Read.", files: ["ff_x"] } })
-      assert.deepStrictEqual([closed.status, closed.text], [410, '{"detail":"session is closed"}'])
     })
   )
 

@@ -32,39 +32,6 @@ class Shared extends Context.Service<Shared, Effect.Success<typeof make>>()("tes
 const closed = '{"detail":"session is closed"}'
 
 it.layer(Shared.layer, { excludeTestServices: true })("sessions", (it) => {
-  it.effect("two turns that come at once run one after the other, in that order", () =>
-    Effect.gen(function* () {
-      const { app } = yield* Shared
-      const { id } = yield* app.open
-      const first = yield* Effect.forkChild(app.turn(id, "/chunks 10 10"))
-      yield* app.turns(id, 1)
-      const second = yield* Effect.forkChild(app.turn(id, "/echo two"), { startImmediately: true })
-      const third = yield* Effect.forkChild(app.turn(id, "/echo three"), { startImmediately: true })
-      const turns = yield* Effect.forEach([first, second, third], (turn) => Effect.flatMap(Fiber.join(turn), turnOf))
-      assert.deepStrictEqual(
-        turns.map(({ text, turnIndex }) => [turnIndex, text.trim().split(/\s+/).at(-1)]),
-        [
-          [1, "10"],
-          [2, "two"],
-          [3, "three"]
-        ]
-      )
-    })
-  )
-
-  it.effect("a session does not wait for another one", () =>
-    Effect.gen(function* () {
-      const { app } = yield* Shared
-      const busy = yield* app.open
-      const free = yield* app.open
-      const waiting = yield* Effect.forkChild(app.turn(busy.id, "/wait"))
-      yield* app.turns(busy.id, 1)
-      const turn = yield* Effect.flatMap(app.turn(free.id, "/echo now"), turnOf)
-      assert.deepStrictEqual(turn, { turnIndex: 1, stopReason: "end_turn", text: "now" })
-      yield* Fiber.interrupt(waiting)
-    })
-  )
-
   it.effect("closing ends the turn in flight and those that wait: 410", () =>
     Effect.gen(function* () {
       const { app, data } = yield* Shared
@@ -102,22 +69,6 @@ it.layer(Shared.layer, { excludeTestServices: true })("sessions", (it) => {
       yield* fs.exists(cwd).pipe(Effect.repeat({ until: (there) => !there, schedule: Schedule.spaced(20) }))
       assert.deepStrictEqual(processesIn(cwd), [])
     }).pipe(withFileSystem)
-  )
-
-  it.effect("a closed session is listed last in first out, unless only open ones are asked for", () =>
-    Effect.gen(function* () {
-      const { mint } = yield* Shared
-      const app = yield* mint("lists")
-      const ids = [(yield* app.open).id, (yield* app.open).id, (yield* app.open).id]
-      yield* app.request("DELETE", `/sessions/${ids[1]}`)
-      const idsOf = (query: string) =>
-        Effect.map(app.request("GET", `/sessions${query}`), ({ text }) =>
-          [...text.matchAll(/"session_id":"([^"]+)"/g)].map(([, id]) => id)
-        )
-      assert.deepStrictEqual(yield* idsOf(""), ids.toReversed())
-      assert.deepStrictEqual(yield* idsOf("?include_closed=true"), ids.toReversed())
-      assert.deepStrictEqual(yield* idsOf("?include_closed=false"), [ids[2], ids[0]])
-    })
   )
 
   it.effect("a turn whose client goes away is cancelled, and one that waited is never sent", () =>
