@@ -46,7 +46,18 @@ const isMessage: (message: unknown) => message is AnyMessage = Schema.is(
     Schema.Struct({ jsonrpc, id, error: Schema.Struct({ code: Schema.Int, message: Schema.String }) })
   ])
 )
-const parse = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
+const parsePlain = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
+
+const parseFinite = Schema.decodeUnknownOption(
+  Schema.fromJsonString(Schema.Unknown, {
+    reviver: (_key, value: unknown) => (typeof value === "number" && !Number.isFinite(value) ? null : value)
+  })
+)
+
+/** A number that is too large for a double becomes infinite as it is read, which no JSON can say again: it is null then. */
+const mayOverflow = /[eE]\+?\d{3}|\d{309}/
+
+const parse = (line: string) => (mayOverflow.test(line) ? parseFinite(line) : parsePlain(line))
 
 /** A line whose end has not come yet. */
 interface Unfinished {

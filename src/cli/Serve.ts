@@ -88,12 +88,19 @@ const flags = {
   trustProxy: names("trust-proxy", "A network of proxies whose X-Forwarded-For is believed")
 } as const
 
+/** A hundred years, in seconds: what is never to end has no longer to live. */
+const longestTtl = 3_155_760_000
+
 /** Seconds in a variable of the environment. */
 const seconds = (name: string) =>
   Config.Number(name).pipe(
-    Config.map(Duration.seconds),
     Config.option,
-    Effect.mapError(() => new UsageError({ message: `${name} is not a number of seconds` }))
+    Effect.mapError(() => new UsageError({ message: `${name} is not a number of seconds` })),
+    Effect.filterOrFail(
+      Option.match({ onNone: () => true, onSome: (value) => value >= 0 && value <= longestTtl }),
+      () => new UsageError({ message: `${name} must be from 0 to ${longestTtl} seconds` })
+    ),
+    Effect.map(Option.map(Duration.seconds))
   )
 
 /** A variable of the environment, empty where it is not set. */
@@ -131,6 +138,9 @@ const permissionsOf = Effect.fnUntraced(function* ({ listen, permissions }: Sett
 })
 
 const optionsOf = Effect.fnUntraced(function* (settings: Settings) {
+  if (Option.contains(settings.data, "")) {
+    return yield* new UsageError({ message: "--data is empty: name a folder" })
+  }
   // The first thing, so that it is gone from the environment before anything else is started.
   const adminToken = yield* AdminSecret.load(settings.adminTokenFile)
   const permissions = yield* permissionsOf(settings)

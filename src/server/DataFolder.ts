@@ -64,6 +64,19 @@ const lock = (file: string, folder: string) =>
     (database) => Effect.sync(() => database.close())
   )
 
+/** What a server makes before its ledger: one that was killed just then leaves no more than this. */
+const firstMade: ReadonlySet<string> = new Set(["sessions", "lock.db"])
+
+/** A folder of somebody else's, named by mistake, would have its modes changed and its files removed. */
+const isOursOrEmpty = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, folder: string, ledger: string) {
+  if (!(yield* fs.exists(folder)) || (yield* fs.exists(ledger))) return
+  const names = yield* fs.readDirectory(folder)
+  if (names.every((name) => firstMade.has(name))) return
+  return yield* new StartFailed({
+    message: `${folder} is not a data folder of clawdforge: it is not empty, and has no ledger.db`
+  })
+})
+
 export const make = Effect.fnUntraced(
   function* (options: Options) {
     const fs = yield* FileSystem.FileSystem
@@ -79,6 +92,7 @@ export const make = Effect.fnUntraced(
     const ledger = path.join(folder, "ledger.db")
     const lockFile = path.join(folder, "lock.db")
 
+    yield* isOursOrEmpty(fs, folder, ledger)
     yield* fs.makeDirectory(sessions, { recursive: true, mode: folderMode })
     yield* fs.chmod(folder, folderMode)
     // Made here, since SQLite gives the files that it makes the mode of any other file.

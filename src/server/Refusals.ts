@@ -1,6 +1,6 @@
 /**
  * The answers that no endpoint gives: no such path, no such method there, a body that is too large or no JSON, a defect, a
- * server that is shutting down.
+ * server that ended meanwhile.
  */
 import { Effect, Layer } from "effect"
 import { HttpEffect, HttpMethod, HttpRouter, HttpServerError, HttpServerResponse } from "effect/http"
@@ -14,9 +14,14 @@ const tooLarge = HttpServerResponse.jsonUnsafe({ detail: sentences.tooLarge }, {
 
 const bodies: Readonly<Record<number, Detail>> = {
   404: { detail: sentences.notFound },
-  500: { detail: "Internal Server Error" },
-  503: { detail: sentences.shuttingDown }
+  500: { detail: "Internal Server Error" }
 }
+
+/**
+ * A call that was cut short by the end of the server may have acted: a 503 of the contract would say that it did not, and
+ * have its client send it again.
+ */
+const cutShort = HttpServerResponse.jsonUnsafe({ detail: "the server ended during this call" }, { status: 500 })
 
 /** In how many seconds to come again. */
 const retryAfter: Readonly<Record<number, string>> = { 429: "1", 503: "5" }
@@ -30,6 +35,7 @@ const withBody = (response: HttpServerResponse.HttpServerResponse): HttpServerRe
   // What is left of a body that is too large is not read, so nothing can follow it.
   if (status === 413) return HttpServerResponse.setHeader(tooLarge, "connection", "close")
   if (isJson(response)) return response
+  if (status === 503) return cutShort
   if (status === 415) return HttpServerResponse.jsonUnsafe(noJson, { status: 422 })
   return HttpServerResponse.jsonUnsafe(bodies[status] ?? { detail: `HTTP ${status}` }, { status })
 }
@@ -39,10 +45,9 @@ const inContract = (response: HttpServerResponse.HttpServerResponse): HttpServer
   const { status } = response
   if (status < 400) return response
   if (status === 401) return HttpServerResponse.setHeader(response, "www-authenticate", "Bearer")
-  const again = retryAfter[status]
-  return again === undefined
-    ? withBody(response)
-    : HttpServerResponse.setHeader(withBody(response), "retry-after", again)
+  const answer = withBody(response)
+  const again = retryAfter[answer.status]
+  return again === undefined ? answer : HttpServerResponse.setHeader(answer, "retry-after", again)
 }
 
 /** Puts every answer into the contract's form. */

@@ -34,10 +34,12 @@ const withoutFence = (text: string): string => {
 /** Deeper than this, not every client can read it. */
 const maxDepth = 60
 
-const isWithin = (value: Schema.Json, levels: number): boolean =>
-  typeof value !== "object" ||
-  value === null ||
-  (levels > 0 && Object.values(value).every((member) => isWithin(member, levels - 1)))
+/** Whether JSON can hold it as it is: no number became infinite as it was read. */
+const isWithin = (value: Schema.Json, levels: number): boolean => {
+  if (typeof value === "number") return Number.isFinite(value)
+  if (typeof value !== "object" || value === null) return true
+  return levels > 0 && Object.values(value).every((member) => isWithin(member, levels - 1))
+}
 
 const parse = Option.liftThrowable((text: string): Schema.Json => JSON.parse(text))
 

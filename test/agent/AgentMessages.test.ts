@@ -80,3 +80,10 @@ it.effect("what is nested deeper than any client reads is passed over", () =>
     assert.strictEqual((yield* read(nested(4_000_000), nested(50))).strays.length, 2)
   })
 )
+
+it.effect("a number that no double holds is null, since no answer could say it", () =>
+  Effect.gen(function* () {
+    const { messages } = yield* read('{"jsonrpc":"2.0","method":"note","params":{"a":1e999,"b":[-1e400],"c":1e3}}\n')
+    assert.deepStrictEqual(messages, [{ jsonrpc: "2.0", method: "note", params: { a: null, b: [null], c: 1000 } }])
+  })
+)

@@ -269,6 +269,22 @@ describe("ForgeServer, starting", () => {
     })
   )
 
+  it.live("a folder of somebody else's is left as it is", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const data = yield* fs.makeTempDirectoryScoped()
+      yield* fs.makeDirectory(`${data}/runs`)
+      yield* fs.writeFileString(`${data}/runs/precious`, "mine")
+      yield* fs.chmod(data, 0o755)
+      assert.deepStrictEqual(yield* messageOf({ data }), [
+        "StartFailed",
+        `${data} is not a data folder of clawdforge: it is not empty, and has no ledger.db`
+      ])
+      assert.strictEqual(yield* fs.readFileString(`${data}/runs/precious`), "mine")
+      assert.strictEqual((yield* fs.stat(data)).mode & 0o777, 0o755)
+    }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
+  )
+
   it.live("a ledger that is none is one sentence", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem

@@ -45,4 +45,9 @@ describe("RunResult", () => {
     assert.strictEqual(RunResult.fromText(nested(61)), nested(61))
     assert.strictEqual(RunResult.fromText(nested(1_000_000)), nested(1_000_000))
   })
+
+  it("is the text itself where a number of it is larger than any that JSON can say again", () => {
+    for (const said of ["1e400", '{"a":[1e999]}', "-1e309"]) assert.strictEqual(RunResult.fromText(said), said)
+    assert.strictEqual(RunResult.fromText("1e300"), 1e300)
+  })
 })
