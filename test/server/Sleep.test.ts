@@ -6,11 +6,15 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, FileSystem, Redacted, Schedule } from "effect"
 import * as DemoAgent from "../../src/agent/DemoAgent.ts"
 import type * as ForgeServer from "../../src/server/ForgeServer.ts"
-import { misbehaving } from "../agent/Support.ts"
+import { isAlive, misbehaving } from "../agent/Support.ts"
 import { call, processesIn, serve, turnOf } from "./Support.ts"
 
 /** It cannot load a session. */
 const forgetful = { ...misbehaving("many"), name: "forgetful" }
+
+/** It takes two seconds to end. */
+const stubborn = misbehaving("ignore-term")
+const slow = { ...stubborn, name: "slow", command: [...stubborn.command, "loads"] } as const
 
 const adminToken = "the-admin-token-of-this-test-0123456789"
 
@@ -20,7 +24,7 @@ const make = Effect.fnUntraced(function* (options: Partial<ForgeServer.Options>)
   const { mint, url } = yield* serve({
     data,
     adminToken: Redacted.make(adminToken),
-    agents: [DemoAgent.definition, forgetful],
+    agents: [DemoAgent.definition, forgetful, slow],
     ...options
   })
   const app = yield* mint("app")
@@ -161,6 +165,40 @@ describe("sessions and their processes", () => {
       yield* fs
         .readDirectory(`${data}/sessions`)
         .pipe(Effect.repeat({ until: (names) => names.length === 1, schedule: Schedule.spaced(20) }))
+    }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
+  )
+})
+
+describe("a process that takes its time to end", () => {
+  /** Two sessions whose processes are being put to sleep. */
+  const fallingAsleep = Effect.gen(function* () {
+    const { app, text } = yield* make({ sleepAfter: "100 millis" })
+    const opened = yield* Effect.replicateEffect(app.request("POST", "/sessions", { body: { agent: "slow" } }), 2)
+    const sessions = opened.map((answer): { readonly session_id: string; readonly cwd: string } =>
+      JSON.parse(answer.text)
+    )
+    yield* Effect.sleep("500 millis")
+    return { app, text, sessions: sessions.map(({ cwd, session_id: id }) => ({ id, cwd, pids: processesIn(cwd) })) }
+  })
+
+  it.live("is gone before another one of its session starts, and before the folder of the session is removed", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const { app, sessions, text } = yield* fallingAsleep
+      const [woken, closed] = sessions
+      assert.deepStrictEqual([woken?.pids.length, closed?.pids.length], [1, 1])
+      const wake = Effect.gen(function* () {
+        assert.strictEqual((yield* text(woken?.id ?? "", "ping")).text, "pong")
+        assert.isFalse(isAlive(Number(woken?.pids[0])))
+      })
+      const close = Effect.gen(function* () {
+        yield* app.request("DELETE", `/sessions/${closed?.id}`)
+        yield* fs
+          .exists(closed?.cwd ?? "")
+          .pipe(Effect.repeat({ until: (there) => !there, schedule: Schedule.spaced(20) }))
+        assert.isFalse(isAlive(Number(closed?.pids[0])))
+      })
+      yield* Effect.all([wake, close], { concurrency: 2 })
     }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
   )
 })
