@@ -34,13 +34,13 @@ const hold = Effect.fnUntraced(function* (title: string, one: Case) {
   return result
 })
 
-/** Holds the server to all sentences once; with connections of its own, which end with it. */
-const round = <E, R>(server: Effect.Effect<Server["Service"], E, R>) =>
+/** Holds the server to all sentences once, so many at a time; with connections of its own, which end with it. */
+const round = <E, R>(server: Effect.Effect<Server["Service"], E, R>, width: number) =>
   Effect.forEach([false, true], (alone) => {
     const cases = Suite.groups.flatMap(({ cases, name }) =>
       cases.filter((one) => (one.alone ?? false) === alone).map((one) => ({ one, title: `${name}: ${one.title}` }))
     )
-    return Effect.forEach(cases, ({ one, title }) => hold(title, one), { concurrency: alone ? 1 : 4 })
+    return Effect.forEach(cases, ({ one, title }) => hold(title, one), { concurrency: alone ? 1 : width })
   }).pipe(
     Effect.map((results) => results.flat()),
     Effect.provideServiceEffect(Server, server),
@@ -65,7 +65,7 @@ const warmUps = 2
 
 /** Rounds until the time is over; says whether none failed and nothing grew. */
 const loop = Effect.fnUntraced(function* <E, R>(
-  server: Effect.Effect<Server["Service"], E, R>,
+  oneRound: Effect.Effect<ReadonlyArray<Result>, E, R>,
   time: Duration.Duration,
   figures: (like?: Figures.Figures) => Effect.Effect<Option.Option<Figures.Figures>>
 ) {
@@ -73,12 +73,11 @@ const loop = Effect.fnUntraced(function* <E, R>(
   const tell = (what: string, now: Option.Option<Figures.Figures>) =>
     Console.log(Option.match(now, { onNone: () => what, onSome: (now) => `${what}: ${Figures.line(now)}` }))
   let green = true
-  for (let warmUp = 1; warmUp <= warmUps; warmUp++)
-    green = (yield* print(yield* round(server), { all: false })) && green
+  for (let warmUp = 1; warmUp <= warmUps; warmUp++) green = (yield* print(yield* oneRound, { all: false })) && green
   const start = yield* figures()
   yield* tell("start", start)
   for (let count = 1; (yield* Clock.currentTimeMillis) < end; count++) {
-    green = (yield* print(yield* round(server), { all: false })) && green
+    green = (yield* print(yield* oneRound, { all: false })) && green
     yield* tell(`round ${count}`, yield* figures(Option.getOrUndefined(start)))
   }
   const last = yield* figures(Option.getOrUndefined(start))
@@ -89,22 +88,23 @@ const loop = Effect.fnUntraced(function* <E, R>(
   return green && grown.length === 0
 })
 
+const units: Readonly<Record<string, string>> = { h: "hours", m: "minutes", s: "seconds" }
+
 const program = Effect.gen(function* () {
   const { values } = parseArgs({ options: { loop: { type: "string" } } })
   const given = process.env["CLAWDFORGE_URL"] !== undefined
   const heapFile = join(tmpdir(), `conformance-heap-${process.pid}`)
   const served = given ? undefined : yield* Servers.serve(values.loop === undefined ? {} : Figures.watched(heapFile))
   const server = served === undefined ? Servers.byUrl : Servers.over(served)
-  if (values.loop === undefined) return yield* print(yield* round(server), { all: true })
-  const time = Values.spanOf(
-    values.loop
-      .replace(/^(\d+)h$/, "$1 hours")
-      .replace(/^(\d+)m$/, "$1 minutes")
-      .replace(/^(\d+)s$/, "$1 seconds")
-  )
+  // Nobody knows how much another server has room for.
+  const oneRound = round(server, given ? 2 : 4)
+  if (values.loop === undefined) return yield* print(yield* oneRound, { all: true })
+  const time = Values.spanOf(values.loop.replace(/^(\d+)([hms])$/, (_, count, unit) => `${count} ${units[unit]}`))
+  if (Option.isNone(time))
+    return yield* Console.error("--loop takes a span of time, such as 1h or 90s").pipe(Effect.as(false))
   const figures = (like?: Figures.Figures) =>
     served === undefined ? Effect.succeedNone : Effect.asSome(Effect.orDie(Figures.settled(served, heapFile, like)))
-  return yield* loop(server, yield* Effect.fromOption(time), figures)
+  return yield* loop(oneRound, time.value, figures)
 })
 
 program.pipe(

@@ -55,7 +55,7 @@ export const Runs: Group = {
           Effect.fnUntraced(function* ([text, result]) {
             Expect.answer(yield* app.request("POST", "/run", { body: { prompt: `/echo ${text}` } }), 200, { result })
           }),
-          { concurrency: 2, discard: true }
+          { discard: true }
         )
       })
     },
