@@ -5,7 +5,7 @@
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it } from "@effect/vitest"
-import { Effect, Fiber, FileSystem, Random, Schedule, Schema, Scope, Stream } from "effect"
+import { Effect, Fiber, FileSystem, Random, Schedule, Schema, Stream } from "effect"
 import { ChildProcess } from "effect/process"
 import { readdirSync, readFileSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
@@ -40,7 +40,10 @@ const sigkill = (pid: number): void => {
 
 /** A server, and how it is killed: the watchdog first, so that nobody is left to clear up. */
 const start = Effect.fnUntraced(function* (data: string) {
-  const server = yield* ChildProcess.make(process.execPath, [program, data], { stderr: "inherit", detached: false })
+  const server = yield* ChildProcess.make(process.execPath, [program, data], {
+    stderr: "inherit",
+    forceKillAfter: "1 second"
+  })
   const line = yield* server.stdout.pipe(Stream.decodeText(), Stream.splitLines, Stream.take(1), Stream.mkString)
   const agents = () => processesIn(data)
   return {
@@ -188,8 +191,7 @@ it.live(
       })
 
       for (let crash = 0; crash < crashes; crash++) {
-        const scope = yield* Scope.make()
-        const server = yield* Scope.provide(start(data), scope)
+        const server = yield* start(data)
         token ||= server.token
         yield* check(server)
         const working = yield* Effect.forkChild(work(server.url), { startImmediately: true })
