@@ -157,6 +157,8 @@ export const make = Effect.fnUntraced(function* (
   const bounds = yield* Settings.retry(options.retry)
   const send = yield* Exchange.make({ url, token, bounds })
   const background = yield* Background.make(shutdownBound)
+  // Each of them may take its time to close.
+  const sessions = yield* Scope.fork(yield* Effect.scope, "parallel")
   const boundary = Multipart.boundary()
 
   const create = Effect.fnUntraced(function* (options: SessionOptions, abandoned: Deferred.Deferred<void>) {
@@ -238,8 +240,7 @@ export const make = Effect.fnUntraced(function* (
     cancelTurn,
     run,
     upload,
-    // Each of them may take its time to close.
-    scope: Effect.succeed(yield* Scope.fork(yield* Effect.scope, "parallel")),
+    scope: Effect.sync(() => sessions),
     background
   })
 })
