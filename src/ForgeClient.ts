@@ -240,7 +240,8 @@ export const make = Effect.fnUntraced(function* (
     cancelTurn,
     run,
     upload,
-    scope: Effect.sync(() => sessions),
+    // Behind a function: as a value, it would be in every printout of the client.
+    scope: Effect.map(Effect.void, () => sessions),
     background
   })
 })
