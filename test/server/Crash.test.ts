@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url"
 import { gone, isAlive } from "../agent/Support.ts"
 import { type Answer, appOf, processesIn, turnOf } from "./Support.ts"
 
-const crashes = Number(process.env["CRASHES"] ?? 6)
+const crashes = Number(process.env["CRASHES"] ?? 4)
 const seed = process.env["SEED"] ?? "1"
 
 const program = fileURLToPath(new URL("./fixtures/Server.ts", import.meta.url))

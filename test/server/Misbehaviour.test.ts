@@ -100,7 +100,7 @@ const meanwhile = Effect.fnUntraced(function* <A, E, R>(app: App, effect: Effect
   return yield* Fiber.join(running)
 })
 
-it.layer(Shared.layer, { excludeTestServices: true })("an agent that", (it) => {
+it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("an agent that", (it) => {
   const fails = Effect.fnUntraced(function* (app: App, [behaviour, how, stderr = ""]: (typeof failing)[number]) {
     const { id } = yield* openWith(app, behaviour)
     const failure = failureOf(yield* app.turn(id, "go"))
@@ -201,7 +201,6 @@ it.layer(Shared.layer, { excludeTestServices: true })("an agent that", (it) => {
     const { id } = yield* openWith(app, behaviour)
     const turn = yield* Effect.forkChild(app.turn(id, "go"))
     yield* app.turns(id, 1)
-    yield* Effect.sleep("100 millis")
     const cancel = yield* app.request("POST", `/sessions/${id}/cancel`)
     assert.deepStrictEqual([cancel.status, cancel.text], [200, '{"ok":true,"cancelled":true}'])
     const { stopReason, text } = yield* Effect.flatMap(Fiber.join(turn), turnOf)

@@ -51,7 +51,7 @@ const make = Effect.fnUntraced(function* (options: Partial<ForgeServer.Options>)
   }
 }, Effect.provide(NodeFileSystem.layer))
 
-describe("sessions and their processes", () => {
+describe.concurrent("sessions and their processes", () => {
   it.live("an idle session gives its process up, is live all the same, and remembers when it is woken", () =>
     Effect.gen(function* () {
       const { aliveAre, app, counts, text } = yield* make({ sleepAfter: "200 millis" })
@@ -169,41 +169,39 @@ describe("sessions and their processes", () => {
   )
 })
 
-describe("a process that takes its time to end", () => {
+describe.concurrent("a process that takes its time to end", () => {
   /** Two sessions whose processes are being put to sleep. */
   const fallingAsleep = Effect.gen(function* () {
     const { app, text } = yield* make({ sleepAfter: "100 millis" })
-    const opened = yield* Effect.replicateEffect(app.request("POST", "/sessions", { body: { agent: "slow" } }), 2)
-    const sessions = opened.map((answer): { readonly session_id: string; readonly cwd: string } =>
-      JSON.parse(answer.text)
-    )
-    yield* Effect.sleep("500 millis")
-    return { app, text, sessions: sessions.map(({ cwd, session_id: id }) => ({ id, cwd, pids: processesIn(cwd) })) }
+    const open = Effect.map(app.request("POST", "/sessions", { body: { agent: "slow" } }), (answer) => {
+      const { cwd, session_id: id }: { session_id: string; cwd: string } = JSON.parse(answer.text)
+      return { id, cwd, pids: processesIn(cwd) }
+    })
+    const [woken, closed] = yield* Effect.all([open, open], { concurrency: 2 })
+    yield* Effect.sleep("300 millis")
+    return { app, text, woken, closed }
   })
 
   it.live("is gone before another one of its session starts, and before the folder of the session is removed", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const { app, sessions, text } = yield* fallingAsleep
-      const [woken, closed] = sessions
-      assert.deepStrictEqual([woken?.pids.length, closed?.pids.length], [1, 1])
+      const { app, closed, text, woken } = yield* fallingAsleep
+      assert.deepStrictEqual([woken.pids.length, closed.pids.length], [1, 1])
       const wake = Effect.gen(function* () {
-        assert.strictEqual((yield* text(woken?.id ?? "", "ping")).text, "pong")
-        assert.isFalse(isAlive(Number(woken?.pids[0])))
+        assert.strictEqual((yield* text(woken.id, "ping")).text, "pong")
+        assert.isFalse(isAlive(Number(woken.pids[0])))
       })
       const close = Effect.gen(function* () {
-        yield* app.request("DELETE", `/sessions/${closed?.id}`)
-        yield* fs
-          .exists(closed?.cwd ?? "")
-          .pipe(Effect.repeat({ until: (there) => !there, schedule: Schedule.spaced(20) }))
-        assert.isFalse(isAlive(Number(closed?.pids[0])))
+        yield* app.request("DELETE", `/sessions/${closed.id}`)
+        yield* fs.exists(closed.cwd).pipe(Effect.repeat({ until: (there) => !there, schedule: Schedule.spaced(20) }))
+        assert.isFalse(isAlive(Number(closed.pids[0])))
       })
       yield* Effect.all([wake, close], { concurrency: 2 })
     }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
   )
 })
 
-describe("POST /sessions/{id}/cancel", () => {
+describe.concurrent("POST /sessions/{id}/cancel", () => {
   it.live("ends the turn in flight with what it said, and touches neither the session nor the turns that wait", () =>
     Effect.gen(function* () {
       const { app, text } = yield* make({})
