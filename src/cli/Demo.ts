@@ -8,7 +8,7 @@ import * as DemoAgent from "../agent/DemoAgent.ts"
 import { ApiError, Forge, type Session } from "../index.ts"
 import * as NodeForgeClient from "../node/NodeForgeClient.ts"
 import { ForgeServer, layer as layerServer } from "../server/ForgeServer.ts"
-import type { SessionEvent } from "../server/Ledger.ts"
+import type { SessionEvent } from "../server/storage/Ledger.ts"
 import { Screen, spanOf } from "./Screen.ts"
 import * as TurnView from "./TurnView.ts"
 

@@ -1,0 +1,60 @@
+/**
+ * Which app a request comes from, and that it asks for nothing of another one.
+ */
+import { Effect, Layer, Option, Redacted } from "effect"
+import { HttpRouter, HttpServerRequest } from "effect/http"
+import {
+  AddressNotAllowed,
+  AppAccess,
+  CurrentApp,
+  CurrentSession,
+  SessionAccess,
+  SessionNotFound,
+  Unauthorized
+} from "../../api/Api.ts"
+import { sentences } from "../../api/schema/Failures.ts"
+import { AppTokens } from "./AppTokens.ts"
+import { Ledger } from "../storage/Ledger.ts"
+import * as Networks from "./Networks.ts"
+
+/** A token may be good from some networks only, this machine included. */
+const isAllowed = Effect.fnUntraced(function* (cidrs: ReadonlyArray<string>) {
+  const { remoteAddress } = yield* HttpServerRequest.HttpServerRequest
+  const networks = yield* Effect.orDie(Networks.make(cidrs))
+  return Option.exists(remoteAddress, networks.contains)
+})
+
+/** The app of the bearer. */
+export const layerApp = Layer.effect(
+  AppAccess,
+  Effect.gen(function* () {
+    const tokens = yield* AppTokens
+    return AppAccess.of({
+      bearer: Effect.fnUntraced(function* (httpEffect, { credential }) {
+        if (Redacted.value(credential) === "") return yield* new Unauthorized({ detail: sentences.missingBearer })
+        const app = yield* tokens.find(credential)
+        if (Option.isNone(app)) return yield* new Unauthorized({ detail: sentences.invalidToken })
+        const { ipCidrs } = app.value
+        if (ipCidrs !== null && !(yield* isAllowed(ipCidrs))) return yield* new AddressNotAllowed()
+        return yield* Effect.provideService(httpEffect, CurrentApp, app.value)
+      })
+    })
+  })
+)
+
+/** The session of the path, as the ledger has it, where it is the app's own. */
+export const layerSession = Layer.effect(
+  SessionAccess,
+  Effect.gen(function* () {
+    const ledger = yield* Ledger
+    return SessionAccess.of(
+      Effect.fnUntraced(function* (httpEffect) {
+        const { id: appId } = yield* CurrentApp
+        const { id } = yield* HttpRouter.params
+        const session = yield* ledger.findSession({ sessionId: id ?? "", appId })
+        if (Option.isNone(session)) return yield* new SessionNotFound()
+        return yield* Effect.provideService(httpEffect, CurrentSession, session.value)
+      })
+    )
+  })
+)

@@ -1,0 +1,180 @@
+/**
+ * The tokens that apps show as their bearer.
+ *
+ * A token is told once, when it is minted; what is kept is its SHA-256. A token is also looked up by its SHA-256, so how
+ * long that takes tells nothing of it.
+ */
+import { Clock, Context, Data, Deferred, Effect, Exit, Layer, Option, Redacted, Schema } from "effect"
+import * as Digest from "effect/crypto/Digest"
+import { SecureRandom } from "effect/crypto/SecureRandom"
+import * as Base64Url from "effect/encoding/Base64Url"
+import { SqlClient, SqlSchema } from "effect/sql"
+import { Unauthorized } from "../../api/Api.ts"
+import { sentences } from "../../api/schema/Failures.ts"
+import { TokenName } from "../../api/schema/Ids.ts"
+
+const Cidrs = Schema.NullOr(Schema.fromJsonString(Schema.Array(Schema.String)))
+
+/** An app, which is what a token stands for. */
+export const App = Schema.Struct({
+  /** Never given again: a token that is minted anew under an old name is another app. */
+  id: Schema.Int,
+  name: Schema.String,
+  /** The networks that its token is good from; null is everywhere. */
+  ipCidrs: Cidrs,
+  createdAt: Schema.DateTimeUtcFromMillis
+}).pipe(Schema.encodeKeys({ id: "app_id", ipCidrs: "ip_cidrs", createdAt: "created_at" }))
+export type App = typeof App.Type
+
+/** The name of a token is taken, or is no name of a token. */
+export class TokenRefused extends Data.TaggedError("TokenRefused")<{
+  readonly message: string
+  readonly reason: "taken" | "malformed"
+}> {}
+
+export interface MintOptions {
+  readonly ipCidrs?: ReadonlyArray<string> | undefined
+}
+
+export class AppTokens extends Context.Service<
+  AppTokens,
+  {
+    /** A token for a new app. */
+    readonly mint: (name: string, options?: MintOptions) => Effect.Effect<Redacted.Redacted, TokenRefused>
+    /** A new token for an app, which is made where it is not there; the one it had is void. */
+    readonly renew: (name: string) => Effect.Effect<Redacted.Redacted, TokenRefused>
+    readonly find: (token: Redacted.Redacted) => Effect.Effect<Option.Option<App>>
+    /** By name. */
+    readonly list: Effect.Effect<ReadonlyArray<App>>
+    /** Voids a token, and gives the app that it stood for. What runs under `whileLive` ends. */
+    readonly remove: (name: string) => Effect.Effect<Option.Option<App>>
+    /** Ends an effect with a 401 as soon as the app has no token any more. */
+    readonly whileLive: (
+      appId: number
+    ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Unauthorized, R>
+  }
+>()("effect-clawdforge/server/access/AppTokens") {}
+
+const secretBytes = 32
+
+const decodeName = Schema.decodeEffect(TokenName)
+const encodeCidrs = Schema.encodeEffect(Cidrs)
+
+export const make = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const digest = yield* Digest.Digest
+  const random = yield* SecureRandom
+
+  const sha256 = (token: Redacted.Redacted) =>
+    digest.digestHex(Digest.sha256, new TextEncoder().encode(Redacted.value(token)))
+
+  /** A new token, and the row of it. */
+  const generate = Effect.fnUntraced(function* (name: string, options: MintOptions = {}) {
+    yield* decodeName(name).pipe(
+      Effect.mapError(
+        () => new TokenRefused({ message: `"${name}" is not 1 to 64 of a-z, 0-9, _ and -`, reason: "malformed" })
+      )
+    )
+    const secret = yield* random.randomBytes(secretBytes)
+    const token = Redacted.make(`cf_${Base64Url.encode(secret)}`, { label: "token" })
+    const row = {
+      name,
+      sha256: yield* sha256(token),
+      ip_cidrs: yield* Effect.orDie(encodeCidrs(options.ipCidrs ?? null)),
+      created_at: yield* Clock.currentTimeMillis
+    }
+    return { token, row }
+  })
+
+  const mint = Effect.fn("AppTokens.mint")(function* (name: string, options?: MintOptions) {
+    const { row, token } = yield* generate(name, options)
+    const added = yield* Effect.orDie(
+      sql`INSERT INTO tokens ${sql.insert(row)} ON CONFLICT (name) DO NOTHING RETURNING app_id`
+    )
+    if (added.length === 0) {
+      return yield* new TokenRefused({ message: `there is a token named "${name}" already`, reason: "taken" })
+    }
+    return token
+  })
+
+  const renew = Effect.fn("AppTokens.renew")(function* (name: string) {
+    const { row, token } = yield* generate(name)
+    yield* Effect.orDie(
+      sql`INSERT INTO tokens ${sql.insert(row)} ON CONFLICT (name) DO UPDATE SET
+        sha256 = excluded.sha256, ip_cidrs = excluded.ip_cidrs, created_at = excluded.created_at`
+    )
+    return token
+  })
+
+  const findBySha256 = SqlSchema.findOneOption({
+    Request: Schema.String,
+    Result: App,
+    execute: (sha256) => sql`SELECT * FROM tokens WHERE sha256 = ${sha256}`
+  })
+
+  const listAll = SqlSchema.findAll({
+    Request: Schema.Void,
+    Result: App,
+    execute: () => sql`SELECT * FROM tokens ORDER BY name`
+  })
+
+  const deleteByName = SqlSchema.findOneOption({
+    Request: Schema.String,
+    Result: App,
+    execute: (name) => sql`DELETE FROM tokens WHERE name = ${name} RETURNING *`
+  })
+
+  const invalid = new Unauthorized({ detail: sentences.invalidToken })
+  const isLive = Effect.fnUntraced(function* (appId: number) {
+    const rows = yield* sql`SELECT app_id FROM tokens WHERE app_id = ${appId}`
+    return rows.length > 0
+  }, Effect.orDie)
+
+  /** What waits for a token to be voided, by app. */
+  const revocations = new Map<number, Set<Deferred.Deferred<never, Unauthorized>>>()
+  const watch = (appId: number) =>
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const revoked = Deferred.makeUnsafe<never, Unauthorized>()
+        const others = revocations.get(appId) ?? new Set()
+        revocations.set(appId, others.add(revoked))
+        return revoked
+      }),
+      (revoked) =>
+        Effect.sync(() => {
+          const others = revocations.get(appId)
+          others?.delete(revoked)
+          if (others?.size === 0) revocations.delete(appId)
+        })
+    )
+
+  const remove = Effect.fn("AppTokens.remove")(function* (name: string) {
+    const app = yield* Effect.orDie(deleteByName(name))
+    for (const revoked of Option.match(app, {
+      onNone: () => [],
+      onSome: ({ id }) => [...(revocations.get(id) ?? [])]
+    })) {
+      Deferred.doneUnsafe(revoked, Exit.fail(invalid))
+    }
+    return app
+  })
+
+  return AppTokens.of({
+    mint,
+    renew,
+    find: Effect.fnUntraced(function* (token) {
+      return yield* findBySha256(yield* sha256(token))
+    }, Effect.orDie),
+    list: Effect.orDie(listAll()),
+    remove,
+    whileLive: (appId) =>
+      Effect.fnUntraced(function* (effect) {
+        const revoked = yield* watch(appId)
+        // The token may have been voided since the request showed it.
+        if (!(yield* isLive(appId))) return yield* invalid
+        return yield* Effect.raceFirst(effect, Deferred.await(revoked))
+      }, Effect.scoped)
+  })
+})
+
+export const layer = Layer.effect(AppTokens, make)

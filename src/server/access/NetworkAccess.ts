@@ -1,0 +1,81 @@
+/**
+ * Which machines may talk to the server, and under which name they may call it.
+ *
+ * The name is looked at because a web page can make its visitor's browser call a server on the visitor's own machine; it
+ * cannot make it call the server by a name that is the server's own.
+ */
+import { Effect, Layer, Option } from "effect"
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { isIP } from "node:net"
+import { sentences } from "../../api/schema/Failures.ts"
+import * as Networks from "./Networks.ts"
+
+export interface Options {
+  /** The address that the server listens on. */
+  readonly host: string
+  /** Networks (`10.0.0.0/8`, `fd00::/8`) that may talk to the server beside this machine itself. */
+  readonly allowedCidrs?: ReadonlyArray<string> | undefined
+  /** Names by which the server may be called beside its address and those of this machine. */
+  readonly allowedHosts?: ReadonlyArray<string> | undefined
+  /** Networks of the proxies whose `X-Forwarded-For` is believed; none if not given. */
+  readonly trustedProxies?: ReadonlyArray<string> | undefined
+}
+
+const loopbackCidrs = ["127.0.0.0/8", "::1/128"]
+const loopbackHosts = ["localhost", "127.0.0.1", "[::1]"]
+
+const addressNotAllowed = HttpServerResponse.jsonUnsafe({ detail: sentences.addressNotAllowed }, { status: 403 })
+const misdirected = HttpServerResponse.jsonUnsafe({ detail: "Misdirected Request" }, { status: 421 })
+
+/** The name in a `Host` header, without its port. */
+const hostName = (host: string) => host.replace(/:\d+$/, "").toLowerCase()
+
+/**
+ * The address of the client. Each proxy adds the one that it talks to at the end, so the last one that is not a proxy of
+ * ours was seen by one; what stands before it anybody may have written.
+ */
+const clientOf = (request: HttpServerRequest.HttpServerRequest, proxies: Networks.Networks) => {
+  const peer = Option.getOrElse(request.peerAddress, () => "")
+  const forwarded = request.headers["x-forwarded-for"]
+  if (forwarded === undefined || !proxies.contains(peer)) return peer
+  const addresses = forwarded.split(",").map((address) => address.trim())
+  return addresses.findLast((address) => !proxies.contains(address)) ?? addresses[0] ?? peer
+}
+
+/** Lets a request through, with the address of its client as its `remoteAddress`, or answers it. */
+export const make = Effect.fnUntraced(function* (options: Options) {
+  const networks = yield* Networks.make([...loopbackCidrs, ...(options.allowedCidrs ?? [])])
+  const proxies = yield* Networks.make(options.trustedProxies ?? [])
+  const listening = isIP(options.host) === 6 ? `[${options.host}]` : options.host
+  const names = new Set(
+    [...loopbackHosts, listening, ...(options.allowedHosts ?? [])].map((name) => name.toLowerCase())
+  )
+
+  return (
+    request: HttpServerRequest.HttpServerRequest
+  ): HttpServerRequest.HttpServerRequest | HttpServerResponse.HttpServerResponse => {
+    const address = clientOf(request, proxies)
+    if (!networks.contains(address)) return addressNotAllowed
+    if (!names.has(hostName(request.headers["host"] ?? ""))) return misdirected
+    return Option.contains(request.peerAddress, address)
+      ? request
+      : request.modify({ remoteAddress: Option.some(address), peerAddress: request.peerAddress })
+  }
+})
+
+/** Stands before every path, those that are none included. */
+export const layer = (options: Options) =>
+  Layer.unwrap(
+    Effect.map(make(options), (check) =>
+      HttpRouter.middleware(
+        (httpEffect) =>
+          Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+            const checked = check(request)
+            return HttpServerResponse.isHttpServerResponse(checked)
+              ? Effect.succeed(checked)
+              : Effect.provideService(httpEffect, HttpServerRequest.HttpServerRequest, checked)
+          }),
+        { global: true }
+      )
+    )
+  )

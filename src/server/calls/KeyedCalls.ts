@@ -1,0 +1,215 @@
+/**
+ * Calls that come with a key are done once: a repeat gets the answer of the first, and waits for it where it is not there
+ * yet.
+ *
+ * Such a call outlives its connection. It is given up when nobody with its key has come back for a while.
+ */
+import { Context, Deferred, type Duration, Effect, Exit, Fiber, FiberSet, Layer, Option, type Scope } from "effect"
+import * as Digest from "effect/crypto/Digest"
+import type { HttpServerRequest, HttpServerResponse } from "effect/http"
+import { Invalid } from "../../api/Api.ts"
+import type { SessionId } from "../../api/schema/Ids.ts"
+import * as CanonicalJson from "./CanonicalJson.ts"
+import { type CallId, cutShort, KeptAnswers, type KeptCall } from "./KeptAnswers.ts"
+import * as RunningCall from "./RunningCall.ts"
+import { Shutdown } from "../upkeep/Shutdown.ts"
+import * as TurnFeed from "../sessions/TurnFeed.ts"
+import * as WireAnswer from "../http/WireAnswer.ts"
+
+/** Whose call it is, and where to. */
+export interface Call {
+  readonly appId: number
+  readonly path: string
+  /** The session that the call is about. */
+  readonly sessionId?: SessionId | undefined
+  readonly request: HttpServerRequest.HttpServerRequest
+}
+
+export class KeyedCalls extends Context.Service<
+  KeyedCalls,
+  {
+    /**
+     * Starts a call, unless one with its key was started: then it is that one. The scope is how long somebody waits for
+     * it; without a key it ends with that.
+     */
+    readonly follow: (
+      call: Call,
+      work: RunningCall.Work
+    ) => Effect.Effect<RunningCall.RunningCall, Invalid, Scope.Scope>
+    /** Does what is asked for; where that came with a key, it is the work, and done no more than once. */
+    readonly answer: <A, E>(
+      call: Call,
+      effect: Effect.Effect<A, E>,
+      work: RunningCall.Work
+    ) => Effect.Effect<A | HttpServerResponse.HttpServerResponse, E | Invalid>
+  }
+>()("effect-clawdforge/server/calls/KeyedCalls") {}
+
+export interface Options {
+  /** How long a call with a key goes on when nobody waits for it any more; 30 seconds if not given. */
+  readonly keyedCallLinger?: Duration.Input | undefined
+}
+
+const defaultLinger = "30 seconds"
+
+const header = "idempotency-key"
+
+const isKey = (text: string): boolean => /^[\x21-\x7e]{1,255}$/.test(text)
+
+const invalid = (msg: string) => new Invalid({ detail: [{ loc: ["header", header], msg, type: "value_error" }] })
+
+/** The key of a request, if it has one. */
+const keyOf = ({ headers }: HttpServerRequest.HttpServerRequest): Effect.Effect<string | undefined, Invalid> => {
+  const key = headers[header]
+  return key === undefined || isKey(key)
+    ? Effect.succeed(key)
+    : Effect.fail(invalid("must be 1 to 255 visible ASCII characters"))
+}
+
+/** The answers of calls that did something. */
+const acted: ReadonlySet<number> = new Set([200, 410, 502])
+
+const abandoned = WireAnswer.failed("the call was cancelled: nobody waited for its answer any more", "cancelled")
+const failed = WireAnswer.failed("outcome unknown: the server failed during this call", "error")
+const otherBody = invalid("was used with another body")
+
+/** A call that is under way. */
+interface Entry extends RunningCall.RunningCall {
+  readonly requestHash: string
+  readonly settled: Deferred.Deferred<WireAnswer.WireAnswer>
+  fiber?: Fiber.Fiber<unknown> | undefined
+  /** How many wait for it. */
+  waiting: number
+  /** How often the last of those has left. */
+  departures: number
+  isAbandoned: boolean
+}
+
+const newEntry = (requestHash: string): Entry => {
+  const settled = Deferred.makeUnsafe<WireAnswer.WireAnswer>()
+  return {
+    requestHash,
+    settled,
+    answer: Deferred.await(settled),
+    feed: TurnFeed.make(),
+    waiting: 0,
+    departures: 0,
+    isAbandoned: false
+  }
+}
+
+/** What is known of a call, for a repeat of it. */
+const known = (call: KeptCall, requestHash: string): Effect.Effect<WireAnswer.WireAnswer, Invalid> =>
+  call.requestHash === requestHash ? Effect.succeed(call.answer) : Effect.fail(otherBody)
+
+export const make = Effect.fnUntraced(function* (options: Options) {
+  const kept = yield* KeptAnswers
+  const digest = yield* Digest.Digest
+  const shutdown = yield* Shutdown
+  const linger = options.keyedCallLinger ?? defaultLinger
+  const fibers = yield* FiberSet.make()
+  const entries = new Map<string, Entry>()
+
+  /** It was read as JSON before. */
+  const hashOf = Effect.fnUntraced(function* ({ text }: HttpServerRequest.HttpServerRequest) {
+    const canonical = yield* CanonicalJson.from(yield* text)
+    return yield* digest.digestHex(Digest.sha256, new TextEncoder().encode(canonical))
+  }, Effect.orDie)
+
+  /** Writes down what came of a call that had begun: it is not done again but where it did nothing. */
+  const settle = Effect.fnUntraced(function* (id: CallId, entry: Entry, exit: Exit.Exit<WireAnswer.WireAnswer>) {
+    if (Exit.isSuccess(exit)) {
+      yield* acted.has(exit.value.status) ? kept.end({ ...id, answer: exit.value }) : kept.forget(id)
+      return exit.value
+    }
+    const wasInterrupted = Exit.hasInterrupts(exit)
+    if (!wasInterrupted) yield* Effect.logError("a call failed", exit.cause)
+    const answer = wasInterrupted ? (entry.isAbandoned ? abandoned : cutShort) : failed
+    yield* kept.end({ ...id, answer })
+    return answer
+  })
+
+  /** Does a call that nobody is doing. It is written down before it has the agent act. */
+  const conduct = Effect.fnUntraced(function* (
+    id: CallId & { readonly sessionId?: SessionId | undefined },
+    entry: Entry,
+    work: RunningCall.Work
+  ) {
+    const before = yield* kept.begin({ ...id, requestHash: entry.requestHash })
+    if (Option.isSome(before)) {
+      return yield* Effect.catch(known(before.value, entry.requestHash), WireAnswer.fromFailure)
+    }
+    return yield* settle(id, entry, yield* Effect.exit(Effect.interruptible(work(entry.feed))))
+  }, Effect.uninterruptible)
+
+  const attach = Effect.fnUntraced(function* (
+    call: CallId & {
+      readonly name: string
+      readonly requestHash: string
+      readonly sessionId: SessionId | undefined
+    },
+    work: RunningCall.Work
+  ) {
+    const { name, requestHash } = call
+    const running = entries.get(name)
+    if (running !== undefined && running.requestHash !== requestHash) return yield* otherBody
+    const entry = running ?? newEntry(requestHash)
+    entry.waiting++
+    if (running !== undefined) return entry
+    entries.set(name, entry)
+    entry.fiber = yield* FiberSet.run(
+      fibers,
+      conduct(call, entry, work).pipe(
+        Effect.onExit((exit) => {
+          entries.delete(name)
+          return Effect.andThen(Deferred.done(entry.settled, exit), entry.feed.end)
+        })
+      )
+    )
+    return entry
+  })
+
+  /** Gives a call up that nobody comes back for. */
+  const giveUp = Effect.fnUntraced(function* (entry: Entry, departures: number) {
+    if (Option.isSome(yield* Effect.timeoutOption(entry.answer, linger))) return
+    if (entry.waiting > 0 || entry.departures !== departures || entry.fiber === undefined) return
+    entry.isAbandoned = true
+    yield* Fiber.interrupt(entry.fiber)
+  })
+
+  const detach = (name: string, entry: Entry) =>
+    Effect.suspend(() => {
+      entry.waiting--
+      if (entry.waiting > 0 || entries.get(name) !== entry) return Effect.void
+      entry.departures++
+      return FiberSet.run(fibers, giveUp(entry, entry.departures))
+    })
+
+  const join = Effect.fnUntraced(function* (call: Call & { readonly key: string }, work: RunningCall.Work) {
+    const { appId, key, path, request, sessionId } = call
+    const id: CallId = { appId, path, key }
+    const requestHash = yield* hashOf(request)
+    const name = JSON.stringify([appId, path, key])
+    const before = entries.has(name) ? Option.none() : yield* kept.find(id)
+    if (Option.isSome(before)) return RunningCall.ended(yield* known(before.value, requestHash))
+    return yield* Effect.acquireRelease(attach({ ...id, sessionId, name, requestHash }, work), (entry) =>
+      detach(name, entry)
+    )
+  })
+
+  return KeyedCalls.of({
+    follow: Effect.fnUntraced(function* (call, work) {
+      const key = yield* keyOf(call.request)
+      const tracked: RunningCall.Work = (feed) => shutdown.track(work(feed))
+      return yield* key === undefined ? RunningCall.start(tracked) : join({ ...call, key }, tracked)
+    }),
+    answer: Effect.fnUntraced(function* (call, effect, work) {
+      const key = yield* keyOf(call.request)
+      if (key === undefined) return yield* effect
+      const { answer } = yield* join({ ...call, key }, (feed) => shutdown.track(work(feed)))
+      return WireAnswer.toResponse(yield* answer)
+    }, Effect.scoped)
+  })
+})
+
+export const layer = (options: Options) => Layer.effect(KeyedCalls, make(options))

@@ -1,0 +1,121 @@
+/**
+ * The form of an upload, read as it comes (multipart/form-data, RFC 7578): one file, and fields in any order.
+ *
+ * Everything in it is bounded. The parser holds the head of a part to 16 KiB and a hundred headers.
+ */
+import { ByteSize, type Duration, Effect, Option, Schema, Stream } from "effect"
+import { type HttpServerRequest, Multipart } from "effect/http"
+import { Invalid, TooLarge } from "../../api/Api.ts"
+import * as Wire from "../../api/schema/Files.ts"
+import * as Validation from "../http/Validation.ts"
+
+/** What the form says beside the content. */
+export interface UploadForm {
+  /** As the client gave it. */
+  readonly name: string
+  readonly size: number
+  readonly timeToLive: Duration.Duration | undefined
+}
+
+export interface Options<E> {
+  /** How large the file may be. */
+  readonly maxSize: ByteSize.ByteSize
+  /** Takes the content, piece by piece. */
+  readonly write: (content: Uint8Array) => Effect.Effect<void, E>
+}
+
+const maxParts = 8
+const maxFieldSize = ByteSize.kibibytes(16)
+
+/** As large as a form may be beside its file. */
+export const maxOverhead = ByteSize.kibibytes(512)
+
+const mediaType = /^multipart\/form-data\s*(;|$)/i
+
+const unreadable = new Invalid({
+  detail: [{ loc: ["body"], msg: "must be multipart/form-data, and whole", type: "value_error" }]
+})
+const tooManyParts = new Invalid({
+  detail: [{ loc: ["body"], msg: `must not have more than ${maxParts} parts`, type: "value_error" }]
+})
+const missing = new Invalid({ detail: [{ loc: ["body", Wire.filePart], msg: "Missing key", type: "missing" }] })
+const onlyOne = Validation.invalidBody(Wire.filePart, "must be the only file")
+const noFile = Validation.invalidBody(Wire.filePart, "must be a file with a name")
+
+/** What the parser stopped at; a body that ended too soon is one of these. */
+const refusal = (error: Multipart.MultipartError): Invalid | TooLarge => {
+  switch (error.reason._tag) {
+    case "BodyTooLarge":
+    case "FieldTooLarge":
+    case "FileTooLarge":
+      return new TooLarge()
+    case "TooManyParts":
+      return tooManyParts
+    case "InternalError":
+    case "Parse":
+      return unreadable
+  }
+}
+
+const decodeTimeToLive = Schema.decodeEffect(Wire.TimeToLive)
+
+/**
+ * Reads a form to its end, and no further than its limits.
+ *
+ * A part that was cut off ends like one that is whole: only the end of the form tells, so what was written is good when
+ * this succeeds and not before.
+ */
+export const read = Effect.fnUntraced(function* <E>(
+  request: HttpServerRequest.HttpServerRequest,
+  { maxSize, write }: Options<E>
+): Effect.fn.Return<UploadForm, Invalid | TooLarge | E> {
+  if (!mediaType.test(request.headers["content-type"] ?? "")) return yield* unreadable
+
+  let name = Option.none<string>()
+  let size = 0
+  let timeToLive: Duration.Duration | undefined
+
+  const receive = Effect.fnUntraced(function* (content: Uint8Array) {
+    size += content.byteLength
+    if (size > maxSize) return yield* new TooLarge()
+    yield* write(content)
+  })
+
+  const onPart = Effect.fnUntraced(function* (part: Multipart.Part) {
+    if (part._tag === "File") {
+      if (part.key !== Wire.filePart || Option.isSome(name)) return yield* onlyOne
+      if (part.name === "") return yield* noFile
+      name = Option.some(part.name)
+      yield* part.content.pipe(
+        Stream.catchTag("MultipartError", (error) => Stream.fail(refusal(error))),
+        Stream.runForEach(receive)
+      )
+    } else if (part.key === Wire.filePart) {
+      return yield* noFile
+    } else if (part.key === Wire.ttlField) {
+      timeToLive = yield* Effect.mapError(decodeTimeToLive(part.value), () =>
+        Validation.invalidBody(Wire.ttlField, Wire.timeToLiveRule)
+      )
+    }
+  })
+
+  yield* request.stream.pipe(
+    Stream.pipeThroughChannel(Multipart.makeChannel(request.headers)),
+    Stream.catchTags({
+      HttpServerError: () => Stream.fail(unreadable),
+      MultipartError: (error) => Stream.fail(refusal(error))
+    }),
+    Stream.runForEach(onPart),
+    Effect.provideContext(
+      Multipart.limitsServices({
+        maxParts,
+        maxFieldSize,
+        maxTotalSize: ByteSize.sum(maxSize, maxOverhead),
+        // A file is a file whatever its type says.
+        fieldMimeTypes: []
+      })
+    )
+  )
+  if (Option.isNone(name)) return yield* missing
+  return { name: name.value, size, timeToLive }
+})

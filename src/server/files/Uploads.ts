@@ -1,0 +1,285 @@
+/**
+ * Files that apps uploaded for their agents to read.
+ *
+ * A file is named by a token that is told once; what is kept of it is its SHA-256, which also names the file on disk. To
+ * any other app it does not exist, nor to anyone when its time is over.
+ */
+import { ByteSize, Clock, Context, Duration, Effect, FileSystem, Layer, Path, Redacted, Schema, Stream } from "effect"
+import * as Digest from "effect/crypto/Digest"
+import { SecureRandom } from "effect/crypto/SecureRandom"
+import * as Base64Url from "effect/encoding/Base64Url"
+import { SqlClient, type SqlError, SqlSchema } from "effect/sql"
+import type { Attachment } from "../../agent/Agent.ts"
+import { FileNotFound, type Invalid, TooMany } from "../../api/Api.ts"
+import { DataFolder } from "../storage/DataFolder.ts"
+import * as FileName from "./FileName.ts"
+import * as Validation from "../http/Validation.ts"
+
+export interface Options {
+  /** How large a file may be; 100 MB if not given. */
+  readonly maxUpload?: ByteSize.ByteSize | undefined
+  /** How large the files of one app may be together, with 4 KiB more for each; 1 GB if not given. */
+  readonly maxAppUploads?: ByteSize.ByteSize | undefined
+}
+
+/** An upload, as it is found by its token. */
+export const Upload = Schema.Struct({ sha256: Schema.String, name: Schema.String, size: Schema.Int })
+export type Upload = typeof Upload.Type
+
+/** What is known of a file when all of it is there. */
+export interface Received {
+  /** As the client gave it. */
+  readonly name: string
+  readonly size: number
+  readonly timeToLive: Duration.Duration
+}
+
+/** A file that is kept, and the token that names it. */
+export interface Kept extends Received {
+  readonly token: Redacted.Redacted
+}
+
+/** Takes the content of a file, piece by piece. */
+export type Write = (content: Uint8Array) => Effect.Effect<void, TooMany>
+
+/** Whom files are laid out for. */
+export interface StageOptions {
+  /** The working directory of the agent. */
+  readonly cwd: string
+  /** The session that uses them: when all text of it is removed, so are they. */
+  readonly sessionId?: string | undefined
+}
+
+export class Uploads extends Context.Service<
+  Uploads,
+  {
+    /** How large a file may be. */
+    readonly maxSize: ByteSize.ByteSize
+    /** Keeps what `receive` writes, as far as its app may have it; nothing is left where that fails. */
+    readonly add: <E, R>(
+      appId: number,
+      receive: (write: Write) => Effect.Effect<Received, E, R>
+    ) => Effect.Effect<Kept, E | TooMany, R>
+    /** The uploads that these tokens name, in their order. */
+    readonly find: (of: {
+      readonly appId: number
+      readonly tokens: ReadonlyArray<string>
+    }) => Effect.Effect<ReadonlyArray<Upload>, FileNotFound | Invalid>
+    /** Lays copies out for an agent; fails where an upload has gone in the meantime. */
+    readonly stage: (
+      uploads: ReadonlyArray<Upload>,
+      options: StageOptions
+    ) => Effect.Effect<ReadonlyArray<Attachment>, FileNotFound>
+    /** Removes the uploads whose time is over, and gives how many there were. */
+    readonly sweepExpired: Effect.Effect<number>
+    /** Removes all uploads of an app. */
+    readonly removeOfApp: (appId: number) => Effect.Effect<void>
+    /** Removes all uploads that a session used. */
+    readonly removeOfSession: (sessionId: string) => Effect.Effect<void>
+  }
+>()("effect-clawdforge/server/files/Uploads") {}
+
+interface Row {
+  readonly sha256: string
+}
+
+const secretBytes = 24
+
+/** The room that a file takes beside its content, in bytes; one without content takes some too. */
+const roomOfFile = 4_096
+
+/** As many files as one turn or run may have. */
+const maxFiles = 32
+
+/** Made by whoever opens it, or not opened at all. */
+const exclusive = { flag: "wx", mode: 0o600, noFollow: true } as const
+
+export const make = Effect.fnUntraced(function* (options: Options) {
+  const sql = yield* SqlClient.SqlClient
+  const digest = yield* Digest.Digest
+  const random = yield* SecureRandom
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const { uploads: folder } = yield* DataFolder
+  const maxAppUploads = options.maxAppUploads ?? ByteSize.gigabytes(1)
+  /** By app, the bytes of the files that are on their way. */
+  const arriving = new Map<number, number>()
+
+  const fileOf = (sha256: string) => path.join(folder, sha256)
+  const sha256Of = (token: string) => digest.digestHex(Digest.sha256, new TextEncoder().encode(token))
+
+  /** Rows go before their files: a file without a row is removed at the next start. */
+  const remove = Effect.fnUntraced(
+    function* (rows: Effect.Effect<ReadonlyArray<Row>, SqlError.SqlError>) {
+      const gone = yield* rows
+      for (const { sha256 } of gone) {
+        yield* sql`DELETE FROM upload_sessions WHERE sha256 = ${sha256}`
+        yield* fs.remove(fileOf(sha256), { force: true })
+      }
+      return gone.length
+    },
+    Effect.uninterruptible,
+    Effect.orDie
+  )
+
+  const sizeOfApp = Effect.fnUntraced(function* (appId: number) {
+    const rows = yield* sql<{ readonly size: number | null }>`
+      SELECT SUM(size + ${roomOfFile}) AS size FROM uploads WHERE app_id = ${appId}`
+    return rows[0]?.size ?? 0
+  }, Effect.orDie)
+
+  /** Counts what arrives of a file until the scope closes, and fails as soon as it is more than its app may have. */
+  const countFile = Effect.fnUntraced(function* (appId: number) {
+    const kept = yield* sizeOfApp(appId)
+    let arrived = 0
+    const add = (bytes: number) => {
+      const all = (arriving.get(appId) ?? 0) + bytes
+      if (all === 0) arriving.delete(appId)
+      else arriving.set(appId, all)
+      return all
+    }
+    yield* Effect.addFinalizer(() => Effect.sync(() => add(-arrived)))
+    const count = (bytes: number) =>
+      Effect.suspend(() => {
+        arrived += bytes
+        return kept + add(bytes) > maxAppUploads ? Effect.fail(new TooMany()) : Effect.void
+      })
+    yield* count(roomOfFile)
+    return count
+  })
+
+  /** What came in the meantime is counted here: `countFile` has the size that the app had at the start. */
+  const insert = Effect.fnUntraced(
+    function* (appId: number, sha256: string, { name, size, timeToLive }: Received) {
+      if ((yield* sizeOfApp(appId)) + size + roomOfFile > maxAppUploads) return yield* new TooMany()
+      const now = yield* Clock.currentTimeMillis
+      const expiresAt = now + Duration.toMillis(timeToLive)
+      const row = { sha256, app_id: appId, name: FileName.clean(name), size, created_at: now, expires_at: expiresAt }
+      yield* sql`INSERT INTO uploads ${sql.insert(row)}`
+    },
+    sql.withTransaction,
+    Effect.catchTag("SqlError", Effect.die)
+  )
+
+  const add = Effect.fn("Uploads.add")(function* <E, R>(
+    appId: number,
+    receive: (write: Write) => Effect.Effect<Received, E, R>
+  ) {
+    const token = `ff_${Base64Url.encode(yield* random.randomBytes(secretBytes))}`
+    const sha256 = yield* sha256Of(token)
+    const write = Effect.gen(function* () {
+      const count = yield* countFile(appId)
+      const file = yield* Effect.orDie(fs.open(fileOf(sha256), exclusive))
+      const received = yield* receive((content) =>
+        Effect.andThen(count(content.byteLength), Effect.orDie(file.writeAll(content)))
+      )
+      yield* insert(appId, sha256, received)
+      return received
+    })
+    const received = yield* Effect.scoped(write).pipe(
+      Effect.onError(() => remove(sql<Row>`DELETE FROM uploads WHERE sha256 = ${sha256}`.pipe(Effect.as([{ sha256 }]))))
+    )
+    const kept: Kept = { ...received, token: Redacted.make(token, { label: "file token" }) }
+    return kept
+  })
+
+  const findOne = SqlSchema.findOne({
+    Request: Schema.Struct({ appId: Schema.Int, sha256: Schema.String, now: Schema.Finite }),
+    Result: Upload,
+    execute: ({ appId, now, sha256 }) =>
+      sql`SELECT sha256, name, size FROM uploads
+        WHERE sha256 = ${sha256} AND app_id = ${appId} AND expires_at > ${now}`
+  })
+
+  const find = Effect.fn("Uploads.find")(function* (of: {
+    readonly appId: number
+    readonly tokens: ReadonlyArray<string>
+  }) {
+    if (of.tokens.length > maxFiles) {
+      return yield* Validation.invalidBody("files", `must not be more than ${maxFiles}`)
+    }
+    const now = yield* Clock.currentTimeMillis
+    return yield* Effect.forEach(of.tokens, (token) =>
+      sha256Of(token).pipe(
+        Effect.flatMap((sha256) => findOne({ appId: of.appId, sha256, now })),
+        Effect.catchTags({
+          NoSuchElementError: () => Effect.fail(new FileNotFound()),
+          SchemaError: Effect.die,
+          SqlError: Effect.die
+        })
+      )
+    )
+  })
+
+  const copy = Effect.fnUntraced(function* (upload: Upload, target: string) {
+    const file = yield* Effect.orDie(fs.open(target, exclusive))
+    yield* fs.stream(fileOf(upload.sha256)).pipe(
+      Stream.catchTag("PlatformError", (error) =>
+        error.reason._tag === "NotFound" ? Stream.fail(new FileNotFound()) : Stream.die(error)
+      ),
+      Stream.runForEach((content) => Effect.orDie(file.writeAll(content)))
+    )
+  }, Effect.scoped)
+
+  /** They are laid out where no agent works, and moved as a whole: nothing is written in a folder that is the agent's. */
+  const stage = Effect.fn("Uploads.stage")(function* (uploads: ReadonlyArray<Upload>, options: StageOptions) {
+    if (uploads.length === 0) return []
+    return yield* Effect.acquireUseRelease(
+      Effect.orDie(fs.makeTempDirectory({ directory: folder, prefix: "attachments-" })),
+      Effect.fnUntraced(function* (prepared) {
+        const folder = path.join(options.cwd, path.basename(prepared))
+        const attachments = yield* Effect.forEach(
+          uploads,
+          Effect.fnUntraced(function* (upload, index) {
+            const file = `attachment-${index + 1}${FileName.extension(upload.name)}`
+            yield* copy(upload, path.join(prepared, file))
+            const attachment: Attachment = { name: upload.name, path: path.join(folder, file), size: upload.size }
+            return attachment
+          })
+        )
+        if (options.sessionId !== undefined) yield* use(options.sessionId, uploads)
+        yield* Effect.orDie(fs.rename(prepared, folder))
+        return attachments
+      }),
+      (prepared) => Effect.orDie(fs.remove(prepared, { recursive: true, force: true }))
+    )
+  })
+
+  const use = Effect.fnUntraced(function* (sessionId: string, uploads: ReadonlyArray<Upload>) {
+    for (const { sha256 } of uploads) {
+      yield* sql`INSERT INTO upload_sessions ${sql.insert({ session_id: sessionId, sha256 })} ON CONFLICT DO NOTHING`
+    }
+  }, Effect.orDie)
+
+  const sweepExpired = Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    return yield* remove(sql<Row>`DELETE FROM uploads WHERE expires_at <= ${now} RETURNING sha256`)
+  }).pipe(Effect.withSpan("Uploads.sweepExpired"))
+
+  /** What a server left that was killed: files that were not yet whole, and copies that were not yet moved. */
+  const removeLeftovers = Effect.gen(function* () {
+    const rows = yield* sql<Row>`SELECT sha256 FROM uploads`
+    const known = new Set(rows.map(({ sha256 }) => sha256))
+    for (const name of yield* fs.readDirectory(folder)) {
+      if (!known.has(name)) yield* fs.remove(path.join(folder, name), { recursive: true, force: true })
+    }
+  }).pipe(Effect.orDie)
+
+  yield* removeLeftovers
+  return Uploads.of({
+    maxSize: options.maxUpload ?? ByteSize.megabytes(100),
+    add,
+    find,
+    stage,
+    sweepExpired,
+    removeOfApp: Effect.fn("Uploads.removeOfApp")(function* (appId: number) {
+      yield* remove(sql<Row>`DELETE FROM uploads WHERE app_id = ${appId} RETURNING sha256`)
+    }),
+    removeOfSession: Effect.fn("Uploads.removeOfSession")(function* (sessionId: string) {
+      yield* remove(sql<Row>`DELETE FROM uploads
+        WHERE sha256 IN (SELECT sha256 FROM upload_sessions WHERE session_id = ${sessionId}) RETURNING sha256`)
+    })
+  })
+})
+
+export const layer = (options: Options) => Layer.effect(Uploads, make(options))

@@ -1,0 +1,61 @@
+/**
+ * What the endpoints of whoever runs the server do.
+ */
+import { Effect, Option, Redacted } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
+import { Api, TokenExists, TokenNotFound } from "../../api/Api.ts"
+import { AgentPool } from "../sessions/AgentPool.ts"
+import { AppTokens } from "../access/AppTokens.ts"
+import { KeptAnswers } from "../calls/KeptAnswers.ts"
+import { Ledger } from "../storage/Ledger.ts"
+import * as Metrics from "../upkeep/Metrics.ts"
+import * as Networks from "../access/Networks.ts"
+import { SessionEngine } from "../sessions/SessionEngine.ts"
+import { Uploads } from "../files/Uploads.ts"
+import * as Validation from "./Validation.ts"
+
+export const layer = HttpApiBuilder.group(
+  Api,
+  "admin",
+  Effect.fnUntraced(function* (handlers) {
+    const engine = yield* SessionEngine
+    const pool = yield* AgentPool
+    const ledger = yield* Ledger
+    const tokens = yield* AppTokens
+    const uploads = yield* Uploads
+    const kept = yield* KeptAnswers
+    return handlers.handleAll({
+      mint: Effect.fnUntraced(function* ({ payload: { ipCidrs = null, name } }) {
+        yield* Effect.mapError(Networks.make(ipCidrs ?? []), ({ message }) =>
+          Validation.invalidBody("ip_cidrs", message)
+        )
+        const token = yield* Effect.catchTag(
+          tokens.mint(name, { ipCidrs: ipCidrs ?? undefined }),
+          "TokenRefused",
+          ({ message, reason }) =>
+            Effect.fail(reason === "taken" ? new TokenExists() : Validation.invalidBody("name", message))
+        )
+        return { name, token: Redacted.value(token), ipCidrs }
+      }),
+      tokens: Effect.fnUntraced(function* () {
+        return { ok: true as const, tokens: yield* tokens.list }
+      }),
+      revoke: Effect.fnUntraced(function* ({ params: { name } }) {
+        const app = yield* tokens.remove(name)
+        if (Option.isNone(app)) return yield* new TokenNotFound()
+        const open = yield* ledger.listSessions({ appId: app.value.id, includeClosed: false })
+        yield* Effect.forEach(open, ({ sessionId }) => engine.close(sessionId), { discard: true })
+        yield* uploads.removeOfApp(app.value.id)
+        yield* kept.removeOfApp(app.value.id)
+        return { ok: true as const }
+      }),
+      metrics: Effect.fnUntraced(function* () {
+        yield* Metrics.setOpenSessions(yield* engine.size)
+        yield* Metrics.setSessions(yield* engine.states)
+        yield* Metrics.setProcesses(yield* pool.size)
+        return yield* PrometheusMetrics.format()
+      })
+    })
+  })
+)

@@ -1,0 +1,33 @@
+/**
+ * What the endpoint of uploads does.
+ */
+import { Duration, Effect, Redacted } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+import { Api, CurrentApp } from "../../api/Api.ts"
+import * as Wire from "../../api/schema/Files.ts"
+import { AppTokens } from "../access/AppTokens.ts"
+import * as UploadForm from "../files/UploadForm.ts"
+import { Uploads, type Write } from "../files/Uploads.ts"
+
+const defaultTimeToLive = Duration.seconds(Wire.ttl.default)
+
+export const layer = HttpApiBuilder.group(
+  Api,
+  "files",
+  Effect.fnUntraced(function* (handlers) {
+    const uploads = yield* Uploads
+    const tokens = yield* AppTokens
+    return handlers.handleRaw(
+      "upload",
+      Effect.fnUntraced(function* ({ query, request }) {
+        const { id } = yield* CurrentApp
+        const receive = Effect.fnUntraced(function* (write: Write) {
+          const { timeToLive, ...form } = yield* UploadForm.read(request, { maxSize: uploads.maxSize, write })
+          return { ...form, timeToLive: timeToLive ?? query[Wire.ttlField] ?? defaultTimeToLive }
+        })
+        const { size, timeToLive, token } = yield* uploads.add(id, receive).pipe(tokens.whileLive(id))
+        return { fileToken: Redacted.value(token), ttl: timeToLive, size }
+      })
+    )
+  })
+)

@@ -1,0 +1,149 @@
+/**
+ * What the endpoints do.
+ */
+import { Duration, Effect, Layer, Option, Stream } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+import { Api, CurrentApp, CurrentSession, SessionIsClosed } from "../../api/Api.ts"
+import * as Sessions from "../../api/schema/Sessions.ts"
+import * as Turns from "../../api/schema/Turns.ts"
+import * as AdminHandlers from "./AdminHandlers.ts"
+import { Agents } from "../sessions/Agents.ts"
+import { AppTokens } from "../access/AppTokens.ts"
+import * as FileHandlers from "./FileHandlers.ts"
+import { KeyedCalls } from "../calls/KeyedCalls.ts"
+import { Ledger, type SessionEvent } from "../storage/Ledger.ts"
+import { Readiness } from "../upkeep/Readiness.ts"
+import * as RunHandlers from "./RunHandlers.ts"
+import type * as RunningCall from "../calls/RunningCall.ts"
+import { SessionEngine } from "../sessions/SessionEngine.ts"
+import * as SystemPrompts from "../SystemPrompts.ts"
+import * as Timeouts from "../Timeouts.ts"
+import * as TurnAnswer from "./TurnAnswer.ts"
+import * as TurnStream from "./TurnStream.ts"
+import { Uploads } from "../files/Uploads.ts"
+import * as Validation from "./Validation.ts"
+import * as WireAnswer from "./WireAnswer.ts"
+
+/** What the server adds to the contract. */
+const features = ["cancel", "events", "idempotency", "ready", "request_id", "session_options", "stream", "usage"]
+
+/** As many events of a session as one answer has. */
+const maxEvents = 1_000
+
+const toEvent = ({ at, detail, kind, seq, turnIndex }: SessionEvent): Sessions.Event => ({
+  seq,
+  at,
+  kind,
+  ...(turnIndex === null ? {} : { turnIndex }),
+  ...(detail === null ? {} : { detail })
+})
+
+const encodeTurn = WireAnswer.from(Turns.TurnResponse)
+const encodeCreated = WireAnswer.from(Sessions.Created, ({ sessionId }) => sessionId)
+
+const system = HttpApiBuilder.group(
+  Api,
+  "system",
+  Effect.fnUntraced(function* (handlers) {
+    const agents = yield* Agents
+    const engine = yield* SessionEngine
+    const readiness = yield* Readiness
+    return handlers.handleAll({
+      ready: Effect.fnUntraced(function* () {
+        yield* readiness.check
+        return { ok: true as const }
+      }),
+      health: Effect.fnUntraced(function* () {
+        return {
+          ok: true,
+          claudePresent: Option.isSome(agents.find("claude")),
+          claudeVersion: null,
+          acpxPresent: true,
+          acpxVersion: null,
+          openSessions: yield* engine.size,
+          features
+        }
+      })
+    })
+  })
+)
+
+const sessions = HttpApiBuilder.group(
+  Api,
+  "sessions",
+  Effect.fnUntraced(function* (handlers) {
+    const agents = yield* Agents
+    const engine = yield* SessionEngine
+    const ledger = yield* Ledger
+    const tokens = yield* AppTokens
+    const uploads = yield* Uploads
+    const calls = yield* KeyedCalls
+    const admitStream = yield* TurnStream.limit
+    const timeouts = { minimum: Timeouts.minimum, maximum: yield* Timeouts.Maximum }
+    return handlers.handleAll({
+      create: Effect.fnUntraced(function* ({ payload, request }) {
+        const app = yield* CurrentApp
+        const created = Effect.gen(function* () {
+          const agent = agents.find(payload.agent)
+          if (Option.isNone(agent)) return yield* Validation.invalidBody("agent", "no agent of this name")
+          const session = yield* engine
+            .open({
+              app,
+              agent: agent.value,
+              model: payload.model ?? null,
+              effort: payload.effort ?? undefined,
+              system: SystemPrompts.from(payload),
+              meta: payload.meta ?? null
+            })
+            .pipe(tokens.whileLive(app.id))
+          return { ok: true as const, ...session }
+        })
+        return yield* calls.answer({ appId: app.id, path: Sessions.path, request }, created, () =>
+          encodeCreated(created)
+        )
+      }),
+      list: Effect.fnUntraced(function* ({ query }) {
+        const { id: appId } = yield* CurrentApp
+        const sessions = yield* ledger.listSessions({ appId, includeClosed: query.include_closed })
+        return { ok: true as const, sessions, count: sessions.length }
+      }),
+      state: Effect.fnUntraced(function* () {
+        const session = yield* CurrentSession
+        return { ok: true as const, ...session, live: session.closedAt === null }
+      }),
+      events: Effect.fnUntraced(function* ({ query: { after } }) {
+        const { sessionId } = yield* CurrentSession
+        const events = yield* ledger.listEventsAfter({ sessionId, after, limit: maxEvents })
+        return { ok: true as const, events: events.map(toEvent) }
+      }),
+      close: Effect.fnUntraced(function* () {
+        const { sessionId } = yield* CurrentSession
+        const closed = yield* engine.close(sessionId)
+        return { ok: true as const, ...(closed ? {} : { alreadyClosed: true }) }
+      }),
+      cancel: Effect.fnUntraced(function* () {
+        const { sessionId } = yield* CurrentSession
+        return { ok: true as const, cancelled: yield* engine.cancel(sessionId) }
+      }),
+      turn: Effect.fnUntraced(function* ({ payload, request }) {
+        const { closedAt, sessionId } = yield* CurrentSession
+        const { id: appId } = yield* CurrentApp
+        const timeout = Duration.clamp(payload.timeout ?? Timeouts.byDefault, timeouts)
+        const turn = Effect.gen(function* () {
+          if (closedAt !== null) return yield* new SessionIsClosed()
+          const files = yield* uploads.find({ appId, tokens: payload.files ?? [] })
+          return engine.turn(sessionId, { prompt: payload.prompt, files, timeout })
+        }).pipe(Stream.unwrap)
+        const call = { appId, path: Turns.pathOf(sessionId), sessionId, request }
+        const work: RunningCall.Work = (feed) => encodeTurn(TurnAnswer.make(sessionId, turn, feed.offer))
+        if (!TurnStream.isWanted(request)) {
+          return yield* calls.answer(call, TurnAnswer.make(sessionId, turn), work)
+        }
+        yield* admitStream(appId)
+        return yield* TurnStream.make(calls.follow(call, work))
+      })
+    })
+  })
+)
+
+export const layer = Layer.mergeAll(system, sessions, RunHandlers.layer, FileHandlers.layer, AdminHandlers.layer)

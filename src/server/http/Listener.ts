@@ -1,0 +1,104 @@
+/**
+ * The socket that the server listens on, and how long and how large what a client sends may be before it is a request.
+ */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { Duration, Effect, Layer, Predicate } from "effect"
+import { HttpServer } from "effect/http"
+import { randomUUID } from "node:crypto"
+import { createServer } from "node:http"
+import type { Duplex } from "node:stream"
+import { StartFailed } from "../StartFailed.ts"
+
+export interface Options {
+  /** The address to listen on; 127.0.0.1 if not given. */
+  readonly host?: string | undefined
+  /** The port to listen on; 8800 if not given, and 0 takes a free one. */
+  readonly port?: number | undefined
+  /** How many connections may be open at once; 1024 if not given. */
+  readonly maxConnections?: number | undefined
+  /** How many bytes the headers of a request may have; 16384 if not given. */
+  readonly maxHeaderBytes?: number | undefined
+  /** How long a client may take for the headers of a request; 15 seconds if not given. */
+  readonly headersTimeout?: Duration.Input | undefined
+  /** How long a client may take for a whole request, its body included; 5 minutes if not given. An answer may take longer. */
+  readonly requestTimeout?: Duration.Input | undefined
+  /** How long a connection may stay open without a request; 65 seconds if not given. */
+  readonly keepAliveTimeout?: Duration.Input | undefined
+}
+
+/** Where a server listens if nothing else is said. */
+export const defaultHost = "127.0.0.1"
+const defaultPort = 8800
+
+/** How long answers that are on their way may take when the server ends. */
+const lastAnswers = "100 millis"
+
+/** A connection is looked at this often at least, and twice as often as its headers may take. */
+const longestCheck = 5_000
+
+/** The answers to what is no request, by Node's code for it: nothing of the server has seen it. */
+const refusals: Readonly<Record<string, readonly [status: string, detail: string]>> = {
+  EXPECTATION: ["417 Expectation Failed", "only 100-continue can be expected"],
+  ERR_HTTP_REQUEST_TIMEOUT: ["408 Request Timeout", "the request took too long"],
+  HPE_HEADER_OVERFLOW: ["431 Request Header Fields Too Large", "the headers are too large"]
+}
+
+const refuse = (code: string, socket: Duplex) => {
+  if (!socket.writable) return socket.destroy()
+  const [status, detail] = refusals[code] ?? ["400 Bad Request", "this is no HTTP request"]
+  const body = JSON.stringify({ detail })
+  const head = [
+    `HTTP/1.1 ${status}`,
+    "content-type: application/json",
+    `content-length: ${Buffer.byteLength(body)}`,
+    `x-request-id: ${randomUUID()}`,
+    "connection: close"
+  ]
+  return socket.end(`${head.join("\r\n")}\r\n\r\n${body}`, () => socket.destroy())
+}
+
+const makeServer = (options: Options) => {
+  const millis = (given: Duration.Input | undefined, otherwise: Duration.Input) =>
+    Duration.toMillis(Duration.fromInputUnsafe(given ?? otherwise))
+  const requestTimeout = millis(options.requestTimeout, "5 minutes")
+  const headersTimeout = Math.min(millis(options.headersTimeout, "15 seconds"), requestTimeout)
+  const server = createServer({
+    headersTimeout,
+    requestTimeout,
+    keepAliveTimeout: millis(options.keepAliveTimeout, "65 seconds"),
+    connectionsCheckingInterval: Math.min(longestCheck, Math.ceil(headersTimeout / 2)),
+    maxHeaderSize: options.maxHeaderBytes ?? 16_384
+  })
+  server.maxConnections = options.maxConnections ?? 1_024
+  server.on("clientError", (error, socket) => refuse("code" in error ? String(error.code) : "", socket))
+  server.on("checkExpectation", ({ socket }) => refuse("EXPECTATION", socket))
+  return server
+}
+
+const isPort = (port: number) => Number.isInteger(port) && port >= 0 && port <= 65_535
+
+/** Why a port cannot be listened on. */
+const listenFailure = (cause: unknown) => {
+  if (Predicate.hasProperty(cause, "code") && cause.code === "EADDRINUSE") return "the port is taken"
+  return Predicate.isError(cause) ? cause.message : String(cause)
+}
+
+export const make = Effect.fnUntraced(function* (options: Options) {
+  const { host = defaultHost, port = defaultPort } = options
+  if (!isPort(port)) {
+    return yield* new StartFailed({
+      message: `cannot listen on port ${port}: a port is a whole number from 0 to 65535`
+    })
+  }
+  return yield* NodeHttpServer.make(() => makeServer(options), {
+    host,
+    port,
+    gracefulShutdownTimeout: lastAnswers
+  }).pipe(
+    Effect.mapError(
+      ({ cause }) => new StartFailed({ message: `cannot listen on ${host}:${port}: ${listenFailure(cause)}`, cause })
+    )
+  )
+})
+
+export const layer = (options: Options) => Layer.effect(HttpServer.HttpServer, make(options))

@@ -1,0 +1,93 @@
+/**
+ * The answers that no endpoint gives: no such path, no such method there, a body that is too large or no JSON, a defect, a
+ * server that ended meanwhile.
+ */
+import { Effect, Layer } from "effect"
+import { HttpEffect, HttpMethod, HttpRouter, HttpServerError, HttpServerResponse } from "effect/http"
+import { Api } from "../../api/Api.ts"
+import { type Detail, type Invalid, sentences } from "../../api/schema/Failures.ts"
+import * as Docs from "./Docs.ts"
+
+const noJson: Invalid = { detail: [{ loc: ["body"], msg: "Expected a valid JSON body", type: "value_error" }] }
+
+const tooLarge = HttpServerResponse.jsonUnsafe({ detail: sentences.tooLarge }, { status: 413 })
+
+const bodies: Readonly<Record<number, Detail>> = {
+  404: { detail: sentences.notFound },
+  500: { detail: "Internal Server Error" }
+}
+
+/**
+ * A call that was cut short by the end of the server may have acted: a 503 of the contract would say that it did not, and
+ * have its client send it again.
+ */
+const cutShort = HttpServerResponse.jsonUnsafe({ detail: "the server ended during this call" }, { status: 500 })
+
+/** In how many seconds to come again. */
+const retryAfter: Readonly<Record<number, string>> = { 429: "1", 503: "5" }
+
+const isJson = ({ headers }: HttpServerResponse.HttpServerResponse) =>
+  headers["content-type"]?.startsWith("application/json") === true
+
+/** The same answer with the contract's body; one that has a JSON body is an endpoint's own. */
+const withBody = (response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse => {
+  const { status } = response
+  // What is left of a body that is too large is not read, so nothing can follow it.
+  if (status === 413) return HttpServerResponse.setHeader(tooLarge, "connection", "close")
+  if (isJson(response)) return response
+  if (status === 503) return cutShort
+  if (status === 415) return HttpServerResponse.jsonUnsafe(noJson, { status: 422 })
+  return HttpServerResponse.jsonUnsafe(bodies[status] ?? { detail: `HTTP ${status}` }, { status })
+}
+
+/** The same answer in the contract's form. */
+const inContract = (response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse => {
+  const { status } = response
+  if (status < 400) return response
+  if (status === 401) return HttpServerResponse.setHeader(response, "www-authenticate", "Bearer")
+  const answer = withBody(response)
+  const again = retryAfter[answer.status]
+  return again === undefined ? answer : HttpServerResponse.setHeader(answer, "retry-after", again)
+}
+
+/** Puts every answer into the contract's form. */
+const form = HttpRouter.middleware(
+  HttpEffect.withPreResponseHandler((_request, response) => Effect.succeed(inContract(response))),
+  { global: true }
+)
+
+/** A body that could not be read comes as a defect too, but is the client's doing. */
+const isUnread = (defect: unknown) =>
+  HttpServerError.isHttpServerError(defect) && defect.reason._tag === "RequestParseError"
+
+/** A defect is answered with a 500 that says nothing of it, so it is told here. */
+const defects = HttpRouter.middleware(
+  Effect.tapDefect((defect) => (isUnread(defect) ? Effect.void : Effect.logError("a request failed", defect))),
+  { global: true }
+)
+
+/** Answers every method that a path of the contract does not have. */
+const methods = HttpRouter.use(
+  Effect.fnUntraced(function* (router) {
+    const known = new Map<HttpRouter.PathInput, Set<HttpMethod.HttpMethod>>()
+    for (const group of Object.values(Api.groups)) {
+      for (const { method, path } of Object.values(group.endpoints)) {
+        known.set(path, (known.get(path) ?? new Set<HttpMethod.HttpMethod>()).add(method))
+      }
+    }
+    for (const path of Object.values(Docs.paths)) known.set(path, new Set(["GET"]))
+    for (const [path, allowed] of known) {
+      const refusal = HttpServerResponse.jsonUnsafe(
+        { detail: sentences.methodNotAllowed },
+        { status: 405, headers: { allow: [...allowed].join(", ") } }
+      )
+      for (const method of HttpMethod.all) {
+        // The router takes a HEAD for a GET, and has no TRACE.
+        if (method === "HEAD" || method === "TRACE" || allowed.has(method)) continue
+        yield* router.add(method, path, refusal)
+      }
+    }
+  })
+)
+
+export const layer = Layer.mergeAll(form, defects, methods)

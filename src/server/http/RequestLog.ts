@@ -1,0 +1,65 @@
+/**
+ * Every request is counted and, where that is asked for, logged: method, route, status, how long it took.
+ *
+ * A path is told by its route alone, since people put all kinds of things into one; the id of a session is told where it
+ * has the form of ours, which no token has.
+ */
+import { Clock, Duration, Effect } from "effect"
+import { HttpEffect, HttpRouter, HttpServerRequest, type HttpServerResponse } from "effect/http"
+import { Api } from "../../api/Api.ts"
+import * as Docs from "./Docs.ts"
+import * as Metrics from "../upkeep/Metrics.ts"
+import * as RequestId from "./RequestId.ts"
+
+export interface Options {
+  /** Whether each request is a line in the log; false if not given. */
+  readonly logRequests?: boolean | undefined
+}
+
+const paths = Object.values(Api.groups).flatMap((group) => Object.values(group.endpoints).map(({ path }) => path))
+
+const routes = [...paths, ...Object.values(Docs.paths)].map((path) => ({
+  path,
+  pattern: new RegExp(`^${path.replaceAll(/:[a-z]+/g, "[^/]+")}$`)
+}))
+
+const pathOf = (url: string) => url.replace(/[?;#].*$/, "")
+
+const routeOf = (url: string) => routes.find(({ pattern }) => pattern.test(pathOf(url)))?.path ?? "other"
+
+const sessionOf = (url: string) => /^\/sessions\/(?<id>[A-Za-z0-9_-]{32})(\/|$)/.exec(pathOf(url))?.groups?.["id"]
+
+const log = (
+  request: HttpServerRequest.HttpServerRequest,
+  response: HttpServerResponse.HttpServerResponse,
+  told: { readonly route: string; readonly duration: Duration.Duration }
+) => {
+  const session = sessionOf(request.url)
+  return Effect.annotateLogs(Effect.logInfo("request"), {
+    request_id: response.headers[RequestId.header],
+    method: request.method,
+    route: told.route,
+    ...(session === undefined ? {} : { session }),
+    status: response.status,
+    ms: Duration.toMillis(told.duration)
+  })
+}
+
+export const layer = ({ logRequests = false }: Options) =>
+  HttpRouter.middleware(
+    (httpEffect) =>
+      Effect.flatMap(Clock.currentTimeMillis, (start) =>
+        HttpEffect.withPreResponseHandler(
+          httpEffect,
+          Effect.fnUntraced(function* (request, response) {
+            const duration = Duration.millis((yield* Clock.currentTimeMillis) - start)
+            const { method } = request
+            const route = routeOf(request.url)
+            yield* Metrics.countRequest({ method, route, status: response.status, duration })
+            if (logRequests) yield* log(request, response, { route, duration })
+            return response
+          })
+        )
+      ),
+    { global: true }
+  )

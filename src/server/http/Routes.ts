@@ -1,0 +1,57 @@
+/**
+ * The whole of the server's HTTP side: the endpoints, who may call them, and what every answer has in common.
+ */
+import { Layer } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+import { Api } from "../../api/Api.ts"
+import * as AdminAccess from "../access/AdminAccess.ts"
+import * as AppAccess from "../access/AppAccess.ts"
+import * as BodyLimit from "./BodyLimit.ts"
+import * as Cors from "../access/Cors.ts"
+import * as Docs from "./Docs.ts"
+import * as Handlers from "./Handlers.ts"
+import * as JsonDepth from "./JsonDepth.ts"
+import * as Refusals from "./Refusals.ts"
+import * as RequestId from "./RequestId.ts"
+import * as RequestLog from "./RequestLog.ts"
+import * as Shutdown from "../upkeep/Shutdown.ts"
+import * as Validation from "./Validation.ts"
+
+const endpoints = HttpApiBuilder.layer(Api).pipe(
+  Layer.provide(Handlers.layer),
+  Layer.provide([
+    AppAccess.layerApp,
+    AppAccess.layerSession,
+    AdminAccess.layerAccess,
+    Validation.layer,
+    JsonDepth.layer
+  ])
+)
+
+/** A path is itself only: letter by letter, and without a slash more or less. */
+export const routerConfig = {
+  caseSensitive: true,
+  ignoreDuplicateSlashes: false,
+  ignoreTrailingSlash: false,
+  maxParamLength: 1024
+}
+
+export interface Options extends Cors.Options, RequestLog.Options {}
+
+/**
+ * The routes behind an access check, which stands before every path, those that are none included.
+ *
+ * What is built first stands in front and has the first word on an answer: it gets its form, then its id, whoever gives
+ * it.
+ */
+export const layer = <E, R>(access: Layer.Layer<never, E, R>, options: Options = {}) =>
+  endpoints.pipe(
+    Layer.merge(Docs.layer),
+    Layer.provideMerge(BodyLimit.layer),
+    Layer.provideMerge(Shutdown.layerRefusal),
+    Layer.provideMerge(Cors.layer(options)),
+    Layer.provideMerge(access),
+    Layer.provideMerge(RequestLog.layer(options)),
+    Layer.provideMerge(RequestId.layer),
+    Layer.provideMerge(Refusals.layer)
+  )

@@ -1,0 +1,56 @@
+/**
+ * What the endpoint of runs does.
+ */
+import { Duration, Effect } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+import { Api, CurrentApp } from "../../api/Api.ts"
+import * as Wire from "../../api/schema/Runs.ts"
+import { AppTokens } from "../access/AppTokens.ts"
+import { KeyedCalls } from "../calls/KeyedCalls.ts"
+import { Runs } from "../runs/Runs.ts"
+import * as SystemPrompts from "../SystemPrompts.ts"
+import * as Timeouts from "../Timeouts.ts"
+import { Uploads } from "../files/Uploads.ts"
+import * as Validation from "./Validation.ts"
+import * as WireAnswer from "./WireAnswer.ts"
+
+const encode = WireAnswer.from(Wire.RunResponse)
+
+export const layer = HttpApiBuilder.group(
+  Api,
+  "runs",
+  Effect.fnUntraced(function* (handlers) {
+    const runs = yield* Runs
+    const uploads = yield* Uploads
+    const tokens = yield* AppTokens
+    const calls = yield* KeyedCalls
+    const { minimum } = Timeouts
+    const maximum = yield* Timeouts.Maximum
+    const range = `must be from ${Duration.toSeconds(minimum)} to ${Duration.toSeconds(maximum)}`
+    return handlers.handleAll({
+      run: Effect.fnUntraced(function* ({ payload, query, request }) {
+        const app = yield* CurrentApp
+        const { effort, files, model, prompt, timeout } = payload
+        const run = Effect.gen(function* () {
+          const limit = timeout ?? Duration.min(Timeouts.byDefault, maximum)
+          if (!Duration.between(limit, { minimum, maximum })) {
+            return yield* Validation.invalidBody("timeout_secs", range)
+          }
+          const { usage, ...done } = yield* runs
+            .run({
+              app,
+              prompt,
+              files: yield* uploads.find({ appId: app.id, tokens: files ?? [] }),
+              model: model ?? undefined,
+              effort: effort ?? undefined,
+              system: SystemPrompts.from(payload),
+              timeout: limit
+            })
+            .pipe(tokens.whileLive(app.id))
+          return { ok: true as const, ...done, ...(query.usage && usage !== undefined ? { usage } : {}) }
+        })
+        return yield* calls.answer({ appId: app.id, path: Wire.path, request }, run, () => encode(run))
+      })
+    })
+  })
+)

@@ -1,0 +1,158 @@
+/**
+ * The answer to a turn as server-sent events: each event as it happens, then `done` with the rest of the JSON answer, or
+ * `error` with the answer that the turn would have had.
+ *
+ * A turn that fails before its first event is answered like any other. A reader that does not read is cut.
+ */
+import { Array, Cause, Context, type Duration, Effect, Exit, Layer, Option, Schema, Scope, Stream } from "effect"
+import { HttpServerRequest, HttpServerResponse } from "effect/http"
+import { IncomingMessage } from "node:http"
+import { TooMany } from "../../api/Api.ts"
+import { TurnEvent } from "../../api/schema/TurnEvent.ts"
+import type { RunningCall } from "../calls/RunningCall.ts"
+import type { ReaderStalled, TurnReader } from "../sessions/TurnFeed.ts"
+import * as WireAnswer from "./WireAnswer.ts"
+
+const mediaType = "text/event-stream"
+
+export interface Options {
+  /** How long a reader of an event stream may keep its turn waiting before it is cut; 60 seconds if not given. */
+  readonly maxStall?: Duration.Input | undefined
+  /** How long an event stream is silent before a comment keeps its connection open; 15 seconds if not given. */
+  readonly keepAlive?: Duration.Input | undefined
+  /** How many event streams one app may read at once; 128 if not given. */
+  readonly maxAppStreams?: number | undefined
+}
+
+const MaxStall = Context.Reference<Duration.Input>("effect-clawdforge/server/http/TurnStream/MaxStall", {
+  defaultValue: () => "60 seconds"
+})
+
+const MaxAppStreams = Context.Reference<number>("effect-clawdforge/server/http/TurnStream/MaxAppStreams", {
+  defaultValue: () => 128
+})
+
+const KeepAlive = Context.Reference<Duration.Input>("effect-clawdforge/server/http/TurnStream/KeepAlive", {
+  defaultValue: () => "15 seconds"
+})
+
+export const layer = ({ keepAlive, maxAppStreams, maxStall }: Options) =>
+  Layer.mergeAll(
+    maxAppStreams === undefined ? Layer.empty : Layer.succeed(MaxAppStreams, maxAppStreams),
+    keepAlive === undefined ? Layer.empty : Layer.succeed(KeepAlive, keepAlive),
+    maxStall === undefined ? Layer.empty : Layer.succeed(MaxStall, maxStall)
+  )
+
+/** Lets an app read one stream more until the scope closes, where it may. */
+export const limit = Effect.map(MaxAppStreams, (most) => {
+  const open = new Map<number, number>()
+  const change = (appId: number, by: number) =>
+    Effect.sync(() => {
+      const count = (open.get(appId) ?? 0) + by
+      if (count === 0) open.delete(appId)
+      else open.set(appId, count)
+    })
+  return (appId: number): Effect.Effect<void, TooMany, Scope.Scope> =>
+    Effect.suspend(() =>
+      (open.get(appId) ?? 0) < most
+        ? Effect.acquireRelease(change(appId, 1), () => change(appId, -1))
+        : Effect.fail(new TooMany())
+    )
+})
+
+/** Whether a request asks for its answer as an event stream. */
+export const isWanted = ({ headers }: Pick<HttpServerRequest.HttpServerRequest, "headers">): boolean =>
+  (headers["accept"] ?? "").split(",").some((range) => {
+    const [type = "", ...parameters] = range.toLowerCase().split(";")
+    return type.trim() === mediaType && !parameters.some((parameter) => /^\s*q\s*=\s*0(\.0*)?\s*$/.test(parameter))
+  })
+
+const utf8 = new TextEncoder()
+const keepAliveComment = utf8.encode(": keep-alive\n\n")
+
+const frame = (event: string, data: unknown) => `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`
+
+const encode = Schema.encodeEffect(TurnEvent)
+
+/** What an agent said always has a form on the wire. */
+const encodeFrame = (event: TurnEvent) =>
+  event._tag === "Text" && event.messageId === undefined
+    ? Effect.succeed(frame("text", { type: "text", content: event.content }))
+    : Effect.map(Effect.orDie(encode(event)), (encoded) => frame(encoded.type, encoded))
+
+const Done = Schema.fromJsonString(
+  Schema.StructWithRest(Schema.Struct({ events: Schema.Array(Schema.Unknown) }), [
+    Schema.Record(Schema.String, Schema.Unknown)
+  ])
+)
+const decodeDone = Schema.decodeEffect(Done)
+const parse = Schema.decodeEffect(Schema.fromJsonString(Schema.Unknown))
+const isTyped = Schema.is(Schema.Struct({ type: Schema.String }))
+
+/** The end of a stream; an answer that was kept has its events in it, which nobody has told yet. */
+const lastFrames = Effect.fnUntraced(function* ({ body, status }: WireAnswer.WireAnswer, told: boolean) {
+  if (status !== 200) return frame("error", { status, body: yield* parse(body) })
+  const { events, ...rest } = yield* decodeDone(body)
+  const untold = told ? [] : events.filter(isTyped).map((event) => frame(event.type, event))
+  return untold.join("") + frame("done", rest)
+}, Effect.orDie)
+
+/** The frames of a turn, after the first events of it were taken. */
+const frames = (
+  call: RunningCall,
+  reader: TurnReader,
+  options: { readonly first: ReadonlyArray<TurnEvent>; readonly keepAlive: Duration.Input }
+): Stream.Stream<Uint8Array, ReaderStalled> => {
+  const told = options.first.length > 0
+  let next: ReadonlyArray<TurnEvent> | undefined = options.first
+  let finished = false
+  const pull = Effect.gen(function* () {
+    if (finished) return yield* Cause.done()
+    if (next === undefined && Option.isNone(yield* Effect.timeoutOption(reader.ready, options.keepAlive))) {
+      return Array.of(keepAliveComment)
+    }
+    const events = next ?? (yield* reader.take)
+    next = undefined
+    if (events.length > 0) return Array.of(utf8.encode((yield* Effect.forEach(events, encodeFrame)).join("")))
+    finished = true
+    return Array.of(utf8.encode(yield* lastFrames(yield* call.answer, told)))
+  })
+  return Stream.fromPull(Effect.succeed(pull))
+}
+
+/**
+ * Answers with a call as it goes on. `follow` attaches to the call for as long as its scope is open, which is as long as
+ * somebody reads.
+ */
+export const make = Effect.fnUntraced(function* <E, R>(follow: Effect.Effect<RunningCall, E, R | Scope.Scope>) {
+  const request = yield* HttpServerRequest.HttpServerRequest
+  const keepAlive = yield* KeepAlive
+  const maxStall = yield* MaxStall
+  const attached = yield* Scope.fork(yield* Effect.scope)
+  const call = yield* Scope.provide(follow, attached)
+  const reader = yield* Scope.provide(call.feed.read, attached)
+
+  yield* reader.ready
+  // Nobody but this has the reader, so it has not left.
+  const first = yield* Effect.orDie(reader.take)
+  if (first.length === 0) {
+    const answer = yield* call.answer
+    if (answer.status !== 200) return WireAnswer.toResponse(answer)
+  }
+
+  const cut = Effect.andThen(
+    Scope.close(attached, Exit.void),
+    Effect.sync(() => {
+      // The answer waits for a socket that nobody empties.
+      if (request.source instanceof IncomingMessage) request.source.destroy()
+    })
+  )
+  yield* reader.watch(maxStall).pipe(
+    Effect.catchTag("ReaderStalled", () => cut),
+    Effect.forkScoped
+  )
+  return HttpServerResponse.stream(frames(call, reader, { first, keepAlive }), {
+    contentType: mediaType,
+    headers: { "cache-control": "no-store", "x-accel-buffering": "no" }
+  })
+})

@@ -1,0 +1,172 @@
+/**
+ * Runs: one prompt to an agent of its own, which lives no longer than its answer takes.
+ *
+ * Each leaves a row for whoever runs the server, in numbers and names only.
+ */
+import { Clock, Context, Duration, Effect, Exit, Layer, Option, type Schema, Semaphore, Stream } from "effect"
+import { SqlClient } from "effect/sql"
+import { type AgentDefinition, AgentFailed, type SystemPrompt, type TurnEnd } from "../../agent/Agent.ts"
+import { type FileNotFound, type Invalid, type PoolFull, RunFailed, TooManyRuns } from "../../api/Api.ts"
+import type { TurnEvent } from "../../api/schema/TurnEvent.ts"
+import type { Usage } from "../../api/schema/Usage.ts"
+import { AgentPool } from "../sessions/AgentPool.ts"
+import { Agents } from "../sessions/Agents.ts"
+import { DataFolder } from "../storage/DataFolder.ts"
+import * as RunFailure from "./RunFailure.ts"
+import * as RunResult from "./RunResult.ts"
+import { type Upload, Uploads } from "../files/Uploads.ts"
+import * as Validation from "../http/Validation.ts"
+
+/** A run that is asked for. */
+export interface NewRun {
+  readonly app: { readonly id: number; readonly name: string }
+  readonly prompt: string
+  readonly files: ReadonlyArray<Upload>
+  readonly model?: string | undefined
+  readonly effort?: string | undefined
+  readonly system?: SystemPrompt | undefined
+  /** For all of it, the start of the agent too. */
+  readonly timeout: Duration.Duration
+}
+
+/** A run that ended. */
+export interface Run {
+  readonly result: Schema.Json
+  readonly duration: Duration.Duration
+  readonly stopReason: string
+  readonly usage?: Usage | undefined
+}
+
+export class Runs extends Context.Service<
+  Runs,
+  {
+    /** Answers when the agent has ended. Interrupting it ends the agent. */
+    readonly run: (run: NewRun) => Effect.Effect<Run, FileNotFound | Invalid | PoolFull | RunFailed | TooManyRuns>
+  }
+>()("effect-clawdforge/server/runs/Runs") {}
+
+export interface Options {
+  /** How many runs may be under way at once; 4 if not given. */
+  readonly maxRuns?: number | undefined
+}
+
+const defaultMaxRuns = 4
+
+/** As much text as is kept of a run, in characters. */
+const maxText = 32 * 1024 * 1024
+
+/** What came of a turn. */
+interface Told {
+  readonly text: string
+  readonly end: TurnEnd
+}
+
+const byteLength = (text: string) => new TextEncoder().encode(text).byteLength
+
+/** What the row of a run says of its end. */
+const outcomeOf = (exit: Exit.Exit<Told, FileNotFound | Invalid | PoolFull | RunFailed>): string => {
+  if (Exit.isSuccess(exit)) return exit.value.end.stopReason
+  if (Exit.hasInterrupts(exit)) return "cancelled"
+  const failure = Option.getOrUndefined(Exit.findErrorOption(exit))
+  if (failure === undefined) return "error"
+  return failure._tag === "RunFailed" ? (failure.stopReason ?? "error") : "refused"
+}
+
+export const make = Effect.fnUntraced(function* (options: Options) {
+  const agents = yield* Agents
+  const folder = yield* DataFolder
+  const pool = yield* AgentPool
+  const uploads = yield* Uploads
+  const sql = yield* SqlClient.SqlClient
+  const places = yield* Semaphore.make(options.maxRuns ?? defaultMaxRuns)
+
+  const record = Effect.fnUntraced(function* (
+    run: NewRun,
+    agent: AgentDefinition,
+    start: number,
+    exit: Exit.Exit<Told, FileNotFound | Invalid | PoolFull | RunFailed>
+  ) {
+    const duration = yield* RunFailure.elapsedSince(start)
+    yield* sql`INSERT INTO runs ${sql.insert({
+      app_id: run.app.id,
+      app_name: run.app.name,
+      agent: agent.name,
+      at: start,
+      prompt_bytes: byteLength(run.prompt),
+      response_bytes: Exit.isSuccess(exit) ? byteLength(exit.value.text) : 0,
+      duration_ms: Duration.toMillis(duration),
+      outcome: outcomeOf(exit)
+    })}`
+  }, Effect.orDie)
+
+  const listen = Effect.fnUntraced(function* (
+    agent: AgentDefinition,
+    events: Stream.Stream<TurnEvent | TurnEnd, AgentFailed>
+  ) {
+    let said = RunResult.nothing
+    let end: TurnEnd | undefined
+    yield* Stream.runForEach(events, (event) => {
+      if (event._tag === "TurnEnd") end = event
+      else said = RunResult.hear(said, event)
+      return said.now.length <= maxText
+        ? Effect.void
+        : Effect.fail(new AgentFailed({ error: `Agent ${agent.name} said too much.`, stderr: "", stopReason: "error" }))
+    })
+    if (end === undefined) return yield* Effect.die(new Error("the turn ended without TurnEnd"))
+    const told: Told = { text: RunResult.finalText(said), end }
+    return told
+  })
+
+  /** The folder is removed when the agent is dead, since it was there before. */
+  const conduct = Effect.fnUntraced(function* (run: NewRun, agent: AgentDefinition, start: number) {
+    const { effort, model, prompt, system, timeout } = run
+    const outOfTime = (stderr: string) =>
+      new AgentFailed({
+        error: `Agent ${agent.name} did not finish the run within ${Duration.format(timeout)}.`,
+        stderr,
+        stopReason: "timeout"
+      })
+    const cwd = yield* folder.runDirectory
+    const files = yield* uploads.stage(run.files, { cwd })
+    const session = yield* pool.place.pipe(
+      Effect.andThen(agents.open(agent, { cwd, effort, model, system })),
+      Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(outOfTime("")) })
+    )
+    const left = Duration.subtract(timeout, yield* RunFailure.elapsedSince(start))
+    return yield* listen(agent, session.turn({ prompt, files, timeout: left })).pipe(
+      Effect.mapError((failure) => (failure.stopReason === "timeout" ? outOfTime(failure.stderr) : failure))
+    )
+  }, Effect.scoped)
+
+  const attempt = Effect.fnUntraced(function* (run: NewRun) {
+    const start = yield* Clock.currentTimeMillis
+    const failed = RunFailure.from(start)
+    if (Option.isNone(agents.byDefault)) {
+      return yield* failed({ error: "There is no agent.", stderr: "", stopReason: "error" })
+    }
+    const agent = agents.byDefault.value
+    const { end, text } = yield* conduct(run, agent, start).pipe(
+      Effect.catchTags({
+        AgentFailed: failed,
+        AgentOptionRefused: ({ error, option }) => Effect.fail(Validation.invalidBody(option, error))
+      }),
+      Effect.onExit((exit) => record(run, agent, start, exit))
+    )
+    const done: Run = {
+      result: RunResult.fromText(text),
+      duration: yield* RunFailure.elapsedSince(start),
+      stopReason: end.stopReason,
+      usage: end.usage
+    }
+    return done
+  })
+
+  return Runs.of({
+    run: Effect.fn("Runs.run")(function* (run: NewRun) {
+      const done = yield* places.withPermitsIfAvailable(1)(attempt(run))
+      return Option.isSome(done) ? done.value : yield* new TooManyRuns()
+    })
+  })
+})
+
+export const layer = (options: Options) => Layer.effect(Runs, make(options))

@@ -1,0 +1,170 @@
+/**
+ * One open session on this machine: its turns, one at a time and in order.
+ */
+import { Clock, Data, Deferred, Duration, Effect, Exit, flow, Option, type Scope, Semaphore, Stream } from "effect"
+import type { AgentFailed, AgentOptionRefused, TurnEnd } from "../../agent/Agent.ts"
+import { type FileNotFound, type PoolFull, RunFailed, SessionIsClosed } from "../../api/Api.ts"
+import type { SessionId } from "../../api/schema/Ids.ts"
+import type { TurnEvent } from "../../api/schema/TurnEvent.ts"
+import type { AgentPool } from "./AgentPool.ts"
+import type { Agents } from "./Agents.ts"
+import { Ledger } from "../storage/Ledger.ts"
+import * as RunFailure from "../runs/RunFailure.ts"
+import type { SessionState, SessionTurn, TurnDone } from "./SessionEngine.ts"
+import * as SessionProcess from "./SessionProcess.ts"
+import { Uploads } from "../files/Uploads.ts"
+
+/** The agent could not be brought back, so the session is of no more use. */
+export class AgentLost extends Data.TaggedError("AgentLost")<{ readonly failure: RunFailed }> {}
+
+export interface LocalSession {
+  /** Starts the agent where it is not running, and gives its own id of the session. */
+  readonly wake: Effect.Effect<string, RunFailed | AgentOptionRefused | PoolFull>
+  /** See `SessionEngine.turn`; one that cannot bring the agent back fails before it counts. */
+  readonly turn: (
+    turn: SessionTurn
+  ) => Stream.Stream<TurnEvent | TurnDone, FileNotFound | RunFailed | SessionIsClosed | PoolFull | AgentLost>
+  /** See `SessionEngine.cancel`. */
+  readonly cancel: Effect.Effect<boolean>
+  readonly state: Effect.Effect<SessionState>
+  /** Ends the turn in flight and those that wait; they fail with `SessionIsClosed`. */
+  readonly stop: Effect.Effect<void>
+}
+
+export interface Options extends SessionProcess.Options {
+  readonly sessionId: SessionId
+  readonly appId: number
+}
+
+/** The turn that has its place. */
+interface Flight {
+  /** Done when somebody wants it to end. */
+  readonly asked: Deferred.Deferred<void>
+  /** Done when it is over: whether it was cancelled. */
+  readonly over: Deferred.Deferred<boolean>
+  /** Whether it was handed to the agent. */
+  isWithAgent: boolean
+  stopReason?: string | undefined
+}
+
+/** A cancel waits no longer for whoever reads the turn: it was asked for, and goes on by itself. */
+const cancelWait = "5 seconds"
+
+export const make = Effect.fnUntraced(function* (
+  options: Options
+): Effect.fn.Return<LocalSession, never, AgentPool | Agents | Ledger | Scope.Scope | Uploads> {
+  const ledger = yield* Ledger
+  const uploads = yield* Uploads
+  const process = yield* SessionProcess.make(options)
+  const places = yield* Semaphore.make(1)
+  const stopped = yield* Deferred.make<never, SessionIsClosed>()
+  let flight: Flight | undefined
+
+  const wake = Effect.gen(function* () {
+    const start = yield* Clock.currentTimeMillis
+    const agent = yield* Effect.catchTag(process.use, "AgentFailed", RunFailure.from(start))
+    return agent.id
+  }).pipe(Effect.scoped)
+
+  /** Takes the place of the session. */
+  const takeOff = Effect.gen(function* () {
+    yield* places.takeScoped(1)
+    const taking: Flight = {
+      asked: yield* Deferred.make<void>(),
+      over: yield* Deferred.make<boolean>(),
+      isWithAgent: false
+    }
+    return yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        flight = taking
+        return taking
+      }),
+      () => {
+        flight = undefined
+        return Deferred.succeed(taking.over, taking.stopReason === "cancelled")
+      }
+    )
+  })
+
+  const cancel = Effect.suspend(() => {
+    if (flight === undefined) return Effect.succeed(false)
+    const over = Effect.timeoutOption(Deferred.await(flight.over), cancelWait)
+    return Effect.andThen(
+      Deferred.succeed(flight.asked, undefined),
+      Effect.map(
+        over,
+        Option.getOrElse(() => true)
+      )
+    )
+  })
+
+  const state = Effect.gen(function* () {
+    if (flight !== undefined) return flight.isWithAgent ? "running" : "waiting"
+    return (yield* process.isAwake) ? "open" : "asleep"
+  })
+
+  /**
+   * Counts a turn, and gives what is to be called once at its end. A turn that is interrupted is at its end when the
+   * scope closes: by then the agent has ended it.
+   */
+  const begin = Effect.fnUntraced(function* (flight: Flight) {
+    const start = yield* Clock.currentTimeMillis
+    const turnIndex = yield* ledger.beginTurn(options.sessionId)
+    let ended = false
+    const end = Effect.fnUntraced(function* (stopReason: string) {
+      const duration = yield* RunFailure.elapsedSince(start)
+      ended = true
+      flight.stopReason = stopReason
+      yield* ledger.endTurn({ ...options, turnIndex, stopReason, durationMillis: Duration.toMillis(duration) })
+      const done: TurnDone = { _tag: "TurnDone", turnIndex, stopReason, duration }
+      return done
+    }, Effect.uninterruptible)
+    yield* Effect.addFinalizer(() => Effect.suspend(() => (ended ? Effect.void : end("cancelled"))))
+    return end
+  }, Effect.uninterruptible)
+
+  const run = Effect.fnUntraced(function* (turn: SessionTurn) {
+    const flight = yield* takeOff
+    const lost = flow(
+      RunFailure.from(yield* Clock.currentTimeMillis),
+      Effect.mapError((failure) => new AgentLost({ failure }))
+    )
+    const awake = process.use.pipe(
+      Effect.catchTags({
+        AgentOptionRefused: ({ error }) => lost({ error, stderr: "", stopReason: "error" }),
+        AgentFailed: lost
+      })
+    )
+    const asked = Deferred.await(flight.asked)
+    const ready = yield* Effect.all([awake, uploads.stage(turn.files, options)]).pipe(
+      Effect.asSome,
+      Effect.raceFirst(Effect.as(asked, Option.none()))
+    )
+    const end = yield* begin(flight)
+    if (Option.isNone(ready)) return Stream.fromEffect(end("cancelled"))
+
+    const onEvent = Effect.fnUntraced(function* (event: TurnEvent | TurnEnd): Effect.fn.Return<TurnEvent | TurnDone> {
+      if (event._tag !== "TurnEnd") return event
+      const done = yield* end(event.stopReason)
+      return { ...done, usage: event.usage }
+    })
+    const onFailure = Effect.fnUntraced(function* ({ error, stderr, stopReason }: AgentFailed) {
+      const { duration } = yield* end(stopReason)
+      return yield* new RunFailed({ error, stderr, stopReason, duration })
+    })
+    const [agent, files] = ready.value
+    flight.isWithAgent = true
+    return agent.turn({ ...turn, files }, asked).pipe(
+      Stream.mapEffect((event) => onEvent(event)),
+      Stream.catch((failure) => Stream.fromEffect(onFailure(failure)))
+    )
+  })
+
+  return {
+    wake,
+    turn: (turn) => Stream.unwrap(run(turn)).pipe(Stream.interruptWhen(Deferred.await(stopped))),
+    cancel,
+    state,
+    stop: Deferred.done(stopped, Exit.fail(new SessionIsClosed()))
+  }
+})

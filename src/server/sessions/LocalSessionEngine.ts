@@ -1,0 +1,200 @@
+/**
+ * The `SessionEngine` of one machine: its agents are processes beside this one.
+ */
+import { DateTime, Effect, Exit, FiberSet, Layer, Option, Scope, Stream } from "effect"
+import { SecureRandom } from "effect/crypto/SecureRandom"
+import * as Base64Url from "effect/encoding/Base64Url"
+import { PoolFull, SessionIsClosed, TooMany } from "../../api/Api.ts"
+import { SessionId } from "../../api/schema/Ids.ts"
+import { AgentPool } from "./AgentPool.ts"
+import { Agents } from "./Agents.ts"
+import { DataFolder } from "../storage/DataFolder.ts"
+import { Ledger, type Session } from "../storage/Ledger.ts"
+import * as LocalSession from "./LocalSession.ts"
+import { type NewSession, SessionEngine, type SessionTurn } from "./SessionEngine.ts"
+import { Uploads } from "../files/Uploads.ts"
+import * as Validation from "../http/Validation.ts"
+
+export interface Options {
+  /** How many sessions may be open at once; 64 if not given. */
+  readonly maxOpenSessions?: number | undefined
+  /** How many of them may be one app's; as many as there may be if not given. */
+  readonly maxAppSessions?: number | undefined
+  /** How many turns of one app may run at once; as many as sessions may be open if not given. */
+  readonly maxAppTurns?: number | undefined
+  /** How many turns of one session may wait for the one that runs; 16 if not given. */
+  readonly maxWaitingTurns?: number | undefined
+}
+
+/** A session, the scope that its process lives in, and how many turns of it run or wait. */
+interface Entry {
+  readonly appId: number
+  readonly session: LocalSession.LocalSession
+  readonly scope: Scope.Closeable
+  turns: number
+}
+
+const defaultMaxOpenSessions = 64
+const defaultMaxWaitingTurns = 16
+const idBytes = 24
+
+/** What a session is opened with, and brought back with. */
+const settingsOf = ({ effort, model, system }: NewSession) => ({
+  model,
+  effort: effort ?? null,
+  system: system ?? null
+})
+
+export const make = Effect.fnUntraced(function* (options: Options) {
+  const agents = yield* Agents
+  const folder = yield* DataFolder
+  const ledger = yield* Ledger
+  const pool = yield* AgentPool
+  const random = yield* SecureRandom
+  const uploads = yield* Uploads
+  const maxOpenSessions = options.maxOpenSessions ?? defaultMaxOpenSessions
+  const maxAppSessions = options.maxAppSessions ?? maxOpenSessions
+  const maxAppTurns = options.maxAppTurns ?? maxOpenSessions
+  const maxWaitingTurns = options.maxWaitingTurns ?? defaultMaxWaitingTurns
+
+  const sessionsScope = yield* Scope.fork(yield* Effect.scope, "parallel")
+  /** What is open or being opened, and whose it is: that counts against the caps. */
+  const places = new Map<SessionId, number>()
+  const entries = new Map<SessionId, Entry>()
+
+  // Closing answers before the process has ended; the engine waits for those that are still ending.
+  const leaving = yield* FiberSet.make()
+  yield* Effect.addFinalizer(() => FiberSet.awaitEmpty(leaving))
+
+  const enter = Effect.fnUntraced(
+    function* (options: LocalSession.Options) {
+      const scope = yield* Scope.fork(sessionsScope)
+      const session = yield* Scope.provide(LocalSession.make(options), scope)
+      const entry: Entry = { appId: options.appId, session, scope, turns: 0 }
+      places.set(options.sessionId, options.appId)
+      entries.set(options.sessionId, entry)
+      return entry
+    },
+    Effect.provideService(AgentPool, pool),
+    Effect.provideService(Agents, agents),
+    Effect.provideService(Ledger, ledger),
+    Effect.provideService(Uploads, uploads)
+  )
+
+  /** The folder goes when the process is gone. */
+  const leave = Effect.fnUntraced(function* (sessionId: SessionId, scope: Scope.Closeable) {
+    yield* Scope.close(scope, Exit.void)
+    yield* folder.removeWorkingDirectory(sessionId)
+  })
+
+  /** No turn finds the session from here on. */
+  const forget = Effect.fnUntraced(function* (sessionId: SessionId) {
+    const entry = entries.get(sessionId)
+    places.delete(sessionId)
+    entries.delete(sessionId)
+    if (entry !== undefined) {
+      yield* entry.session.stop
+      yield* FiberSet.run(leaving, leave(sessionId, entry.scope))
+    }
+  })
+
+  const close = Effect.fn("SessionEngine.close")(function* (sessionId: SessionId) {
+    const closed = yield* ledger.closeSession(sessionId)
+    yield* forget(sessionId)
+    return closed
+  }, Effect.uninterruptible)
+
+  const closeIdle = Effect.fn("SessionEngine.closeIdle")(function* (sessionId: SessionId) {
+    if ((entries.get(sessionId)?.turns ?? 0) > 0) return false
+    yield* forget(sessionId)
+    return yield* ledger.closeSession(sessionId, "sweep_close")
+  }, Effect.uninterruptible)
+
+  const prepare = Effect.fnUntraced(function* (session: NewSession) {
+    const sessionId = SessionId.make(Base64Url.encode(yield* random.randomBytes(idBytes)))
+    if (places.size >= maxOpenSessions) return yield* new PoolFull()
+    const ofApp = [...places.values()].filter((appId) => appId === session.app.id)
+    if (ofApp.length >= maxAppSessions) return yield* new TooMany()
+    places.set(sessionId, session.app.id)
+    const identity = { sessionId, appId: session.app.id, cwd: folder.workingDirectory(sessionId) }
+    const entry = yield* enter({ ...identity, definition: session.agent, ...settingsOf(session) })
+    return { ...identity, ...entry }
+  })
+
+  const open = Effect.fn("SessionEngine.open")((options: NewSession) =>
+    Effect.acquireUseRelease(
+      prepare(options),
+      Effect.fnUntraced(function* ({ appId, cwd, session, sessionId }) {
+        yield* folder.makeWorkingDirectory(sessionId)
+        const agentSessionId = yield* Effect.catchTag(session.wake, "AgentOptionRefused", ({ error, option }) =>
+          Effect.fail(Validation.invalidBody(option, error))
+        )
+        const opened: Session = {
+          sessionId,
+          appId,
+          appName: options.app.name,
+          agent: options.agent.name,
+          agentSessionId,
+          ...settingsOf(options),
+          meta: options.meta,
+          cwd,
+          createdAt: yield* DateTime.now,
+          lastTurnAt: null,
+          turnCount: 0,
+          closedAt: null
+        }
+        yield* ledger.addSession(opened)
+        return opened
+      }),
+      ({ sessionId }, exit) => (Exit.isSuccess(exit) ? Effect.void : close(sessionId))
+    )
+  )
+
+  /** One turn more of a session, where its app may have it, until the scope closes. */
+  const admit = Effect.fnUntraced(function* (sessionId: SessionId) {
+    const entry = entries.get(sessionId)
+    if (entry === undefined) return yield* new SessionIsClosed()
+    if (entry.turns > maxWaitingTurns) return yield* new TooMany()
+    // Of the turns of one session, one runs.
+    const running = [...entries.values()].filter(({ appId, turns }) => appId === entry.appId && turns > 0)
+    if (entry.turns === 0 && running.length >= maxAppTurns) return yield* new TooMany()
+    yield* Effect.acquireRelease(
+      Effect.sync(() => entry.turns++),
+      () => Effect.sync(() => entry.turns--)
+    )
+    return entry.session
+  })
+
+  const turn = (sessionId: SessionId, turn: SessionTurn) =>
+    Stream.unwrap(Effect.map(admit(sessionId), (session) => session.turn(turn))).pipe(
+      Stream.catchTag("AgentLost", ({ failure }) =>
+        Stream.fromEffect(Effect.andThen(close(sessionId), Effect.fail(failure)))
+      )
+    )
+
+  const cancel = Effect.fn("SessionEngine.cancel")(function* (sessionId: SessionId) {
+    const entry = entries.get(sessionId)
+    return entry === undefined ? false : yield* entry.session.cancel
+  })
+
+  const states = Effect.gen(function* () {
+    const counts = { open: 0, running: 0, waiting: 0, asleep: 0 }
+    for (const { session } of entries.values()) counts[yield* session.state]++
+    return counts
+  })
+
+  /** The open sessions of an earlier life of the server; each starts its agent on its next turn. */
+  const recover = Effect.gen(function* () {
+    yield* ledger.endCutTurns
+    for (const session of yield* ledger.openSessions) {
+      const definition = agents.find(session.agent)
+      yield* Option.isSome(definition) ? enter({ ...session, definition: definition.value }) : close(session.sessionId)
+    }
+    yield* folder.keepWorkingDirectories(new Set(places.keys()))
+  })
+
+  yield* recover
+  return SessionEngine.of({ open, turn, cancel, close, closeIdle, states, size: Effect.sync(() => places.size) })
+})
+
+export const layer = (options: Options) => Layer.effect(SessionEngine, make(options))

@@ -1,0 +1,99 @@
+/**
+ * The agent process of one session, which comes and goes while the session stays: it is started when it is needed, put
+ * to sleep when its place is needed, and another one brings the agent's own session back.
+ */
+import { Duration, Effect, Exit, RcRef, Scope, Semaphore } from "effect"
+import type { AgentDefinition, AgentFailed, AgentOptionRefused, AgentSession, SystemPrompt } from "../../agent/Agent.ts"
+import type { PoolFull } from "../../api/Api.ts"
+import { AgentPool, type Place } from "./AgentPool.ts"
+import { Agents } from "./Agents.ts"
+
+export interface SessionProcess {
+  /** The agent, kept awake until the scope closes. One at a time: whoever holds the session sees to that. */
+  readonly use: Effect.Effect<AgentSession, AgentFailed | AgentOptionRefused | PoolFull, Scope.Scope>
+  readonly isAwake: Effect.Effect<boolean>
+}
+
+export interface Options {
+  readonly definition: AgentDefinition
+  readonly cwd: string
+  readonly model: string | null
+  readonly effort: string | null
+  readonly system: SystemPrompt | null
+  /** The agent's own id of the session, if it had one in an earlier life of the server. */
+  readonly agentSessionId?: string | undefined
+}
+
+interface Process {
+  readonly agent: AgentSession
+  readonly place: Place
+  ended: boolean
+}
+
+/** The process ends with the scope, which waits for that. */
+export const make = Effect.fnUntraced(function* (
+  options: Options
+): Effect.fn.Return<SessionProcess, never, AgentPool | Agents | Scope.Scope> {
+  const agents = yield* Agents
+  const pool = yield* AgentPool
+  const scope = yield* Effect.scope
+  let agentSessionId = options.agentSessionId
+  let current: Process | undefined
+
+  // A process has it for as long as it lives: the next one of the session, and the end, wait until it is gone.
+  const life = yield* Semaphore.make(1)
+  yield* Effect.addFinalizer(() => life.take(1))
+
+  const start: Effect.Effect<Process, AgentFailed | AgentOptionRefused | PoolFull, Scope.Scope> = Effect.gen(
+    function* () {
+      yield* life.takeScoped(1)
+      const place = yield* pool.place
+      const agent = yield* agents.open(options.definition, {
+        cwd: options.cwd,
+        load: agentSessionId,
+        model: options.model ?? undefined,
+        effort: options.effort ?? undefined,
+        system: options.system ?? undefined
+      })
+      agentSessionId = agent.id
+      const process: Process = { agent, place, ended: false }
+      yield* Effect.acquireRelease(
+        Effect.sync(() => {
+          current = process
+        }),
+        () =>
+          Effect.sync(() => {
+            current = undefined
+          })
+      )
+      yield* agent.exited.pipe(
+        Effect.andThen(() => {
+          process.ended = true
+          return current === process ? end : Effect.void
+        }),
+        Effect.forkIn(scope)
+      )
+      return process
+    }
+  )
+
+  const processes = yield* RcRef.make({ acquire: start, idleTimeToLive: Duration.infinity })
+  /** Ends the process; one in use ends with its use. */
+  const end = RcRef.invalidate(processes)
+
+  /** Where another process could go on, this one may be put to sleep. */
+  const rest = Effect.suspend(() => (current?.agent.returns === true ? current.place.rest(end) : Effect.void))
+
+  const use = Effect.gen(function* () {
+    yield* Effect.addFinalizer(() => rest)
+    const first = yield* Scope.fork(yield* Effect.scope)
+    const running = yield* Scope.provide(RcRef.get(processes), first)
+    yield* running.place.use
+    if (!running.ended) return running.agent
+    yield* end
+    yield* Scope.close(first, Exit.void)
+    return (yield* RcRef.get(processes)).agent
+  })
+
+  return { use, isAwake: Effect.sync(() => current !== undefined) }
+})

@@ -1,0 +1,137 @@
+/**
+ * The folder in which a server keeps everything: its ledger, the uploads of its apps, and the working directory of each
+ * open session and of each run.
+ *
+ * It is private to its owner, and one server at a time has it.
+ */
+import { Context, Effect, FileSystem, Layer, Path, Predicate, type Scope } from "effect"
+import { DatabaseSync } from "node:sqlite"
+import { StartFailed } from "../StartFailed.ts"
+
+export class DataFolder extends Context.Service<
+  DataFolder,
+  {
+    /** The folder itself, where it is a temporary one. */
+    readonly temporary: string | undefined
+    readonly ledger: string
+    /** Where uploads are kept; no agent works in it. */
+    readonly uploads: string
+    /** Where it is kept which agents run. */
+    readonly agents: string
+    /** Where the agent of a session works. */
+    readonly workingDirectory: (sessionId: string) => string
+    readonly makeWorkingDirectory: (sessionId: string) => Effect.Effect<void>
+    /** Removes it and all that is in it. Its agent must be dead by then. */
+    readonly removeWorkingDirectory: (sessionId: string) => Effect.Effect<void>
+    /** Removes the working directories of all sessions but these. */
+    readonly keepWorkingDirectories: (sessionIds: ReadonlySet<string>) => Effect.Effect<void>
+    /** A working directory for one run, removed with the scope. Its agent must be dead by then. */
+    readonly runDirectory: Effect.Effect<string, never, Scope.Scope>
+  }
+>()("effect-clawdforge/server/storage/DataFolder") {}
+
+export interface Options {
+  /** Where the folder is; a temporary one, gone with the server, if not given. */
+  readonly data?: string | undefined
+}
+
+const folderMode = 0o700
+const fileMode = 0o600
+
+/** SQLite's code for a database that somebody else has. */
+const busy = 5
+
+/**
+ * Holds a transaction on a database of its own for as long as the server lives. The system frees it however the process
+ * ends, and says at once that it is held.
+ */
+const lock = (file: string, folder: string) =>
+  Effect.acquireRelease(
+    Effect.try({
+      try: () => {
+        const database = new DatabaseSync(file, { timeout: 0 })
+        database.exec("BEGIN EXCLUSIVE")
+        return database
+      },
+      catch: (cause) => {
+        const taken = Predicate.hasProperty(cause, "errcode") && cause.errcode === busy
+        const message = taken
+          ? `another server is running on the data folder ${folder}`
+          : `the data folder ${folder} cannot be used: its lock.db cannot be locked`
+        return new StartFailed({ message, cause })
+      }
+    }),
+    (database) => Effect.sync(() => database.close())
+  )
+
+/** What a server makes before its ledger: one that was killed just then leaves no more than this. */
+const firstMade: ReadonlySet<string> = new Set(["sessions", "lock.db"])
+
+/** A folder of somebody else's, named by mistake, would have its modes changed and its files removed. */
+const isOursOrEmpty = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, folder: string, ledger: string) {
+  if (!(yield* fs.exists(folder)) || (yield* fs.exists(ledger))) return
+  const names = yield* fs.readDirectory(folder)
+  if (names.every((name) => firstMade.has(name))) return
+  return yield* new StartFailed({
+    message: `${folder} is not a data folder of clawdforge: it is not empty, and has no ledger.db`
+  })
+})
+
+export const make = Effect.fnUntraced(
+  function* (options: Options) {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const folder =
+      options.data === undefined
+        ? yield* fs.makeTempDirectoryScoped({ prefix: "clawdforge-" })
+        : path.resolve(options.data)
+    const sessions = path.join(folder, "sessions")
+    const uploads = path.join(folder, "uploads")
+    const agents = path.join(folder, "agents")
+    const runs = path.join(folder, "runs")
+    const ledger = path.join(folder, "ledger.db")
+    const lockFile = path.join(folder, "lock.db")
+
+    yield* isOursOrEmpty(fs, folder, ledger)
+    yield* fs.makeDirectory(sessions, { recursive: true, mode: folderMode })
+    yield* fs.chmod(folder, folderMode)
+    // Made here, since SQLite gives the files that it makes the mode of any other file.
+    for (const file of [lockFile, ledger]) {
+      yield* fs.writeFileString(file, "", { flag: "a", mode: fileMode })
+      yield* fs.chmod(file, fileMode)
+    }
+    yield* lock(lockFile, folder)
+    // What a server left that was killed; no run outlives its server.
+    yield* fs.remove(runs, { recursive: true, force: true })
+    for (const each of [agents, runs, uploads]) yield* fs.makeDirectory(each, { recursive: true, mode: folderMode })
+
+    const workingDirectory = (sessionId: string) => path.join(sessions, sessionId)
+    const remove = (sessionId: string) => fs.remove(workingDirectory(sessionId), { recursive: true, force: true })
+    return DataFolder.of({
+      temporary: options.data === undefined ? folder : undefined,
+      ledger,
+      uploads,
+      agents,
+      workingDirectory,
+      makeWorkingDirectory: (sessionId) =>
+        Effect.orDie(fs.makeDirectory(workingDirectory(sessionId), { mode: folderMode })),
+      removeWorkingDirectory: (sessionId) => Effect.orDie(remove(sessionId)),
+      keepWorkingDirectories: Effect.fnUntraced(function* (sessionIds) {
+        const names = yield* fs.readDirectory(sessions)
+        yield* Effect.forEach(
+          names.filter((name) => !sessionIds.has(name)),
+          remove,
+          { discard: true }
+        )
+      }, Effect.orDie),
+      runDirectory: Effect.orDie(fs.makeTempDirectoryScoped({ directory: runs, prefix: "run-" }))
+    })
+  },
+  (make, { data }) =>
+    Effect.catchTag(make, "PlatformError", (cause) => {
+      const folder = data === undefined ? "a temporary data folder" : `the data folder ${data}`
+      return new StartFailed({ message: `${folder} cannot be used: ${cause.message}`, cause })
+    })
+)
+
+export const layer = (options: Options) => Layer.effect(DataFolder, make(options))

@@ -1,0 +1,283 @@
+/**
+ * What the server remembers of sessions, and what happened to each.
+ *
+ * It is written before an answer is given, so what a client was told survives a crash. It holds no text of a turn. A ledger that cannot be read or written leaves nothing to answer with, so that is a defect here.
+ */
+import { Clock, Context, DateTime, Effect, Layer, type Option, Schema } from "effect"
+import { SqlClient, type SqlError, SqlSchema } from "effect/sql"
+import { SessionId } from "../../api/schema/Ids.ts"
+import { Meta } from "../../api/schema/Sessions.ts"
+
+const millis = Schema.DateTimeUtcFromMillis
+
+const SystemPrompt = Schema.fromJsonString(
+  Schema.Struct({ text: Schema.String, mode: Schema.Literals(["append", "replace"]) })
+)
+
+/** A session as the ledger has it. */
+export const Session = Schema.Struct({
+  sessionId: SessionId,
+  appId: Schema.Int,
+  appName: Schema.String,
+  agent: Schema.String,
+  /** The agent's own id of the session, by which another process of it can load it. */
+  agentSessionId: Schema.String,
+  model: Schema.NullOr(Schema.String),
+  effort: Schema.NullOr(Schema.String),
+  system: Schema.NullOr(SystemPrompt),
+  meta: Schema.NullOr(Schema.fromJsonString(Meta)),
+  cwd: Schema.String,
+  createdAt: millis,
+  lastTurnAt: Schema.NullOr(millis),
+  turnCount: Schema.Int,
+  closedAt: Schema.NullOr(millis)
+}).pipe(
+  Schema.encodeKeys({
+    sessionId: "session_id",
+    appId: "app_id",
+    appName: "app_name",
+    agentSessionId: "agent_session_id",
+    createdAt: "created_at",
+    lastTurnAt: "last_turn_at",
+    turnCount: "turn_count",
+    closedAt: "closed_at"
+  })
+)
+export type Session = typeof Session.Type
+
+/** How a turn ended, in numbers and names only. */
+export interface TurnOutcome {
+  readonly sessionId: SessionId
+  readonly appId: number
+  readonly turnIndex: number
+  readonly stopReason: string
+  readonly durationMillis: number
+}
+
+/** What a row of `session_events` says beside its kind. */
+const Detail = Schema.fromJsonString(
+  Schema.Struct({ stop_reason: Schema.String, duration_ms: Schema.optionalKey(Schema.Finite) })
+)
+
+/** One thing that happened to a session. It holds no text. */
+export const SessionEvent = Schema.Struct({
+  /** Later ones have higher numbers. */
+  seq: Schema.Int,
+  at: Schema.DateTimeUtcFromMillis,
+  kind: Schema.String,
+  turnIndex: Schema.NullOr(Schema.Int),
+  detail: Schema.NullOr(Detail)
+}).pipe(Schema.encodeKeys({ turnIndex: "turn_index" }))
+export type SessionEvent = typeof SessionEvent.Type
+
+export class Ledger extends Context.Service<
+  Ledger,
+  {
+    readonly addSession: (session: Session) => Effect.Effect<void>
+    readonly findSession: (of: {
+      readonly sessionId: string
+      readonly appId: number
+    }) => Effect.Effect<Option.Option<Session>>
+    /** Newest first. */
+    readonly listSessions: (of: {
+      readonly appId: number
+      readonly includeClosed: boolean
+    }) => Effect.Effect<ReadonlyArray<Session>>
+    /** Every open session, of all apps. */
+    readonly openSessions: Effect.Effect<ReadonlyArray<Session>>
+    /** Counts a turn that is about to be handed to the agent, and gives its number. */
+    readonly beginTurn: (sessionId: SessionId) => Effect.Effect<number>
+    readonly endTurn: (outcome: TurnOutcome) => Effect.Effect<void>
+    /** Ends the turns that a server left in the middle when it was killed; nobody knows how they ended. */
+    readonly endCutTurns: Effect.Effect<void>
+    /** All that happened to a session, oldest first. */
+    readonly listEvents: (sessionId: string) => Effect.Effect<ReadonlyArray<SessionEvent>>
+    /** What happened to a session after an event, oldest first, and no more of it than the limit. */
+    readonly listEventsAfter: (of: {
+      readonly sessionId: string
+      readonly after: number
+      readonly limit: number
+    }) => Effect.Effect<ReadonlyArray<SessionEvent>>
+    /** Whether it was open until now. */
+    readonly closeSession: (sessionId: SessionId, kind?: "close" | "sweep_close") => Effect.Effect<boolean>
+    /** The open sessions of which nothing was heard since then. */
+    readonly idleSessions: (since: DateTime.Utc) => Effect.Effect<ReadonlyArray<SessionId>>
+    /** The sessions that were closed by then. */
+    readonly expiredSessions: (closedBy: DateTime.Utc) => Effect.Effect<ReadonlyArray<SessionId>>
+    /** Deletes all that is known of sessions but what happened to them. */
+    readonly deleteSessions: (sessionIds: ReadonlyArray<SessionId>) => Effect.Effect<void>
+    /** Forgets what happened before, to sessions and in runs. */
+    readonly forgetAudit: (before: DateTime.Utc) => Effect.Effect<void>
+    /** Fails where the ledger cannot be written. */
+    readonly probe: Effect.Effect<void, SqlError.SqlError>
+  }
+>()("effect-clawdforge/server/storage/Ledger") {}
+
+const encodeDetail = Schema.encodeEffect(Detail)
+
+export const make = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+
+  const addEvent = Effect.fnUntraced(function* (event: {
+    readonly sessionId: string
+    readonly appId: number
+    readonly at: number
+    readonly kind: "create" | "turn" | "close" | "sweep_close" | "hard_delete"
+    readonly turnIndex?: number | undefined
+    readonly detail?: string | undefined
+  }) {
+    yield* sql`INSERT INTO session_events (session_id, app_id, at, kind, turn_index, detail)
+      VALUES (${event.sessionId}, ${event.appId}, ${event.at}, ${event.kind}, ${event.turnIndex ?? null}, ${event.detail ?? null})`
+  })
+
+  const insertSession = SqlSchema.void({
+    Request: Session,
+    execute: (row) => sql`INSERT INTO sessions ${sql.insert(row)}`
+  })
+
+  const addSession = Effect.fnUntraced(
+    function* (session: Session) {
+      const at = yield* Clock.currentTimeMillis
+      yield* insertSession(session)
+      yield* addEvent({ ...session, at, kind: "create" })
+    },
+    sql.withTransaction,
+    Effect.orDie
+  )
+
+  const findSession = SqlSchema.findOneOption({
+    Request: Schema.Struct({ sessionId: Schema.String, appId: Schema.Int }),
+    Result: Session,
+    execute: (of) => sql`SELECT * FROM sessions WHERE session_id = ${of.sessionId} AND app_id = ${of.appId}`
+  })
+
+  const listSessions = SqlSchema.findAll({
+    Request: Schema.Struct({ appId: Schema.Int, includeClosed: Schema.Boolean }),
+    Result: Session,
+    execute: ({ appId, includeClosed }) =>
+      includeClosed
+        ? sql`SELECT * FROM sessions WHERE app_id = ${appId} ORDER BY seq DESC`
+        : sql`SELECT * FROM sessions WHERE app_id = ${appId} AND closed_at IS NULL ORDER BY seq DESC`
+  })
+
+  const openSessions = SqlSchema.findAll({
+    Request: Schema.Void,
+    Result: Session,
+    execute: () => sql`SELECT * FROM sessions WHERE closed_at IS NULL ORDER BY seq`
+  })
+
+  const countTurn = SqlSchema.findOne({
+    Request: Schema.String,
+    Result: Schema.Struct({ turn_count: Schema.Int }),
+    execute: (sessionId) =>
+      sql`UPDATE sessions SET turn_count = turn_count + 1, in_turn = 1 WHERE session_id = ${sessionId}
+        RETURNING turn_count`
+  })
+
+  const endTurn = Effect.fnUntraced(
+    function* (outcome: TurnOutcome) {
+      const at = yield* Clock.currentTimeMillis
+      const detail = yield* encodeDetail({ stop_reason: outcome.stopReason, duration_ms: outcome.durationMillis })
+      yield* sql`UPDATE sessions SET last_turn_at = ${at}, in_turn = 0 WHERE session_id = ${outcome.sessionId}`
+      yield* addEvent({ ...outcome, at, kind: "turn", detail })
+    },
+    sql.withTransaction,
+    Effect.orDie
+  )
+
+  const endCutTurns = Effect.gen(function* () {
+    const at = yield* Clock.currentTimeMillis
+    const detail = yield* encodeDetail({ stop_reason: "unknown" })
+    const cut = yield* sql<{ readonly session_id: string; readonly app_id: number; readonly turn_count: number }>`
+      UPDATE sessions SET last_turn_at = ${at}, in_turn = 0 WHERE in_turn = 1
+      RETURNING session_id, app_id, turn_count`
+    for (const { app_id: appId, session_id: sessionId, turn_count: turnIndex } of cut) {
+      yield* addEvent({ sessionId, appId, turnIndex, at, kind: "turn", detail })
+    }
+  }).pipe(sql.withTransaction, Effect.orDie)
+
+  const closeSession = Effect.fnUntraced(
+    function* (sessionId: SessionId, kind: "close" | "sweep_close" = "close") {
+      const at = yield* Clock.currentTimeMillis
+      const closed = yield* sql<{ readonly app_id: number }>`
+        UPDATE sessions SET closed_at = ${at} WHERE session_id = ${sessionId} AND closed_at IS NULL RETURNING app_id`
+      for (const row of closed) yield* addEvent({ sessionId, appId: row.app_id, at, kind })
+      return closed.length > 0
+    },
+    sql.withTransaction,
+    Effect.orDie
+  )
+
+  const idleSessions = SqlSchema.findAll({
+    Request: millis,
+    Result: Schema.Struct({ session_id: SessionId }),
+    execute: (since) =>
+      sql`SELECT session_id FROM sessions WHERE closed_at IS NULL AND COALESCE(last_turn_at, created_at) <= ${since}`
+  })
+
+  const expiredSessions = SqlSchema.findAll({
+    Request: millis,
+    Result: Schema.Struct({ session_id: SessionId }),
+    execute: (closedBy) => sql`SELECT session_id FROM sessions WHERE closed_at <= ${closedBy}`
+  })
+
+  const deleteSession = Effect.fnUntraced(function* (sessionId: SessionId) {
+    const at = yield* Clock.currentTimeMillis
+    const gone = yield* sql<{ readonly app_id: number }>`
+      DELETE FROM sessions WHERE session_id = ${sessionId} RETURNING app_id`
+    for (const row of gone) yield* addEvent({ sessionId, appId: row.app_id, at, kind: "hard_delete" })
+  }, sql.withTransaction)
+
+  const deleteSessions = Effect.fnUntraced(function* (sessionIds: ReadonlyArray<SessionId>) {
+    yield* Effect.forEach(sessionIds, deleteSession, { discard: true })
+    // The log of what was written before holds what was deleted, up to here.
+    yield* sql.onDialectOrElse({ pg: () => Effect.void, orElse: () => sql`PRAGMA wal_checkpoint(TRUNCATE)` })
+  }, Effect.orDie)
+
+  const forgetAudit = Effect.fnUntraced(function* (before: DateTime.Utc) {
+    yield* sql`DELETE FROM session_events WHERE at < ${DateTime.toEpochMillis(before)}`
+    yield* sql`DELETE FROM runs WHERE at < ${DateTime.toEpochMillis(before)}`
+  }, Effect.orDie)
+
+  const probe = Effect.fnUntraced(function* () {
+    const at = yield* Clock.currentTimeMillis
+    yield* sql`INSERT INTO probe (id, at) VALUES (1, ${at}) ON CONFLICT (id) DO UPDATE SET at = excluded.at`
+  })
+
+  const listEvents = SqlSchema.findAll({
+    Request: Schema.String,
+    Result: SessionEvent,
+    execute: (sessionId) =>
+      sql`SELECT seq, at, kind, turn_index, detail FROM session_events WHERE session_id = ${sessionId} ORDER BY seq`
+  })
+
+  const listEventsAfter = SqlSchema.findAll({
+    Request: Schema.Struct({ sessionId: Schema.String, after: Schema.Int, limit: Schema.Int }),
+    Result: SessionEvent,
+    execute: ({ after, limit, sessionId }) =>
+      sql`SELECT seq, at, kind, turn_index, detail FROM session_events
+        WHERE session_id = ${sessionId} AND seq > ${after} ORDER BY seq LIMIT ${limit}`
+  })
+
+  return Ledger.of({
+    addSession,
+    findSession: (of) => Effect.orDie(findSession(of)),
+    listSessions: (of) => Effect.orDie(listSessions(of)),
+    openSessions: Effect.orDie(openSessions()),
+    beginTurn: (sessionId) => Effect.map(Effect.orDie(countTurn(sessionId)), (row) => row.turn_count),
+    endTurn,
+    endCutTurns,
+    listEvents: (sessionId) => Effect.orDie(listEvents(sessionId)),
+    listEventsAfter: (of) => Effect.orDie(listEventsAfter(of)),
+    closeSession,
+    idleSessions: (since) =>
+      Effect.map(Effect.orDie(idleSessions(since)), (rows) => rows.map(({ session_id }) => session_id)),
+    expiredSessions: (closedBy) =>
+      Effect.map(Effect.orDie(expiredSessions(closedBy)), (rows) => rows.map(({ session_id }) => session_id)),
+    deleteSessions,
+    forgetAudit,
+    probe: probe()
+  })
+})
+
+export const layer = Layer.effect(Ledger, make)

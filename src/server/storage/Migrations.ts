@@ -1,0 +1,138 @@
+/**
+ * The tables of the ledger, one migration after the other. One that was released is never changed.
+ *
+ * The statements are SQLite's and PostgreSQL's; where the two differ, the dialect is asked. Times are milliseconds since
+ * 1970. A session names its app by the number of the app's token, which is never given again: a token that is minted
+ * anew under an old name inherits nothing.
+ */
+import { Effect, Layer } from "effect"
+import { Migrator, SqlClient } from "effect/sql"
+import { StartFailed } from "../StartFailed.ts"
+
+const tables = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const identity = sql.onDialectOrElse({
+    pg: () => sql.literal("BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"),
+    orElse: () => sql.literal("INTEGER PRIMARY KEY AUTOINCREMENT")
+  })
+
+  yield* sql`CREATE TABLE tokens (
+    app_id ${identity},
+    name TEXT NOT NULL UNIQUE,
+    sha256 TEXT NOT NULL UNIQUE,
+    ip_cidrs TEXT,
+    created_at BIGINT NOT NULL
+  )`
+
+  yield* sql`CREATE TABLE sessions (
+    seq ${identity},
+    session_id TEXT NOT NULL UNIQUE,
+    app_id BIGINT NOT NULL,
+    app_name TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    agent_session_id TEXT NOT NULL,
+    model TEXT,
+    effort TEXT,
+    system TEXT,
+    meta TEXT,
+    cwd TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    last_turn_at BIGINT,
+    turn_count BIGINT NOT NULL,
+    in_turn BIGINT NOT NULL DEFAULT 0,
+    closed_at BIGINT
+  )`
+  yield* sql`CREATE INDEX sessions_by_app ON sessions (app_id, seq)`
+  yield* sql`CREATE INDEX sessions_open ON sessions (seq) WHERE closed_at IS NULL`
+
+  yield* sql`CREATE TABLE session_events (
+    seq ${identity},
+    session_id TEXT NOT NULL,
+    app_id BIGINT NOT NULL,
+    at BIGINT NOT NULL,
+    kind TEXT NOT NULL,
+    turn_index BIGINT,
+    detail TEXT
+  )`
+  yield* sql`CREATE INDEX session_events_by_session ON session_events (session_id, seq)`
+  yield* sql`CREATE INDEX session_events_by_time ON session_events (at)`
+
+  // Written to see whether the ledger can be written.
+  yield* sql`CREATE TABLE probe (id BIGINT PRIMARY KEY, at BIGINT NOT NULL)`
+
+  yield* sql`CREATE TABLE uploads (
+    sha256 TEXT NOT NULL PRIMARY KEY,
+    app_id BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    size BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
+  )`
+  yield* sql`CREATE INDEX uploads_by_app ON uploads (app_id)`
+  yield* sql`CREATE INDEX uploads_by_expiry ON uploads (expires_at)`
+
+  yield* sql`CREATE TABLE upload_sessions (
+    session_id TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    PRIMARY KEY (session_id, sha256)
+  )`
+  yield* sql`CREATE INDEX upload_sessions_by_upload ON upload_sessions (sha256)`
+
+  // The calls that came with a key. One without a status has no answer yet.
+  yield* sql`CREATE TABLE kept_answers (
+    app_id BIGINT NOT NULL,
+    path TEXT NOT NULL,
+    key TEXT NOT NULL,
+    request_sha256 TEXT NOT NULL,
+    session_id TEXT,
+    at BIGINT NOT NULL,
+    status BIGINT,
+    body TEXT,
+    PRIMARY KEY (app_id, path, key)
+  )`
+  yield* sql`CREATE INDEX kept_answers_by_session ON kept_answers (session_id)`
+  yield* sql`CREATE INDEX kept_answers_by_time ON kept_answers (at)`
+  yield* sql`CREATE INDEX kept_answers_open ON kept_answers (app_id) WHERE status IS NULL`
+
+  yield* sql`CREATE TABLE runs (
+    seq ${identity},
+    app_id BIGINT NOT NULL,
+    app_name TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    prompt_bytes BIGINT NOT NULL,
+    response_bytes BIGINT NOT NULL,
+    duration_ms BIGINT NOT NULL,
+    outcome TEXT NOT NULL
+  )`
+  yield* sql`CREATE INDEX runs_by_time ON runs (at)`
+})
+
+const migrations = { "1_tables": tables }
+
+/** The number of the last migration that this server knows. */
+export const latest = Object.keys(migrations).length
+
+/** Brings the ledger up to `latest`. */
+export const run = Migrator.make({})({ loader: Migrator.fromRecord(migrations) })
+
+/** The number of the last migration that the ledger has. */
+const applied = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const rows = yield* sql<{ readonly applied: number | null }>`
+    SELECT MAX(migration_id) AS applied FROM effect_sql_migrations`
+  return rows[0]?.applied ?? 0
+})
+
+/** Brings the ledger up to date, and refuses one of a newer server. */
+export const layer = Layer.effectDiscard(
+  Effect.gen(function* () {
+    yield* run
+    const last = yield* applied
+    if (last > latest) {
+      return yield* new StartFailed({
+        message: `the ledger is of a newer version (${last}) than this server knows (${latest})`
+      })
+    }
+  })
+)

@@ -1,0 +1,45 @@
+/**
+ * Whether the server can take work: it is not ending, its ledger can be written, and its disk has room.
+ */
+import { ByteSize, Context, Effect, Layer } from "effect"
+import { statfs } from "node:fs/promises"
+import { NotReady } from "../../api/Api.ts"
+import { sentences } from "../../api/schema/Failures.ts"
+import { DataFolder } from "../storage/DataFolder.ts"
+import { Ledger } from "../storage/Ledger.ts"
+import { Shutdown } from "./Shutdown.ts"
+
+export class Readiness extends Context.Service<
+  Readiness,
+  {
+    readonly check: Effect.Effect<void, NotReady>
+  }
+>()("effect-clawdforge/server/upkeep/Readiness") {}
+
+export interface Options {
+  /** How much room the disk of the data folder must have; 100 MB if not given. */
+  readonly minFreeDisk?: ByteSize.ByteSize | undefined
+}
+
+const notReady = (detail: string) => () => new NotReady({ detail })
+
+export const make = Effect.fnUntraced(function* (options: Options) {
+  const folder = yield* DataFolder
+  const ledger = yield* Ledger
+  const shutdown = yield* Shutdown
+  const minFree = ByteSize.toNumberUnsafe(options.minFreeDisk ?? ByteSize.megabytes(100))
+
+  const freeDisk = Effect.tryPromise({
+    try: () => statfs(folder.ledger),
+    catch: notReady("the disk cannot be looked at")
+  }).pipe(Effect.map(({ bavail, bsize }) => bavail * bsize))
+
+  const check = Effect.gen(function* () {
+    if (yield* shutdown.isUnderWay) return yield* notReady(sentences.shuttingDown)()
+    yield* Effect.mapError(ledger.probe, notReady("the ledger cannot be written"))
+    if ((yield* freeDisk) < minFree) return yield* notReady("the disk is full")()
+  })
+  return Readiness.of({ check })
+})
+
+export const layer = (options: Options) => Layer.effect(Readiness, make(options))

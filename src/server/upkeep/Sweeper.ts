@@ -1,0 +1,89 @@
+/**
+ * What is over is cleared away, once a minute: sessions that nobody uses are closed, sessions that were closed long ago
+ * are deleted with all their text, and so are uploads whose time is over. What happened is kept longer, and holds no text.
+ */
+import { Context, DateTime, Duration, Effect, Layer, Schedule } from "effect"
+import { KeptAnswers } from "../calls/KeptAnswers.ts"
+import { Ledger } from "../storage/Ledger.ts"
+import * as Metrics from "./Metrics.ts"
+import { SessionEngine } from "../sessions/SessionEngine.ts"
+import { Uploads } from "../files/Uploads.ts"
+
+export interface Options {
+  /** How long a session may be idle before it is closed; an hour if not given. */
+  readonly sessionTtl?: Duration.Input | undefined
+  /** How long a closed session is kept before it is deleted; a day if not given. */
+  readonly hardTtl?: Duration.Input | undefined
+}
+
+/** What one sweep did. */
+export interface Swept {
+  readonly softClosed: number
+  readonly hardDeleted: number
+}
+
+export class Sweeper extends Context.Service<
+  Sweeper,
+  {
+    readonly sweep: Effect.Effect<Swept>
+  }
+>()("effect-clawdforge/server/upkeep/Sweeper") {}
+
+const interval = "60 seconds"
+const auditTtl = Duration.days(90)
+
+export const make = Effect.fnUntraced(function* (options: Options) {
+  const engine = yield* SessionEngine
+  const ledger = yield* Ledger
+  const uploads = yield* Uploads
+  const kept = yield* KeptAnswers
+  const sessionTtl = Duration.fromInputUnsafe(options.sessionTtl ?? "1 hour")
+  const hardTtl = Duration.fromInputUnsafe(options.hardTtl ?? "1 day")
+
+  const closeIdle = Effect.gen(function* () {
+    const now = yield* DateTime.now
+    const idle = yield* ledger.idleSessions(DateTime.subtractDuration(now, sessionTtl))
+    const closed = yield* Effect.filter(idle, engine.closeIdle)
+    return closed.length
+  })
+
+  const deleteExpired = Effect.gen(function* () {
+    const now = yield* DateTime.now
+    const expired = yield* ledger.expiredSessions(DateTime.subtractDuration(now, hardTtl))
+    if (expired.length === 0) return 0
+    yield* Effect.forEach(expired, uploads.removeOfSession, { discard: true })
+    yield* Effect.forEach(expired, kept.removeOfSession, { discard: true })
+    yield* ledger.deleteSessions(expired)
+    return expired.length
+  })
+
+  const sweep = Effect.gen(function* () {
+    const swept: Swept = { softClosed: yield* closeIdle, hardDeleted: yield* deleteExpired }
+    yield* uploads.sweepExpired
+    yield* kept.removeBefore(DateTime.subtractDuration(yield* DateTime.now, hardTtl))
+    yield* ledger.forgetAudit(DateTime.subtractDuration(yield* DateTime.now, auditTtl))
+    yield* Metrics.countSwept(swept)
+    if (swept.softClosed + swept.hardDeleted > 0) {
+      yield* Effect.annotateLogs(Effect.logInfo("swept"), {
+        soft_closed: swept.softClosed,
+        hard_deleted: swept.hardDeleted
+      })
+    }
+    return swept
+  }).pipe(Effect.withSpan("Sweeper.sweep"))
+
+  return Sweeper.of({ sweep })
+})
+
+/** Sweeps once a minute for as long as the layer lives; a sweep that fails is not the last. */
+export const layer = (options: Options) =>
+  Layer.effect(
+    Sweeper,
+    Effect.tap(make(options), ({ sweep }) =>
+      sweep.pipe(
+        Effect.catchCause((cause) => Effect.logError("a sweep failed", cause)),
+        Effect.repeat(Schedule.spaced(interval)),
+        Effect.forkScoped
+      )
+    )
+  )

@@ -1,0 +1,94 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Option } from "effect"
+import { HttpServerRequest, HttpServerResponse } from "effect/http"
+import * as NetworkAccess from "../../../src/server/access/NetworkAccess.ts"
+
+const statusOf = Effect.fnUntraced(function* (
+  options: NetworkAccess.Options,
+  from: { readonly address: string; readonly host?: string; readonly forwarded?: string }
+) {
+  const check = yield* NetworkAccess.make(options)
+  const request = HttpServerRequest.fromWeb(
+    new Request("http://x/healthz", {
+      headers: {
+        ...(from.host === undefined ? {} : { host: from.host }),
+        ...(from.forwarded === undefined ? {} : { "x-forwarded-for": from.forwarded })
+      }
+    })
+  ).modify({ peerAddress: Option.some(from.address) })
+  const checked = check(request)
+  return HttpServerResponse.isHttpServerResponse(checked) ? checked.status : undefined
+})
+
+describe("NetworkAccess", () => {
+  it.effect("only this machine is let in where nothing else is said", () =>
+    Effect.gen(function* () {
+      const host = "localhost"
+      for (const address of ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"]) {
+        assert.isUndefined(yield* statusOf({ host }, { address, host }), address)
+      }
+      for (const address of ["10.0.0.1", "192.168.1.1", "::ffff:10.0.0.1", "fe80::1", "::", "0.0.0.0", ""]) {
+        assert.strictEqual(yield* statusOf({ host }, { address, host }), 403, address)
+      }
+    })
+  )
+
+  it.effect("networks are added to this machine, not put in its place", () =>
+    Effect.gen(function* () {
+      const host = "localhost"
+      const options = { host, allowedCidrs: ["10.0.0.0/8", "fd00::/8"] }
+      for (const address of ["10.1.2.3", "::ffff:10.1.2.3", "fd12::1", "127.0.0.1"]) {
+        assert.isUndefined(yield* statusOf(options, { address, host }), address)
+      }
+      assert.strictEqual(yield* statusOf(options, { address: "11.0.0.1", host }), 403)
+      for (const cidr of ["10.0.0.0", "10.0.0.0/33", "10.0.0.0/8x", "x/8", "", "fd00::/129"]) {
+        const failed = yield* Effect.flip(NetworkAccess.make({ host, allowedCidrs: [cidr] }))
+        assert.strictEqual(failed.message, `"${cidr}" is not a network, such as 10.0.0.0/8`)
+      }
+    })
+  )
+
+  it.effect("what a client says of its address counts only where a proxy says it", () =>
+    Effect.gen(function* () {
+      const host = "localhost"
+      const forwarded = "127.0.0.1"
+      assert.strictEqual(yield* statusOf({ host }, { address: "8.8.8.8", host, forwarded }), 403)
+      const options = { host, trustedProxies: ["10.0.0.0/8"] }
+      assert.strictEqual(yield* statusOf(options, { address: "8.8.8.8", host, forwarded }), 403)
+      assert.isUndefined(yield* statusOf(options, { address: "10.0.0.1", host, forwarded }))
+      assert.isUndefined(yield* statusOf(options, { address: "::ffff:10.0.0.1", host, forwarded }))
+      // The proxy itself is no guest, and neither is whom it names.
+      assert.strictEqual(yield* statusOf(options, { address: "10.0.0.1", host }), 403)
+      assert.strictEqual(yield* statusOf(options, { address: "10.0.0.1", host, forwarded: "8.8.8.8" }), 403)
+      assert.strictEqual(yield* statusOf(options, { address: "10.0.0.1", host, forwarded: "127.0.0.1, 8.8.8.8" }), 403)
+    })
+  )
+
+  it.effect("it is called by its own name, or the answer is 421", () =>
+    Effect.gen(function* () {
+      const address = "127.0.0.1"
+      const options = { host: "192.168.1.5", allowedHosts: ["Forge.example"] }
+      for (const host of [
+        "localhost:8800",
+        "LOCALHOST",
+        "127.0.0.1:1",
+        "[::1]:8800",
+        "192.168.1.5",
+        "forge.example:1"
+      ]) {
+        assert.isUndefined(yield* statusOf(options, { address, host }), host)
+      }
+      for (const host of [
+        "evil.example",
+        "localhost.evil.example",
+        "192.168.1.6",
+        "127.0.0.1.evil.example:8800",
+        "a@localhost"
+      ]) {
+        assert.strictEqual(yield* statusOf(options, { address, host }), 421, host)
+      }
+      assert.strictEqual(yield* statusOf(options, { address }), 421)
+      assert.isUndefined(yield* statusOf({ host: "::1" }, { address: "::1", host: "[::1]:8800" }))
+    })
+  )
+})

@@ -1,0 +1,221 @@
+import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { assert, describe, it } from "@effect/vitest"
+import { ByteSize, Context, Deferred, Duration, Effect, Exit, Fiber, FileSystem, Layer, Queue, Redacted } from "effect"
+import { SqlClient } from "effect/sql"
+import { TestClock } from "effect/testing"
+import * as DataFolder from "../../../src/server/storage/DataFolder.ts"
+import * as Migrations from "../../../src/server/storage/Migrations.ts"
+import * as NodeSqlite from "../../../src/server/storage/NodeSqlite.ts"
+import * as Uploads from "../../../src/server/files/Uploads.ts"
+
+const database = Migrations.layer.pipe(
+  Layer.provideMerge(NodeSqlite.layer({ filename: ":memory:" })),
+  Layer.provideMerge(DataFolder.layer({})),
+  Layer.provideMerge(Layer.merge(NodeServices.layer, NodeCrypto.layer))
+)
+const withUploads = Effect.provide(Uploads.layer({}).pipe(Layer.provideMerge(database)))
+
+const bytes = (text: string) => new TextEncoder().encode(text)
+
+const add = Effect.fnUntraced(function* (appId: number, text: string, timeToLive: Duration.Input = "1 hour") {
+  const uploads = yield* Uploads.Uploads
+  const { token } = yield* uploads.add(
+    appId,
+    Effect.fnUntraced(function* (write) {
+      yield* write(bytes(text))
+      return { name: "a.txt", size: text.length, timeToLive: Duration.fromInputUnsafe(timeToLive) }
+    })
+  )
+  return Redacted.value(token)
+})
+
+const isThere = Effect.fnUntraced(function* (appId: number, token: string) {
+  const uploads = yield* Uploads.Uploads
+  return Exit.isSuccess(yield* Effect.exit(uploads.find({ appId, tokens: [token] })))
+})
+
+/** The names of the files, and how many rows there are. */
+const kept = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const sql = yield* SqlClient.SqlClient
+  const files = yield* fs.readDirectory((yield* DataFolder.DataFolder).uploads)
+  const rows = yield* sql`SELECT sha256 FROM uploads`
+  const used = yield* sql`SELECT sha256 FROM upload_sessions`
+  return { files: files.length, rows: rows.length, used: used.length }
+})
+
+describe("Uploads", () => {
+  it.effect("are gone when their time is over, swept or not", () =>
+    Effect.gen(function* () {
+      const uploads = yield* Uploads.Uploads
+      const short = yield* add(1, "short", "60 seconds")
+      const long = yield* add(1, "long", "2 minutes")
+      yield* TestClock.adjust("59 seconds")
+      assert.isTrue(yield* isThere(1, short))
+      assert.strictEqual(yield* uploads.sweepExpired, 0)
+      yield* TestClock.adjust("1 second")
+      assert.isFalse(yield* isThere(1, short))
+      assert.deepStrictEqual(yield* kept, { files: 2, rows: 2, used: 0 })
+      assert.strictEqual(yield* uploads.sweepExpired, 1)
+      assert.deepStrictEqual(yield* kept, { files: 1, rows: 1, used: 0 })
+      assert.isTrue(yield* isThere(1, long))
+    }).pipe(withUploads)
+  )
+
+  it.effect("go with their app, which is the only one that has them", () =>
+    Effect.gen(function* () {
+      const uploads = yield* Uploads.Uploads
+      const first = yield* add(1, "first")
+      const second = yield* add(2, "second")
+      assert.isFalse(yield* isThere(2, first))
+      yield* uploads.removeOfApp(1)
+      assert.isFalse(yield* isThere(1, first))
+      assert.isTrue(yield* isThere(2, second))
+      assert.deepStrictEqual(yield* kept, { files: 1, rows: 1, used: 0 })
+    }).pipe(withUploads)
+  )
+
+  it.effect("go with the session that used them", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const uploads = yield* Uploads.Uploads
+      const used = yield* add(1, "used")
+      yield* add(1, "not used")
+      const cwd = yield* fs.makeTempDirectoryScoped()
+      const found = yield* uploads.find({ appId: 1, tokens: [used] })
+      for (const sessionId of ["s", "s", "t"]) yield* uploads.stage(found, { cwd, sessionId })
+      assert.deepStrictEqual(yield* kept, { files: 2, rows: 2, used: 2 })
+      yield* uploads.removeOfSession("other")
+      assert.isTrue(yield* isThere(1, used))
+      yield* uploads.removeOfSession("s")
+      assert.isFalse(yield* isThere(1, used))
+      assert.deepStrictEqual(yield* kept, { files: 1, rows: 1, used: 0 })
+      assert.lengthOf(yield* fs.readDirectory(cwd), 3)
+    }).pipe(withUploads)
+  )
+
+  it.effect("that fail or are interrupted leave nothing", () =>
+    Effect.gen(function* () {
+      const uploads = yield* Uploads.Uploads
+      const failed = yield* Effect.flip(uploads.add(1, (write) => Effect.andThen(write(bytes("x")), Effect.fail("no"))))
+      assert.strictEqual(failed, "no")
+      const started = yield* Deferred.make<void>()
+      const adding = yield* Effect.forkChild(
+        uploads.add(1, (write) =>
+          write(bytes("x")).pipe(Effect.andThen(Deferred.succeed(started, undefined)), Effect.andThen(Effect.never))
+        )
+      )
+      yield* Deferred.await(started)
+      assert.deepStrictEqual(yield* kept, { files: 1, rows: 0, used: 0 })
+      yield* Fiber.interrupt(adding)
+      assert.deepStrictEqual(yield* kept, { files: 0, rows: 0, used: 0 })
+    }).pipe(withUploads)
+  )
+
+  it.effect("of one app are no more together than they may be, those on their way included", () => {
+    const room = 4_096
+    const layer = Uploads.layer({ maxAppUploads: ByteSize.bytes(2 * room + 20) })
+    return Effect.gen(function* () {
+      const uploads = yield* Uploads.Uploads
+      yield* add(1, "x".repeat(10))
+      const started = yield* Queue.unbounded<void>()
+      const goOn = yield* Deferred.make<void>()
+      const slow = (size: number) =>
+        uploads.add(
+          1,
+          Effect.fnUntraced(function* (write) {
+            yield* write(new Uint8Array(size))
+            yield* Queue.offer(started, undefined)
+            yield* Deferred.await(goOn)
+            return { name: "slow", size, timeToLive: Duration.hours(1) }
+          })
+        )
+      assert.strictEqual((yield* Effect.flip(slow(11)))._tag, "TooMany")
+      const first = yield* Effect.forkChild(slow(5))
+      yield* Queue.take(started)
+      assert.strictEqual((yield* Effect.flip(slow(0)))._tag, "TooMany")
+      assert.isTrue(Exit.isSuccess(yield* Effect.exit(add(2, "another app"))))
+      yield* Deferred.succeed(goOn, undefined)
+      yield* Fiber.join(first)
+      assert.strictEqual((yield* Effect.flip(add(1, "")))._tag, "TooMany")
+      assert.deepStrictEqual(yield* kept, { files: 3, rows: 3, used: 0 })
+      yield* uploads.removeOfApp(1)
+      yield* add(1, "x".repeat(10))
+    }).pipe(Effect.provide(layer.pipe(Layer.provideMerge(database))))
+  })
+
+  it.effect("that end at the same time are counted as they are kept", () => {
+    const room = 4_096
+    const layer = Uploads.layer({ maxAppUploads: ByteSize.bytes(3 * room) })
+    return Effect.gen(function* () {
+      const uploads = yield* Uploads.Uploads
+      const held = yield* Deferred.make<void>()
+      const started = yield* Deferred.make<void>()
+      // It has seen no other file at its start, and what has arrived since is kept by its end.
+      const early = yield* Effect.forkChild(
+        uploads.add(
+          1,
+          Effect.fnUntraced(function* (write) {
+            yield* Deferred.succeed(started, undefined)
+            yield* Deferred.await(held)
+            yield* write(new Uint8Array(room))
+            return { name: "early", size: room, timeToLive: Duration.hours(1) }
+          })
+        )
+      )
+      yield* Deferred.await(started)
+      yield* add(1, "x".repeat(room))
+      yield* Deferred.succeed(held, undefined)
+      assert.strictEqual((yield* Effect.flip(Fiber.join(early)))._tag, "TooMany")
+      assert.deepStrictEqual(yield* kept, { files: 1, rows: 1, used: 0 })
+    }).pipe(Effect.provide(layer.pipe(Layer.provideMerge(database))))
+  })
+
+  it.effect("that went in the meantime are not found, and nothing is left half laid out", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const uploads = yield* Uploads.Uploads
+      const tokens = [yield* add(1, "stays"), yield* add(1, "goes", "60 seconds")]
+      const cwd = yield* fs.makeTempDirectoryScoped()
+      const found = yield* uploads.find({ appId: 1, tokens })
+      yield* TestClock.adjust("60 seconds")
+      yield* uploads.sweepExpired
+      const error = yield* Effect.flip(uploads.stage(found, { cwd }))
+      assert.strictEqual(error._tag, "FileNotFound")
+      assert.deepStrictEqual(yield* fs.readDirectory(cwd), [])
+      assert.deepStrictEqual(yield* kept, { files: 1, rows: 1, used: 0 })
+    }).pipe(withUploads)
+  )
+
+  it.effect("are copies: an agent that changes its own changes nothing else", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const uploads = yield* Uploads.Uploads
+      const found = yield* uploads.find({ appId: 1, tokens: [yield* add(1, "the content")] })
+      const cwd = yield* fs.makeTempDirectoryScoped()
+      const [first] = yield* uploads.stage(found, { cwd })
+      yield* fs.writeFileString(first?.path ?? "", "changed")
+      const [second] = yield* uploads.stage(found, { cwd })
+      assert.strictEqual(yield* fs.readFileString(second?.path ?? ""), "the content")
+      assert.deepStrictEqual([second?.name, second?.size], ["a.txt", 11])
+    }).pipe(withUploads)
+  )
+
+  it.effect("that a killed server left half way are removed by the next one; the whole ones stay", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const { uploads: folder } = yield* DataFolder.DataFolder
+      const scope = yield* Effect.scope
+      const first = yield* Layer.buildWithScope(Layer.fresh(Uploads.layer({})), scope)
+      const token = yield* Effect.provide(add(1, "whole"), first)
+      yield* fs.writeFileString(`${folder}/half`, "hal")
+      yield* fs.makeDirectory(`${folder}/attachments-abc`)
+      yield* fs.writeFileString(`${folder}/attachments-abc/attachment-1`, "copy")
+      const second = yield* Layer.buildWithScope(Layer.fresh(Uploads.layer({})), scope)
+      assert.lengthOf(yield* fs.readDirectory(folder), 1)
+      const found = yield* Context.get(second, Uploads.Uploads).find({ appId: 1, tokens: [token] })
+      assert.strictEqual(yield* fs.readFileString(`${folder}/${found[0]?.sha256}`), "whole")
+    }).pipe(Effect.provide(database))
+  )
+})

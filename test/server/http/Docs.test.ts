@@ -1,0 +1,48 @@
+import { assert, it } from "@effect/vitest"
+import { Context, Effect, Layer } from "effect"
+import { Api } from "../../../src/api/Api.ts"
+import { call, serve } from "../Support.ts"
+
+class Server extends Context.Service<Server, { readonly url: string }>()("test/Server") {
+  static readonly layer = Layer.effect(Server, serve())
+}
+
+it.layer(Server.layer, { excludeTestServices: true })("the contract as documentation", (it) => {
+  it.effect("/openapi.json has every endpoint", () =>
+    Effect.gen(function* () {
+      const { url } = yield* Server
+      const answer = yield* call(`${url}/openapi.json`, "GET")
+      assert.strictEqual(answer.status, 200)
+      const { paths } = JSON.parse(answer.text)
+      const endpoints = Object.values(Api.groups).flatMap((group) => Object.values(group.endpoints))
+      assert.isAbove(endpoints.length, 10)
+      for (const { method, path } of endpoints) {
+        assert.property(paths[path.replace(/:([a-z]+)/g, "{$1}")], method.toLowerCase(), path)
+      }
+      assert.include(answer.text, "session is closed")
+    })
+  )
+
+  it.effect("/docs is whole by itself: no script, nothing that is loaded from elsewhere", () =>
+    Effect.gen(function* () {
+      const { url } = yield* Server
+      const { headers, status, text } = yield* call(`${url}/docs`, "GET")
+      assert.strictEqual(status, 200)
+      assert.strictEqual(headers.get("content-type"), "text/html; charset=utf-8")
+      assert.match(headers.get("content-security-policy") ?? "", /^default-src 'none'; /)
+      assert.notMatch(text, /<(script|link|img|iframe|object|embed)\b|\b(src|srcset)=|@import|url\(|https?:\/\//i)
+      for (const path of ["/sessions/{id}/turn", "/run", "/files", "/admin/tokens/{name}"]) assert.include(text, path)
+    })
+  )
+
+  it.effect("each has one method", () =>
+    Effect.gen(function* () {
+      const { url } = yield* Server
+      for (const path of ["/docs", "/openapi.json", "/readyz", "/metrics"]) {
+        const answer = yield* call(url + path, "POST")
+        assert.deepStrictEqual([answer.status, answer.text], [405, '{"detail":"Method Not Allowed"}'], path)
+        assert.strictEqual(answer.headers.get("allow"), "GET")
+      }
+    })
+  )
+})

@@ -1,0 +1,180 @@
+import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Duration, Effect, Layer, Option, Stream } from "effect"
+import { HttpClientRequest, HttpRouter } from "effect/http"
+import { AgentFailed, AgentOptionRefused, type AgentTurn } from "../../../src/agent/Agent.ts"
+import type * as AgentProcess from "../../../src/agent/AgentProcess.ts"
+import * as AdminAccess from "../../../src/server/access/AdminAccess.ts"
+import * as AgentPool from "../../../src/server/sessions/AgentPool.ts"
+import { Agents } from "../../../src/server/sessions/Agents.ts"
+import * as AppTokens from "../../../src/server/access/AppTokens.ts"
+import * as DataFolder from "../../../src/server/storage/DataFolder.ts"
+import * as InProcess from "../../../src/server/http/InProcess.ts"
+import * as KeptAnswers from "../../../src/server/calls/KeptAnswers.ts"
+import * as KeyedCalls from "../../../src/server/calls/KeyedCalls.ts"
+import * as Ledger from "../../../src/server/storage/Ledger.ts"
+import * as LocalSessionEngine from "../../../src/server/sessions/LocalSessionEngine.ts"
+import * as Migrations from "../../../src/server/storage/Migrations.ts"
+import * as NodeSqlite from "../../../src/server/storage/NodeSqlite.ts"
+import * as Readiness from "../../../src/server/upkeep/Readiness.ts"
+import * as Routes from "../../../src/server/http/Routes.ts"
+import * as Runs from "../../../src/server/runs/Runs.ts"
+import * as Shutdown from "../../../src/server/upkeep/Shutdown.ts"
+import * as Uploads from "../../../src/server/files/Uploads.ts"
+
+interface Asked {
+  readonly opened: Array<AgentProcess.Options>
+  readonly turns: Array<AgentTurn>
+}
+
+/** An agent that notes what it is asked for. */
+const agentsOf = (asked: Asked) =>
+  Layer.succeed(Agents, {
+    byDefault: Option.none(),
+    find: (name) => Option.some({ name, command: ["/agent"], permissions: "deny" }),
+    open: Effect.fnUntraced(function* (_, options) {
+      asked.opened.push(options)
+      if (options.model === "bad") return yield* new AgentOptionRefused({ option: "model", error: "no such model" })
+      return {
+        id: "agent-session",
+        pid: 1,
+        returns: true,
+        exited: Effect.never,
+        turn: (turn: AgentTurn) => {
+          asked.turns.push(turn)
+          return turn.prompt === "late"
+            ? Stream.fail(new AgentFailed({ error: "out of time", stderr: "tail", stopReason: "timeout" }))
+            : Stream.make(
+                { _tag: "Text", content: "he" },
+                { _tag: "Text", content: "llo" },
+                { _tag: "ToolCall", id: "1", name: "read", status: "pending" },
+                { _tag: "ToolCall", id: "1", name: "read", status: "completed", args: { a: 1 }, result: "x" },
+                { _tag: "TurnEnd", stopReason: "end_turn", usage: { inputTokens: 1 } }
+              )
+        }
+      }
+    })
+  })
+
+/** The routes over that agent, and one open session. */
+const serve = Effect.gen(function* () {
+  const asked: Asked = { opened: [], turns: [] }
+  const parts = Layer.merge(Readiness.layer({}), KeyedCalls.layer({})).pipe(
+    Layer.provideMerge(Shutdown.layer),
+    Layer.provideMerge(AdminAccess.layer({})),
+    Layer.provideMerge(Layer.merge(LocalSessionEngine.layer({}), Runs.layer({}))),
+    Layer.provideMerge(Uploads.layer({})),
+    Layer.provideMerge(AppTokens.layer),
+    Layer.provideMerge(agentsOf(asked)),
+    Layer.provideMerge(AgentPool.layer({})),
+    Layer.provideMerge(Layer.merge(Ledger.layer, KeptAnswers.layer)),
+    Layer.provide(Migrations.layer),
+    Layer.provide(NodeSqlite.layer({ filename: ":memory:" })),
+    Layer.provideMerge(DataFolder.layer({})),
+    Layer.provideMerge(Layer.mergeAll(NodeServices.layer, NodeCrypto.layer, NodeHttpServer.layerHttpServices))
+  )
+  const context = yield* Layer.build(parts)
+  const client = InProcess.make(yield* Effect.provide(HttpRouter.toHttpEffect(Routes.layer(Layer.empty)), context))
+  const token = yield* Context.get(context, AppTokens.AppTokens).mint("app")
+  const post = Effect.fnUntraced(function* (
+    path: string,
+    body: unknown,
+    headers: Readonly<Record<string, string>> = {}
+  ) {
+    const request = HttpClientRequest.post(`http://embedded${path}`, { headers }).pipe(
+      HttpClientRequest.bearerToken(token),
+      HttpClientRequest.bodyJsonUnsafe(body)
+    )
+    const answer = yield* client.execute(request)
+    return [answer.status, yield* answer.text] as const
+  })
+  const [, created] = yield* post("/sessions", { agent: "any", model: "good" })
+  return { asked, post, id: /"session_id":"([^"]+)"/.exec(created)?.[1] ?? "" }
+})
+
+describe("Handlers", () => {
+  it.effect("a turn's events are merged, and its usage is told", () =>
+    Effect.gen(function* () {
+      const { id, post } = yield* serve
+      assert.match(id, /^[A-Za-z0-9_-]{22,}$/)
+      const [status, text] = yield* post(`/sessions/${id}/turn`, { prompt: "hello" })
+      assert.strictEqual(status, 200)
+      assert.strictEqual(
+        text,
+        `{"ok":true,"session_id":"${id}","turn_index":1,"events":[{"type":"text","content":"hello"},` +
+          '{"type":"tool_call","name":"read","id":"1","status":"completed","args":{"a":1},"result":"x"}],' +
+          '"stop_reason":"end_turn","duration_ms":0,"usage":{"input_tokens":1}}'
+      )
+    })
+  )
+
+  it.effect("a turn's timeout is clamped, and two minutes where none is given", () =>
+    Effect.gen(function* () {
+      const { asked, id, post } = yield* serve
+      const prompt = "  the user's words, unaltered\n"
+      for (const timeout_secs of [undefined, null, -1, 0, 5, 42, 600, 100_000]) {
+        yield* post(`/sessions/${id}/turn`, { prompt, timeout_secs, files: null, extra: 1 })
+      }
+      assert.deepStrictEqual(
+        asked.turns.map(({ timeout }) => Duration.toSeconds(timeout)),
+        [120, 120, 5, 5, 5, 42, 600, 600]
+      )
+      assert.deepStrictEqual(new Set(asked.turns.map((turn) => turn.prompt)), new Set([prompt]))
+    })
+  )
+
+  it.effect("a turn that is out of time is the agent's failure", () =>
+    Effect.gen(function* () {
+      const { id, post } = yield* serve
+      assert.deepStrictEqual(yield* post(`/sessions/${id}/turn`, { prompt: "late" }), [
+        502,
+        '{"ok":false,"error":"out of time","stderr":"tail","duration_ms":0,"stop_reason":"timeout"}'
+      ])
+    })
+  )
+
+  it.effect("the agent is given the model, and one that it refuses is 422", () =>
+    Effect.gen(function* () {
+      const { asked, post } = yield* serve
+      assert.strictEqual(asked.opened[0]?.model, "good")
+      assert.deepStrictEqual(yield* post("/sessions", { agent: "any", model: "bad" }), [
+        422,
+        '{"detail":[{"loc":["body","model"],"msg":"no such model","type":"value_error"}]}'
+      ])
+    })
+  )
+
+  it.effect("the limit of a body holds without a socket too", () =>
+    Effect.gen(function* () {
+      const { id, post } = yield* serve
+      assert.deepStrictEqual(yield* post(`/sessions/${id}/turn`, { prompt: "x".repeat(8 * 1024 * 1024) }), [
+        413,
+        '{"detail":"request too large"}'
+      ])
+    })
+  )
+
+  it.effect("a turn streams without a socket too, and its repeat has the same events", () =>
+    Effect.gen(function* () {
+      const { asked, id, post } = yield* serve
+      const ask = (accept: string) =>
+        post(`/sessions/${id}/turn`, { prompt: "hello" }, { accept, "idempotency-key": "k" })
+      const [status, text] = yield* ask("text/event-stream")
+      assert.strictEqual(status, 200)
+      assert.deepStrictEqual(
+        text.split("\n\n").map((frame) => frame.split("\n")[0]),
+        ["event: text", "event: text", "event: tool_call", "event: tool_call", "event: done", ""]
+      )
+      const [, again] = yield* ask("text/event-stream")
+      assert.deepStrictEqual(
+        again.split("\n\n").map((frame) => frame.split("\n")[0]),
+        ["event: text", "event: tool_call", "event: done", ""]
+      )
+      assert.strictEqual(again.split("event: done")[1], text.split("event: done")[1])
+      assert.include((yield* ask("application/json"))[1], '{"type":"text","content":"hello"}')
+      assert.lengthOf(asked.turns, 1)
+    })
+  )
+})

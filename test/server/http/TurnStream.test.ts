@@ -1,0 +1,234 @@
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, FileSystem, Layer, Schedule } from "effect"
+import { Headers } from "effect/http"
+import { fileURLToPath } from "node:url"
+import * as DemoAgent from "../../../src/agent/DemoAgent.ts"
+import { isWanted } from "../../../src/server/http/TurnStream.ts"
+import { eventsIn, openStream, serve } from "../Support.ts"
+
+const misbehaving = fileURLToPath(new URL("../../agent/fixtures/MisbehavingAgent.ts", import.meta.url))
+
+const make = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const data = yield* fs.makeTempDirectoryScoped()
+  const server = yield* serve({
+    data,
+    maxStall: "500 millis",
+    keepAlive: "100 millis",
+    maxAppStreams: 2,
+    agents: [
+      DemoAgent.definition,
+      { name: "flood", command: [process.execPath, misbehaving, "flood-updates"], permissions: "deny" }
+    ]
+  })
+  return { data, app: yield* server.mint("app") }
+}).pipe(Effect.provide(NodeFileSystem.layer))
+
+class Shared extends Context.Service<Shared, Effect.Success<typeof make>>()("test/TurnStream") {
+  static readonly layer = Layer.effect(Shared, make)
+}
+
+const withoutComments = (text: string) => text.replaceAll(": keep-alive\n\n", "")
+
+const tooMany = '{"detail":"too many requests"}'
+
+const open = Effect.gen(function* () {
+  const { app } = yield* Shared
+  return yield* app.open
+})
+
+const stream = (id: string, body: unknown, headers: Readonly<Record<string, string>> = {}) =>
+  Effect.flatMap(Shared, ({ app }) => openStream(app, `/sessions/${id}/turn`, { body, headers }))
+
+/** The kinds and stop reasons that the ledger has of a session, once it has so many. */
+const recorded = Effect.fnUntraced(function* (id: string, count: number) {
+  const { data } = yield* Shared
+  return yield* Effect.sync(() => eventsIn(data, id)).pipe(
+    Effect.repeat({ until: (events) => events.length >= count, schedule: Schedule.spaced(20) }),
+    Effect.timeout("15 seconds"),
+    Effect.map((events) =>
+      events.map(({ detail, kind }) => (detail === null ? kind : (/"stop_reason":"(\w+)"/.exec(detail)?.[1] ?? kind)))
+    )
+  )
+})
+
+it.layer(Shared.layer, { excludeTestServices: true })("a turn as an event stream", (it) => {
+  it.effect("is one frame for each event as it came, then the rest of the JSON answer", () =>
+    Effect.gen(function* () {
+      const { id } = yield* open
+      const answer = yield* stream(id, { prompt: "/chunks 3" })
+      assert.strictEqual(answer.status, 200)
+      const { headers } = answer
+      assert.strictEqual(headers.get("content-type"), "text/event-stream")
+      assert.strictEqual(headers.get("cache-control"), "no-store")
+      assert.strictEqual(headers.get("x-accel-buffering"), "no")
+      assert.isNull(headers.get("content-encoding"))
+      assert.isNotNull(headers.get("x-request-id"))
+      const text = yield* answer.rest
+      assert.match(
+        withoutComments(text),
+        new RegExp(
+          `^event: text\ndata: {"type":"text","content":"1 "}\n\n` +
+            `event: text\ndata: {"type":"text","content":"2 "}\n\n` +
+            `event: text\ndata: {"type":"text","content":"3 "}\n\n` +
+            `(event: usage\ndata: {"type":"usage",[^\n]*}\n\n)+` +
+            `event: done\ndata: {"ok":true,"session_id":"${id}","turn_index":1,"stop_reason":"end_turn","duration_ms":\\d+,"usage":{[^\n]*}}\n\n$`
+        )
+      )
+    })
+  )
+
+  it.effect("without the header it is JSON, merged; a range of quality 0 does not ask for it", () =>
+    Effect.gen(function* () {
+      const { app } = yield* Shared
+      const { id } = yield* open
+      for (const accept of ["*/*", "application/json", "text/*", "text/event-stream;q=0"]) {
+        const answer = yield* app.request("POST", `/sessions/${id}/turn`, {
+          body: { prompt: "/chunks 3" },
+          headers: { accept }
+        })
+        assert.strictEqual(answer.headers.get("content-type"), "application/json")
+        assert.include(answer.text, '{"type":"text","content":"1 2 3 "}')
+      }
+    })
+  )
+
+  it.effect("its first event is out while the turn goes on; a client that goes away cancels it", () =>
+    Effect.gen(function* () {
+      const { app } = yield* Shared
+      const { id } = yield* open
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const answer = yield* stream(id, { prompt: "/wait" })
+          assert.include(yield* answer.next, 'data: {"type":"text","content":"Waiting."}')
+          assert.strictEqual((yield* app.state(id)).turn_count, 1)
+        })
+      )
+      assert.deepStrictEqual(yield* recorded(id, 2), ["create", "cancelled"])
+      assert.strictEqual((yield* app.turn(id, "/echo next")).status, 200)
+    })
+  )
+
+  it.effect("a comment keeps a silent one open", () =>
+    Effect.gen(function* () {
+      const { id } = yield* open
+      const answer = yield* stream(id, { prompt: "/chunks 2 350" })
+      assert.match(yield* answer.rest, /^event: text\n.*\n\n(: keep-alive\n\n){2,}event: text\n/)
+    })
+  )
+
+  it.effect("2,000 chunks come one by one and in order", () =>
+    Effect.gen(function* () {
+      const { id } = yield* open
+      const answer = yield* stream(id, { prompt: "/chunks 2000" })
+      const text = yield* answer.rest
+      const numbers = [...text.matchAll(/^data: {"type":"text","content":"(\d+) "}$/gm)].map(([, number]) =>
+        Number(number)
+      )
+      assert.deepStrictEqual(
+        numbers,
+        Array.from({ length: 2_000 }, (_, index) => index + 1)
+      )
+      assert.include(text, "event: done\n")
+    })
+  )
+
+  it.effect("what fails before the first event is an answer like any other", () =>
+    Effect.gen(function* () {
+      const { app } = yield* Shared
+      const { id } = yield* open
+      const failed = yield* stream(id, { prompt: "/fail no luck" })
+      assert.strictEqual(failed.status, 502)
+      assert.strictEqual(failed.headers.get("content-type"), "application/json")
+      assert.match(
+        yield* failed.rest,
+        /^{"ok":false,"error":"Agent demo failed the turn: no luck","stderr":"","duration_ms":\d+,"stop_reason":"error"}$/
+      )
+      const file = yield* stream(id, { prompt: "hello", files: ["ff_unknown"] })
+      assert.deepStrictEqual([file.status, yield* file.rest], [404, '{"detail":"file not found"}'])
+      const blank = yield* stream(id, { prompt: " " })
+      assert.strictEqual(blank.status, 422)
+      yield* app.request("DELETE", `/sessions/${id}`)
+      const closed = yield* stream(id, { prompt: "hello" })
+      assert.deepStrictEqual([closed.status, yield* closed.rest], [410, '{"detail":"session is closed"}'])
+      const unknown = yield* stream("0123456789abcdef", { prompt: "hello" })
+      assert.deepStrictEqual([unknown.status, yield* unknown.rest], [404, '{"detail":"session not found"}'])
+    })
+  )
+
+  it.effect("what fails after it ends the stream with the answer that the turn would have had", () =>
+    Effect.gen(function* () {
+      const { app } = yield* Shared
+      const { id } = yield* open
+      const answer = yield* stream(id, { prompt: "/exit 3" })
+      assert.strictEqual(answer.status, 200)
+      assert.match(
+        withoutComments(yield* answer.rest),
+        /^event: text\ndata: {"type":"text","content":"Leaving\."}\n\nevent: error\ndata: {"status":502,"body":{"ok":false,"error":"Agent demo exited with code 3\.","stderr":"[^\n]*","duration_ms":\d+,"stop_reason":"error"}}\n\n$/
+      )
+      const waiting = yield* stream(id, { prompt: "/wait" })
+      yield* waiting.next
+      yield* app.request("DELETE", `/sessions/${id}`)
+      assert.include(
+        yield* waiting.rest,
+        'event: error\ndata: {"status":410,"body":{"detail":"session is closed"}}\n\n'
+      )
+    })
+  )
+
+  it.effect("an app may read so many at once: 429", () =>
+    Effect.gen(function* () {
+      const { app } = yield* Shared
+      const ids = [(yield* open).id, (yield* open).id, (yield* open).id]
+      const answers = yield* Effect.forEach(ids, (id) => stream(id, { prompt: "/wait" }))
+      assert.deepStrictEqual(
+        answers.map(({ status }) => status),
+        [200, 200, 429]
+      )
+      assert.strictEqual(yield* Effect.flatMap(Effect.fromNullishOr(answers[2]), ({ rest }) => rest), tooMany)
+      assert.strictEqual((yield* app.turn(ids[2] ?? "", "/echo JSON")).status, 200)
+      yield* app.request("POST", `/sessions/${ids[0]}/cancel`)
+      yield* Effect.flatMap(Effect.fromNullishOr(answers[0]), ({ rest }) => rest)
+      assert.strictEqual((yield* stream(ids[2] ?? "", { prompt: "/echo again" })).status, 200)
+      assert.strictEqual((yield* app.state(ids[2] ?? "")).turn_count, 2)
+    })
+  )
+
+  it.effect("a cancelled one is done with the events so far", () =>
+    Effect.gen(function* () {
+      const { app } = yield* Shared
+      const { id } = yield* open
+      const answer = yield* stream(id, { prompt: "/wait" })
+      yield* answer.next
+      const cancelled = yield* app.request("POST", `/sessions/${id}/cancel`)
+      assert.strictEqual(cancelled.text, '{"ok":true,"cancelled":true}')
+      assert.match(yield* answer.rest, /event: done\ndata: {"ok":true,[^\n]*"stop_reason":"cancelled"[^\n]*}\n\n$/)
+    })
+  )
+
+  it.effect("an agent is not read faster than its reader drains, and a reader that stalls is cut", () =>
+    Effect.gen(function* () {
+      const { app } = yield* Shared
+      const created = yield* app.request("POST", "/sessions", { body: { agent: "flood" } })
+      const id = /"session_id":"([^"]+)"/.exec(created.text)?.[1] ?? ""
+      const answer = yield* stream(id, { prompt: "go" })
+      yield* answer.next
+      // It would have failed, had the agent written all that it may within a turn.
+      assert.deepStrictEqual(yield* recorded(id, 2), ["create", "cancelled"])
+      assert.strictEqual((yield* app.state(id)).live, true)
+    })
+  )
+})
+
+describe("Accept", () => {
+  it("asks for an event stream by its name", () => {
+    const ask = (accept: string) => isWanted({ headers: Headers.fromInput({ accept }) })
+    for (const accept of ["text/event-stream", "application/json, Text/Event-Stream; q=0.5", "text/event-stream,*/*"]) {
+      assert.isTrue(ask(accept), accept)
+    }
+    for (const accept of ["", "*/*", "text/*", "text/event-streams", "text/event-stream; q=0.000"]) {
+      assert.isFalse(ask(accept), accept)
+    }
+  })
+})

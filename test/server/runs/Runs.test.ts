@@ -1,0 +1,213 @@
+import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Duration, Effect, Fiber, FileSystem, Layer, Option, Queue, Stream } from "effect"
+import { SqlClient } from "effect/sql"
+import { TestClock } from "effect/testing"
+import { AgentFailed, AgentOptionRefused, type AgentSession } from "../../../src/agent/Agent.ts"
+import type * as AgentProcess from "../../../src/agent/AgentProcess.ts"
+import * as AgentPool from "../../../src/server/sessions/AgentPool.ts"
+import { Agents } from "../../../src/server/sessions/Agents.ts"
+import * as DataFolder from "../../../src/server/storage/DataFolder.ts"
+import * as Migrations from "../../../src/server/storage/Migrations.ts"
+import * as NodeSqlite from "../../../src/server/storage/NodeSqlite.ts"
+import * as Runs from "../../../src/server/runs/Runs.ts"
+import * as Uploads from "../../../src/server/files/Uploads.ts"
+
+type Turn = AgentSession["turn"]
+
+const answering =
+  (...texts: ReadonlyArray<string>): Turn =>
+  () =>
+    Stream.fromIterable(texts).pipe(
+      Stream.map((content) => ({ _tag: "Text" as const, content })),
+      Stream.concat(Stream.make({ _tag: "TurnEnd", stopReason: "end_turn", usage: { inputTokens: 7 } }))
+    )
+
+/** An agent whose turns are as given, and what is seen of it from outside. */
+const agentOf = (turn: Turn, onOpen: Effect.Effect<void, AgentFailed | AgentOptionRefused> = Effect.void) => {
+  const opened: Array<AgentProcess.Options> = []
+  const folders: Array<{ readonly open: boolean; readonly closed: boolean }> = []
+  const layer = Layer.effect(
+    Agents,
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      return Agents.of({
+        find: () => Option.none(),
+        byDefault: Option.some({ name: "stand-in", command: ["/agent"], permissions: "deny" }),
+        open: Effect.fnUntraced(function* (_, options) {
+          opened.push(options)
+          const open = yield* Effect.orDie(fs.exists(options.cwd))
+          yield* Effect.addFinalizer(() =>
+            Effect.map(Effect.orDie(fs.exists(options.cwd)), (closed) => folders.push({ open, closed }))
+          )
+          yield* onOpen
+          return { id: "s", pid: 1, returns: false, exited: Effect.never, turn }
+        })
+      })
+    })
+  )
+  return { opened, folders, layer }
+}
+
+const storage = Migrations.layer.pipe(
+  Layer.provideMerge(NodeSqlite.layer({ filename: ":memory:" })),
+  Layer.provideMerge(DataFolder.layer({})),
+  Layer.provideMerge(Layer.merge(NodeServices.layer, NodeCrypto.layer))
+)
+const withRuns = (agent: Pick<ReturnType<typeof agentOf>, "layer">, options: Runs.Options = {}) =>
+  Effect.provide(
+    Runs.layer(options).pipe(
+      Layer.provideMerge(agent.layer),
+      Layer.provideMerge(AgentPool.layer({})),
+      Layer.provideMerge(Uploads.layer({})),
+      Layer.provideMerge(storage)
+    )
+  )
+
+const app = { id: 5, name: "app" }
+const run = Effect.fnUntraced(function* (more: Partial<Runs.NewRun> = {}) {
+  const runs = yield* Runs.Runs
+  return yield* runs.run({ app, prompt: "prompté", files: [], timeout: Duration.seconds(5), ...more })
+})
+
+const rows = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  return yield* sql`SELECT app_id, app_name, agent, prompt_bytes, response_bytes, duration_ms, outcome FROM runs`
+})
+const row = (outcome: string, more: object = {}) => ({
+  app_id: 5,
+  app_name: "app",
+  agent: "stand-in",
+  prompt_bytes: 8,
+  response_bytes: 0,
+  duration_ms: 0,
+  outcome,
+  ...more
+})
+
+describe("Runs", () => {
+  it.effect("give the agent what was asked for, and its answer; the folder goes after the agent", () => {
+    const agent = agentOf(answering("```json\n", '{"é":1}', "\n```"))
+    return Effect.gen(function* () {
+      const system = { text: "Be brief.", mode: "append" } as const
+      const done = yield* run({ model: "m", effort: "low", system })
+      assert.deepStrictEqual(done, {
+        result: { é: 1 },
+        duration: Duration.zero,
+        stopReason: "end_turn",
+        usage: { inputTokens: 7 }
+      })
+      const { cwd = "", ...asked } = agent.opened[0] ?? {}
+      assert.deepStrictEqual(asked, { model: "m", effort: "low", system })
+      assert.deepStrictEqual(agent.folders, [{ open: true, closed: true }])
+      const fs = yield* FileSystem.FileSystem
+      assert.isFalse(yield* fs.exists(cwd))
+      assert.deepStrictEqual(yield* rows, [row("end_turn", { response_bytes: 20 })])
+    }).pipe(withRuns(agent))
+  })
+
+  it.effect("of an agent that fails are failed runs", () => {
+    const failure = new AgentFailed({ error: "out of paper", stderr: "tail", stopReason: "error" })
+    return Effect.gen(function* () {
+      const error = yield* Effect.flip(run())
+      assert.deepInclude(error, { error: "out of paper", stderr: "tail", duration: Duration.zero, stopReason: "error" })
+      assert.deepStrictEqual(yield* rows, [row("error")])
+    }).pipe(withRuns(agentOf(() => Stream.fail(failure))))
+  })
+
+  it.effect("of an agent that does not start in time are out of time", () =>
+    Effect.gen(function* () {
+      const opening = yield* Queue.unbounded<void>()
+      yield* Effect.gen(function* () {
+        const running = yield* Effect.forkChild(Effect.flip(run()))
+        yield* Queue.take(opening)
+        yield* TestClock.adjust("5 seconds")
+        const error = yield* Fiber.join(running)
+        assert.deepInclude(error, {
+          error: "Agent stand-in did not finish the run within 5s.",
+          duration: Duration.seconds(5),
+          stopReason: "timeout"
+        })
+        assert.deepStrictEqual(yield* rows, [row("timeout", { duration_ms: 5_000 })])
+      }).pipe(withRuns(agentOf(answering(), Effect.andThen(Queue.offer(opening, undefined), Effect.never))))
+    })
+  )
+
+  it.effect("have one time for the start and the turn together", () =>
+    Effect.gen(function* () {
+      const opening = yield* Queue.unbounded<void>()
+      const left: Array<Duration.Duration> = []
+      const late: Turn = (turn) => {
+        left.push(turn.timeout)
+        return Stream.fail(new AgentFailed({ error: "its own words", stderr: "tail", stopReason: "timeout" }))
+      }
+      yield* Effect.gen(function* () {
+        const running = yield* Effect.forkChild(Effect.flip(run()))
+        yield* Queue.take(opening)
+        yield* TestClock.adjust("2 seconds")
+        const error = yield* Fiber.join(running)
+        assert.deepInclude(error, { error: "Agent stand-in did not finish the run within 5s.", stderr: "tail" })
+        assert.deepStrictEqual(left, [Duration.seconds(3)])
+      }).pipe(withRuns(agentOf(late, Effect.andThen(Queue.offer(opening, undefined), Effect.sleep("2 seconds")))))
+    })
+  )
+
+  it.effect("with an option that the agent refuses are invalid", () => {
+    const refused = new AgentOptionRefused({ option: "effort", error: "no effort at all" })
+    return Effect.gen(function* () {
+      const error = yield* Effect.flip(run())
+      assert.deepInclude(error, {
+        detail: [{ loc: ["body", "effort"], msg: "no effort at all", type: "value_error" }]
+      })
+      assert.deepStrictEqual(yield* rows, [row("refused")])
+    }).pipe(withRuns(agentOf(answering(), Effect.fail(refused))))
+  })
+
+  it.effect("that are interrupted end the agent, and free their place", () =>
+    Effect.gen(function* () {
+      const agentEnded = yield* Deferred.make<void>()
+      const started = yield* Deferred.make<void>()
+      const waiting: Turn = () =>
+        Stream.fromEffect(Deferred.succeed(started, undefined)).pipe(
+          Stream.flatMap(() => Stream.never),
+          Stream.ensuring(Deferred.succeed(agentEnded, undefined))
+        )
+      yield* Effect.gen(function* () {
+        const running = yield* Effect.forkChild(run())
+        yield* Deferred.await(started)
+        const second = yield* Effect.flip(run())
+        assert.strictEqual(second._tag, "TooManyRuns")
+        yield* Fiber.interrupt(running)
+        assert.isTrue(yield* Deferred.isDone(agentEnded))
+        assert.deepStrictEqual(yield* rows, [row("cancelled")])
+        yield* Effect.forkChild(run(), { startImmediately: true })
+      }).pipe(withRuns(agentOf(waiting), { maxRuns: 1 }))
+    })
+  )
+
+  it.effect("are as many at once as there may be", () =>
+    Effect.gen(function* () {
+      const opening = yield* Queue.unbounded<void>()
+      const goOn = yield* Deferred.make<void>()
+      yield* Effect.gen(function* () {
+        const running = yield* Effect.forEach([1, 2, 3, 4], () => Effect.forkChild(run()))
+        yield* Queue.takeN(opening, 4)
+        assert.strictEqual((yield* Effect.flip(run()))._tag, "TooManyRuns")
+        yield* Deferred.succeed(goOn, undefined)
+        yield* Effect.forEach(running, Fiber.join)
+        assert.strictEqual((yield* run()).result, "x")
+        assert.lengthOf(yield* rows, 5)
+      }).pipe(withRuns(agentOf(answering("x"), Effect.andThen(Queue.offer(opening, undefined), Deferred.await(goOn)))))
+    })
+  )
+
+  it.effect("whose agent does not stop talking are failed", () => {
+    const flood: Turn = () =>
+      Stream.forever(Stream.make({ _tag: "Text" as const, content: "x".repeat(10 * 1024 * 1024) }))
+    return Effect.gen(function* () {
+      const error = yield* Effect.flip(run())
+      assert.deepInclude(error, { error: "Agent stand-in said too much.", stopReason: "error" })
+    }).pipe(withRuns(agentOf(flood)))
+  })
+})

@@ -1,0 +1,158 @@
+import { assert, describe, it } from "@effect/vitest"
+import { DateTime, Effect, Layer, Option } from "effect"
+import { SqlClient } from "effect/sql"
+import { TestClock } from "effect/testing"
+import { SessionId } from "../../../src/api/schema/Ids.ts"
+import * as Ledger from "../../../src/server/storage/Ledger.ts"
+import * as Migrations from "../../../src/server/storage/Migrations.ts"
+import * as NodeSqlite from "../../../src/server/storage/NodeSqlite.ts"
+
+const memory = NodeSqlite.layer({ filename: ":memory:" })
+const withLedger = Effect.provide(Ledger.layer.pipe(Layer.provideMerge(Migrations.layer), Layer.provideMerge(memory)))
+
+const session = (name: string, appId = 1): Ledger.Session => ({
+  sessionId: SessionId.make(name),
+  appId,
+  appName: "app",
+  agent: "demo",
+  agentSessionId: `agent-${name}`,
+  model: null,
+  effort: null,
+  system: null,
+  meta: { deep: [1, { "it's": "é" }] },
+  cwd: `/data/${name}`,
+  createdAt: DateTime.makeUnsafe(1_000),
+  lastTurnAt: null,
+  turnCount: 0,
+  closedAt: null
+})
+
+describe("Ledger", () => {
+  it.effect("a session is read as it was written, by its own app only", () =>
+    Effect.gen(function* () {
+      const ledger = yield* Ledger.Ledger
+      yield* ledger.addSession(session("a"))
+      const found = yield* ledger.findSession({ sessionId: "a", appId: 1 })
+      assert.deepStrictEqual(Option.getOrUndefined(found), session("a"))
+      assert.isTrue(Option.isNone(yield* ledger.findSession({ sessionId: "a", appId: 2 })))
+      assert.isTrue(Option.isNone(yield* ledger.findSession({ sessionId: "' OR 1=1 --", appId: 1 })))
+    }).pipe(withLedger)
+  )
+
+  it.effect("turns are counted when they begin and dated when they end", () =>
+    Effect.gen(function* () {
+      const ledger = yield* Ledger.Ledger
+      const { appId, sessionId } = session("a")
+      const current = Effect.map(ledger.findSession({ sessionId, appId }), Option.getOrThrow)
+      yield* ledger.addSession(session("a"))
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(yield* ledger.beginTurn(sessionId), 1)
+      assert.strictEqual((yield* current).turnCount, 1)
+      assert.isNull((yield* current).lastTurnAt)
+      yield* TestClock.adjust("2 seconds")
+      yield* ledger.endTurn({ sessionId, appId, turnIndex: 1, stopReason: "end_turn", durationMillis: 2_000 })
+      assert.deepStrictEqual((yield* current).lastTurnAt, DateTime.makeUnsafe(7_000))
+      assert.strictEqual(yield* ledger.beginTurn(sessionId), 2)
+    }).pipe(withLedger)
+  )
+
+  it.effect("a turn that a killed server left in the middle is ended, once", () =>
+    Effect.gen(function* () {
+      const ledger = yield* Ledger.Ledger
+      for (const name of ["cut", "done", "new"]) yield* ledger.addSession(session(name))
+      const { appId, sessionId } = session("cut")
+      for (const id of [sessionId, SessionId.make("done")]) yield* ledger.beginTurn(id)
+      yield* ledger.endTurn({ ...session("done"), turnIndex: 1, stopReason: "end_turn", durationMillis: 1 })
+      yield* TestClock.adjust("9 seconds")
+      yield* ledger.endCutTurns
+      yield* ledger.endCutTurns
+      const turns = Effect.map(Effect.forEach(["cut", "done", "new"], ledger.listEvents), (events) =>
+        events.map((events) => events.filter(({ kind }) => kind === "turn").map((event) => event.detail?.stop_reason))
+      )
+      assert.deepStrictEqual(yield* turns, [["unknown"], ["end_turn"], []])
+      const cut = Option.getOrThrow(yield* ledger.findSession({ sessionId, appId }))
+      assert.deepStrictEqual(cut.lastTurnAt, DateTime.makeUnsafe(9_000))
+      assert.strictEqual(yield* ledger.beginTurn(sessionId), 2)
+    }).pipe(withLedger)
+  )
+
+  it.effect("the newest session is the first, also within one second", () =>
+    Effect.gen(function* () {
+      const ledger = yield* Ledger.Ledger
+      for (const name of ["b", "a", "c"]) yield* ledger.addSession(session(name))
+      yield* ledger.addSession(session("other", 2))
+      assert.isTrue(yield* ledger.closeSession(SessionId.make("a")))
+      assert.isFalse(yield* ledger.closeSession(SessionId.make("a")))
+      const names = (includeClosed: boolean) =>
+        Effect.map(ledger.listSessions({ appId: 1, includeClosed }), (rows) => rows.map((row) => row.sessionId))
+      assert.deepStrictEqual(
+        yield* names(true),
+        ["c", "a", "b"].map((name) => SessionId.make(name))
+      )
+      assert.deepStrictEqual(
+        yield* names(false),
+        ["c", "b"].map((name) => SessionId.make(name))
+      )
+      const open = yield* ledger.openSessions
+      assert.deepStrictEqual(
+        open.map((row) => row.agentSessionId),
+        ["agent-b", "agent-c", "agent-other"]
+      )
+    }).pipe(withLedger)
+  )
+
+  it.effect("a ledger of a newer version is refused in one sentence, and left as it is", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* Migrations.run
+      const newer = Migrations.latest + 1
+      yield* sql`INSERT INTO effect_sql_migrations (migration_id, name) VALUES (${newer}, 'later')`
+      const failed = yield* Effect.flip(Effect.scoped(Layer.build(Migrations.layer)))
+      assert.strictEqual(
+        failed.message,
+        `the ledger is of a newer version (${newer}) than this server knows (${Migrations.latest})`
+      )
+    }).pipe(Effect.provide(memory))
+  )
+})
+
+describe("NodeSqlite", () => {
+  it.effect("a transaction that fails leaves nothing, and the connection goes on", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* sql`CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT UNIQUE)`
+      const failed = yield* sql`INSERT INTO t (name) VALUES ('a')`.pipe(
+        Effect.andThen(sql`INSERT INTO t (name) VALUES ('a')`),
+        sql.withTransaction,
+        Effect.flip
+      )
+      assert.strictEqual(failed.reason._tag, "UniqueViolation")
+      assert.deepStrictEqual(yield* sql`SELECT * FROM t`.values, [])
+      yield* sql`INSERT INTO t (id, name) VALUES (${1}, ${"a"})`
+      const taken = yield* Effect.flip(sql`INSERT INTO t (id, name) VALUES (${1}, ${"b"})`)
+      assert.strictEqual(taken.reason._tag, "UniqueViolation")
+      assert.deepStrictEqual(yield* sql`SELECT id, name FROM t`.values, [[1, "a"]])
+      assert.deepStrictEqual(yield* sql`SELECT ${true} AS yes, ${null} AS none`, [
+        Object.assign(Object.create(null), { yes: 1, none: null })
+      ])
+    }).pipe(Effect.provide(memory))
+  )
+
+  it.effect("twenty transactions at once do not lose a write", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* sql`CREATE TABLE t (n INTEGER)`
+      yield* sql`INSERT INTO t VALUES (0)`
+      const increment = Effect.gen(function* () {
+        const [row] = yield* sql<{ readonly n: number }>`SELECT n FROM t`
+        yield* Effect.yieldNow
+        yield* sql`UPDATE t SET n = ${(row?.n ?? 0) + 1}`
+      }).pipe(sql.withTransaction)
+      yield* Effect.all(
+        Array.from({ length: 20 }, () => increment),
+        { concurrency: "unbounded" }
+      )
+      assert.deepStrictEqual(yield* sql`SELECT n FROM t`.values, [[20]])
+    }).pipe(Effect.provide(memory))
+  )
+})

@@ -1,0 +1,60 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { assert, describe, it } from "@effect/vitest"
+import { ByteSize, Context, Effect, FileSystem, Layer } from "effect"
+import { SqlClient } from "effect/sql"
+import * as DataFolder from "../../../src/server/storage/DataFolder.ts"
+import * as Ledger from "../../../src/server/storage/Ledger.ts"
+import * as Migrations from "../../../src/server/storage/Migrations.ts"
+import * as NodeSqlite from "../../../src/server/storage/NodeSqlite.ts"
+import * as Readiness from "../../../src/server/upkeep/Readiness.ts"
+import * as Shutdown from "../../../src/server/upkeep/Shutdown.ts"
+
+const start = Effect.fnUntraced(function* (options: Readiness.Options) {
+  const fs = yield* FileSystem.FileSystem
+  const data = yield* fs.makeTempDirectoryScoped()
+  const context = yield* Layer.build(
+    Readiness.layer(options).pipe(
+      Layer.provideMerge(Shutdown.layer),
+      Layer.provide(Ledger.layer),
+      Layer.provide(Migrations.layer),
+      Layer.provideMerge(NodeSqlite.layer({ filename: ":memory:" })),
+      Layer.provide(DataFolder.layer({ data }))
+    )
+  )
+  const { check } = Context.get(context, Readiness.Readiness)
+  return {
+    state: Effect.match(check, { onSuccess: () => "ready", onFailure: ({ detail }) => detail }),
+    shutdown: Context.get(context, Shutdown.Shutdown),
+    sql: Context.get(context, SqlClient.SqlClient)
+  }
+})
+
+const withServices = Effect.provide(NodeServices.layer)
+
+describe("Readiness", () => {
+  it.live("a server is ready until it ends", () =>
+    Effect.gen(function* () {
+      const { shutdown, state } = yield* start({})
+      assert.strictEqual(yield* state, "ready")
+      yield* shutdown.begin("1 second")
+      assert.strictEqual(yield* state, "shutting down")
+    }).pipe(Effect.scoped, withServices)
+  )
+
+  it.live("it is not ready where its ledger cannot be written", () =>
+    Effect.gen(function* () {
+      const { sql, state } = yield* start({})
+      yield* sql`PRAGMA query_only = ON`
+      assert.strictEqual(yield* state, "the ledger cannot be written")
+      yield* sql`PRAGMA query_only = OFF`
+      assert.strictEqual(yield* state, "ready")
+    }).pipe(Effect.scoped, withServices)
+  )
+
+  it.live("it is not ready where its disk is below its floor", () =>
+    Effect.gen(function* () {
+      const { state } = yield* start({ minFreeDisk: ByteSize.petabytes(8) })
+      assert.strictEqual(yield* state, "the disk is full")
+    }).pipe(Effect.scoped, withServices)
+  )
+})

@@ -1,0 +1,244 @@
+import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { assert, describe, it } from "@effect/vitest"
+import { ByteSize, Context, Deferred, Duration, Effect, Fiber, FileSystem, Layer, Option, Stream } from "effect"
+import { SqlClient } from "effect/sql"
+import { TestClock } from "effect/testing"
+import { type AgentDefinition } from "../../../src/agent/Agent.ts"
+import * as AgentPool from "../../../src/server/sessions/AgentPool.ts"
+import { Agents } from "../../../src/server/sessions/Agents.ts"
+import * as DataFolder from "../../../src/server/storage/DataFolder.ts"
+import * as KeptAnswers from "../../../src/server/calls/KeptAnswers.ts"
+import * as Ledger from "../../../src/server/storage/Ledger.ts"
+import * as LocalSessionEngine from "../../../src/server/sessions/LocalSessionEngine.ts"
+import * as Migrations from "../../../src/server/storage/Migrations.ts"
+import * as NodeSqlite from "../../../src/server/storage/NodeSqlite.ts"
+import { SessionEngine } from "../../../src/server/sessions/SessionEngine.ts"
+import * as Sweeper from "../../../src/server/upkeep/Sweeper.ts"
+import * as Uploads from "../../../src/server/files/Uploads.ts"
+
+const definition: AgentDefinition = { name: "any", command: ["/agent"], permissions: "deny" }
+
+/** An agent whose turns end when they are let go. */
+const agentsOf = (go: Deferred.Deferred<void>) =>
+  Layer.succeed(Agents, {
+    find: () => Option.some(definition),
+    byDefault: Option.some(definition),
+    open: () =>
+      Effect.succeed({
+        id: "agent-session",
+        pid: 1,
+        returns: true,
+        exited: Effect.never,
+        turn: () =>
+          Stream.fromEffect(Effect.as(Deferred.await(go), { _tag: "TurnEnd" as const, stopReason: "end_turn" }))
+      })
+  })
+
+/** Everything that a sweep has to do with, on a folder that the test can look into. */
+const start = Effect.fnUntraced(function* (options: Sweeper.Options, layer: typeof Sweeper.layer) {
+  const fs = yield* FileSystem.FileSystem
+  const data = yield* fs.makeTempDirectoryScoped()
+  const go = yield* Deferred.make<void>()
+  const context = yield* Layer.build(
+    layer(options).pipe(
+      Layer.provideMerge(LocalSessionEngine.layer({})),
+      Layer.provideMerge(Uploads.layer({})),
+      Layer.provide(AgentPool.layer({})),
+      Layer.provideMerge(agentsOf(go)),
+      Layer.provideMerge(Layer.merge(Ledger.layer, KeptAnswers.layer)),
+      Layer.provide(Migrations.layer),
+      Layer.provideMerge(NodeSqlite.layer({ filename: `${data}/ledger.db` })),
+      Layer.provideMerge(DataFolder.layer({ data })),
+      Layer.provide(NodeCrypto.layer),
+      Layer.provide(NodeServices.layer)
+    )
+  )
+  const engine = Context.get(context, SessionEngine)
+  const ledger = Context.get(context, Ledger.Ledger)
+  const uploads = Context.get(context, Uploads.Uploads)
+  const kept = Context.get(context, KeptAnswers.KeptAnswers)
+  const sql = Context.get(context, SqlClient.SqlClient)
+  const app = { id: 1, name: "app" }
+  const open = (text: string) => engine.open({ app, agent: definition, model: null, meta: { text } })
+  const kinds = (sessionId: string) =>
+    Effect.map(ledger.listEvents(sessionId), (events) => events.map(({ kind }) => kind))
+  const find = (sessionId: string) => Effect.map(ledger.findSession({ sessionId, appId: 1 }), Option.getOrUndefined)
+  /** The files of the folder in which a text stands. */
+  const filesWith = Effect.fnUntraced(function* (text: string) {
+    const names = yield* fs.readDirectory(data, { recursive: true })
+    const found = yield* Effect.filter(names, (name) =>
+      fs.readFile(`${data}/${name}`).pipe(
+        Effect.map((content) => Buffer.from(content).includes(text)),
+        Effect.orElseSucceed(() => false)
+      )
+    )
+    return found
+  })
+  const turn = (sessionId: typeof Ledger.Session.Type.sessionId) =>
+    Stream.runDrain(engine.turn(sessionId, { prompt: "canary", files: [], timeout: Duration.infinity }))
+  return {
+    go,
+    engine,
+    uploads,
+    kept,
+    sql,
+    runs: sql`SELECT * FROM runs`,
+    sweeper: Context.get(context, Sweeper.Sweeper),
+    open,
+    kinds,
+    find,
+    filesWith,
+    turn
+  }
+}, Effect.provide(NodeServices.layer))
+
+/** A sweeper that waits until it is asked. */
+const asked = (options: Sweeper.Options) => Layer.effect(Sweeper.Sweeper, Sweeper.make(options))
+
+describe("Sweeper", () => {
+  it.effect("a session that is idle for the time to live is closed by the next sweep, not before", () =>
+    Effect.gen(function* () {
+      const { find, kinds, open } = yield* start({ sessionTtl: "10 minutes" }, Sweeper.layer)
+      const { sessionId } = yield* open("x")
+      yield* TestClock.adjust("9 minutes")
+      assert.isNull((yield* find(sessionId))?.closedAt)
+      yield* TestClock.adjust("1 minute")
+      assert.isNotNull((yield* find(sessionId))?.closedAt)
+      assert.deepStrictEqual(yield* kinds(sessionId), ["create", "sweep_close"])
+    })
+  )
+
+  it.effect("a turn that ran makes the session young again, and one that runs or waits keeps it open", () =>
+    Effect.gen(function* () {
+      const { find, go, open, turn } = yield* start({}, Sweeper.layer)
+      const { sessionId } = yield* open("x")
+      const running = yield* Effect.forkChild(turn(sessionId), { startImmediately: true })
+      const waiting = yield* Effect.forkChild(turn(sessionId), { startImmediately: true })
+      yield* TestClock.adjust("5 hours")
+      assert.isNull((yield* find(sessionId))?.closedAt)
+      yield* Deferred.succeed(go, undefined)
+      yield* Effect.all([Fiber.join(running), Fiber.join(waiting)])
+      yield* TestClock.adjust("59 minutes")
+      assert.isNull((yield* find(sessionId))?.closedAt)
+      yield* TestClock.adjust("2 minutes")
+      assert.isNotNull((yield* find(sessionId))?.closedAt)
+    })
+  )
+
+  it.effect(
+    "a closed session is deleted after the hard time to live, with all its text; that it was there is kept",
+    () =>
+      Effect.gen(function* () {
+        const { engine, filesWith, find, kinds, open } = yield* start({ hardTtl: "2 hours" }, Sweeper.layer)
+        const { sessionId } = yield* open("canary-meta")
+        const { sessionId: younger } = yield* open("other-meta")
+        yield* engine.close(sessionId)
+        assert.isNotEmpty(yield* filesWith("canary-meta"))
+        yield* TestClock.adjust("119 minutes")
+        assert.isDefined(yield* find(sessionId))
+        yield* TestClock.adjust("61 seconds")
+        assert.isUndefined(yield* find(sessionId))
+        assert.deepStrictEqual(yield* filesWith("canary-meta"), [])
+        assert.isDefined(yield* find(younger))
+        assert.deepStrictEqual(yield* kinds(sessionId), ["create", "close", "hard_delete"])
+      })
+  )
+
+  it.effect("what was answered to a call with a key is kept for the hard time to live, or as long as its session", () =>
+    Effect.gen(function* () {
+      const { engine, filesWith, kept, open } = yield* start({ hardTtl: "2 hours" }, Sweeper.layer)
+      const { sessionId } = yield* open("x")
+      const keep = Effect.fnUntraced(function* (key: string, about?: typeof sessionId, opened?: typeof sessionId) {
+        const answer = { status: 200, body: '"canary-answer"', sessionId: opened }
+        const id = { appId: 1, path: "/p", key }
+        yield* kept.begin({ ...id, requestHash: "h", sessionId: about })
+        yield* kept.end({ ...id, answer })
+        return { isKept: Effect.map(kept.find(id), Option.isSome) }
+      })
+      yield* engine.close(sessionId)
+      yield* TestClock.adjust("90 minutes")
+      const { isKept: ofSession } = yield* keep("session", sessionId)
+      const { isKept: ofOpening } = yield* keep("opening", undefined, sessionId)
+      const { isKept: other } = yield* keep("other")
+      yield* kept.begin({ appId: 1, path: "/p", key: "running", requestHash: "h" })
+      assert.deepStrictEqual([yield* ofSession, yield* ofOpening, yield* other], [true, true, true])
+      yield* TestClock.adjust("31 minutes")
+      assert.deepStrictEqual([yield* ofSession, yield* ofOpening, yield* other], [false, false, true])
+      yield* TestClock.adjust("88 minutes")
+      assert.isTrue(yield* other)
+      assert.isNotEmpty(yield* filesWith("canary-answer"))
+      yield* TestClock.adjust("2 minutes")
+      assert.isFalse(yield* other)
+      assert.isTrue(Option.isSome(yield* kept.find({ appId: 1, path: "/p", key: "running" })))
+    })
+  )
+
+  it.effect("what happened in sessions and runs is kept for ninety days", () =>
+    Effect.gen(function* () {
+      const { engine, kinds, open, runs, sql, sweeper } = yield* start({}, asked)
+      const row = { app_id: 1, app_name: "a", agent: "a", prompt_bytes: 1, response_bytes: 1, duration_ms: 1 }
+      yield* sql`INSERT INTO runs ${sql.insert({ ...row, at: 0, outcome: "end_turn" })}`
+      const { sessionId } = yield* open("x")
+      yield* engine.close(sessionId)
+      yield* TestClock.adjust("90 days")
+      yield* sweeper.sweep
+      assert.deepStrictEqual(yield* kinds(sessionId), ["create", "close", "hard_delete"])
+      assert.lengthOf(yield* runs, 1)
+      yield* TestClock.adjust("1 hour")
+      yield* sweeper.sweep
+      assert.deepStrictEqual(yield* kinds(sessionId), ["hard_delete"])
+      assert.lengthOf(yield* runs, 0)
+    })
+  )
+
+  it.effect("it counts what it did", () =>
+    Effect.gen(function* () {
+      const { engine, open, sweeper } = yield* start({ sessionTtl: "1 minute", hardTtl: "30 seconds" }, asked)
+      const { sessionId } = yield* open("one")
+      yield* open("two")
+      yield* open("three")
+      yield* engine.close(sessionId)
+      yield* TestClock.adjust("59 seconds")
+      assert.deepStrictEqual(yield* sweeper.sweep, { softClosed: 0, hardDeleted: 1 })
+      yield* TestClock.adjust("1 seconds")
+      assert.deepStrictEqual(yield* sweeper.sweep, { softClosed: 2, hardDeleted: 0 })
+      assert.deepStrictEqual(yield* sweeper.sweep, { softClosed: 0, hardDeleted: 0 })
+      assert.strictEqual(yield* engine.size, 0)
+    })
+  )
+
+  it.effect("uploads whose time is over go", () =>
+    Effect.gen(function* () {
+      const { filesWith, uploads } = yield* start({ sessionTtl: "10 minutes" }, Sweeper.layer)
+      yield* uploads.add(1, (write) =>
+        Effect.as(write(new TextEncoder().encode("canary-upload")), {
+          name: "a.txt",
+          size: 13,
+          timeToLive: Duration.minutes(5)
+        })
+      )
+      assert.isNotEmpty(yield* filesWith("canary-upload"))
+      yield* TestClock.adjust("6 minutes")
+      assert.deepStrictEqual(yield* filesWith("canary-upload"), [])
+    })
+  )
+
+  it.effect("a sweep that fails is not the last", () =>
+    Effect.gen(function* () {
+      let sweeps = 0
+      const ledger = Layer.mock(Ledger.Ledger)({
+        idleSessions: () =>
+          Effect.suspend(() => (++sweeps === 1 ? Effect.die("the disk is gone") : Effect.succeed([]))),
+        expiredSessions: () => Effect.succeed([]),
+        forgetAudit: () => Effect.void
+      })
+      const uploads = Layer.mock(Uploads.Uploads)({ maxSize: ByteSize.zero, sweepExpired: Effect.succeed(0) })
+      const kept = Layer.mock(KeptAnswers.KeptAnswers)({ removeBefore: () => Effect.void })
+      const parts = Layer.mergeAll(ledger, uploads, kept, Layer.mock(SessionEngine)({}))
+      yield* Layer.build(Sweeper.layer({}).pipe(Layer.provide(parts)))
+      yield* TestClock.adjust("2 minutes")
+      assert.strictEqual(sweeps, 3)
+    })
+  )
+})
