@@ -183,15 +183,16 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("an agen
       const fs = yield* FileSystem.FileSystem
       const { app } = yield* Shared
       const { cwd, id } = yield* openWith(app, "late")
-      yield* app.turn(id, "go")
+      const first = yield* app.turn(id, "go")
       yield* fs.exists(`${cwd}/late`).pipe(Effect.repeat({ until: (there) => there, schedule: Schedule.spaced(20) }))
+      // Nothing tells when the server has read what its agent has written.
       yield* Effect.sleep("50 millis")
       const { text } = yield* app.turn(id, "ping")
       const { events, stop_reason } = JSON.parse(text)
-      assert.deepStrictEqual(
-        events.map(({ content, title, type }: Record<string, unknown>) => content ?? title ?? type),
-        ["A title", "pong"]
-      )
+      const told = events.map(({ content, title, type }: Record<string, unknown>) => content ?? title ?? type)
+      // What comes as early as the answer itself may still be told with that turn.
+      const title = first.text.includes("A title") ? [] : ["A title"]
+      assert.deepStrictEqual(told, [...title, "pong"])
       assert.strictEqual(stop_reason, "end_turn")
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
