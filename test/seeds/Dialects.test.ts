@@ -59,13 +59,13 @@ describe("the seeds: a recorded conversation of a server of each event dialect",
           assert.deepInclude(read, {
             name: "Read",
             id: "toolu_01A",
-            title: "Read /work/attachment-1.md",
+            title: "Read /project/attachment-1.md",
             kind: "read",
             status: "completed",
-            args: { file_path: "/work/attachment-1.md" },
+            args: { file_path: "/project/attachment-1.md" },
             result: text,
             blocks: [{ type: "content", content: { type: "text", text } }],
-            locations: [{ path: "/work/attachment-1.md", line: 1 }]
+            locations: [{ path: "/project/attachment-1.md", line: 1 }]
           })
           assert.deepInclude(bash, {
             name: "Bash",
