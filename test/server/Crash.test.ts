@@ -81,6 +81,7 @@ const ledgerOf = (data: string): ReadonlyArray<Row> => {
     )
     .all()
   database.close()
+  // node:sqlite types every row alike; the query above names the columns of this one.
   return rows as unknown as ReadonlyArray<Row>
 }
 
