@@ -111,3 +111,17 @@ export const frames = (text: string) =>
       const [, event, data = ""] = /^event: (.*)\ndata: (.*)$/s.exec(frame) ?? []
       return { event, data: record(JSON.parse(data), frame) }
     })
+
+/** What every row of a session has. */
+export const sessionRow = {
+  session_id: isString,
+  app_name: optional(isString),
+  agent: isString,
+  cwd: isString,
+  created_at: isTime,
+  last_turn_at: orNull(isTime),
+  turn_count: isCount,
+  closed_at: orNull(isTime),
+  meta: (meta: unknown) => meta === null || typeof meta === "object",
+  model: orNull(isString)
+}

@@ -9,17 +9,23 @@ import type { Case, Group } from "./Case.ts"
 import { Endpoints } from "./Endpoints.ts"
 import { Errors } from "./Errors.ts"
 import { Files } from "./Files.ts"
+import { ListSessions } from "./ListSessions.ts"
 import { OldClients } from "./OldClients.ts"
+import { OneSession } from "./OneSession.ts"
+import { OpenSession } from "./OpenSession.ts"
 import { Runs } from "./Runs.ts"
 import { App, Server } from "./Server.ts"
-import { Sessions } from "./Sessions.ts"
 import { TurnEvents } from "./TurnEvents.ts"
+import { Turns } from "./Turns.ts"
 
 export const groups: ReadonlyArray<Group> = [
   Endpoints,
   Runs,
   Files,
-  ...Sessions,
+  OpenSession,
+  ListSessions,
+  OneSession,
+  Turns,
   Admin,
   Errors,
   TurnEvents,
