@@ -34,7 +34,7 @@ describe("an upload of 200 MB grows memory by less than 10 MB", () => {
         const fs = yield* FileSystem.FileSystem
         const folder = yield* fs.makeTempDirectoryScoped()
         const server = yield* counting
-        const child = ["test/support/UploadChild.ts", server.url, kind, folder]
+        const child = ["--expose-gc", "test/support/UploadChild.ts", server.url, kind, folder]
         const { code, output } = yield* run(".", process.execPath, child)
         assert.strictEqual(code, 0, output)
         assert.isAbove(server.largest(), 200 * 1024 * 1024)

@@ -11,10 +11,11 @@ const [url = "", kind = "", folder = ""] = process.argv.slice(2)
 
 const megabyte = 1024 * 1024
 
+/** Memory of its own for each part: who keeps the parts is found out. */
+const fresh = Effect.sync(() => new Uint8Array(megabyte / 16))
+
 const stream = (size: number) =>
-  Effect.succeed(
-    Upload.fromStream("big", Stream.take(Stream.forever(Stream.make(new Uint8Array(megabyte / 16))), size * 16))
-  )
+  Effect.succeed(Upload.fromStream("big", Stream.take(Stream.fromEffectRepeat(fresh), size * 16)))
 
 const path = (size: number) =>
   Effect.suspend(() => {
@@ -25,18 +26,31 @@ const path = (size: number) =>
     return Upload.fromPath(file)
   })
 
-/** The most memory that this process ever had, in MB. */
-const most = Effect.sync(() => process.resourceUsage().maxRSS / 1024)
+/** What is in use once the garbage is gone, in MB: no matter when this machine would have collected it. */
+const inUse = () => {
+  // The first leaves the memory of buffers to be freed in the background, which the second waits for.
+  global.gc?.()
+  global.gc?.()
+  const { arrayBuffers, external, heapUsed } = process.memoryUsage()
+  return (heapUsed + Math.max(external, arrayBuffers)) / megabyte
+}
 
 const program = Effect.gen(function* () {
   const sourceOf = kind === "path" ? path : stream
-  const small = yield* sourceOf(20)
   const large = yield* sourceOf(200)
-  // As much in small files: until the heap has the size that garbage is collected at, whatever is sent.
-  yield* Effect.repeat(Forge.upload(small), { times: 20 })
-  const before = yield* most
-  yield* Forge.upload(large)
-  console.log((yield* most) - before)
+  yield* Forge.upload(yield* sourceOf(20))
+  const before = inUse()
+  let most = before
+  let read = 0
+  const look = (bytes: Uint8Array) =>
+    Effect.sync(() => {
+      const earlier = read
+      read += bytes.byteLength
+      // At each 10 MB of the 200.
+      if (Math.floor(read / (10 * megabyte)) > Math.floor(earlier / (10 * megabyte))) most = Math.max(most, inUse())
+    })
+  yield* Forge.upload({ ...large, content: Stream.tap(large.content, look) })
+  console.log(most - before)
 })
 
 await Effect.runPromise(
