@@ -22,7 +22,7 @@ const askedOf = Effect.fnUntraced(function* (options: Omit<AgentProcess.Options,
 const refusal = (options: Omit<AgentProcess.Options, "cwd">, definition = asked) =>
   Effect.scoped(Effect.flip(open(definition, options)))
 
-layer(Platform, { excludeTestServices: true })("what an agent is asked for", (it) => {
+layer(Platform, { excludeTestServices: true, concurrent: true })("what an agent is asked for", (it) => {
   it.effect("a system prompt goes beside what its sessions are opened with, each time", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* askedOf({}), [{ method: "session/new", _meta: { own: true } }])

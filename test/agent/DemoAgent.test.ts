@@ -2,12 +2,12 @@ import { assert, layer } from "@effect/vitest"
 import { Deferred, Effect, Fiber, FileSystem, Stream } from "effect"
 import * as AgentProcess from "../../src/agent/AgentProcess.ts"
 import { definition } from "../../src/agent/DemoAgent.ts"
-import { collect, gone, isAlive, lastOf, open, Platform, prompt, temporaryFolder, textOf } from "./Support.ts"
+import { collect, isAlive, lastOf, open, Platform, prompt, temporaryFolder, textOf } from "./Support.ts"
 
 const remember = "Remember the word xyzzy."
 const ask = "Which word did I tell you?"
 
-layer(Platform, { excludeTestServices: true })("the demo agent", (it) => {
+layer(Platform, { excludeTestServices: true, concurrent: true })("the demo agent", (it) => {
   it.effect("remembers in the second turn what it was told in the first", () =>
     Effect.gen(function* () {
       const session = yield* open(definition)
@@ -126,7 +126,7 @@ layer(Platform, { excludeTestServices: true })("the demo agent", (it) => {
           return { id: session.id, pid: session.pid }
         })
       )
-      yield* gone([first.pid], "100 millis")
+      assert.isFalse(isAlive(first.pid))
       const session = yield* AgentProcess.open(definition, { cwd, load: first.id })
       assert.strictEqual(session.id, first.id)
       const events = yield* collect(session, prompt(ask))

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url"
 import type { AgentDefinition, AgentSession, AgentTurn } from "../../src/agent/Agent.ts"
 import * as AgentProcess from "../../src/agent/AgentProcess.ts"
 import { Watchdog } from "../../src/agent/Watchdog.ts"
+import { patience } from "../support/Patience.ts"
 
 export const Platform = Watchdog.layer().pipe(Layer.provideMerge(NodeServices.layer))
 
@@ -30,7 +31,7 @@ export const open = Effect.fnUntraced(function* (
 export const prompt = (text: string, options?: Partial<AgentTurn>): AgentTurn => ({
   prompt: text,
   files: [],
-  timeout: Duration.seconds(20),
+  timeout: Duration.minutes(3),
   ...options
 })
 
@@ -52,8 +53,8 @@ export const isAlive = (pid: number): boolean => {
 }
 
 /** Waits until none of the processes is left. */
-export const gone = (pids: ReadonlyArray<number>, within: Duration.Input = "5 seconds") =>
+export const gone = (pids: ReadonlyArray<number>) =>
   Effect.suspend(() => {
     const left = pids.filter(isAlive)
     return left.length === 0 ? Effect.void : Effect.fail(new Error(`alive: ${left.join(", ")}`))
-  }).pipe(Effect.retry(Schedule.spaced("20 millis").pipe(Schedule.upTo({ duration: within }))))
+  }).pipe(Effect.retry(Schedule.spaced("20 millis").pipe(Schedule.upTo({ duration: patience }))))

@@ -3,6 +3,7 @@
  */
 import { Effect, Schedule } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
+import { patience } from "./Patience.ts"
 
 const read = (file: string): string => {
   try {
@@ -21,9 +22,9 @@ export const withFolder = (folder: string): ReadonlyArray<number> =>
     .filter((pid) => !/^State:\s+Z/m.test(read(`/proc/${pid}/status`)))
     .map(Number)
 
-/** Waits until all of them are gone; fails with those that are left after five seconds. */
+/** Waits until all of them are gone; fails with those that are left. */
 export const goneWithFolder = (folder: string) =>
   Effect.suspend(() => {
     const left = withFolder(folder)
     return left.length === 0 ? Effect.void : Effect.fail(left)
-  }).pipe(Effect.retry(Schedule.spaced("50 millis").pipe(Schedule.upTo({ duration: "5 seconds" }))))
+  }).pipe(Effect.retry(Schedule.spaced("50 millis").pipe(Schedule.upTo({ duration: patience }))))

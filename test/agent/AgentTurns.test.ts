@@ -1,0 +1,226 @@
+import { assert, layer } from "@effect/vitest"
+import { Deferred, Duration, Effect, Fiber, Stream } from "effect"
+import { collect, gone, isAlive, lastOf, misbehaving, open, Platform, prompt, textOf } from "./Support.ts"
+
+/** The failure of a turn, and the text that came before it. */
+const failedTurn = Effect.fnUntraced(function* (behaviour: string, turn = prompt("go")) {
+  const session = yield* open(misbehaving(behaviour))
+  let text = ""
+  const failure = yield* session.turn(turn).pipe(
+    Stream.runForEach((event) =>
+      Effect.sync(() => {
+        if (event._tag === "Text") text += event.content
+      })
+    ),
+    Effect.flip
+  )
+  return { failure, session, text }
+})
+
+layer(Platform, { excludeTestServices: true, concurrent: true })("an agent that ends in the middle of a turn", (it) => {
+  it.effect("with exit code 0: the turn fails, after what was said", () =>
+    Effect.gen(function* () {
+      const { failure, session, text } = yield* failedTurn("exit0")
+      assert.strictEqual(failure.error, "Agent odd exited with code 0.")
+      assert.strictEqual(text, "before")
+      assert.strictEqual((yield* session.exited).error, "Agent odd exited with code 0.")
+    })
+  )
+
+  it.effect("with another exit code: the failure names it and carries standard error", () =>
+    Effect.gen(function* () {
+      const { failure, text } = yield* failedTurn("exit3")
+      assert.strictEqual(failure.error, "Agent odd exited with code 3.")
+      assert.strictEqual(failure.stderr, "the disk is on fire\n")
+      assert.strictEqual(failure.stopReason, "error")
+      assert.strictEqual(text, "before")
+    })
+  )
+
+  it.effect("by a signal: the failure names it", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* failedTurn("sigkill")).failure.error, "Agent odd was ended by SIGKILL.")
+    })
+  )
+
+  it.effect("a turn after that fails at once with the same sentence", () =>
+    Effect.gen(function* () {
+      const { session } = yield* failedTurn("exit3")
+      const failure = yield* Effect.flip(collect(session, prompt("again")))
+      assert.strictEqual(failure.error, "Agent odd exited with code 3.")
+    })
+  )
+
+  it.effect("by closing its output while it lives on: it is ended", () =>
+    Effect.gen(function* () {
+      const { failure, session, text } = yield* failedTurn("close-output")
+      assert.strictEqual(failure.error, "Agent odd closed its output and was ended.")
+      assert.strictEqual(text, "before")
+      yield* gone([session.pid])
+    })
+  )
+
+  it.effect("though a descendant holds its output open: the turn does not wait for that", () =>
+    Effect.gen(function* () {
+      const { failure, text } = yield* failedTurn("held-output")
+      assert.strictEqual(failure.error, "Agent odd exited with code 0.")
+      const pids: ReadonlyArray<number> = JSON.parse(text)
+      assert.isTrue(pids.every(isAlive))
+    })
+  )
+
+  it.effect("by an answer that is an error: the failure has the agent's words, and the process lives", () =>
+    Effect.gen(function* () {
+      const { failure, session } = yield* failedTurn("refuse")
+      assert.strictEqual(failure.error, "Agent odd failed the turn: Internal error: no credit")
+      assert.isTrue(isAlive(session.pid))
+    })
+  )
+
+  it.effect("by an error of a kind: the failure names it", () =>
+    Effect.gen(function* () {
+      const { failure } = yield* failedTurn("refuse-kind")
+      assert.strictEqual(failure.error, "Agent odd failed the turn: billing_error: No credit")
+    })
+  )
+})
+
+layer(Platform, { excludeTestServices: true, concurrent: true })("what an agent says", (it) => {
+  it.effect("two thousand chunks come complete and in order, before the end", () =>
+    Effect.gen(function* () {
+      const events = yield* collect(yield* open(misbehaving("many")), prompt("go"))
+      assert.strictEqual(events.length, 2_001)
+      assert.strictEqual(textOf(events), Array.from({ length: 2_000 }, (_, index) => `${index} `).join(""))
+      assert.deepStrictEqual(lastOf(events), { _tag: "TurnEnd", stopReason: "end_turn" })
+    })
+  )
+
+  it.effect("a turn has cost what the session's cost grew by", () =>
+    Effect.gen(function* () {
+      const session = yield* open(misbehaving("cost"))
+      const ends = [yield* collect(session, prompt("one")), yield* collect(session, prompt("two"))].map(lastOf)
+      const end = { _tag: "TurnEnd", stopReason: "end_turn", usage: { costUsd: 0.25 } } as const
+      assert.deepStrictEqual(ends, [end, end])
+    })
+  )
+
+  it.effect("a reader that falls behind loses nothing", () =>
+    Effect.gen(function* () {
+      const session = yield* open(misbehaving("many"))
+      let count = 0
+      yield* session.turn(prompt("go")).pipe(
+        Stream.rechunk(1),
+        Stream.runForEach(() => (++count % 500 === 0 ? Effect.sleep("20 millis") : Effect.void))
+      )
+      assert.strictEqual(count, 2_001)
+    })
+  )
+
+  it.effect("an unknown kind is kept, another session's update is not, a second answer is ignored", () =>
+    Effect.gen(function* () {
+      const session = yield* open(misbehaving("odd"))
+      const events = yield* collect(session, prompt("go"))
+      assert.deepStrictEqual(events, [
+        { _tag: "Unknown", raw: { sessionUpdate: "telepathy", thought: 1 } },
+        { _tag: "Text", content: "ours" },
+        { _tag: "TurnEnd", stopReason: "end_turn" }
+      ])
+      assert.strictEqual((yield* collect(session, prompt("again"))).length, 3)
+    })
+  )
+
+  it.effect("lines that are no messages are passed over, and kept for the failure that they may explain", () =>
+    Effect.gen(function* () {
+      const events = yield* collect(yield* open(misbehaving("garbage")), prompt("go"))
+      assert.deepStrictEqual(events, [
+        { _tag: "Text", content: "clean" },
+        { _tag: "TurnEnd", stopReason: "end_turn" }
+      ])
+    })
+  )
+
+  it.effect("nothing but noise ends it", () =>
+    Effect.gen(function* () {
+      const { failure } = yield* failedTurn("flood")
+      assert.strictEqual(failure.error, "Agent odd wrote more than 1000 lines that are no messages.")
+      assert.include(failure.stderr, "noise")
+    })
+  )
+})
+
+layer(Platform, { excludeTestServices: true, concurrent: true })("cancelling", (it) => {
+  /** Starts a turn and waits for the first thing that it says. */
+  const started = Effect.fnUntraced(function* (behaviour: string, turn = prompt("go")) {
+    const session = yield* open(misbehaving(behaviour))
+    const speaking = yield* Deferred.make<void>()
+    const asked = yield* Deferred.make<void>()
+    const fiber = yield* session.turn(turn, Deferred.await(asked)).pipe(
+      Stream.tap(() => Deferred.succeed(speaking, undefined)),
+      Stream.runCollect,
+      Effect.forkChild
+    )
+    yield* Deferred.await(speaking)
+    return { session, fiber, cancel: Deferred.succeed(asked, undefined) }
+  })
+
+  it.effect("refuses every permission that is asked for meanwhile", () =>
+    Effect.gen(function* () {
+      const { cancel, fiber, session } = yield* started("permission-in-cancel")
+      yield* cancel
+      const events = yield* Fiber.join(fiber)
+      assert.strictEqual(textOf(events), "workingtold cancelled")
+      assert.deepInclude(events, {
+        _tag: "Permission",
+        toolCallId: "call-1",
+        options: [{ optionId: "yes", name: "Yes", kind: "allow_once" }],
+        decision: "cancelled"
+      })
+      assert.deepStrictEqual(lastOf(events), { _tag: "TurnEnd", stopReason: "cancelled" })
+      assert.isTrue(isAlive(session.pid))
+    })
+  )
+
+  it.effect("an agent that ignores it loses its process, and the turn ends as cancelled", () =>
+    Effect.gen(function* () {
+      const { cancel, fiber, session } = yield* started("ignore-cancel")
+      yield* cancel
+      assert.deepStrictEqual(lastOf(yield* Fiber.join(fiber)), { _tag: "TurnEnd", stopReason: "cancelled" })
+      assert.strictEqual((yield* session.exited).error, "Agent odd did not obey a cancel and was ended.")
+      assert.isFalse(isAlive(session.pid))
+    })
+  )
+
+  it.effect("an agent that ignores SIGTERM too is killed", () =>
+    Effect.gen(function* () {
+      const { fiber, session } = yield* started("ignore-term")
+      yield* Fiber.interrupt(fiber)
+      assert.isFalse(isAlive(session.pid))
+    })
+  )
+
+  it.effect("a turn that is out of time fails as such", () =>
+    Effect.gen(function* () {
+      const turn = prompt("go", { timeout: Duration.millis(300) })
+      const { failure } = yield* failedTurn("permission-in-cancel", turn)
+      assert.strictEqual(failure.error, "Agent odd did not finish the turn within 300ms.")
+      assert.strictEqual(failure.stopReason, "timeout")
+    })
+  )
+
+  it.effect("a turn that was to be cancelled before it began ends as such", () =>
+    Effect.gen(function* () {
+      const session = yield* open(misbehaving("permission-in-cancel"))
+      const events = yield* Stream.runCollect(session.turn(prompt("go"), Effect.void))
+      assert.deepStrictEqual(lastOf(events), { _tag: "TurnEnd", stopReason: "cancelled" })
+    })
+  )
+
+  it.effect("an agent that calls it an end like any other has been cancelled all the same", () =>
+    Effect.gen(function* () {
+      const { cancel, fiber } = yield* started("end-on-cancel")
+      yield* cancel
+      const events = yield* Fiber.join(fiber)
+      assert.deepStrictEqual(lastOf(events), { _tag: "TurnEnd", stopReason: "cancelled" })
+    })
+  )
+})
