@@ -61,8 +61,8 @@ export class AgentFailed extends Data.TaggedError("AgentFailed")<{
   readonly error: string
   /** The last of what it wrote to its standard error, bounded. */
   readonly stderr: string
-  /** `timeout` where a deadline ended it, else `error`. */
-  readonly stopReason: "error" | "timeout"
+  /** `timeout` where a deadline ended it, `cancelled` where its server did, else `error`. */
+  readonly stopReason: "cancelled" | "error" | "timeout"
 }> {
   override get message(): string {
     return this.error

@@ -228,7 +228,7 @@ const sessions = HttpApiGroup.make("sessions")
       params,
       payload: Turns.TurnRequest,
       success: Turns.TurnResponse,
-      error: [FileNotFound, SessionIsClosed, TooMany, RunFailedBody, PoolFull]
+      error: [FileNotFound, SessionIsClosed, TooMany, RunFailedBody, PoolFull, NotReady]
     }).middleware(JsonDepth),
     HttpApiEndpoint.post("cancel", "/sessions/:id/cancel", { params, success: Turns.Cancelled })
   )
@@ -237,7 +237,7 @@ const sessions = HttpApiGroup.make("sessions")
     HttpApiEndpoint.post("create", Sessions.path, {
       payload: CreateRequest,
       success: Sessions.Created,
-      error: [TooMany, RunFailedBody, PoolFull]
+      error: [TooMany, RunFailedBody, PoolFull, NotReady]
     }).middleware(JsonDepth),
     HttpApiEndpoint.get("list", Sessions.path, {
       query: { include_closed: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(true))) },

@@ -96,9 +96,9 @@ const storage = (options: DataFolder.Options & NodeSqlite.Durability) => {
 
 const engine = (options: EmbeddedOptions & AdminAccess.Options & Readiness.Options) =>
   Layer.merge(Readiness.layer(options), KeyedCalls.layer(options)).pipe(
-    Layer.provideMerge(Shutdown.layer),
     Layer.provideMerge(AdminAccess.layer(options)),
-    Layer.provideMerge(sessions(options))
+    Layer.provideMerge(sessions(options)),
+    Layer.provideMerge(Shutdown.layer)
   )
 
 const watchdog = Layer.unwrap(
@@ -157,7 +157,14 @@ export const layer = (options: Options): Layer.Layer<ForgeServer, StartFailed> =
 }
 
 /** Answers requests in this process, as a server answers them over a socket. */
-const makeHttpClient = Effect.map(HttpRouter.toHttpEffect(Routes.layer(Layer.empty)), InProcess.make)
+const makeHttpClient = Effect.gen(function* () {
+  const shutdown = yield* Shutdown.Shutdown
+  const httpEffect = yield* HttpRouter.toHttpEffect(Routes.layer(Layer.empty))
+  const client = yield* InProcess.untilClosed(InProcess.make(httpEffect))
+  // A program that lets go of its server waits for nothing more of it.
+  yield* Effect.addFinalizer(() => shutdown.begin(0))
+  return client
+})
 
 const embedded = (options: EmbeddedOptions & AdminAccess.Options) =>
   Layer.effect(HttpClient.HttpClient, makeHttpClient).pipe(

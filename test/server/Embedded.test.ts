@@ -1,7 +1,7 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, FileSystem, Layer, Schedule, Scope } from "effect"
-import { existsSync } from "node:fs"
+import { existsSync, readdirSync } from "node:fs"
 import * as DemoAgent from "../../src/agent/DemoAgent.ts"
 import * as Forge from "../../src/Forge.ts"
 import { ForgeClient } from "../../src/ForgeClient.ts"
@@ -44,6 +44,35 @@ describe("ForgeServer.layerEmbedded", () => {
       yield* Fiber.interrupt(turn)
       assert.strictEqual((yield* session.turn("/echo next")).text, "next")
     }).pipe(Effect.scoped, Effect.provide(embedded))
+  )
+
+  it.live("what is in flight at its end is cancelled, and what comes later finds no server", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const context = yield* Layer.buildWithScope(embedded, scope)
+      yield* Effect.gen(function* () {
+        const client = yield* ForgeClient
+        const { id } = yield* Effect.scoped(Effect.flatMap(client.createSession({ agent: "demo" }), ({ join }) => join))
+        const session = yield* Forge.attach(id)
+        const { cwd } = yield* session.state
+        const turn = yield* Effect.forkChild(session.turn("/wait"))
+        const run = yield* Effect.forkChild(Effect.flip(Forge.run("/wait")))
+        const folder = cwd.slice(0, cwd.indexOf("/sessions/"))
+        yield* Effect.sync(() =>
+          readdirSync(`${folder}/runs`).flatMap((run) => processesIn(`${folder}/runs/${run}`))
+        ).pipe(Effect.repeat({ until: (pids) => pids.length === 1, schedule: Schedule.spaced(10) }))
+        yield* session.state.pipe(
+          Effect.repeat({ until: ({ turnCount }) => turnCount === 1, schedule: Schedule.spaced(10) })
+        )
+        yield* Scope.close(scope, Exit.void)
+        const { stopReason, text } = yield* Fiber.join(turn)
+        assert.deepStrictEqual([stopReason, text], ["cancelled", "Waiting."])
+        assert.include((yield* Fiber.join(run)).message, "The server is ending: the run was cancelled.")
+        assert.deepStrictEqual(processesIn(folder), [])
+        const later = yield* Effect.flip(session.turn("/echo later"))
+        assert.strictEqual(later._tag, "TransportError")
+      }).pipe(Effect.scoped, Effect.provideContext(context))
+    })
   )
 
   it.live("is the same app each time on the same data", () =>

@@ -2,7 +2,19 @@
  * An `HttpClient` whose requests are answered in this process, by an HTTP effect and without a socket.
  */
 import { Effect, type Scope } from "effect"
-import { HttpClient, HttpClientError, HttpEffect, HttpServerRequest, HttpServerResponse } from "effect/http"
+import {
+  HttpClient,
+  HttpClientError,
+  type HttpClientRequest,
+  HttpEffect,
+  HttpServerRequest,
+  HttpServerResponse
+} from "effect/http"
+
+const serverGone = (request: HttpClientRequest.HttpClientRequest) =>
+  new HttpClientError.HttpClientError({
+    reason: new HttpClientError.TransportError({ request, description: "the server is gone" })
+  })
 
 /**
  * Interrupting a request interrupts its handler. A body passes through as the stream that it is; what its handler has open
@@ -21,12 +33,23 @@ export const make = <E>(
       // How the handler ended is in its answer, a failure too.
       yield* handled.pipe(Effect.provideService(HttpServerRequest.HttpServerRequest, received), Effect.exit)
       const answer = answers.get(received)
-      if (answer === undefined) {
-        return yield* new HttpClientError.HttpClientError({
-          reason: new HttpClientError.TransportError({ request, description: "the server is gone" })
-        })
-      }
+      if (answer === undefined) return yield* serverGone(request)
       return HttpServerResponse.toClientResponse(answer, { request })
     })
   )
 }
+
+/** The same client, which finds nobody to answer it once the scope has closed. */
+export const untilClosed = Effect.fnUntraced(function* (
+  client: HttpClient.HttpClient
+): Effect.fn.Return<HttpClient.HttpClient, never, Scope.Scope> {
+  let isClosed = false
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      isClosed = true
+    })
+  )
+  return HttpClient.mapRequestEffect(client, (request) =>
+    isClosed ? Effect.fail(serverGone(request)) : Effect.succeed(request)
+  )
+})

@@ -6,6 +6,7 @@ import { HttpServerResponse } from "effect/http"
 import {
   type FileNotFound,
   type Invalid,
+  type NotReady,
   type PoolFull,
   type RunFailed,
   RunFailedBody,
@@ -28,6 +29,7 @@ export interface WireAnswer {
 export type CallFailure =
   | FileNotFound
   | Invalid
+  | NotReady
   | PoolFull
   | RunFailed
   | SessionIsClosed
@@ -42,6 +44,7 @@ const statuses: Readonly<Record<CallFailure["_tag"], number>> = {
   Invalid: 422,
   TooMany: 429,
   RunFailed: 502,
+  NotReady: 503,
   PoolFull: 503,
   TooManyRuns: 503
 }

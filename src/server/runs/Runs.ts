@@ -15,6 +15,7 @@ import { DataFolder } from "../storage/DataFolder.ts"
 import * as RunFailure from "./RunFailure.ts"
 import * as RunResult from "./RunResult.ts"
 import { type Upload, Uploads } from "../files/Uploads.ts"
+import { Shutdown } from "../upkeep/Shutdown.ts"
 import * as Validation from "../http/Validation.ts"
 
 /** A run that is asked for. */
@@ -76,6 +77,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const agents = yield* Agents
   const folder = yield* DataFolder
   const pool = yield* AgentPool
+  const shutdown = yield* Shutdown
   const uploads = yield* Uploads
   const sql = yield* SqlClient.SqlClient
   const places = yield* Semaphore.make(options.maxRuns ?? defaultMaxRuns)
@@ -117,6 +119,13 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     return told
   })
 
+  const cancelled = Effect.andThen(
+    shutdown.graceIsOver,
+    Effect.fail(
+      new AgentFailed({ error: "The server is ending: the run was cancelled.", stderr: "", stopReason: "cancelled" })
+    )
+  )
+
   /** The folder is removed when the agent is dead, since it was there before. */
   const conduct = Effect.fnUntraced(function* (run: NewRun, agent: AgentDefinition, start: number) {
     const { effort, model, prompt, system, timeout } = run
@@ -145,7 +154,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       return yield* failed({ error: "There is no agent.", stderr: "", stopReason: "error" })
     }
     const agent = agents.byDefault.value
-    const { end, text } = yield* conduct(run, agent, start).pipe(
+    const { end, text } = yield* Effect.raceFirst(conduct(run, agent, start), cancelled).pipe(
       Effect.catchTags({
         AgentFailed: failed,
         AgentOptionRefused: ({ error, option }) => Effect.fail(Validation.invalidBody(option, error))

@@ -3,7 +3,7 @@
  */
 import { Clock, Data, Deferred, Duration, Effect, Exit, flow, Option, type Scope, Semaphore, Stream } from "effect"
 import type { AgentFailed, AgentOptionRefused, TurnEnd } from "../../agent/Agent.ts"
-import { type FileNotFound, type PoolFull, RunFailed, SessionIsClosed } from "../../api/Api.ts"
+import { type FileNotFound, type NotReady, type PoolFull, RunFailed, SessionIsClosed } from "../../api/Api.ts"
 import type { SessionId } from "../../api/schema/Ids.ts"
 import type { TurnEvent } from "../../api/schema/TurnEvent.ts"
 import type { AgentPool } from "./AgentPool.ts"
@@ -13,6 +13,7 @@ import * as RunFailure from "../runs/RunFailure.ts"
 import type { SessionState, SessionTurn, TurnDone } from "./SessionEngine.ts"
 import * as SessionProcess from "./SessionProcess.ts"
 import { Uploads } from "../files/Uploads.ts"
+import { Shutdown } from "../upkeep/Shutdown.ts"
 
 /** The agent could not be brought back, so the session is of no more use. */
 export class AgentLost extends Data.TaggedError("AgentLost")<{ readonly failure: RunFailed }> {}
@@ -23,7 +24,7 @@ export interface LocalSession {
   /** See `SessionEngine.turn`; one that cannot bring the agent back fails before it counts. */
   readonly turn: (
     turn: SessionTurn
-  ) => Stream.Stream<TurnEvent | TurnDone, FileNotFound | RunFailed | SessionIsClosed | PoolFull | AgentLost>
+  ) => Stream.Stream<TurnEvent | TurnDone, FileNotFound | NotReady | RunFailed | SessionIsClosed | PoolFull | AgentLost>
   /** See `SessionEngine.cancel`. */
   readonly cancel: Effect.Effect<boolean>
   readonly state: Effect.Effect<SessionState>
@@ -52,8 +53,9 @@ const cancelWait = "5 seconds"
 
 export const make = Effect.fnUntraced(function* (
   options: Options
-): Effect.fn.Return<LocalSession, never, AgentPool | Agents | Ledger | Scope.Scope | Uploads> {
+): Effect.fn.Return<LocalSession, never, AgentPool | Agents | Ledger | Scope.Scope | Shutdown | Uploads> {
   const ledger = yield* Ledger
+  const shutdown = yield* Shutdown
   const uploads = yield* Uploads
   const process = yield* SessionProcess.make(options)
   const places = yield* Semaphore.make(1)
@@ -136,10 +138,12 @@ export const make = Effect.fnUntraced(function* (
       })
     )
     const asked = Deferred.await(flight.asked)
-    const ready = yield* Effect.all([awake, uploads.stage(turn.files, options)]).pipe(
-      Effect.asSome,
-      Effect.raceFirst(Effect.as(asked, Option.none()))
-    )
+    // The refusal comes first: what waited for its place until the end of the grace does not wake the agent.
+    const ready = yield* Effect.raceAllFirst([
+      shutdown.refusal,
+      Effect.as(asked, Option.none()),
+      Effect.asSome(Effect.all([awake, uploads.stage(turn.files, options)]))
+    ])
     const end = yield* begin(flight)
     if (Option.isNone(ready)) return Stream.fromEffect(end("cancelled"))
 
@@ -154,7 +158,7 @@ export const make = Effect.fnUntraced(function* (
     })
     const [agent, files] = ready.value
     flight.isWithAgent = true
-    return agent.turn({ ...turn, files }, asked).pipe(
+    return agent.turn({ ...turn, files }, Effect.raceFirst(asked, shutdown.graceIsOver)).pipe(
       Stream.mapEffect((event) => onEvent(event)),
       Stream.catch((failure) => Stream.fromEffect(onFailure(failure)))
     )

@@ -13,6 +13,7 @@ import { Ledger, type Session } from "../storage/Ledger.ts"
 import * as LocalSession from "./LocalSession.ts"
 import { type NewSession, SessionEngine, type SessionTurn } from "./SessionEngine.ts"
 import { Uploads } from "../files/Uploads.ts"
+import { Shutdown } from "../upkeep/Shutdown.ts"
 import * as Validation from "../http/Validation.ts"
 
 export interface Options {
@@ -51,6 +52,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const ledger = yield* Ledger
   const pool = yield* AgentPool
   const random = yield* SecureRandom
+  const shutdown = yield* Shutdown
   const uploads = yield* Uploads
   const maxOpenSessions = options.maxOpenSessions ?? defaultMaxOpenSessions
   const maxAppSessions = options.maxAppSessions ?? maxOpenSessions
@@ -78,6 +80,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     Effect.provideService(AgentPool, pool),
     Effect.provideService(Agents, agents),
     Effect.provideService(Ledger, ledger),
+    Effect.provideService(Shutdown, shutdown),
     Effect.provideService(Uploads, uploads)
   )
 
@@ -126,8 +129,11 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       prepare(options),
       Effect.fnUntraced(function* ({ appId, cwd, session, sessionId }) {
         yield* folder.makeWorkingDirectory(sessionId)
-        const agentSessionId = yield* Effect.catchTag(session.wake, "AgentOptionRefused", ({ error, option }) =>
-          Effect.fail(Validation.invalidBody(option, error))
+        const agentSessionId = yield* session.wake.pipe(
+          Effect.catchTag("AgentOptionRefused", ({ error, option }) =>
+            Effect.fail(Validation.invalidBody(option, error))
+          ),
+          Effect.raceFirst(shutdown.refusal)
         )
         const opened: Session = {
           sessionId,

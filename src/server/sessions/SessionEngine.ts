@@ -7,7 +7,7 @@
  */
 import { Context, type Duration, type Effect, type Stream } from "effect"
 import type { AgentDefinition, AgentTurn, SystemPrompt } from "../../agent/Agent.ts"
-import type { FileNotFound, Invalid, PoolFull, RunFailed, SessionIsClosed, TooMany } from "../../api/Api.ts"
+import type { FileNotFound, Invalid, NotReady, PoolFull, RunFailed, SessionIsClosed, TooMany } from "../../api/Api.ts"
 import type { SessionId } from "../../api/schema/Ids.ts"
 import type { Meta } from "../../api/schema/Sessions.ts"
 import type { TurnEvent } from "../../api/schema/TurnEvent.ts"
@@ -50,7 +50,7 @@ export class SessionEngine extends Context.Service<
   SessionEngine,
   {
     /** Answers once the agent is ready. */
-    readonly open: (session: NewSession) => Effect.Effect<Session, Invalid | RunFailed | PoolFull | TooMany>
+    readonly open: (session: NewSession) => Effect.Effect<Session, Invalid | NotReady | RunFailed | PoolFull | TooMany>
     /**
      * The events of a turn as they come, then `TurnDone`. It waits for its place first. Interrupting it cancels the turn,
      * or takes it out of the queue; the next one starts when the agent has ended this one.
@@ -58,7 +58,7 @@ export class SessionEngine extends Context.Service<
     readonly turn: (
       sessionId: SessionId,
       turn: SessionTurn
-    ) => Stream.Stream<TurnEvent | TurnDone, FileNotFound | RunFailed | SessionIsClosed | PoolFull | TooMany>
+    ) => Stream.Stream<TurnEvent | TurnDone, FileNotFound | NotReady | RunFailed | SessionIsClosed | PoolFull | TooMany>
     /**
      * Ends the turn in flight, which then is done with `cancelled`, and gives whether there was one. Turns that wait are
      * not touched.

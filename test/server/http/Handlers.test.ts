@@ -62,9 +62,9 @@ const agentsOf = (asked: Asked) =>
 const serve = Effect.gen(function* () {
   const asked: Asked = { opened: [], turns: [] }
   const parts = Layer.merge(Readiness.layer({}), KeyedCalls.layer({})).pipe(
-    Layer.provideMerge(Shutdown.layer),
     Layer.provideMerge(AdminAccess.layer({})),
     Layer.provideMerge(Layer.merge(LocalSessionEngine.layer({}), Runs.layer({}))),
+    Layer.provideMerge(Shutdown.layer),
     Layer.provideMerge(Uploads.layer({})),
     Layer.provideMerge(AppTokens.layer),
     Layer.provideMerge(agentsOf(asked)),

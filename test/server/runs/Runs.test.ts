@@ -13,6 +13,7 @@ import * as Migrations from "../../../src/server/storage/Migrations.ts"
 import * as NodeSqlite from "../../../src/server/storage/NodeSqlite.ts"
 import * as Runs from "../../../src/server/runs/Runs.ts"
 import * as Uploads from "../../../src/server/files/Uploads.ts"
+import * as Shutdown from "../../../src/server/upkeep/Shutdown.ts"
 
 type Turn = AgentSession["turn"]
 
@@ -60,6 +61,7 @@ const withRuns = (agent: Pick<ReturnType<typeof agentOf>, "layer">, options: Run
     Runs.layer(options).pipe(
       Layer.provideMerge(agent.layer),
       Layer.provideMerge(AgentPool.layer({})),
+      Layer.provideMerge(Shutdown.layer),
       Layer.provideMerge(Uploads.layer({})),
       Layer.provideMerge(storage)
     )

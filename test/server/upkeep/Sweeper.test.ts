@@ -14,6 +14,7 @@ import * as LocalSessionEngine from "../../../src/server/sessions/LocalSessionEn
 import * as Migrations from "../../../src/server/storage/Migrations.ts"
 import * as NodeSqlite from "../../../src/server/storage/NodeSqlite.ts"
 import { SessionEngine } from "../../../src/server/sessions/SessionEngine.ts"
+import * as Shutdown from "../../../src/server/upkeep/Shutdown.ts"
 import * as Sweeper from "../../../src/server/upkeep/Sweeper.ts"
 import * as Uploads from "../../../src/server/files/Uploads.ts"
 
@@ -43,6 +44,7 @@ const start = Effect.fnUntraced(function* (options: Sweeper.Options, layer: type
   const context = yield* Layer.build(
     layer(options).pipe(
       Layer.provideMerge(LocalSessionEngine.layer({})),
+      Layer.provide(Shutdown.layer),
       Layer.provideMerge(Uploads.layer({})),
       Layer.provide(AgentPool.layer({})),
       Layer.provideMerge(agentsOf(go)),
