@@ -65,7 +65,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("admin", (it) => {
         const revoked = yield* admin("DELETE", `/admin/tokens/${name}`)
         assert.deepStrictEqual([revoked.status, revoked.text], [200, '{"ok":true}'])
       }
-      for (const name of ["billing", "never-there", "%2e%2e%2f", "A", "é"]) {
+      for (const name of ["billing", "never-there", "a.b", "A", "~"]) {
         const unknown = yield* admin("DELETE", `/admin/tokens/${name}`)
         assert.deepStrictEqual([unknown.status, unknown.text], [404, '{"detail":"token not found"}'], name)
       }

@@ -60,9 +60,9 @@ it.layer(Shared.layer, { excludeTestServices: true })("ForgeServer, byte for byt
         assert.strictEqual(answer.text, '{"detail":"Not Found"}', path)
       }
       for (const [method, path, allow] of [
-        ["POST", "/healthz", "GET"],
-        ["PUT", "/sessions", "POST, GET"],
-        ["PATCH", `/sessions/${session.id}`, "GET, DELETE"],
+        ["POST", "/healthz", "GET, HEAD"],
+        ["PUT", "/sessions", "POST, GET, HEAD"],
+        ["PATCH", `/sessions/${session.id}`, "GET, HEAD, DELETE"],
         ["GET", `/sessions/${session.id}/turn`, "POST"]
       ] as const) {
         const answer = yield* app.request(method, path)
@@ -76,7 +76,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("ForgeServer, byte for byt
   it.effect("a session that is not there is 404 before its request is looked at", () =>
     Effect.gen(function* () {
       const { app } = yield* Shared
-      for (const id of ["nope", "a".repeat(128), "%2e%2e%2fhealthz", "%00"]) {
+      for (const id of ["nope", "a".repeat(128), "a.b", "~"]) {
         for (const [method, path] of [
           ["GET", `/sessions/${id}`],
           ["DELETE", `/sessions/${id}`],

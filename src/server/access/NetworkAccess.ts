@@ -6,6 +6,7 @@
  */
 import { Effect, Layer, Option } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { IncomingMessage } from "node:http"
 import { isIP } from "node:net"
 import { sentences } from "../../api/schema/Failures.ts"
 import * as Networks from "./Networks.ts"
@@ -26,6 +27,18 @@ const loopbackHosts = ["localhost", "127.0.0.1", "[::1]"]
 
 const addressNotAllowed = HttpServerResponse.jsonUnsafe({ detail: sentences.addressNotAllowed }, { status: 403 })
 const misdirected = HttpServerResponse.jsonUnsafe({ detail: "Misdirected Request" }, { status: 421 })
+
+const repeated = HttpServerResponse.jsonUnsafe(
+  { detail: "Host and Authorization must not be sent more than once" },
+  { status: 400 }
+)
+
+/** Of several lines of these Node gives the first, and whoever stands in front of the server may look at another one. */
+const single = ["host", "authorization"]
+
+/** Whether a request has one of those headers more than once; only what comes over a socket can have it. */
+const hasRepeated = ({ source }: HttpServerRequest.HttpServerRequest) =>
+  source instanceof IncomingMessage && single.some((name) => (source.headersDistinct[name]?.length ?? 0) > 1)
 
 /** The name in a `Host` header, without its port. */
 const hostName = (host: string) => host.replace(/:\d+$/, "").toLowerCase()
@@ -56,6 +69,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   ): HttpServerRequest.HttpServerRequest | HttpServerResponse.HttpServerResponse => {
     const address = clientOf(request, proxies)
     if (!networks.contains(address)) return addressNotAllowed
+    if (hasRepeated(request)) return repeated
     if (!names.has(hostName(request.headers["host"] ?? ""))) return misdirected
     return Option.contains(request.peerAddress, address)
       ? request

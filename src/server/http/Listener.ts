@@ -5,8 +5,9 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Duration, Effect, Layer, Predicate } from "effect"
 import { HttpServer } from "effect/http"
 import { randomUUID } from "node:crypto"
-import { createServer } from "node:http"
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { Duplex } from "node:stream"
+import { sentences } from "../../api/schema/Failures.ts"
 import { StartFailed } from "../StartFailed.ts"
 
 export interface Options {
@@ -38,6 +39,7 @@ const longestCheck = 5_000
 
 /** The answers to what is no request, by Node's code for it: nothing of the server has seen it. */
 const refusals: Readonly<Record<string, readonly [status: string, detail: string]>> = {
+  CONNECT: ["405 Method Not Allowed", sentences.methodNotAllowed],
   EXPECTATION: ["417 Expectation Failed", "only 100-continue can be expected"],
   ERR_HTTP_REQUEST_TIMEOUT: ["408 Request Timeout", "the request took too long"],
   HPE_HEADER_OVERFLOW: ["431 Request Header Fields Too Large", "the headers are too large"]
@@ -57,6 +59,31 @@ const refuse = (code: string, socket: Duplex) => {
   return socket.end(`${head.join("\r\n")}\r\n\r\n${body}`, () => socket.destroy())
 }
 
+/**
+ * Whether a refusal would be read as the answer to a request that was fine: one that came before on the same connection
+ * and is still being answered.
+ */
+const isMidway = (unanswered: ReadonlySet<ServerResponse> = new Set()) =>
+  [...unanswered].some(({ headersSent, req }) => req.complete || headersSent)
+
+/** Refuses what is no request. */
+const refuseOthers = (server: Server) => {
+  const unanswered = new WeakMap<Duplex, Set<ServerResponse>>()
+  const note = ({ socket }: IncomingMessage, response: ServerResponse) => {
+    const ofSocket = unanswered.get(socket) ?? new Set()
+    unanswered.set(socket, ofSocket.add(response))
+    response.on("close", () => ofSocket.delete(response))
+  }
+  server.on("request", note)
+  server.on("checkContinue", note)
+  server.on("clientError", (error, socket) => {
+    if (isMidway(unanswered.get(socket))) socket.destroy()
+    else refuse("code" in error ? String(error.code) : "", socket)
+  })
+  server.on("checkExpectation", ({ socket }) => refuse("EXPECTATION", socket))
+  server.on("connect", (_request, socket) => refuse("CONNECT", socket))
+}
+
 const makeServer = (options: Options) => {
   const millis = (given: Duration.Input | undefined, otherwise: Duration.Input) =>
     Duration.toMillis(Duration.fromInputUnsafe(given ?? otherwise))
@@ -67,11 +94,14 @@ const makeServer = (options: Options) => {
     requestTimeout,
     keepAliveTimeout: millis(options.keepAliveTimeout, "65 seconds"),
     connectionsCheckingInterval: Math.min(longestCheck, Math.ceil(headersTimeout / 2)),
-    maxHeaderSize: options.maxHeaderBytes ?? 16_384
+    maxHeaderSize: options.maxHeaderBytes ?? 16_384,
+    // A request without one gets the answer of any other that calls the server by no name of its own.
+    requireHostHeader: false,
+    // Nothing here is reached by another protocol, so an offer of one is passed over.
+    shouldUpgradeCallback: () => false
   })
   server.maxConnections = options.maxConnections ?? 1_024
-  server.on("clientError", (error, socket) => refuse("code" in error ? String(error.code) : "", socket))
-  server.on("checkExpectation", ({ socket }) => refuse("EXPECTATION", socket))
+  refuseOthers(server)
   return server
 }
 

@@ -1,12 +1,9 @@
 /**
- * The answers that no endpoint gives: no such path, no such method there, a body that is too large or no JSON, a defect, a
- * server that ended meanwhile.
+ * The answers that no endpoint gives: a body that is too large or no JSON, a defect, a server that ended meanwhile.
  */
 import { Effect, Layer } from "effect"
-import { HttpEffect, HttpMethod, HttpRouter, HttpServerError, HttpServerResponse } from "effect/http"
-import { Api } from "../../api/Api.ts"
+import { HttpEffect, HttpRouter, HttpServerError, HttpServerResponse } from "effect/http"
 import { type Detail, type Invalid, sentences } from "../../api/schema/Failures.ts"
-import * as Docs from "./Docs.ts"
 
 const noJson: Invalid = { detail: [{ loc: ["body"], msg: "Expected a valid JSON body", type: "value_error" }] }
 
@@ -66,28 +63,4 @@ const defects = HttpRouter.middleware(
   { global: true }
 )
 
-/** Answers every method that a path of the contract does not have. */
-const methods = HttpRouter.use(
-  Effect.fnUntraced(function* (router) {
-    const known = new Map<HttpRouter.PathInput, Set<HttpMethod.HttpMethod>>()
-    for (const group of Object.values(Api.groups)) {
-      for (const { method, path } of Object.values(group.endpoints)) {
-        known.set(path, (known.get(path) ?? new Set<HttpMethod.HttpMethod>()).add(method))
-      }
-    }
-    for (const path of Object.values(Docs.paths)) known.set(path, new Set(["GET"]))
-    for (const [path, allowed] of known) {
-      const refusal = HttpServerResponse.jsonUnsafe(
-        { detail: sentences.methodNotAllowed },
-        { status: 405, headers: { allow: [...allowed].join(", ") } }
-      )
-      for (const method of HttpMethod.all) {
-        // The router takes a HEAD for a GET, and has no TRACE.
-        if (method === "HEAD" || method === "TRACE" || allowed.has(method)) continue
-        yield* router.add(method, path, refusal)
-      }
-    }
-  })
-)
-
-export const layer = Layer.mergeAll(form, defects, methods)
+export const layer = Layer.merge(form, defects)

@@ -6,9 +6,8 @@
  */
 import { Clock, Duration, Effect } from "effect"
 import { HttpEffect, HttpRouter, HttpServerRequest, type HttpServerResponse } from "effect/http"
-import { Api } from "../../api/Api.ts"
-import * as Docs from "./Docs.ts"
 import * as Metrics from "../upkeep/Metrics.ts"
+import * as Paths from "./Paths.ts"
 import * as RequestId from "./RequestId.ts"
 
 export interface Options {
@@ -16,18 +15,7 @@ export interface Options {
   readonly logRequests?: boolean | undefined
 }
 
-const paths = Object.values(Api.groups).flatMap((group) => Object.values(group.endpoints).map(({ path }) => path))
-
-const routes = [...paths, ...Object.values(Docs.paths)].map((path) => ({
-  path,
-  pattern: new RegExp(`^${path.replaceAll(/:[a-z]+/g, "[^/]+")}$`)
-}))
-
-const pathOf = (url: string) => url.replace(/[?;#].*$/, "")
-
-const routeOf = (url: string) => routes.find(({ pattern }) => pattern.test(pathOf(url)))?.path ?? "other"
-
-const sessionOf = (url: string) => /^\/sessions\/(?<id>[A-Za-z0-9_-]{32})(\/|$)/.exec(pathOf(url))?.groups?.["id"]
+const sessionOf = (url: string) => /^\/sessions\/(?<id>[A-Za-z0-9_-]{32})([/?]|$)/.exec(url)?.groups?.["id"]
 
 const log = (
   request: HttpServerRequest.HttpServerRequest,
@@ -54,7 +42,7 @@ export const layer = ({ logRequests = false }: Options) =>
           Effect.fnUntraced(function* (request, response) {
             const duration = Duration.millis((yield* Clock.currentTimeMillis) - start)
             const { method } = request
-            const route = routeOf(request.url)
+            const route = Paths.find(request.url)?.path ?? "other"
             yield* Metrics.countRequest({ method, route, status: response.status, duration })
             if (logRequests) yield* log(request, response, { route, duration })
             return response

@@ -11,6 +11,7 @@ import * as Cors from "../access/Cors.ts"
 import * as Docs from "./Docs.ts"
 import * as Handlers from "./Handlers.ts"
 import * as JsonDepth from "./JsonDepth.ts"
+import * as Paths from "./Paths.ts"
 import * as Refusals from "./Refusals.ts"
 import * as RequestId from "./RequestId.ts"
 import * as RequestLog from "./RequestLog.ts"
@@ -33,7 +34,7 @@ export const routerConfig = {
   caseSensitive: true,
   ignoreDuplicateSlashes: false,
   ignoreTrailingSlash: false,
-  maxParamLength: 1024
+  maxParamLength: Paths.maxSegment
 }
 
 export interface Options extends Cors.Options, RequestLog.Options {}
@@ -49,6 +50,7 @@ export const layer = <E, R>(access: Layer.Layer<never, E, R>, options: Options =
     Layer.merge(Docs.layer),
     Layer.provideMerge(BodyLimit.layer),
     Layer.provideMerge(Shutdown.layerRefusal),
+    Layer.provideMerge(Paths.layer),
     Layer.provideMerge(Cors.layer(options)),
     Layer.provideMerge(access),
     Layer.provideMerge(RequestLog.layer(options)),

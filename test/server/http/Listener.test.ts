@@ -1,0 +1,96 @@
+import { assert, it } from "@effect/vitest"
+import { Context, Effect, Fiber, Layer } from "effect"
+import * as Raw from "../Raw.ts"
+import { serve } from "../Support.ts"
+
+const shared = Effect.gen(function* () {
+  const server = yield* serve({ headersTimeout: "300 millis", requestTimeout: "600 millis" })
+  const app = yield* server.mint("app")
+  return { ...Raw.of(server.url), app, bearer: `authorization: Bearer ${app.token}` }
+})
+class Shared extends Context.Service<Shared, Effect.Success<typeof shared>>()("test/Shared") {
+  static readonly layer = Layer.effect(Shared, shared)
+}
+
+const host = "host: localhost"
+const methodNotAllowed = [405, '{"detail":"Method Not Allowed"}'] as const
+
+it.layer(Shared.layer, { excludeTestServices: true })("the socket", (it) => {
+  it.effect("another protocol is not taken: an offer is passed over, a tunnel refused", () =>
+    Effect.gen(function* () {
+      const { ask, bearer } = yield* Shared
+      const chunked = ["transfer-encoding: chunked", "content-type: application/json", "", "2", "{}", "0"]
+      for (const upgrade of ["upgrade: websocket", "upgrade: h2c"]) {
+        const [status] = yield* ask("GET /sessions HTTP/1.1", host, bearer, "connection: upgrade", upgrade)
+        assert.strictEqual(status, 200, upgrade)
+        const run = yield* ask("POST /run HTTP/1.1", host, bearer, "connection: upgrade", upgrade, ...chunked)
+        assert.strictEqual(run[0], 422, upgrade)
+      }
+      for (const target of ["evil.example:443", "/healthz"]) {
+        assert.deepStrictEqual(yield* ask(`CONNECT ${target} HTTP/1.1`, host, bearer), methodNotAllowed, target)
+      }
+    })
+  )
+
+  it.effect("what is no request ends a connection, and is not the answer to the request before it", () =>
+    Effect.gen(function* () {
+      const { app, bearer, send } = yield* Shared
+      const { id } = yield* app.open
+      const body = '{"prompt":"/wait"}'
+      const head = [host, bearer, "content-type: application/json", `content-length: ${body.length}`]
+      const turn = [`POST /sessions/${id}/turn HTTP/1.1`, ...head, "", body].join("\r\n")
+      assert.strictEqual(yield* send(`${turn}nonsense\r\n\r\n`), "")
+      yield* app.request("DELETE", `/sessions/${id}`)
+    })
+  )
+
+  it.effect("what is no request is refused by a sentence, and its connection closed", () =>
+    Effect.gen(function* () {
+      const { ask, bearer, send } = yield* Shared
+      const no = (answer: string) => [answer.split("\r\n", 1)[0], answer.split("\r\n\r\n")[1]]
+      const bad = ["HTTP/1.1 400 Bad Request", '{"detail":"this is no HTTP request"}']
+      for (const bytes of [
+        "\u0016\u0003\u0001\u0002\u0000\r\n\r\n",
+        "nonsense\r\n\r\n",
+        `POST /sessions HTTP/1.1\r\n${host}\r\n${bearer}\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`,
+        `GET /healthz HTTP/1.1\r\n${host}\r\nx : y\r\n\r\n`,
+        `GET /healthz HTTP/1.1\r\n${host}\r\nx: a\u0000b\r\n\r\n`
+      ]) {
+        assert.deepStrictEqual(no(yield* send(bytes)), bad, bytes)
+      }
+      const large = "a".repeat(17_000)
+      for (const bytes of [`GET /${large} HTTP/1.1\r\n\r\n`, `GET /healthz HTTP/1.1\r\nx: ${large}\r\n\r\n`]) {
+        assert.deepStrictEqual(no(yield* send(bytes)), [
+          "HTTP/1.1 431 Request Header Fields Too Large",
+          '{"detail":"the headers are too large"}'
+        ])
+      }
+      const expected = yield* ask("GET /healthz HTTP/1.1", host, "expect: the-unexpected")
+      assert.deepStrictEqual(expected, [417, '{"detail":"only 100-continue can be expected"}'])
+    })
+  )
+
+  it.effect("a slow client is cut: at its headers, at its body, and when it says nothing; a long turn is not", () =>
+    Effect.gen(function* () {
+      const { app, send, bearer } = yield* Shared
+      const { id } = yield* app.open
+      const long = yield* Effect.forkChild(app.turn(id, "/chunks 12 100"))
+      const slow = yield* Effect.forEach(
+        [
+          "",
+          "GET /healthz HTTP/1.1\r\nhost: loc",
+          `POST /sessions HTTP/1.1\r\n${host}\r\n${bearer}\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{`
+        ],
+        send,
+        { concurrency: "unbounded" }
+      )
+      for (const answer of slow) {
+        assert.match(answer, /^HTTP\/1.1 408 /)
+        assert.include(answer, '{"detail":"the request took too long"}')
+        assert.match(answer, /^connection: close\r$/im)
+      }
+      assert.strictEqual((yield* Fiber.join(long)).status, 200)
+      yield* app.request("DELETE", `/sessions/${id}`)
+    })
+  )
+})
