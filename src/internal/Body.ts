@@ -39,11 +39,15 @@ export const read = (
     : readCounting(response, limit)
 }
 
+const isWithoutBody = ({ reason }: HttpClientError.HttpClientError): boolean => reason._tag === "EmptyBodyError"
+
 const readCounting = Effect.fnUntraced(function* (response: HttpClientResponse.HttpClientResponse, limit: number) {
   const decoder = new TextDecoder()
   let text = ""
   let room = limit
-  yield* Stream.runForEachWhile(response.stream, (chunk) =>
+  // An answer to `fetch` may have no body at all, where others have an empty one.
+  const body = Stream.catchIf(response.stream, isWithoutBody, () => Stream.empty)
+  yield* Stream.runForEachWhile(body, (chunk) =>
     Effect.sync(() => {
       text += decoder.decode(chunk.subarray(0, room), { stream: true })
       room -= chunk.byteLength

@@ -108,6 +108,14 @@ describe("the seeds: answers", () => {
     )
   })
 
+  it.live("no body at all, as fetch has it of a 204", () =>
+    Effect.forEach(Object.entries(calls), ([name, { call }]) =>
+      Effect.map(Effect.flip(call), (error) =>
+        assert.deepNestedInclude(error, { ...malformed("it is empty"), outcome: "acted" }, name)
+      ).pipe(Effect.provide(layerClients(() => ({ status: 204 }), { retry: false, http: FetchHttpClient.layer })))
+    )
+  )
+
   it.live("what is not known of an answer is ignored", () =>
     eachCall(
       ({ good }) => ({ json: { ...good, unheard_of: { deep: [null] }, _tag: "x" } }),
@@ -175,7 +183,7 @@ describe("the seeds: answers", () => {
       "fetch that was told to follow": Layer.merge(FetchHttpClient.layer, follow)
     }
     for (const [client, http] of Object.entries(clients)) {
-      for (const status of [301, 302, 303, 307, 308]) {
+      for (const status of [301, 302, 303, 304, 307, 308]) {
         it.live(`${client}, ${status}`, () =>
           Effect.gen(function* () {
             const elsewhere = yield* start(() => ({ json: calls["state"]?.good }))
