@@ -47,6 +47,12 @@ export interface PendingSession {
   readonly abandon: Effect.Effect<void>
 }
 
+/** How a turn is sent, beside what goes with its prompt. */
+export interface SendOptions extends TurnOptions {
+  /** Run when the turn is interrupted while the agent may be at work on it: not where it was refused, and waits to be repeated. */
+  readonly onAbandoned?: Effect.Effect<void> | undefined
+}
+
 /** Which sessions a list shows. */
 export interface ListOptions {
   /** Closed ones too: true by default. */
@@ -86,7 +92,7 @@ export class ForgeClient extends Context.Service<
     readonly getSession: (id: SessionId) => Effect.Effect<LiveState, StateError>
 
     /** One turn. Nothing orders the turns of a session here: `Session.turn` does. */
-    readonly turn: (id: SessionId, prompt: string, options?: TurnOptions) => Effect.Effect<Turn, TurnError>
+    readonly turn: (id: SessionId, prompt: string, options?: SendOptions) => Effect.Effect<Turn, TurnError>
 
     /**
      * Ends the turn that is under way, which then answers with `cancelled`; says whether there was one. A server that does
@@ -161,6 +167,18 @@ export const make = Effect.fnUntraced(function* (
   const sessions = yield* Scope.fork(yield* Effect.scope, "parallel")
   const boundary = Multipart.boundary()
 
+  const closeSession = Effect.fnUntraced(function* (id: SessionId) {
+    const path = SessionsWire.pathOf(yield* Sessions.encodeId(Sessions.close, id))
+    return yield* send(Sessions.close, { path })
+  })
+
+  /** Of a session that was made, and that nobody got. */
+  const closeUnheld = (id: SessionId) => Unclosed.tellFailure(id, closeSession(id))
+
+  const closeMisshapen = Effect.fnUntraced(function* (created: unknown) {
+    if (Sessions.namesSession(created)) yield* background(closeUnheld(created.session_id))
+  })
+
   const create = Effect.fnUntraced(function* (options: SessionOptions, abandoned: Deferred.Deferred<void>) {
     const body = HttpBody.jsonUnsafe(yield* Sessions.encodeCreate(options))
     if (Sessions.addedOptions(options).length > 0) {
@@ -168,14 +186,14 @@ export const make = Effect.fnUntraced(function* (
       if (!features.includes("session_options")) return yield* Sessions.refuseAdded(options)
     }
     const secrets = options.system === undefined ? [] : [options.system]
-    return yield* send(Sessions.create, { body, abandoned, secrets })
+    return yield* send(Sessions.create, { body, abandoned, secrets, onMisshapen: closeMisshapen })
   })
 
   const createSession = Effect.fnUntraced(function* (options: SessionOptions = {}) {
     const abandoned = yield* Deferred.make<void>()
     const creating = yield* background(create(options, abandoned))
     const closeMade = Effect.flatMap(Fiber.await(creating), (exit) =>
-      Exit.isSuccess(exit) ? Unclosed.tellFailure(exit.value.id, closeSession(exit.value.id)) : Effect.void
+      Exit.isSuccess(exit) ? closeUnheld(exit.value.id) : Effect.void
     )
     return {
       join: Fiber.join(creating),
@@ -188,20 +206,16 @@ export const make = Effect.fnUntraced(function* (
     return yield* send(Sessions.get, { path })
   })
 
-  const closeSession = Effect.fnUntraced(function* (id: SessionId) {
-    const path = SessionsWire.pathOf(yield* Sessions.encodeId(Sessions.close, id))
-    return yield* send(Sessions.close, { path })
-  })
-
   const turn = Effect.fnUntraced(
-    function* (id: SessionId, prompt: string, options: TurnOptions = {}) {
+    function* (id: SessionId, prompt: string, options: SendOptions = {}) {
       const path = TurnsWire.pathOf(yield* Sessions.encodeId(Turns.send, id))
       const wire = yield* Turns.encode(prompt, options)
       return yield* send(Turns.send, {
         path,
         body: HttpBody.jsonUnsafe(wire),
         deadline: Turns.deadlineOf(Turns.timeoutOf(options)),
-        secrets: [prompt, ...(wire.files ?? [])]
+        secrets: [prompt, ...(wire.files ?? [])],
+        onAbandoned: options.onAbandoned
       })
     },
     (effect, id) => Effect.catchIf(effect, isGone, () => new SessionClosed({ sessionId: id, by: "server" }))

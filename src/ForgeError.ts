@@ -199,16 +199,19 @@ export class TransportError extends Data.TaggedError("TransportError")<
 // SessionClosed
 // ---------------------------------------------------------------------------------------------------------------------
 
-/** The session is closed: nothing more can be asked of it. */
+/** The session is closed: it takes no more turns. */
 export class SessionClosed extends Data.TaggedError("SessionClosed")<{
   readonly sessionId: string
-  /** `client` where this program closed it, `server` where the server had done so. */
+  /**
+   * `client` where this handle closed it; `server` where the server found it closed: idle for too long, revoked, or closed
+   * through another handle, of this program or any other, which a server does not tell apart.
+   */
   readonly by: "client" | "server"
 }> {
   override get message(): string {
     return this.by === "client"
       ? `session ${this.sessionId} is closed: open another with Forge.session`
-      : `session ${this.sessionId} was closed by the server (idle for too long, or revoked): open another with Forge.session`
+      : `session ${this.sessionId} is closed on the server (idle for too long, revoked, or by another handle): open another with Forge.session`
   }
 }
 

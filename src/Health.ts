@@ -18,6 +18,7 @@
 
 /** Liveness, versions, and what the server adds to the contract. A field is undefined where the server is too old for it. */
 export interface Health {
+  /** False where the server says of itself that it is not well: it answers, and calls may fail. */
   readonly ok: boolean
   /** Whether the agent `claude` is installed there. */
   readonly claudePresent: boolean

@@ -155,7 +155,7 @@ class Handle extends Inspectable.Class implements Session {
 
   /** Sends a turn once it is its place, and the session still open. */
   send(prompt: string, options: TurnOptions | undefined): Effect.Effect<Turn, TurnError> {
-    const sent = this.#client.turn(this.id, prompt, options).pipe(Effect.onInterrupt(() => this.#cancelLater))
+    const sent = this.#client.turn(this.id, prompt, { ...options, onAbandoned: this.#cancelLater })
     return this.#turns.withPermit(Effect.andThen(this.#checkPlace, sent))
   }
 
@@ -179,7 +179,7 @@ class Handle extends Inspectable.Class implements Session {
     })
   }
 
-  /** The session is found closed: by the server of its own doing, unless this handle is closing it. */
+  /** The session is found closed: on the server, unless this handle is closing it. */
   ended(): Effect.Effect<never, SessionClosed> {
     if (this.#status._tag === "Open") this.#status = { _tag: "Closed", by: "server" }
     return Effect.andThen(this.#turns.resize(everyone), Effect.fail(this.closedError()))

@@ -84,6 +84,26 @@ describe("the end of a session", () => {
     })
   })
 
+  const misshapen: Record<string, { readonly answer: object; readonly closed: ReadonlyArray<string> }> = {
+    "names the session that it made": { answer: { ok: true, session_id: "s-1" }, closed: ["/sessions/s-1"] },
+    "names none": { answer: { ok: true, session_id: "../healthz" }, closed: [] }
+  }
+  for (const [name, { answer, closed }] of Object.entries(misshapen)) {
+    it.live(`of one whose answer cannot be read and ${name}`, () =>
+      Effect.gen(function* () {
+        const { received, url } = yield* ScriptedServer
+        const client = NodeForgeClient.layer({ url, token: Redacted.make("cf_misshapen") })
+        // The client waits for what it does in the background.
+        const error = yield* Effect.flip(Effect.provide(Effect.scoped(Forge.session()), client))
+        assert.deepNestedInclude(error, { outcome: "acted", "reason._tag": "Malformed" })
+        assert.deepStrictEqual(
+          received.filter(({ method }) => method === "DELETE").map(({ path }) => path),
+          closed
+        )
+      }).pipe(Effect.provide(layer(({ method }) => ({ json: method === "POST" ? answer : { ok: true } }))))
+    )
+  }
+
   it.live("of many that outlive their client is not one after the other", () => {
     const arrived = Deferred.makeUnsafe<void>()
     let waiting = 0

@@ -235,6 +235,25 @@ describe("Session", () => {
     }).pipe(Effect.provide(layer(script)))
   })
 
+  it.live("a handle is told of a close by another one as the server tells it", () => {
+    const usual = wellBehaved()
+    let closed = false
+    const script: Script = (request, nth) => {
+      if (request.method === "DELETE") closed = true
+      if (request.method === "GET") return { json: { ...created(1), turn_count: 0, live: true } }
+      return closed && request.path.endsWith("/turn")
+        ? { status: 410, json: { detail: "session is closed" } }
+        : usual(request, nth)
+    }
+    return Effect.gen(function* () {
+      const owner = yield* open
+      const borrower = yield* Forge.attach(owner.id)
+      yield* owner.close
+      assert.deepInclude(yield* Effect.flip(borrower.turn("late")), { _tag: "SessionClosed", by: "server" })
+      assert.deepInclude(yield* Effect.flip(owner.turn("late")), { _tag: "SessionClosed", by: "client" })
+    }).pipe(Effect.scoped, Effect.provide(layer(script)))
+  })
+
   describe("bad input is refused before it is sent", () => {
     type Refused = Effect.Effect<unknown, { readonly _tag: string }, ForgeClient.ForgeClient>
     const bad: Record<string, Refused> = {

@@ -35,6 +35,10 @@ export interface Request {
   readonly abandoned?: Deferred.Deferred<void> | undefined
   /** Texts that no error may repeat. */
   readonly secrets?: ReadonlyArray<string> | undefined
+  /** Told of a success that is not of its shape: the server acted, and what it made may have to be undone. */
+  readonly onMisshapen?: ((json: unknown) => Effect.Effect<void>) | undefined
+  /** Run when the call is interrupted while the server may be at work on it. */
+  readonly onAbandoned?: Effect.Effect<void> | undefined
 }
 
 /** What a call of these statuses can fail with. */
@@ -83,7 +87,7 @@ export const make = Effect.fnUntraced(function* (
       outgoing: Request,
       message: HttpClientRequest.HttpClientRequest
     ) =>
-    (repeats: number): Effect.Effect<A, CallError<S>> => {
+    ({ isOpen, repeats }: Retry.Before): Effect.Effect<A, CallError<S>> => {
       const call = callOf(operation, outgoing.path)
       const deadline = outgoing.deadline ?? operation.deadline
       const secrets = [token, ...(outgoing.secrets ?? [])]
@@ -98,7 +102,13 @@ export const make = Effect.fnUntraced(function* (
             Effect.mapError(unanswered),
             Effect.flatMap((response) => {
               answered(response.status)
-              return receive(response, operation, { call, secrets, unanswered })
+              return receive(response, operation, {
+                call,
+                secrets,
+                unanswered,
+                isOpen,
+                onMisshapen: outgoing.onMisshapen
+              })
             }),
             Effect.scoped,
             Effect.timeoutOrElse({
@@ -112,7 +122,7 @@ export const make = Effect.fnUntraced(function* (
   /** Asked anew each time: the server behind an address can change. */
   const remembersKeys = Effect.suspend(() => {
     const asking: Request = { deadline: healthDeadline }
-    return attempt(Health.get, asking, request(Health.get, asking))(0)
+    return attempt(Health.get, asking, request(Health.get, asking))(Retry.nothingBefore)
   }).pipe(
     Effect.map(({ features }) => features.includes("idempotency")),
     Effect.orElseSucceed(() => false)
@@ -122,21 +132,28 @@ export const make = Effect.fnUntraced(function* (
     Effect.suspend(() => {
       const message = request(operation, outgoing)
       const once = attempt(operation, outgoing, message)
-      if (outgoing.repeatable === false) return once(0)
+      if (outgoing.repeatable === false) return once(Retry.nothingBefore)
       return Retry.run(
         {
-          kind: operation.method !== "POST" ? "idempotent" : operation.keyed ? "keyed" : "once",
+          kind: kindOf(operation),
           attempt: once,
           remembersKeys,
-          abandoned: outgoing.abandoned
+          abandoned: outgoing.abandoned,
+          onAbandoned: outgoing.onAbandoned
         },
         options.bounds
       )
     })
 })
 
-interface Reading {
+const kindOf = ({ keyed, method }: Operation<Status, unknown>): Retry.Kind => {
+  if (method === "POST") return keyed ? "keyed" : "once"
+  return method === "GET" ? "safe" : "idempotent"
+}
+
+interface Reading extends Pick<Request, "onMisshapen"> {
   readonly call: CallInfo
+  readonly isOpen: boolean
   readonly secrets: ReadonlyArray<string>
   readonly unanswered: (error: HttpClientError.HttpClientError) => TransportError
 }
@@ -150,20 +167,22 @@ const decodeSafely =
 const receive = Effect.fnUntraced(function* <S extends Status, A>(
   response: HttpClientResponse.HttpClientResponse,
   operation: Operation<S, A>,
-  { call, secrets, unanswered }: Reading
+  { call, isOpen, onMisshapen, secrets, unanswered }: Reading
 ): Effect.fn.Return<A, CallError<S>> {
   const { status } = response
   const isSuccess = status >= 200 && status < 300
   const limit = isSuccess ? Body.maxAnswerBytes : Body.maxFailureBytes
   const body = yield* Effect.mapError(Body.read(response, limit), unanswered)
   if (status >= 400) {
-    const error = yield* Failure.fromAnswer(response, body, { call, statuses: operation.statuses, secrets })
+    const error = yield* Failure.fromAnswer(response, body, { call, statuses: operation.statuses, secrets, isOpen })
     return yield* Effect.fail(error)
   }
-  const decoded = isSuccess
-    ? Result.flatMap(Body.parseJson(body), decodeSafely(operation))
+  const json = isSuccess
+    ? Body.parseJson(body)
     : Result.fail("it is a redirect, which is not followed because it would carry the token elsewhere")
+  const decoded = Result.flatMap(json, decodeSafely(operation))
   if (Result.isSuccess(decoded)) return decoded.success
+  if (Result.isSuccess(json) && onMisshapen !== undefined) yield* onMisshapen(json.success)
   const answer = { status, requestId: Failure.requestIdOf(response, secrets) }
   return yield* Transport.malformed(call, answer, decoded.failure)
 })

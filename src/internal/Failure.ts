@@ -38,6 +38,8 @@ interface Answer {
   readonly json: unknown
   readonly body: Redacted.Redacted
   readonly secrets: ReadonlyArray<string>
+  /** Whether the server may have acted on an earlier try. */
+  readonly isOpen: boolean
 }
 
 const decodeRunFailed = Schema.decodeUnknownOption(Failures.RunFailed)
@@ -110,7 +112,11 @@ const makers: { readonly [S in Status]: (answer: Answer) => ApiError<S> } = {
     const outcome: Outcome = answer.status === 408 ? "unknown" : "refused"
     return new ApiError({ ...answer.call, status: 400, outcome, reason: unexpected(answer) })
   },
-  404: (answer) => new ApiError({ ...answer.call, status: 404, outcome: "refused", reason: notFound(answer) }),
+  404: (answer) => {
+    // What is gone may be gone by an earlier try.
+    const outcome: Outcome = answer.isOpen ? "unknown" : "refused"
+    return new ApiError({ ...answer.call, status: 404, outcome, reason: notFound(answer) })
+  },
   409: (answer) => {
     const reason = detailOf(answer) === undefined ? unexpected(answer) : new TokenExists()
     return new ApiError({ ...answer.call, status: 409, outcome: "refused", reason })
@@ -163,9 +169,10 @@ export const fromAnswer = Effect.fnUntraced(function* <S extends Status>(
     readonly call: CallInfo
     readonly statuses: ReadonlyArray<S>
     readonly secrets: ReadonlyArray<string>
+    readonly isOpen: boolean
   }
 ) {
-  const { call, secrets, statuses } = options
+  const { call, isOpen, secrets, statuses } = options
   const { status } = response
   const json = Result.getOrUndefined(parseJson(body))
   const requestId = requestIdOf(response, secrets)
@@ -177,7 +184,8 @@ export const fromAnswer = Effect.fnUntraced(function* <S extends Status>(
     json,
     // A 422 repeats what it rejects, which nobody is to find here.
     body: Redacted.make(status === 422 ? message : body.text.slice(0, 2000)),
-    secrets
+    secrets,
+    isOpen
   }
   return isOneOf(statuses)(status) ? make(status, answer) : make(classOf(status), answer)
 })

@@ -163,6 +163,43 @@ describe("Retry-After", () => {
   )
 })
 
+describe("a DELETE of unknown outcome", () => {
+  const thenAlways = (name: string, answer: Memory.Answer | "refused") =>
+    Effect.map(
+      within(name, (_, nth) => Effect.succeed(nth === 1 ? "reset" : answer)),
+      ({ result, sent }) => ({ tries: sent.length, error: result._tag === "Failure" ? result.failure : {} })
+    )
+  const gone = { status: 404, json: { detail: "token not found" } }
+
+  it.effect("stays unknown when its repeat finds nothing: it may be what took that away", () =>
+    Effect.gen(function* () {
+      for (const name of ["revoke", "close"]) {
+        const { error, tries } = yield* thenAlways(name, gone)
+        assert.deepInclude(error, { _tag: "ApiError", status: 404, outcome: "unknown" })
+        assert.strictEqual(tries, 2)
+      }
+    })
+  )
+
+  it.effect("stays unknown when none of its repeats is taken", () =>
+    Effect.gen(function* () {
+      for (const answer of ["refused", { status: 429 }] as const) {
+        const { error, tries } = yield* thenAlways("close", answer)
+        assert.deepInclude(error, { _tag: "TransportError", outcome: "unknown" })
+        assert.strictEqual(tries, 4)
+      }
+    })
+  )
+
+  it.effect("and a GET is what its last try was: it does nothing", () =>
+    Effect.gen(function* () {
+      const { error } = yield* thenAlways("state", "refused")
+      assert.deepInclude(error, { _tag: "TransportError", outcome: "not-sent" })
+      assert.deepInclude((yield* thenAlways("state", gone)).error, { status: 404, outcome: "refused" })
+    })
+  )
+})
+
 describe("a call of unknown outcome under a key", () => {
   const asked = (features: (nth: number) => Memory.Answer | "reset") => {
     let probes = 0

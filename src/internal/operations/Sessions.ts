@@ -28,6 +28,9 @@ export const create = define({
   decode: decodeTo(decoder(Wire.Created), toInfo)
 })
 
+/** Whether an answer names a session that was made, whatever else is wrong with it. */
+export const namesSession = Schema.is(Schema.Struct({ session_id: SessionId }))
+
 const toState = (row: Wire.Row): SessionState => ({
   id: row.sessionId,
   appName: row.appName,
