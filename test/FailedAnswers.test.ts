@@ -6,6 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Layer, Redacted } from "effect"
 import { ApiError, Forge } from "../src/index.ts"
 import { type Failed, layerClients, operations } from "./support/Clients.ts"
+import { patience } from "./support/Patience.ts"
 import { type Answer, layer, layerServer, type Received, ScriptedServer } from "./support/ScriptedServer.ts"
 
 const run = Forge.run("hello")
@@ -136,7 +137,7 @@ it.live("after any of them, the next call finds its connection free, or gets ano
     }).pipe(
       Effect.provide(Layer.provide(layerClients(url, false), NodeHttpClient.layerUndiciOptions({ connections: 1 })))
     )
-  }).pipe(Effect.timeout("15 seconds"), Effect.provide(layerServer(script)))
+  }).pipe(Effect.timeout(patience), Effect.provide(layerServer(script)))
 })
 
 describe("a 422 that repeats what it rejects", () => {

@@ -8,6 +8,7 @@ import { Effect, Fiber, Layer, Scheduler } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { Forge, type Session } from "../src/index.ts"
 import { health, layerClients } from "./support/Clients.ts"
+import { patience } from "./support/Patience.ts"
 import { created, layerServer, type Script, ScriptedServer, turn } from "./support/ScriptedServer.ts"
 
 /** A server of sessions, and what became of them. */
@@ -69,15 +70,14 @@ describe("a swept interrupt", () => {
               sweep((operations, step) =>
                 Effect.gen(function* () {
                   yield* interruptAt(session.turn(`${operations}/${step}`), operations, step)
-                  if (step === 24) yield* Effect.timeout(session.turn(`after ${operations}`), "2 seconds")
+                  if (step === 24) yield* Effect.timeout(session.turn(`after ${operations}`), patience)
                 })
               ),
-              Effect.timeout(session.turn("last"), "2 seconds")
+              Effect.timeout(session.turn("last"), patience)
             )
           )
           assert.strictEqual(prompts.at(-1), "last")
           assert.strictEqual(new Set(prompts).size, prompts.length)
-          assert.isAbove(prompts.length, 30)
           assert.deepStrictEqual(closed, ["s-1"])
         }).pipe(Effect.provide(layerOne(script)))
       }
@@ -89,7 +89,7 @@ describe("a swept interrupt", () => {
     const closeAt = (session: Session.Session, operations: number, step: number) =>
       Effect.gen(function* () {
         yield* interruptAt(session.close, operations, step)
-        yield* Effect.timeout(session.close, "2 seconds")
+        yield* Effect.timeout(session.close, patience)
       })
     return Effect.gen(function* () {
       yield* sweep((operations, step) => Forge.withSession({}, (session) => closeAt(session, operations, step)))

@@ -7,6 +7,7 @@ import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { ForgeClient } from "../src/index.ts"
 import { NodeForgeClient } from "../src/node/index.ts"
 import { type Failed, health, type Kind, layerClients, type Operation, operations } from "./support/Clients.ts"
+import { patience } from "./support/Patience.ts"
 import { type Answer, layerServer, type Received, ScriptedServer } from "./support/ScriptedServer.ts"
 
 /** Three requests at most. */
@@ -255,5 +256,5 @@ it.live("what is discarded does not hold its connection: 1 MiB each, one connect
     const call = Effect.flatMap(ForgeClient.ForgeClient, (client) => client.health)
     yield* Effect.provide(call, Layer.provide(layerClients(url, retry), oneConnection))
     assert.strictEqual(received.length, 3)
-  }).pipe(Effect.timeout("3 seconds"), Effect.provide(layerServer(script)))
+  }).pipe(Effect.timeout(patience), Effect.provide(layerServer(script)))
 })
