@@ -3,8 +3,8 @@
  * handed to whoever keeps such things, and is no reason to give up, up to a bound.
  */
 import type { AnyMessage } from "@agentclientprotocol/sdk"
-import { Data, Effect, Option, Schema, Stream } from "effect"
-import { isDeeper } from "./JsonDepth.ts"
+import { Data, Effect, Option, Predicate, Schema, Stream } from "effect"
+import * as JsonDepth from "./JsonDepth.ts"
 
 /** The agent's output cannot be followed any further. */
 export class Unreadable extends Data.TaggedError("Unreadable")<{
@@ -25,7 +25,7 @@ const maxStray = 1_000
 /** As much as an agent may write in one turn, in characters: all of it may be in the answer. */
 const maxTurn = 64 * 1024 * 1024
 
-/** A client reads no answer that is nested much deeper. */
+/** A client reads no answer that is nested much deeper. What an agent nests deeper is null. */
 const maxDepth = 48
 
 /** What an agent has written from one turn up to the next. */
@@ -57,7 +57,26 @@ const parseFinite = Schema.decodeUnknownOption(
 /** A number that is too large for a double becomes infinite as it is read, which no JSON can say again: it is null then. */
 const mayOverflow = /[eE]\+?\d{3}|\d{309}/
 
-const parse = (line: string) => (mayOverflow.test(line) ? parseFinite(line) : parsePlain(line))
+const parse = (line: string) => {
+  const text = JsonDepth.isDeeper(line, maxDepth) ? JsonDepth.cut(line, maxDepth) : line
+  return mayOverflow.test(text) ? parseFinite(text) : parsePlain(text)
+}
+
+const isAnswer = Schema.is(
+  Schema.Struct({ jsonrpc, id, method: Schema.optionalKey(Schema.Never), error: Schema.optionalKey(Schema.Unknown) })
+)
+
+/** JSON-RPC's code for what has no other one. */
+const internalError = -32603
+
+/** An answer in no form of the protocol is a failure: whoever waits for it would wait for nothing. */
+const toMessage = (json: unknown): Option.Option<AnyMessage> => {
+  if (isMessage(json)) return Option.some(json)
+  if (!isAnswer(json)) return Option.none()
+  const data = Predicate.hasProperty(json.error, "message") ? json.error.message : json.error
+  const error = { code: internalError, message: "its answer is no answer of the protocol", data }
+  return Option.some({ jsonrpc: json.jsonrpc, id: json.id, error })
+}
 
 /** A line whose end has not come yet. */
 interface Unfinished {
@@ -116,8 +135,7 @@ export const decode = <E, R>(
       if (written.characters > maxTurn) {
         return Effect.fail(new Unreadable({ reason: `wrote more than ${maxTurn} characters in one turn` }))
       }
-      if (isDeeper(line, maxDepth)) return skip(line)
-      const message = Option.filter(parse(line), isMessage)
+      const message = Option.flatMap(parse(line), toMessage)
       return Option.isSome(message) ? Effect.succeed([message.value]) : skip(line)
     }),
     Stream.flattenIterable

@@ -1,8 +1,8 @@
 /**
  * How deep a JSON text is nested.
  *
- * It is counted on the text: a parser needs seconds for one of nothing but brackets, and so does whatever looks at what
- * comes out.
+ * It is counted on the text, and cut there: a parser needs seconds for one of nothing but brackets, and so does whatever
+ * looks at what comes out.
  */
 
 const isEscaped = (json: string, quote: number) => {
@@ -28,4 +28,23 @@ export const isDeeper = (json: string, levels: number): boolean => {
     if (depth > levels) return true
   }
   return false
+}
+
+/** The text with null in place of all that is nested deeper. */
+export const cut = (json: string, levels: number): string => {
+  const kept: Array<string> = []
+  let depth = 0
+  let start = 0
+  for (let at = 0; at < json.length; at++) {
+    const character = json[at]
+    if (character === '"') at = endOfString(json, at)
+    else if (character === "[" || character === "{") {
+      if (depth === levels) kept.push(json.slice(start, at), "null")
+      depth++
+    } else if (character === "]" || character === "}") {
+      depth--
+      if (depth === levels) start = at + 1
+    }
+  }
+  return kept.join("") + json.slice(start)
 }

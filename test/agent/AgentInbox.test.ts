@@ -42,6 +42,25 @@ it.effect("between turns, what is about the session is kept for the next, and th
   })
 )
 
+it.effect("a tool call that gets some of its fields wrong is one all the same, under what name it has", () =>
+  Effect.gen(function* () {
+    const inbox = AgentInbox.make("allow")
+    yield* inbox.opened({ id: "s", loaded: false })
+    const events = yield* queue
+    yield* inbox.attach(events)
+    const call = { sessionUpdate: "tool_call", toolCallId: "c", title: 42, content: "text", rawInput: { a: 1 } }
+    yield* inbox.update({ sessionId: "s", update: call })
+    yield* inbox.update({ sessionId: "s", update: { ...call, kind: "read", status: ["completed"] } })
+    yield* inbox.update({ sessionId: "s", update: { ...call, toolCallId: 42 } })
+    const told = { _tag: "ToolCall", id: "c", args: { a: 1 } }
+    assert.deepStrictEqual<ReadonlyArray<unknown>>(yield* Queue.clear(events), [
+      { ...told, name: "tool" },
+      { ...told, name: "read", kind: "read" },
+      { _tag: "Unknown", raw: { ...call, toolCallId: 42 } }
+    ])
+  })
+)
+
 it.effect("what the first turn of a session has cost that was brought back is not known", () =>
   Effect.gen(function* () {
     const inbox = AgentInbox.make("allow")

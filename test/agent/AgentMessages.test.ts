@@ -38,13 +38,18 @@ it.effect("what is no message is passed over and handed on, empty lines aside; h
   })
 )
 
-it.effect("an answer that is neither a result nor an error is no message", () =>
+it.effect("an answer in no form of the protocol is a failure, so that nobody waits for another", () =>
   Effect.gen(function* () {
-    const { messages } = yield* read(
-      line({ jsonrpc: "2.0", id: 1 }),
-      line({ jsonrpc: "2.0", id: 1, error: { code: 1, message: "m" } })
-    )
-    assert.strictEqual(messages.length, 1)
+    const answer = { jsonrpc: "2.0", id: 1 }
+    const known = { ...answer, error: { code: 1, message: "m" } }
+    const odd = [answer, { ...answer, error: "x" }, { ...answer, error: { code: "1", message: "m" } }]
+    const { messages, strays } = yield* read(...[known, ...odd].map(line), line({ ...answer, method: 1 }))
+    const failure = (data?: string) => ({
+      ...answer,
+      error: { code: -32603, message: "its answer is no answer of the protocol", data }
+    })
+    assert.deepStrictEqual<ReadonlyArray<unknown>>(messages, [known, failure(), failure("x"), failure("m")])
+    assert.lengthOf(strays, 1)
   })
 )
 
@@ -72,12 +77,17 @@ it.effect("more in one turn than an answer can hold is the end", () =>
   })
 )
 
-it.effect("what is nested deeper than any client reads is passed over", () =>
+it.effect("what is nested deeper than any client reads is null, and the rest of its message is kept", () =>
   Effect.gen(function* () {
-    const nested = (levels: number) =>
-      `{"jsonrpc":"2.0","method":"note","params":${"[".repeat(levels)}${"]".repeat(levels)}}\n`
-    assert.strictEqual((yield* read(nested(40))).messages.length, 1)
-    assert.strictEqual((yield* read(nested(4_000_000), nested(50))).strays.length, 2)
+    const nested = (levels: number, inner = "") => `${"[".repeat(levels)}${inner}${"]".repeat(levels)}`
+    const note = (params: string) => `{"jsonrpc":"2.0","method":"note","params":{"a":${params},"b":"]]}"}}\n`
+    const { messages } = yield* read(note(nested(46)), note(nested(47, '"[",{}')), note(nested(4_000_000)))
+    const kept = (params: string) => JSON.parse(note(params))
+    assert.deepStrictEqual<ReadonlyArray<unknown>>(messages, [
+      kept(nested(46)),
+      kept(nested(46, "null")),
+      kept(nested(46, "null"))
+    ])
   })
 )
 

@@ -27,10 +27,11 @@ const failing: ReadonlyArray<readonly [behaviour: string, how: string, stderr?: 
   ["flood-updates", "wrote more than 67108864 characters in one turn."],
   ["long-line", "wrote a line of more than 16777216 characters."],
   ["bad-answer", "gave an answer to session/prompt that cannot be read."],
+  ["odd-error", "failed the turn: its answer is no answer of the protocol: no credit"],
   ["refuse", "failed the turn: Internal error: no credit"]
 ]
 
-const enduring = ["garbage", "chatty", "deep", "deep-input", "stop-text", "unasked", "odd", "late"]
+const enduring = ["garbage", "chatty", "deep", "deep-input", "deep-answer", "stop-text", "unasked", "odd", "late"]
 const slow = ["silent-turn", "deaf", "ignore-cancel", "ignore-term", "permission-in-cancel", "end-on-cancel"]
 const unloadable: ReadonlyArray<readonly [behaviour: string, how: RegExp]> = [
   ["refuse-load", /could not bring back the session session-1: No such session/],
@@ -127,7 +128,7 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("an agen
       const { app } = yield* Shared
       const printed = vi.spyOn(console, "error")
       const texts: Record<string, string> = {}
-      for (const behaviour of ["garbage", "deep", "deep-input", "unasked", "odd"]) {
+      for (const behaviour of ["garbage", "deep", "deep-input", "deep-answer", "unasked", "odd"]) {
         const { id } = yield* openWith(app, behaviour)
         const turn = yield* Effect.flatMap(app.turn(id, "go"), turnOf)
         texts[behaviour] = turn.text
@@ -137,6 +138,7 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("an agen
         garbage: "clean",
         deep: "clean",
         "deep-input": "clean",
+        "deep-answer": "clean",
         unasked: "clean told -32601",
         odd: "ours"
       })

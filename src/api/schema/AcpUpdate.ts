@@ -29,6 +29,7 @@ const Call = Schema.Struct({
   _meta: Schema.optionalKey(Schema.Unknown)
 })
 const decodeCall = Schema.decodeUnknownOption(Call)
+const isField = new Map(Object.entries(Call.fields).map(([name, schema]) => [name, Schema.is(schema)]))
 const isClaudeMeta = Schema.is(Schema.Struct({ claudeCode: Schema.Struct({ toolName: Schema.String }) }))
 
 /** A tool's input, in the field that its shape allows. */
@@ -50,7 +51,7 @@ const resultOf = (call: typeof Call.Type): Pick<ToolCall, "result" | "blocks"> =
 
 const toToolCall = (call: typeof Call.Type): TurnEvent => ({
   _tag: "ToolCall",
-  name: call.name ?? call.title ?? "tool",
+  name: call.name ?? call.title ?? call.kind ?? "tool",
   id: call.toolCallId,
   ...(call.title === undefined ? {} : { title: call.title }),
   ...(call.kind === undefined ? {} : { kind: call.kind }),
@@ -105,11 +106,18 @@ export const describe = (update: Update, calls: ToolCalls): Option.Option<OpenCa
   })
 }
 
+/** The fields of their shape: an agent that gets another one wrong has called its tool all the same. */
+const wellFormed = (update: Update): Update =>
+  Object.fromEntries(
+    Object.entries(update).filter(([name, value]) => value === null || isField.get(name)?.(value) !== false)
+  )
+
 const toolCall: Reader = {
   // `_meta` is looked at for the tool's name only.
   fields: new Set([...fieldsOf(Call)].filter((field) => field !== "_meta")),
   read: (update, calls) =>
     describe(update, calls).pipe(
+      Option.orElse(() => describe(wellFormed(update), calls)),
       Option.flatMap((call) => decodeCall(Object.fromEntries(call))),
       Option.map(toToolCall)
     )
