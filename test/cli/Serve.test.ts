@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Redacted } from "effect"
+import { Deferred, Effect, Fiber, Redacted, Schedule } from "effect"
 import { spawn } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
@@ -8,6 +8,7 @@ import { join } from "node:path"
 import * as ForgeAdmin from "../../src/ForgeAdmin.ts"
 import * as NodeForgeAdmin from "../../src/node/NodeForgeAdmin.ts"
 import { appOf, call } from "../server/Support.ts"
+import { patience } from "../support/Patience.ts"
 import { goneWithFolder, withFolder } from "../support/Processes.ts"
 
 const adminToken = "the-admin-token-of-this-test-0123456789"
@@ -80,12 +81,12 @@ describe("forge serve", () => {
   it.live("says in one line where it listens, works, and ends on SIGTERM when the last turn has ended", () =>
     Effect.gen(function* () {
       const home = yield* folder
-      const server = yield* serve([free, "--grace", "20 seconds"], { home, command: throughNpm })
+      const server = yield* serve([free, "--grace", "5 minutes"], { home, command: throughNpm })
       const url = yield* server.url
       const app = yield* mint(url, "app")
       const { id } = yield* app.open
       assert.strictEqual((yield* app.turn(id, "Remember canary-prompt.")).status, 200)
-      const last = yield* Effect.forkChild(app.turn(id, "/chunks 10 100"))
+      const last = yield* Effect.forkChild(app.turn(id, "/wait"))
       yield* app.turns(id, 2)
 
       yield* kill(server.child.pid, "SIGTERM")
@@ -98,6 +99,7 @@ describe("forge serve", () => {
         assert.match(refused.headers.get("retry-after") ?? "", /^\d+$/)
       }
       assert.strictEqual((yield* app.state(id)).turn_count, 2)
+      assert.strictEqual((yield* app.request("POST", `/sessions/${id}/cancel`)).status, 200)
       assert.strictEqual((yield* Fiber.join(last)).status, 200)
       assert.strictEqual(yield* server.exit, 0)
       assert.strictEqual(server.out.stdout, `listening ${url}\n`)
@@ -115,40 +117,44 @@ describe("forge serve", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live(
-    "a turn that does not end within the grace is cancelled; SIGINT is 130; a second signal ends it at once",
-    () =>
-      Effect.gen(function* () {
-        const home = yield* folder
-        const ending = Effect.fnUntraced(function* (grace: string, signals: ReadonlyArray<NodeJS.Signals>) {
-          const server = yield* serve([free, "--data", join(home, `data-${signals.length}`), "--grace", grace], {
-            home
-          })
-          const url = yield* server.url
-          const app = yield* mint(url, "app")
-          const { id } = yield* app.open
-          const turn = yield* Effect.forkChild(Effect.exit(app.turn(id, "/wait")))
-          yield* app.turns(id, 1)
-          const [first = "SIGTERM", second] = signals
-          yield* kill(server.child.pid, first)
-          yield* call(`${url}/readyz`, "GET").pipe(Effect.repeat({ until: ({ status }) => status === 503 }))
-          if (second !== undefined) {
-            // What npm passes on as well comes at once, and is no second signal; a person needs longer.
-            yield* kill(server.child.pid, second)
-            yield* Effect.sleep("600 millis")
-            assert.strictEqual((yield* call(`${url}/healthz`, "GET")).status, 200)
-            yield* kill(server.child.pid, second)
-          }
-          const code = yield* Effect.timeout(server.exit, "5 seconds")
-          yield* Fiber.interrupt(turn)
-          return code
-        }, Effect.scoped)
-        const codes = yield* Effect.all([ending("2 seconds", ["SIGINT"]), ending("60", ["SIGTERM", "SIGTERM"])], {
-          concurrency: 2
-        })
-        assert.deepStrictEqual(codes, [130, 143])
-        yield* goneWithFolder(home)
-      }).pipe(Effect.scoped)
+  /** A server in the middle of a turn that does not end. */
+  const busy = Effect.fnUntraced(function* (home: string, grace: string) {
+    const server = yield* serve([free, "--data", join(home, grace), "--grace", grace], { home })
+    const url = yield* server.url
+    const app = yield* mint(url, "app")
+    const { id } = yield* app.open
+    yield* Effect.forkScoped(Effect.exit(app.turn(id, "/wait")))
+    yield* app.turns(id, 1)
+    return { ...server, url }
+  })
+
+  it.live("a turn that does not end within the grace is cancelled; SIGINT is 130", () =>
+    Effect.gen(function* () {
+      const home = yield* folder
+      const server = yield* busy(home, "2 seconds")
+      yield* kill(server.child.pid, "SIGINT")
+      assert.strictEqual(yield* server.exit, 130)
+      yield* goneWithFolder(home)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a second signal ends it at once; what npm passes on as well is none", () =>
+    Effect.gen(function* () {
+      const home = yield* folder
+      const { child, exit, url } = yield* busy(home, "10 minutes")
+      yield* kill(child.pid, "SIGINT")
+      yield* kill(child.pid, "SIGTERM")
+      yield* call(`${url}/readyz`, "GET").pipe(Effect.repeat({ until: ({ status }) => status === 503 }))
+      // A person needs longer, and tries again.
+      yield* Effect.sync(() => child.kill("SIGTERM")).pipe(
+        Effect.repeat(Schedule.spaced("600 millis")),
+        Effect.delay("600 millis"),
+        Effect.raceFirst(exit),
+        Effect.timeout(patience)
+      )
+      assert.strictEqual(yield* exit, 143)
+      yield* goneWithFolder(home)
+    }).pipe(Effect.scoped)
   )
 
   it.live("has the agents of a file, each behind its wrap and without the server's secrets", () =>
@@ -187,42 +193,39 @@ describe("forge serve", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live(
-    "what it cannot start with is one sentence, and 1; what it was not given is 2",
-    () =>
-      Effect.gen(function* () {
-        const home = yield* folder
-        const newer = join(home, "newer")
-        const first = yield* serve([free, "--data", newer], { home })
-        yield* first.url
-        const busy = yield* refusal([free, "--data", newer], { home })
-        assert.deepStrictEqual(busy, [1, `forge: another server is running on the data folder ${newer}\n`])
-        yield* kill(first.child.pid, "SIGTERM")
-        yield* first.exit
-        const ledger = new DatabaseSync(join(newer, "ledger.db"))
-        ledger.exec("INSERT INTO effect_sql_migrations (migration_id, name) VALUES (99, 'later')")
-        ledger.close()
+  it.live("what it cannot start with is one sentence, and 1; what it was not given is 2", () =>
+    Effect.gen(function* () {
+      const home = yield* folder
+      const newer = join(home, "newer")
+      const first = yield* serve([free, "--data", newer], { home })
+      yield* first.url
+      const busy = yield* refusal([free, "--data", newer], { home })
+      assert.deepStrictEqual(busy, [1, `forge: another server is running on the data folder ${newer}\n`])
+      yield* kill(first.child.pid, "SIGTERM")
+      yield* first.exit
+      const ledger = new DatabaseSync(join(newer, "ledger.db"))
+      ledger.exec("INSERT INTO effect_sql_migrations (migration_id, name) VALUES (99, 'later')")
+      ledger.close()
 
-        const refusals: ReadonlyArray<readonly [ReadonlyArray<string>, number, string]> = [
-          [["--data", newer], 1, "the ledger is of a newer version (99) than this server knows (1)"],
-          [["--agents", join(home, "nope")], 1, "the agents file cannot be read"],
-          [["--admin-token-file", join(home, "nope")], 2, "the admin token cannot be read"],
-          [["--listen=0.0.0.0:0"], 2, "0.0.0.0 can be reached from other machines: say with --permissions"],
-          [["--no-such-flag"], 2, "Unrecognized flag: --no-such-flag"]
-        ]
-        yield* Effect.forEach(
-          refusals,
-          Effect.fnUntraced(function* ([args, code, sentence]) {
-            const [exit, stderr] = yield* refusal(args, { home })
-            assert.strictEqual(exit, code, sentence)
-            assert.include(stderr, sentence)
-            assert.notMatch(stderr, /^ +at /m)
-            if (code === 1) assert.match(stderr, /^forge: [^\n]+\n$/)
-          }),
-          { concurrency: 2, discard: true }
-        )
-      }).pipe(Effect.scoped),
-    20_000
+      const refusals: ReadonlyArray<readonly [ReadonlyArray<string>, number, string]> = [
+        [["--data", newer], 1, "the ledger is of a newer version (99) than this server knows (1)"],
+        [["--agents", join(home, "nope")], 1, "the agents file cannot be read"],
+        [["--admin-token-file", join(home, "nope")], 2, "the admin token cannot be read"],
+        [["--listen=0.0.0.0:0"], 2, "0.0.0.0 can be reached from other machines: say with --permissions"],
+        [["--no-such-flag"], 2, "Unrecognized flag: --no-such-flag"]
+      ]
+      yield* Effect.forEach(
+        refusals,
+        Effect.fnUntraced(function* ([args, code, sentence]) {
+          const [exit, stderr] = yield* refusal(args, { home })
+          assert.strictEqual(exit, code, sentence)
+          assert.include(stderr, sentence)
+          assert.notMatch(stderr, /^ +at /m)
+          if (code === 1) assert.match(stderr, /^forge: [^\n]+\n$/)
+        }),
+        { concurrency: 2, discard: true }
+      )
+    }).pipe(Effect.scoped)
   )
 })
 
