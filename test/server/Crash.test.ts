@@ -111,12 +111,15 @@ it.live("nothing of an earlier life runs on: agents that ignore everything, and 
     const opened = openedOf(yield* app.request("POST", "/sessions", { body: { agent: "stubborn" } }))
     const { text } = yield* Effect.flatMap(app.turn(opened?.id ?? "", "go"), turnOf)
     const strays: ReadonlyArray<number> = JSON.parse(text)
+    yield* app.request("POST", "/sessions", { body: { agent: "last-words" } })
     const pids = [...first.agents().map(Number), ...strays]
     yield* first.kill
     assert.deepStrictEqual(pids.filter(isAlive), pids)
 
     const second = yield* start(data)
     assert.deepStrictEqual(pids.filter(isAlive), [])
+    // Also what one of them wrote as it was ended.
+    assert.deepStrictEqual(yield* fs.readDirectory(`${data}/runs`), [])
     const again = appOf(second.url, first.token)
     const pong = yield* Effect.flatMap(again.turn(opened?.id ?? "", "ping"), turnOf)
     assert.deepStrictEqual(pong, { turnIndex: 2, stopReason: "end_turn", text: "pong" })

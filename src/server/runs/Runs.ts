@@ -82,6 +82,9 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const sql = yield* SqlClient.SqlClient
   const places = yield* Semaphore.make(options.maxRuns ?? defaultMaxRuns)
 
+  // With the agents comes their watchdog, which has ended those of an earlier server.
+  yield* folder.removeRuns
+
   const record = Effect.fnUntraced(function* (
     run: NewRun,
     agent: AgentDefinition,

@@ -25,6 +25,8 @@ export class DataFolder extends Context.Service<
     readonly removeWorkingDirectory: (sessionId: string) => Effect.Effect<void>
     /** Removes the working directories of all sessions but these. */
     readonly keepWorkingDirectories: (sessionIds: ReadonlySet<string>) => Effect.Effect<void>
+    /** Removes what the runs of a server left that was killed: no run outlives its server. Their agents must be dead by then. */
+    readonly removeRuns: Effect.Effect<void>
     /** A working directory for one run, removed with the scope. Its agent must be dead by then. */
     readonly runDirectory: Effect.Effect<string, never, Scope.Scope>
   }
@@ -101,9 +103,8 @@ export const make = Effect.fnUntraced(
       yield* fs.chmod(file, fileMode)
     }
     yield* lock(lockFile, folder)
-    // What a server left that was killed; no run outlives its server.
-    yield* fs.remove(runs, { recursive: true, force: true })
-    for (const each of [agents, runs, uploads]) yield* fs.makeDirectory(each, { recursive: true, mode: folderMode })
+    const makeFolder = (folder: string) => fs.makeDirectory(folder, { recursive: true, mode: folderMode })
+    for (const each of [agents, runs, uploads]) yield* makeFolder(each)
 
     const workingDirectory = (sessionId: string) => path.join(sessions, sessionId)
     const remove = (sessionId: string) => fs.remove(workingDirectory(sessionId), { recursive: true, force: true })
@@ -124,6 +125,7 @@ export const make = Effect.fnUntraced(
           { discard: true }
         )
       }, Effect.orDie),
+      removeRuns: Effect.orDie(Effect.andThen(fs.remove(runs, { recursive: true }), makeFolder(runs))),
       runDirectory: Effect.orDie(fs.makeTempDirectoryScoped({ directory: runs, prefix: "run-" }))
     })
   },
