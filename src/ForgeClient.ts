@@ -271,4 +271,8 @@ export const layer = (options: Options): Layer.Layer<ForgeClient, ApiError<422>,
  * A client from the environment: `CLAWDFORGE_URL` (`http://127.0.0.1:8800` where it is not set) and `CLAWDFORGE_TOKEN`.
  */
 export const layerConfig: Layer.Layer<ForgeClient, ApiError<422> | Config.ConfigError, HttpClient.HttpClient> =
-  Layer.effect(ForgeClient, Effect.flatMap(Settings.config("CLAWDFORGE_TOKEN"), make))
+  // Marked for bundlers: where a program has settings of its own, this goes, and `Config` with it.
+  /* @__PURE__ */ Layer.effect(
+    ForgeClient,
+    /* @__PURE__ */ Effect.suspend(() => Effect.flatMap(Settings.config("CLAWDFORGE_TOKEN"), make))
+  )
