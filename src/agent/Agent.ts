@@ -63,6 +63,8 @@ export class AgentFailed extends Data.TaggedError("AgentFailed")<{
   readonly stderr: string
   /** `timeout` where a deadline ended it, `cancelled` where its server did, else `error`. */
   readonly stopReason: "cancelled" | "error" | "timeout"
+  /** Whether the agent has no way back to the session that it was to bring back; what else fails may do so only once. */
+  readonly isSessionLost?: boolean | undefined
 }> {
   override get message(): string {
     return this.error

@@ -62,7 +62,7 @@ const drainLimit = "1 second"
 const decodePermission = Schema.decodeUnknownSync(Permission.Request)
 
 /** The code by which the protocol says that the agent wants to be logged in. */
-const authRequired = -32000
+export const authRequired = -32000
 
 const isDetail = Schema.is(Schema.Union([Schema.String, Schema.Struct({ details: Schema.String })]))
 /** Claude's adapter says what kind of failure it was. */

@@ -4,13 +4,7 @@
  */
 import { Duration, Effect, Exit, Schema, Scope } from "effect"
 import type { ChildProcessSpawner } from "effect/process"
-import {
-  type AgentDefinition,
-  type AgentFailed,
-  AgentOptionRefused,
-  type AgentSession,
-  type SystemPrompt
-} from "./Agent.ts"
+import { type AgentDefinition, AgentFailed, AgentOptionRefused, type AgentSession, type SystemPrompt } from "./Agent.ts"
 import { type AgentChild, spawn } from "./AgentChild.ts"
 import * as AgentConnection from "./AgentConnection.ts"
 import * as AgentInbox from "./AgentInbox.ts"
@@ -112,8 +106,10 @@ const wayBack = ({ loadSession, sessionCapabilities }: Capabilities) => {
 const bringBack = Effect.fnUntraced(function* (opening: Opening, sessionId: string, capabilities: Capabilities) {
   const { child, connection, definition, step } = opening
   const method = wayBack(capabilities)
+  const lost = ({ error, stderr, stopReason }: AgentFailed) =>
+    new AgentFailed({ error, stderr, stopReason, isSessionLost: true })
   if (method === undefined) {
-    return yield* child.fail(`Agent ${definition.name} cannot bring a session back.`)
+    return yield* lost(yield* child.failure(`Agent ${definition.name} cannot bring a session back.`))
   }
   const opened = yield* connection
     .request({
@@ -122,7 +118,17 @@ const bringBack = Effect.fnUntraced(function* (opening: Opening, sessionId: stri
       answer: Schema.NullOr(Opened),
       within: step
     })
-    .pipe(required(opening, `bring back the session ${sessionId}`))
+    .pipe(
+      Effect.catchTag(
+        "RequestRefused",
+        Effect.fnUntraced(function* ({ code, reason }) {
+          const error = `Agent ${definition.name} could not bring back the session ${sessionId}: ${reason}`
+          const failure = yield* child.failure(error)
+          // Whoever has to log in first is told so, and finds the session again afterwards.
+          return yield* code === AgentConnection.authRequired ? failure : lost(failure)
+        })
+      )
+    )
   return { sessionId, configOptions: opened?.configOptions ?? [] }
 })
 

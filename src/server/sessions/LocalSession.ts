@@ -15,13 +15,13 @@ import * as SessionProcess from "./SessionProcess.ts"
 import { Uploads } from "../files/Uploads.ts"
 import { Shutdown } from "../upkeep/Shutdown.ts"
 
-/** The agent could not be brought back, so the session is of no more use. */
+/** The agent has no way back to the session, which is of no more use. */
 export class AgentLost extends Data.TaggedError("AgentLost")<{ readonly failure: RunFailed }> {}
 
 export interface LocalSession {
   /** Starts the agent where it is not running, and gives its own id of the session. */
   readonly wake: Effect.Effect<string, RunFailed | AgentOptionRefused | PoolFull>
-  /** See `SessionEngine.turn`; one that cannot bring the agent back fails before it counts. */
+  /** See `SessionEngine.turn`; one that cannot wake the agent fails before it counts, and the next one tries again. */
   readonly turn: (
     turn: SessionTurn
   ) => Stream.Stream<TurnEvent | TurnDone, FileNotFound | NotReady | RunFailed | SessionIsClosed | PoolFull | AgentLost>
@@ -127,14 +127,15 @@ export const make = Effect.fnUntraced(function* (
 
   const run = Effect.fnUntraced(function* (turn: SessionTurn) {
     const flight = yield* takeOff
+    const failed = RunFailure.from(yield* Clock.currentTimeMillis)
     const lost = flow(
-      RunFailure.from(yield* Clock.currentTimeMillis),
+      failed,
       Effect.mapError((failure) => new AgentLost({ failure }))
     )
     const awake = process.use.pipe(
       Effect.catchTags({
         AgentOptionRefused: ({ error }) => lost({ error, stderr: "", stopReason: "error" }),
-        AgentFailed: lost
+        AgentFailed: (failure) => (failure.isSessionLost === true ? lost(failure) : failed(failure))
       })
     )
     const asked = Deferred.await(flight.asked)
