@@ -7,13 +7,12 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Cause, Clock, Console, Duration, Effect, Exit, Option } from "effect"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { parseArgs } from "node:util"
 import * as Values from "../../src/cli/Values.ts"
 import * as NodeForgeClient from "../../src/node/NodeForgeClient.ts"
+import * as Figures from "../soak/Figures.ts"
 import type { Case } from "./Case.ts"
-import * as Figures from "./Figures.ts"
+import * as Served from "./Served.ts"
 import { Server } from "./Server.ts"
 import * as Servers from "./Servers.ts"
 import * as Suite from "./Suite.ts"
@@ -61,31 +60,48 @@ const print = Effect.fnUntraced(function* (results: ReadonlyArray<Result>, optio
 })
 
 /** The first rounds fill what is filled once. */
-const warmUps = 2
+const warmUps = 3
+
+type TakeFigures = (start?: Figures.Figures) => Effect.Effect<Figures.Figures>
 
 /** Rounds until the time is over; says whether none failed and nothing grew. */
 const loop = Effect.fnUntraced(function* <E, R>(
   oneRound: Effect.Effect<ReadonlyArray<Result>, E, R>,
   time: Duration.Duration,
-  figures: (like?: Figures.Figures) => Effect.Effect<Option.Option<Figures.Figures>>
+  takeFigures: TakeFigures | undefined
 ) {
   const end = (yield* Clock.currentTimeMillis) + Duration.toMillis(time)
-  const tell = (what: string, now: Option.Option<Figures.Figures>) =>
-    Console.log(Option.match(now, { onNone: () => what, onSome: (now) => `${what}: ${Figures.line(now)}` }))
+  const samples: Array<Figures.Figures> = []
   let green = true
-  for (let warmUp = 1; warmUp <= warmUps; warmUp++) green = (yield* print(yield* oneRound, { all: false })) && green
-  const start = yield* figures()
-  yield* tell("start", start)
-  for (let count = 1; (yield* Clock.currentTimeMillis) < end; count++) {
+  for (let count = 1; count <= warmUps + 1 || (yield* Clock.currentTimeMillis) < end; count++) {
     green = (yield* print(yield* oneRound, { all: false })) && green
-    yield* tell(`round ${count}`, yield* figures(Option.getOrUndefined(start)))
+    if (takeFigures === undefined || count < warmUps) continue
+    const now = yield* takeFigures(samples[0])
+    yield* Console.log(`${samples.length === 0 ? "start" : `round ${count}`}: ${Figures.line(now)}`)
+    samples.push(now)
   }
-  const last = yield* figures(Option.getOrUndefined(start))
-  yield* tell("end", last)
-  if (Option.isNone(start) || Option.isNone(last)) return green
-  const grown = Figures.grown(start.value, last.value)
-  yield* Console.log(grown.length === 0 ? "nothing grew" : `GREW: ${grown.join(", ")}`)
+  if (takeFigures === undefined) return green
+  const grown = Figures.grown(samples)
+  yield* Console.log(`over ${samples.length - 1} rounds: ${Figures.trend(samples)}`)
+  yield* Console.log(grown.length === 0 ? "nothing grew" : `GREW: ${grown.join("; ")}`)
   return green && grown.length === 0
+})
+
+/** Short enough for a loop, so that what is deleted in the end is deleted in it, and long for a case. */
+const hardTtlSeconds = 120
+
+/** A server of its own, and how its figures are taken. */
+const watched = Effect.gen(function* () {
+  const home = yield* Served.home
+  const { env, node } = Figures.watched(home)
+  const served = yield* Servers.serve({
+    home,
+    node,
+    env: { ...env, CLAWDFORGE_SESSION_HARD_TTL_SECS: String(hardTtlSeconds) }
+  })
+  const takeFigures: TakeFigures = (start) =>
+    Figures.settled({ ...served, hardTtlMillis: hardTtlSeconds * 1000 }, start)
+  return { served, takeFigures }
 })
 
 const units: Readonly<Record<string, string>> = { h: "hours", m: "minutes", s: "seconds" }
@@ -93,18 +109,15 @@ const units: Readonly<Record<string, string>> = { h: "hours", m: "minutes", s: "
 const program = Effect.gen(function* () {
   const { values } = parseArgs({ options: { loop: { type: "string" } } })
   const given = process.env["CLAWDFORGE_URL"] !== undefined
-  const heapFile = join(tmpdir(), `conformance-heap-${process.pid}`)
-  const served = given ? undefined : yield* Servers.serve(values.loop === undefined ? {} : Figures.watched(heapFile))
-  const server = served === undefined ? Servers.byUrl : Servers.over(served)
+  const own = given ? undefined : yield* watched
+  const server = own === undefined ? Servers.byUrl : Servers.over(own.served)
   // Nobody knows how much another server has room for.
   const oneRound = round(server, given ? 2 : 4)
   if (values.loop === undefined) return yield* print(yield* oneRound, { all: true })
   const time = Values.spanOf(values.loop.replace(/^(\d+)([hms])$/, (_, count, unit) => `${count} ${units[unit]}`))
   if (Option.isNone(time))
     return yield* Console.error("--loop takes a span of time, such as 1h or 90s").pipe(Effect.as(false))
-  const figures = (like?: Figures.Figures) =>
-    served === undefined ? Effect.succeedNone : Effect.asSome(Effect.orDie(Figures.settled(served, heapFile, like)))
-  return yield* loop(oneRound, time.value, figures)
+  return yield* loop(oneRound, time.value, own?.takeFigures)
 })
 
 program.pipe(

@@ -218,7 +218,7 @@ export const OldClients: Group = {
       title: "include_closed as clients in other languages write true and false",
       needs: ["socket"],
       test: Effect.gen(function* () {
-        for (const value of ["true", "false"]) {
+        for (const value of ["true", "false", "True", "False"]) {
           Expect.answer(yield* curl(`GET /sessions?include_closed=${value}`), 200, { ok: true })
           Expect.answer(yield* curl(`GET /sessions?limit=5&include_closed=${value}&x`), 200, { ok: true })
         }

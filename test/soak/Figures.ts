@@ -1,67 +1,165 @@
 /**
- * What a server that has nothing to do holds: memory, handles, processes, files, and what its ledger says.
+ * What a server holds that has nothing to do: memory, handles, processes, files, and what its ledger says; and whether it
+ * has grown.
+ *
+ * - Its heap is taken after collections, with the memory of its buffers; all its memory is what the system says. Of both
+ *   there are several samples, and what counts is the growth of the line through them: no two samples are the same.
+ * - Handles, timers, descriptors and processes must not be more than at the start, nor the records of agents.
+ * - Files are those of uploads, sessions and runs: each must belong to something that the ledger has, and what the ledger
+ *   has of them must not be past its time.
+ * - The ledger keeps what happened for ninety days, and holds no text of it. So its file grows by these rows, and is told
+ *   with their number; it must not grow by anything else.
  */
-import { Effect } from "effect"
-import { readdirSync } from "node:fs"
-import { DatabaseSync } from "node:sqlite"
-import { processesIn } from "../server/Support.ts"
+import { Effect, Schedule, Schema } from "effect"
+import { readdirSync, readFileSync, rmSync, statSync } from "node:fs"
+import * as Processes from "../support/Processes.ts"
+import * as Ledger from "./Ledger.ts"
 
-/** Numbers that must not grow, by name. */
-export type Figures = Readonly<Record<string, number>>
-
-/** By how much a figure may be higher without having grown: the memory is in megabytes. */
-const slack: Readonly<Record<string, number>> = { "heap MB": 6, "RSS MB": 100, handles: 2, descriptors: 2 }
-
-/** Figures of the whole past: told, not compared. */
-const told = new Set(["sessions of the past", "events", "kept answers"])
-
-const collect = Effect.promise(async () => {
-  for (let round = 0; round < 4; round++) {
-    globalThis.gc?.()
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-})
-
-const ledger = (data: string): Figures => {
-  const database = new DatabaseSync(`${data}/ledger.db`, { readOnly: true })
-  const number = (sql: string) => Number(database.prepare(`SELECT ${sql}`).get()?.["n"])
-  const figures = {
-    "open sessions": number("COUNT(*) AS n FROM sessions WHERE closed_at IS NULL"),
-    "turns without an end": number("COALESCE(SUM(in_turn), 0) AS n FROM sessions"),
-    "turns that do not add up": number(
-      `COUNT(*) AS n FROM sessions s WHERE turn_count <>
-        (SELECT COUNT(*) FROM session_events e WHERE e.session_id = s.session_id AND kind = 'turn')`
-    ),
-    "calls without an answer": number("COUNT(*) AS n FROM kept_answers WHERE status IS NULL"),
-    "kept answers": number("COUNT(*) AS n FROM kept_answers"),
-    "sessions of the past": number("COUNT(*) AS n FROM sessions"),
-    events: number("COUNT(*) AS n FROM session_events")
-  }
-  database.close()
-  return figures
+/** A server that was started with `flags` and `env`. */
+export interface Watched {
+  readonly pid: number
+  /** It is in the environment of its agents. */
+  readonly home: string
+  readonly data: string
+  readonly hardTtlMillis: number
 }
 
-/** Takes the figures, once the last processes are gone or half a minute is over. */
-export const take = Effect.fnUntraced(function* (data: string) {
-  for (let round = 0; round < 300 && processesIn(`${data}/`).length > 0; round++) yield* Effect.sleep("100 millis")
-  yield* collect
-  const { heapUsed, rss } = process.memoryUsage()
-  const files = ["sessions", "runs", "uploads"].flatMap((name) =>
-    readdirSync(`${data}/${name}`, { recursive: true }).map(String)
+const probeOf = (home: string) => `${home}/probe.json`
+
+/** With these flags and variables a server tells what it holds, and not what it has not let go of yet. */
+export const watched = (home: string) => ({
+  node: ["--expose-gc", "--import", "./test/soak/Probe.ts"],
+  env: { PROBE: probeOf(home) }
+})
+
+export interface Figures {
+  /** In megabytes. */
+  readonly heap: number
+  readonly memory: number
+  readonly held: Readonly<Record<string, number>>
+  readonly faults: Readonly<Record<string, number>>
+  readonly ledger: number
+  readonly auditRows: number
+}
+
+const megabyte = 1024 * 1024
+
+const memoryOf = (pid: number) =>
+  Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024
+
+const Probed = Schema.fromJsonString(Schema.Struct({ heap: Schema.Finite, handles: Schema.Int, timers: Schema.Int }))
+
+const probe = Effect.fnUntraced(function* ({ home, pid }: Watched) {
+  const file = probeOf(home)
+  rmSync(file, { force: true })
+  process.kill(pid, "SIGUSR2")
+  const text = yield* Effect.try(() => readFileSync(file, "utf8")).pipe(
+    Effect.retry(Schedule.spaced("20 millis")),
+    Effect.timeout("30 seconds")
   )
+  return yield* Schema.decodeEffect(Probed)(text)
+}, Effect.orDie)
+
+/** The bytes of the ledger and of the log of what was last written. */
+const ledgerBytes = (data: string) =>
+  readdirSync(data)
+    .filter((name) => name.startsWith("ledger.db"))
+    .reduce((sum, name) => sum + statSync(`${data}/${name}`).size, 0)
+
+const take = Effect.fnUntraced(function* (server: Watched) {
+  const { data, hardTtlMillis, home, pid } = server
+  const { handles, heap, timers } = yield* probe(server)
   const figures: Figures = {
-    "heap MB": Math.round(heapUsed / 1e5) / 10,
-    "RSS MB": Math.round(rss / 1e6),
-    handles: process.getActiveResourcesInfo().filter((name) => name !== "Timeout").length,
-    timers: process.getActiveResourcesInfo().filter((name) => name === "Timeout").length,
-    descriptors: readdirSync("/proc/self/fd").length,
-    processes: processesIn(`${data}/`).length,
-    files: files.length,
-    ...ledger(data)
+    heap: heap / megabyte,
+    memory: memoryOf(pid),
+    held: {
+      handles,
+      timers,
+      descriptors: readdirSync(`/proc/${pid}/fd`).length,
+      processes: Processes.withFolder(home).length,
+      "records of agents": readdirSync(`${data}/agents`).length
+    },
+    faults: Ledger.faultsIn(data, hardTtlMillis),
+    ledger: ledgerBytes(data) / megabyte,
+    auditRows: Ledger.auditRowsIn(data)
   }
   return figures
 })
 
-/** The figures that have grown. */
-export const grown = (before: Figures, after: Figures): ReadonlyArray<string> =>
-  Object.keys(after).filter((name) => !told.has(name) && (after[name] ?? 0) > (before[name] ?? 0) + (slack[name] ?? 0))
+/** What is wrong by itself, and what there is more of than there was. */
+const excess = (start: Figures | undefined, { faults, held }: Figures): ReadonlyArray<string> => [
+  ...Object.entries(faults).flatMap(([name, count]) => (count === 0 ? [] : [`${count} ${name}`])),
+  ...Object.entries(held).flatMap(([name, count]) => {
+    const before = start?.held[name] ?? Infinity
+    return count > before ? [`${count} ${name} instead of ${before}`] : []
+  })
+]
+
+/** The figures once nothing is under way any more: what ends, ends within seconds. */
+export const settled = (server: Watched, start?: Figures) =>
+  take(server).pipe(
+    Effect.repeat({
+      until: (now) => excess(start, now).length === 0,
+      schedule: Schedule.spaced("500 millis").pipe(Schedule.upTo({ duration: "30 seconds" }))
+    })
+  )
+
+/** How much higher the line through the samples is at its end than at its start. */
+const growth = (samples: ReadonlyArray<number>): number => {
+  const middle = (samples.length - 1) / 2
+  const mean = samples.reduce((sum, sample) => sum + sample, 0) / samples.length
+  const [along, square] = samples.reduce(
+    ([along, square], sample, index) => [along + (index - middle) * (sample - mean), square + (index - middle) ** 2],
+    [0, 0]
+  )
+  return square === 0 ? 0 : (along / square) * (samples.length - 1)
+}
+
+/**
+ * Megabytes by which the line may rise over all samples. A heap that holds nothing more still has more compiled code and
+ * feedback in it; the allocator keeps pages that it may need again. Over an hour's hundreds of thousands of calls the
+ * heap's three are a few bytes a call: less than the smallest thing that could be left of each.
+ */
+const allowed = { heap: 3, memory: 32 } as const
+
+/** What a row that is kept takes, with its indexes, in bytes. */
+const auditRowBytes = 400
+
+/** Megabytes by which the ledger may be larger without those rows: its pages are not given back, and its log comes and goes. */
+const ledgerSlack = 16
+
+/** What has grown from the first sample to the last, and what is wrong in any. */
+export const grown = (samples: ReadonlyArray<Figures>): ReadonlyArray<string> => {
+  const [first] = samples
+  const last = samples.at(-1)
+  if (first === undefined || last === undefined) return ["there are no samples"]
+  const lines = (["heap", "memory"] as const).flatMap((name) => {
+    const by = growth(samples.map((sample) => sample[name]))
+    return by > allowed[name] ? [`${name} by ${by.toFixed(1)} MB, of ${allowed[name]} MB that are allowed`] : []
+  })
+  const rows = ((last.auditRows - first.auditRows) * auditRowBytes) / megabyte
+  const ledger = last.ledger - first.ledger - rows
+  return [
+    ...lines,
+    ...(ledger > ledgerSlack ? [`the ledger by ${ledger.toFixed(1)} MB more than its rows take`] : []),
+    ...new Set(samples.flatMap((sample) => excess(first, sample)))
+  ]
+}
+
+/** How the memory went, in one line. */
+export const trend = (samples: ReadonlyArray<Figures>): string =>
+  (["heap", "memory"] as const)
+    .map((name) => {
+      const by = growth(samples.map((sample) => sample[name]))
+      return `${name} ${by < 0 ? "" : "+"}${by.toFixed(1)} MB (at most +${allowed[name]})`
+    })
+    .join(", ")
+
+export const line = ({ auditRows, faults, heap, held, ledger, memory }: Figures): string =>
+  [
+    `heap ${heap.toFixed(1)} MB`,
+    `memory ${memory.toFixed(0)} MB`,
+    ...Object.entries(held).map(([name, count]) => `${count} ${name}`),
+    `ledger ${ledger.toFixed(1)} MB with ${auditRows} audit rows`,
+    ...Object.entries(faults).flatMap(([name, count]) => (count === 0 ? [] : [`${count} ${name}`]))
+  ].join(", ")

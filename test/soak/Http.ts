@@ -1,7 +1,7 @@
 /**
  * Raw requests on connections of their own, so that nothing of them is left once they are over.
  */
-import { Effect } from "effect"
+import { Data, Effect } from "effect"
 import { request } from "node:http"
 
 export interface Answer {
@@ -10,32 +10,37 @@ export interface Answer {
 }
 
 export interface Call {
+  /** A text as it is, anything else as JSON. */
   readonly body?: unknown
   readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
-/** One request; interrupting it drops its connection. It fails where the connection is lost. */
+/** The connection was lost before the answer was whole. */
+export class Lost extends Data.TaggedError("Lost")<{ readonly cause: unknown }> {}
+
+/** One request; interrupting it drops its connection. */
 export const call = (
   url: string,
   token: string,
   method: string,
   path: string,
   { body, headers }: Call = {}
-): Effect.Effect<Answer, Error> =>
+): Effect.Effect<Answer, Lost> =>
   Effect.callback((resume) => {
     const sent = request(url + path, {
       method,
       agent: false,
       headers: { authorization: `Bearer ${token}`, "content-type": "application/json", ...headers }
     })
-    sent.on("error", (error) => resume(Effect.fail(error)))
+    const lose = (cause: unknown) => resume(Effect.fail(new Lost({ cause })))
+    sent.on("error", lose)
     sent.on("response", (response) => {
       let text = ""
       response.setEncoding("utf8")
       response.on("data", (chunk: string) => (text += chunk))
-      response.on("error", (error) => resume(Effect.fail(error)))
+      response.on("error", lose)
       response.on("end", () => resume(Effect.succeed({ status: response.statusCode ?? 0, text })))
     })
-    sent.end(body === undefined ? undefined : JSON.stringify(body))
+    sent.end(body === undefined || typeof body === "string" ? body : JSON.stringify(body))
     return Effect.sync(() => sent.destroy())
   })

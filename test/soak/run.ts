@@ -1,20 +1,25 @@
 /**
  * Many clients at a server for a long time, which must hold at the end what it held at the start.
  *
- * `npm run soak -- --for "1 hour" --seed 7`: five minutes if not given. The server is stopped and started again on the
- * same data in between. It exits with 1 when something grew.
+ * `npm run soak -- --for "1 hour" --seed 7`: five minutes if not given. In the first quarter the server has many lives on
+ * the same data: it is killed, alone or with its watchdog, or told to end, each time in the middle of everything. Then it
+ * has one long life, of which what it holds is looked at again and again (see Figures.ts). It exits with 1 when something
+ * grew, when the ledger does not say what clients were told, when an agent outlived its server, or when a prompt reached
+ * an agent twice.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Clock, Console, Duration, Effect, Exit, FileSystem, Layer, Random, Redacted, Scope } from "effect"
+import { Clock, Console, Duration, Effect, Fiber, Random } from "effect"
 import { Command, Flag } from "effect/cli"
-import * as DemoAgent from "../../src/agent/DemoAgent.ts"
-import * as ForgeServer from "../../src/server/ForgeServer.ts"
+import { readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
 import * as Values from "../../src/cli/Values.ts"
+import * as Served from "../conformance/Served.ts"
+import * as Processes from "../support/Processes.ts"
+import * as Book from "./Book.ts"
 import * as Figures from "./Figures.ts"
+import * as Http from "./Http.ts"
 import * as Mix from "./Mix.ts"
-
-const lives = 3
 
 const flags = {
   duration: Values.span("for").pipe(
@@ -24,71 +29,151 @@ const flags = {
   seed: Flag.String("seed").pipe(Flag.withDescription("What decides who does what when"), Flag.withDefault("1"))
 }
 
-/** A server on the data, and how it is stopped. */
-const start = Effect.fnUntraced(function* (data: string) {
-  const scope = yield* Scope.make()
-  const context = yield* Layer.buildWithScope(
-    ForgeServer.layer({
-      data,
-      port: 0,
-      agents: [DemoAgent.definition],
-      maxProcesses: 6,
-      maxOpenSessions: 48,
-      maxProcessWait: "5 seconds",
-      sleepAfter: "1 second",
-      hardTtl: "20 seconds",
-      keyedCallLinger: "300 millis",
-      grace: "1 second"
-    }),
-    scope
-  )
-  const server = yield* Effect.provide(ForgeServer.ForgeServer, context)
-  return { server, stop: Scope.close(scope, Exit.void) }
-})
+const hardTtlSeconds = 20
+const settings = [
+  "--max-processes=6",
+  "--max-live-sessions=48",
+  "--sleep-after=1",
+  `--hard-ttl=${hardTtlSeconds}`,
+  "--grace=1"
+]
 
-const print = (title: string, figures: Figures.Figures) =>
-  Console.log(
-    `${title}: ${Object.entries(figures)
-      .map(([name, value]) => `${value} ${name}`)
-      .join(", ")}`
-  )
+/** The lives that are cut short have this long each, in milliseconds, and at most a quarter of the time together. */
+const shortest = 2_000
+const longest = 14_000
+
+/** A tenth of the long life fills what is filled once; the rest has so many samples. */
+const samplesOfLongLife = 9
+
+const childrenOf = (parent: number) =>
+  readdirSync("/proc").filter((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/status`, "utf8").includes(`\nPPid:\t${parent}\n`)
+    } catch {
+      return false
+    }
+  })
+
+/** The watchdog is the child that is no agent: it does not have the server's environment. */
+const killWatchdog = ({ home, pid }: Served.Served) =>
+  Effect.sync(() => {
+    const agents = new Set(Processes.withFolder(home).map(String))
+    for (const child of childrenOf(pid)) if (!agents.has(child)) process.kill(Number(child), "SIGKILL")
+  })
+
+/** The ways in which a life ends. */
+const endings = [
+  { name: "killed", end: (served: Served.Served) => served.end("SIGKILL") },
+  {
+    name: "killed with its watchdog",
+    end: (served: Served.Served) => Effect.andThen(killWatchdog(served), served.end("SIGKILL"))
+  },
+  { name: "told to end", end: (served: Served.Served) => served.end("SIGTERM") }
+] as const
 
 const soak = Effect.fnUntraced(function* (duration: Duration.Duration) {
-  const fs = yield* FileSystem.FileSystem
-  const data = yield* fs.makeTempDirectoryScoped({ prefix: "soak-" })
-  const began = yield* Clock.currentTimeMillis
-  const counts: Mix.Counts = new Map()
-  const grown: Array<string> = []
-  const millis = Duration.toMillis(duration) / lives
+  const home = yield* Served.home
+  const adminToken = Served.newToken()
+  const sent = `${home}/sent.ndjson`
+  writeFileSync(sent, "")
+  const agent = fileURLToPath(new URL("./RecordedAgent.ts", import.meta.url))
+  const agents = { demo: { command: [process.execPath, agent], env: { SENT: sent } } }
+  writeFileSync(`${home}/agents.json`, JSON.stringify(agents))
+
+  const book = Book.make()
+  const faults: Array<string> = []
+  const note = Effect.fnUntraced(function* (life: string, found: ReadonlyArray<string>) {
+    for (const fault of found) yield* Console.log(`FAULT ${life}: ${fault}`)
+    faults.push(...found)
+  })
+
+  const begin = Served.serve({
+    home,
+    adminToken,
+    flags: [...settings, `--agents=${home}/agents.json`],
+    ...Figures.watched(home)
+  })
   let token = ""
-  let first: Figures.Figures | undefined
-  for (let life = 1; life <= lives; life++) {
-    const { server, stop } = yield* start(data)
-    if (token === "") token = Redacted.value(yield* server.mint("soak"))
-    const mixed = (part: number) => Mix.run({ url: server.url, token }, millis * part, counts)
-    yield* mixed(0.25)
-    const before = yield* Figures.take(data)
-    yield* print(`life ${life}, warm`, before)
-    yield* mixed(0.75)
-    const after = yield* Figures.take(data)
-    yield* print(`life ${life}, end `, after)
-    first ??= before
-    for (const name of new Set([...Figures.grown(before, after), ...Figures.grown(first, after)])) {
-      grown.push(`life ${life}: ${name}`)
+  const serverOf = Effect.fnUntraced(function* ({ url }: Served.Served) {
+    if (token !== "") return { url, token }
+    const { text } = yield* Http.call(url, adminToken, "POST", "/admin/tokens", { body: { name: "soak" } })
+    token = JSON.parse(text).token
+    return { url, token }
+  })
+
+  /** A life as it begins, before anybody asks for anything. */
+  const checkBeginning = Effect.fnUntraced(function* (life: string, { data, pid }: Served.Served) {
+    const left = Processes.withFolder(home).filter((found) => found !== pid)
+    yield* note(life, left.length === 0 ? [] : [`${left.length} processes of an earlier life are left`])
+    yield* note(life, Book.contradictions(book, data))
+    yield* note(
+      life,
+      Book.twice(book, sent).map((prompt) => `came twice: ${prompt}`)
+    )
+  })
+
+  const mix = Effect.fnUntraced(function* (server: Mix.Server, millis: number, end?: Effect.Effect<void>) {
+    const phase: Mix.Phase = { isOver: false, mayBreak: end !== undefined }
+    const mixing = yield* Effect.forkChild(Mix.run(server, book, phase))
+    // A fault ends it before.
+    yield* Effect.timeoutOption(Fiber.join(mixing), millis)
+    phase.isOver = true
+    if (end !== undefined) yield* end
+    yield* Fiber.join(mixing)
+  })
+
+  const shortLife = Effect.fnUntraced(function* (number: number) {
+    const served = yield* begin
+    const ending = endings[number % endings.length] ?? endings[0]
+    const life = `life ${number + 1}, ${ending.name}`
+    yield* checkBeginning(life, served)
+    yield* mix(yield* serverOf(served), yield* Random.nextIntBetween(shortest, longest), ending.end(served))
+    yield* Console.log(life)
+  }, Effect.scoped)
+
+  const longLife = Effect.fnUntraced(function* (millis: number) {
+    const served = yield* begin
+    yield* checkBeginning("the long life", served)
+    const server = yield* serverOf(served)
+    const look = Effect.fnUntraced(function* (name: string, start?: Figures.Figures) {
+      yield* Mix.closeAll(server, book)
+      const now = yield* Figures.settled({ ...served, hardTtlMillis: hardTtlSeconds * 1000 }, start)
+      yield* note(name, Book.contradictions(book, served.data))
+      yield* note(
+        name,
+        Book.twice(book, sent).map((prompt) => `came twice: ${prompt}`)
+      )
+      yield* Console.log(`${name}: ${Figures.line(now)}`)
+      return now
+    })
+    yield* mix(server, millis / 10)
+    const samples = [yield* look("start")]
+    for (let number = 1; number <= samplesOfLongLife; number++) {
+      yield* mix(server, (millis * 0.9) / samplesOfLongLife)
+      samples.push(yield* look(`look ${number}`, samples[0]))
     }
-    yield* stop
-  }
+    yield* Console.log(Figures.trend(samples))
+    faults.push(...Figures.grown(samples))
+  }, Effect.scoped)
+
+  const began = yield* Clock.currentTimeMillis
+  const all = Duration.toMillis(duration)
+  let lives = 0
+  while (lives < endings.length || (yield* Clock.currentTimeMillis) - began + longest < all / 4)
+    yield* shortLife(lives++)
+  yield* longLife(all - ((yield* Clock.currentTimeMillis) - began))
+
   const seconds = Math.round(((yield* Clock.currentTimeMillis) - began) / 1000)
-  const total = [...counts.values()].reduce((sum, count) => sum + count, 0)
-  yield* Console.log(`${total} calls in ${seconds} s over ${lives} lives of the server`)
+  const calls = [...book.counts.values()].reduce((sum, count) => sum + count, 0)
+  yield* Console.log(`${calls} calls in ${seconds} s over ${lives + 1} lives; ${book.arrived.size} prompts arrived`)
   yield* Console.log(
-    [...counts]
+    [...book.counts]
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
       .map(([name, count]) => `  ${name}: ${count}`)
       .join("\n")
   )
-  if (grown.length === 0) return yield* Console.log("nothing grew")
-  yield* Console.log(`grew: ${grown.join("; ")}`)
+  if (faults.length === 0) return yield* Console.log("nothing grew, nothing was lost, nothing came twice")
+  yield* Console.log(`FAULTS: ${faults.join("; ")}`)
   return yield* Effect.sync(() => {
     process.exitCode = 1
   })
