@@ -10,6 +10,7 @@ import { IncomingMessage } from "node:http"
 import { TooMany } from "../../api/Api.ts"
 import { TurnEvent } from "../../api/schema/TurnEvent.ts"
 import type { RunningCall } from "../calls/RunningCall.ts"
+import * as AppCounts from "../sessions/AppCounts.ts"
 import type { ReaderStalled, TurnReader } from "../sessions/TurnFeed.ts"
 import * as WireAnswer from "./WireAnswer.ts"
 
@@ -45,17 +46,14 @@ export const layer = ({ keepAlive, maxAppStreams, maxStall }: Options) =>
 
 /** Lets an app read one stream more until the scope closes, where it may. */
 export const limit = Effect.map(MaxAppStreams, (most) => {
-  const open = new Map<number, number>()
-  const change = (appId: number, by: number) =>
-    Effect.sync(() => {
-      const count = (open.get(appId) ?? 0) + by
-      if (count === 0) open.delete(appId)
-      else open.set(appId, count)
-    })
+  const open = AppCounts.make()
   return (appId: number): Effect.Effect<void, TooMany, Scope.Scope> =>
     Effect.suspend(() =>
-      (open.get(appId) ?? 0) < most
-        ? Effect.acquireRelease(change(appId, 1), () => change(appId, -1))
+      open.of(appId) < most
+        ? Effect.acquireRelease(
+            Effect.sync(() => open.add(appId)),
+            () => Effect.sync(() => open.remove(appId))
+          )
         : Effect.fail(new TooMany())
     )
 })

@@ -7,6 +7,7 @@ import * as Base64Url from "effect/encoding/Base64Url"
 import { PoolFull, SessionIsClosed, TooMany } from "../../api/Api.ts"
 import { SessionId } from "../../api/schema/Ids.ts"
 import { AgentPool } from "./AgentPool.ts"
+import * as AppCounts from "./AppCounts.ts"
 import { Agents } from "./Agents.ts"
 import { DataFolder } from "../storage/DataFolder.ts"
 import { Ledger, type Session } from "../storage/Ledger.ts"
@@ -62,18 +63,32 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const sessionsScope = yield* Scope.fork(yield* Effect.scope, "parallel")
   /** What is open or being opened, and whose it is: that counts against the caps. */
   const places = new Map<SessionId, number>()
+  const placesOf = AppCounts.make()
+  /** How many sessions of an app have a turn. */
+  const busyOf = AppCounts.make()
   const entries = new Map<SessionId, Entry>()
 
   // Closing answers before the process has ended; the engine waits for those that are still ending.
   const leaving = yield* FiberSet.make()
   yield* Effect.addFinalizer(() => FiberSet.awaitEmpty(leaving))
 
+  const takePlace = (sessionId: SessionId, appId: number) => {
+    places.set(sessionId, appId)
+    placesOf.add(appId)
+  }
+
+  const leavePlace = (sessionId: SessionId) => {
+    const appId = places.get(sessionId)
+    if (appId === undefined) return
+    places.delete(sessionId)
+    placesOf.remove(appId)
+  }
+
   const enter = Effect.fnUntraced(
     function* (options: LocalSession.Options) {
       const scope = yield* Scope.fork(sessionsScope)
       const session = yield* Scope.provide(LocalSession.make(options), scope)
       const entry: Entry = { appId: options.appId, session, scope, turns: 0 }
-      places.set(options.sessionId, options.appId)
       entries.set(options.sessionId, entry)
       return entry
     },
@@ -93,7 +108,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   /** No turn finds the session from here on. */
   const forget = Effect.fnUntraced(function* (sessionId: SessionId) {
     const entry = entries.get(sessionId)
-    places.delete(sessionId)
+    leavePlace(sessionId)
     entries.delete(sessionId)
     if (entry !== undefined) {
       yield* entry.session.stop
@@ -116,9 +131,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const prepare = Effect.fnUntraced(function* (session: NewSession) {
     const sessionId = SessionId.make(Base64Url.encode(yield* random.randomBytes(idBytes)))
     if (places.size >= maxOpenSessions) return yield* new PoolFull()
-    const ofApp = [...places.values()].filter((appId) => appId === session.app.id)
-    if (ofApp.length >= maxAppSessions) return yield* new TooMany()
-    places.set(sessionId, session.app.id)
+    if (placesOf.of(session.app.id) >= maxAppSessions) return yield* new TooMany()
+    takePlace(sessionId, session.app.id)
     const identity = { sessionId, appId: session.app.id, cwd: folder.workingDirectory(sessionId) }
     const entry = yield* enter({ ...identity, definition: session.agent, ...settingsOf(session) })
     return { ...identity, ...entry }
@@ -162,11 +176,15 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     if (entry === undefined) return yield* new SessionIsClosed()
     if (entry.turns > maxWaitingTurns) return yield* new TooMany()
     // Of the turns of one session, one runs.
-    const running = [...entries.values()].filter(({ appId, turns }) => appId === entry.appId && turns > 0)
-    if (entry.turns === 0 && running.length >= maxAppTurns) return yield* new TooMany()
+    if (entry.turns === 0 && busyOf.of(entry.appId) >= maxAppTurns) return yield* new TooMany()
     yield* Effect.acquireRelease(
-      Effect.sync(() => entry.turns++),
-      () => Effect.sync(() => entry.turns--)
+      Effect.sync(() => {
+        if (entry.turns++ === 0) busyOf.add(entry.appId)
+      }),
+      () =>
+        Effect.sync(() => {
+          if (--entry.turns === 0) busyOf.remove(entry.appId)
+        })
     )
     return entry.session
   })
@@ -194,7 +212,12 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     yield* ledger.endCutTurns
     for (const session of yield* ledger.openSessions) {
       const definition = agents.find(session.agent)
-      yield* Option.isSome(definition) ? enter({ ...session, definition: definition.value }) : close(session.sessionId)
+      if (Option.isNone(definition)) {
+        yield* close(session.sessionId)
+      } else {
+        takePlace(session.sessionId, session.appId)
+        yield* enter({ ...session, definition: definition.value })
+      }
     }
     yield* folder.keepWorkingDirectories(new Set(places.keys()))
   })
