@@ -42,9 +42,12 @@ const unready: ReadonlyArray<readonly [behaviour: string, how: string]> = [
     "could not bring back the session session-1: Authentication required: the agent is not logged in, or its key is not valid"
   ]
 ]
-const unopenable: ReadonlyArray<readonly [behaviour: string, error: string, stopReason: string]> = [
-  ["silent", "did not answer initialize within 2s.", "timeout"],
-  ["silent-new", "did not answer session/new within 2s.", "timeout"],
+type Refusal = readonly [behaviour: string, error: string, stopReason: string]
+const silent: ReadonlyArray<Refusal> = [
+  ["silent", "did not answer initialize within 5s.", "timeout"],
+  ["silent-new", "did not answer session/new within 5s.", "timeout"]
+]
+const unopenable: ReadonlyArray<Refusal> = [
   ["version", "speaks version 2 of the protocol, not 1.", "error"],
   [
     "refuse-new",
@@ -312,13 +315,18 @@ it.live("a session that cannot be opened is 502 with the reason, and leaves noth
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const data = yield* fs.makeTempDirectoryScoped()
-    const { mint } = yield* serve({
-      data,
-      startTimeout: "2 seconds",
-      agents: [...unopenable.map(([behaviour]) => odd(behaviour)), odd("silent-load")]
+    const patient = yield* serve({
+      data: `${data}/patient`,
+      agents: unopenable.map(([behaviour]) => odd(behaviour))
     })
-    const app = yield* mint("app")
-    const refused = Effect.fnUntraced(function* ([behaviour, error, stopReason]: (typeof unopenable)[number]) {
+    const impatient = yield* serve({
+      data: `${data}/impatient`,
+      startTimeout: "5 seconds",
+      agents: [...silent.map(([behaviour]) => odd(behaviour)), odd("silent-load")]
+    })
+    const app = yield* impatient.mint("app")
+    const other = yield* patient.mint("app")
+    const refused = Effect.fnUntraced(function* (app: App, [behaviour, error, stopReason]: Refusal) {
       const failure = failureOf(yield* app.request("POST", "/sessions", { body: { agent: behaviour } }))
       assert.deepStrictEqual([failure.error, failure.stop_reason], [`Agent ${behaviour} ${error}`, stopReason])
     })
@@ -326,17 +334,20 @@ it.live("a session that cannot be opened is 502 with the reason, and leaves noth
       const { id } = yield* openWith(app, "silent-load")
       failureOf(yield* app.turn(id, "go"))
       const failure = failureOf(yield* app.turn(id, "ping"))
-      assert.strictEqual(failure.error, "Agent silent-load did not answer session/load within 2s.")
+      assert.strictEqual(failure.error, "Agent silent-load did not answer session/load within 5s.")
       assert.deepStrictEqual(yield* Effect.flatMap(app.turn(id, "ping"), turnOf), { turnIndex: 2, ...pong })
       yield* app.request("DELETE", `/sessions/${id}`)
     })
-    yield* Effect.all([late, ...unopenable.map(refused)], { concurrency: "unbounded" })
-    yield* fs
-      .readDirectory(`${data}/sessions`)
-      .pipe(
-        Effect.repeat({ until: (names) => names.length === 0, schedule: Schedule.spaced(20) }),
-        Effect.timeout(patience)
-      )
+    const refusals = [...silent.map((each) => refused(app, each)), ...unopenable.map((each) => refused(other, each))]
+    yield* Effect.all([late, ...refusals], { concurrency: "unbounded" })
+    for (const server of ["patient", "impatient"]) {
+      yield* fs
+        .readDirectory(`${data}/${server}/sessions`)
+        .pipe(
+          Effect.repeat({ until: (names) => names.length === 0, schedule: Schedule.spaced(20) }),
+          Effect.timeout(patience)
+        )
+    }
     assert.deepStrictEqual(processesIn(data), [])
   }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
 )

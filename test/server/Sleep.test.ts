@@ -7,6 +7,7 @@ import { Effect, Fiber, FileSystem, Redacted, Schedule } from "effect"
 import * as DemoAgent from "../../src/agent/DemoAgent.ts"
 import type * as ForgeServer from "../../src/server/ForgeServer.ts"
 import { isAlive, misbehaving } from "../agent/Support.ts"
+import { patience } from "../support/Patience.ts"
 import { call, processesIn, serve, turnOf } from "./Support.ts"
 
 /** It cannot load a session. */
@@ -37,7 +38,7 @@ const make = Effect.fnUntraced(function* (options: Partial<ForgeServer.Options>)
     aliveAre: (count: number) =>
       alive.pipe(
         Effect.repeat({ until: (now) => now === count, schedule: Schedule.spaced(20) }),
-        Effect.timeout("5 seconds")
+        Effect.timeout(patience)
       ),
     /** What the server says of its sessions and processes, what there is none of left out. */
     counts: Effect.map(
@@ -56,9 +57,13 @@ describe.concurrent("sessions and their processes", () => {
     Effect.gen(function* () {
       const { aliveAre, app, counts, text } = yield* make({ sleepAfter: "200 millis" })
       const { cwd, id } = yield* app.open
-      assert.deepStrictEqual(yield* counts, ["1 open", "1 processes"])
       yield* text(id, "Remember the word xyzzy.")
+      const turn = yield* Effect.forkChild(app.turn(id, "/wait"))
+      yield* app.turns(id, 2)
+      assert.deepStrictEqual(yield* counts, ["1 processes", "1 running"])
       assert.lengthOf(processesIn(cwd), 1)
+      yield* app.request("POST", `/sessions/${id}/cancel`)
+      yield* Fiber.join(turn)
       yield* aliveAre(0)
       yield* counts.pipe(
         Effect.repeat({ until: (now) => !now.includes("1 processes"), schedule: Schedule.spaced(20) }),
@@ -66,7 +71,7 @@ describe.concurrent("sessions and their processes", () => {
       )
       assert.isTrue((yield* app.state(id)).live)
       const woken = yield* text(id, "Which word did I tell you?")
-      assert.strictEqual(woken.turnIndex, 2)
+      assert.strictEqual(woken.turnIndex, 3)
       assert.include(woken.text, "xyzzy")
       yield* aliveAre(0)
       const closed = yield* app.request("DELETE", `/sessions/${id}`)
@@ -81,11 +86,13 @@ describe.concurrent("sessions and their processes", () => {
       const busy = yield* app.open
       const opened = yield* app.request("POST", "/sessions", { body: { agent: "forgetful" } })
       const forgetful: string = JSON.parse(opened.text).session_id
-      const turn = yield* Effect.forkChild(text(busy.id, "/chunks 20 40"))
+      const turn = yield* Effect.forkChild(text(busy.id, "/wait"))
+      yield* app.turns(busy.id, 1)
       yield* aliveAre(2)
       assert.deepStrictEqual(processesIn(idle.cwd), [])
       assert.lengthOf(processesIn(busy.cwd), 1)
-      assert.strictEqual((yield* Fiber.join(turn)).text.trim().split(" ").length, 20)
+      yield* app.request("POST", `/sessions/${busy.id}/cancel`)
+      assert.strictEqual((yield* Fiber.join(turn)).text, "Waiting.")
       yield* aliveAre(1)
       assert.strictEqual((yield* text(forgetful, "ping")).text, "pong")
     }).pipe(Effect.scoped)
@@ -93,7 +100,7 @@ describe.concurrent("sessions and their processes", () => {
 
   it.live("more sessions than processes: each turn gets one, and no more live than may", () =>
     Effect.gen(function* () {
-      const { alive, app, text } = yield* make({ maxProcesses: 2 })
+      const { alive, app, text } = yield* make({ maxProcesses: 2, maxProcessWait: "5 minutes" })
       let most = 0
       const watch = yield* alive.pipe(
         Effect.tap((now) => Effect.sync(() => (most = Math.max(most, now)))),
@@ -116,7 +123,7 @@ describe.concurrent("sessions and their processes", () => {
 
   it.live("a turn, a session and a run that wait too long for a process are refused, and nothing is lost", () =>
     Effect.gen(function* () {
-      const { app, text } = yield* make({ maxProcesses: 1, maxProcessWait: "300 millis" })
+      const { app, text } = yield* make({ maxProcesses: 1, maxProcessWait: "4 seconds" })
       const asleep = yield* app.open
       yield* text(asleep.id, "Remember the word xyzzy.")
       const busy = yield* app.open
@@ -148,13 +155,13 @@ describe.concurrent("sessions and their processes", () => {
   it.live("a session is closed while it waits for its process, and while it falls asleep", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const { app, data } = yield* make({ maxProcesses: 1 })
+      const { app, counts, data } = yield* make({ maxProcesses: 1 })
       const asleep = yield* app.open
       const busy = yield* app.open
       const turn = yield* Effect.forkChild(app.turn(busy.id, "/wait"))
       yield* app.turns(busy.id, 1)
       const waiting = yield* Effect.forkChild(app.turn(asleep.id, "/echo never"))
-      yield* Effect.sleep("100 millis")
+      yield* Effect.repeat(counts, { until: (now) => now.includes("1 waiting"), schedule: Schedule.spaced(20) })
       yield* app.request("DELETE", `/sessions/${asleep.id}`)
       assert.strictEqual((yield* Fiber.join(waiting)).status, 410)
       yield* app.request("DELETE", `/sessions/${busy.id}`)

@@ -5,6 +5,7 @@ import { Headers } from "effect/http"
 import { fileURLToPath } from "node:url"
 import * as DemoAgent from "../../../src/agent/DemoAgent.ts"
 import { isWanted } from "../../../src/server/http/TurnStream.ts"
+import { patience } from "../../support/Patience.ts"
 import { eventsIn, openStream, serve } from "../Support.ts"
 
 const misbehaving = fileURLToPath(new URL("../../agent/fixtures/MisbehavingAgent.ts", import.meta.url))
@@ -46,7 +47,7 @@ const recorded = Effect.fnUntraced(function* (id: string, count: number) {
   const { data } = yield* Shared
   return yield* Effect.sync(() => eventsIn(data, id)).pipe(
     Effect.repeat({ until: (events) => events.length >= count, schedule: Schedule.spaced(20) }),
-    Effect.timeout("15 seconds"),
+    Effect.timeout(patience),
     Effect.map((events) =>
       events.map(({ detail, kind }) => (detail === null ? kind : (/"stop_reason":"(\w+)"/.exec(detail)?.[1] ?? kind)))
     )
