@@ -2,7 +2,7 @@
  * The admin token that the operator gives a server: in the environment, or in a file.
  */
 import { Config, Effect, FileSystem, Option, Redacted } from "effect"
-import { UsageError } from "./Failure.ts"
+import { unreadable, UsageError } from "./Failure.ts"
 
 const variable = "CLAWDFORGE_ADMIN_TOKEN"
 
@@ -15,11 +15,19 @@ const fromEnvironment = Effect.gen(function* () {
   return Option.filter(token, (token) => Redacted.value(token) !== "")
 })
 
+/** What the mode of a file lets its group and everybody else do. */
+const others = 0o077
+
 const fromFile = Effect.fnUntraced(function* (file: string) {
   const fs = yield* FileSystem.FileSystem
-  const text = yield* fs
-    .readFileString(file)
-    .pipe(Effect.mapError(({ message }) => new UsageError({ message: `the admin token cannot be read: ${message}` })))
+  const { mode, type } = yield* fs.stat(file).pipe(Effect.mapError(unreadable("the admin token file", file)))
+  // A pipe or a device holds nothing that could be read again.
+  if (type === "File" && (mode & others) !== 0) {
+    return yield* new UsageError({
+      message: `the admin token file ${file} is open to other users than its owner: chmod 600 ${file}`
+    })
+  }
+  const text = yield* fs.readFileString(file).pipe(Effect.mapError(unreadable("the admin token file", file)))
   return Redacted.make(text.trim(), { label: "admin token" })
 })
 
@@ -34,6 +42,11 @@ export const load = Effect.fnUntraced(function* (file: Option.Option<string>) {
   }
   if (Redacted.value(token.value).length < shortest) {
     return yield* new UsageError({ message: `the admin token must have ${shortest} characters at least` })
+  }
+  if (!/^[\x21-\x7e]+$/.test(Redacted.value(token.value))) {
+    return yield* new UsageError({
+      message: "the admin token must be one word of ASCII characters: no client can send it otherwise"
+    })
   }
   return token.value
 })

@@ -1,14 +1,12 @@
 /**
  * The agents that a server has: those of a file, or those that are there without one.
  */
-import { Data, Effect, FileSystem, Option, Schema, SchemaIssue } from "effect"
+import { Effect, FileSystem, Option, Schema, SchemaIssue } from "effect"
 import type { AgentDefinition } from "../agent/Agent.ts"
 import * as ClaudeAgent from "../agent/ClaudeAgent.ts"
 import * as DemoAgent from "../agent/DemoAgent.ts"
 import { AgentName } from "../api/schema/Ids.ts"
-
-/** The file cannot be used; one sentence says why. */
-export class AgentsFileError extends Data.TaggedError("AgentsFileError")<{ readonly message: string }> {}
+import { unreadable, UsageError } from "./Failure.ts"
 
 export interface Options {
   readonly file: Option.Option<string>
@@ -26,7 +24,7 @@ const Entry = Schema.Struct({
   permissions: Schema.optionalKey(Schema.Literals(["allow", "deny"]))
 })
 
-const Table = Schema.fromJsonString(Schema.Record(AgentName, Entry))
+const Table = Schema.Record(AgentName, Entry)
 
 const decode = Schema.decodeUnknownEffect(Table, { onExcessProperty: "error" })
 
@@ -39,16 +37,25 @@ const sentence = (file: string, { issue }: Schema.SchemaError) => {
   return `the agents file ${file} is wrong${where}: ${(first?.message ?? "").replaceAll(/\s+/g, " ")}`
 }
 
+/** What a piece of the file is quoted in goes: there may be an agent's key in it. */
+const withoutQuote = (message: string) => message.replace(/, (\.\.\.)?".*/s, "")
+
+const parse = (file: string, text: string) =>
+  Effect.try({
+    try: (): unknown => JSON.parse(text),
+    catch: (cause) =>
+      new UsageError({
+        message: `the agents file ${file} is not JSON: ${cause instanceof Error ? withoutQuote(cause.message) : ""}`
+      })
+  })
+
 const fromFile = Effect.fnUntraced(function* (file: string, permissions: AgentDefinition["permissions"]) {
   const fs = yield* FileSystem.FileSystem
-  const text = yield* fs
-    .readFileString(file)
-    .pipe(
-      Effect.mapError(({ message }) => new AgentsFileError({ message: `the agents file cannot be read: ${message}` }))
-    )
-  const table = yield* Effect.mapError(decode(text), (error) => new AgentsFileError({ message: sentence(file, error) }))
+  const text = yield* fs.readFileString(file).pipe(Effect.mapError(unreadable("the agents file", file)))
+  const json = yield* parse(file, text)
+  const table = yield* Effect.mapError(decode(json), (error) => new UsageError({ message: sentence(file, error) }))
   const entries = Object.entries(table)
-  if (entries.length === 0) return yield* new AgentsFileError({ message: `the agents file ${file} names no agent` })
+  if (entries.length === 0) return yield* new UsageError({ message: `the agents file ${file} names no agent` })
   return entries.map(([name, entry]): AgentDefinition => {
     const definition = { permissions, ...entry }
     const isClaude = name === "claude" || ClaudeAgent.isAdapter(definition.command)

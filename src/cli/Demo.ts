@@ -9,15 +9,9 @@ import { ApiError, Forge, type Session } from "../index.ts"
 import * as NodeForgeClient from "../node/NodeForgeClient.ts"
 import { ForgeServer, layer as layerServer } from "../server/ForgeServer.ts"
 import type { SessionEvent } from "../server/storage/Ledger.ts"
+import { UsageError } from "./Failure.ts"
 import { Screen, spanOf } from "./Screen.ts"
 import * as TurnView from "./TurnView.ts"
-
-/** A prompt without words is refused before anything is started for it. */
-class BlankPrompt extends Data.TaggedError("BlankPrompt") {
-  override get message(): string {
-    return "a prompt must not be empty"
-  }
-}
 
 /** The agent failed. What it wrote last says more of that than the server, which tells its caller but puts it in no message. */
 class AgentFailed extends Data.TaggedError("AgentFailed")<{ readonly message: string }> {}
@@ -30,12 +24,12 @@ const withLastLines = ({ message, reason }: ApiError<502>) =>
   })
 
 const agent = Flag.Literals("agent", ["demo", "claude"]).pipe(
-  Flag.withDescription("Which agent to talk to: demo needs no network and no key"),
+  Flag.withDescription("Which agent to talk to; demo needs no network and no key (default demo)"),
   Flag.withDefault("demo")
 )
 
 const prompts = Argument.String("prompt").pipe(
-  Argument.withDescription("What to say, one turn each"),
+  Argument.withDescription("What to say, one turn each; without any, two turns about a word"),
   Argument.variadic()
 )
 
@@ -55,7 +49,9 @@ export const command = Command.make(
   "demo",
   { agent, prompts },
   Effect.fnUntraced(function* ({ agent, prompts }) {
-    if (prompts.some((prompt) => prompt.trim() === "")) return yield* new BlankPrompt()
+    if (prompts.some((prompt) => prompt.trim() === "")) {
+      return yield* new UsageError({ message: "a prompt must not be empty" })
+    }
     const definition = yield* definitionOf(agent)
     const asked = prompts.length === 0 ? yield* defaultPrompts : prompts
     // Who ends the demo wants it to end: the turn in flight is not waited for.

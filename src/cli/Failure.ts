@@ -1,12 +1,24 @@
 /**
  * How the command ends: one sentence on standard error, and an exit code that says what kind of failure it was.
  */
-import { Cause, Console, Data, Effect, Exit, Option, Predicate, type Runtime } from "effect"
+import { Cause, Console, Data, Effect, Exit, Option, type PlatformError, Predicate, type Runtime } from "effect"
 import { CliError } from "effect/cli"
 import { OutputClosed } from "./Output.ts"
 
 /** The command was given what does not go together, or not what it needs. */
 export class UsageError extends Data.TaggedError("UsageError")<{ readonly message: string }> {}
+
+const readFailures: Readonly<Record<string, string>> = {
+  NotFound: "there is no such file",
+  PermissionDenied: "this user may not read it",
+  BadResource: "it is no file"
+}
+
+/** Why a file that somebody named cannot be read. */
+export const unreadable =
+  (what: string, file: string) =>
+  ({ message, reason }: PlatformError.PlatformError): UsageError =>
+    new UsageError({ message: `${what} ${file} cannot be read: ${readFailures[reason._tag] ?? message}` })
 
 const isUsage = (error: unknown) => CliError.isCliError(error) || error instanceof UsageError
 

@@ -1,107 +1,16 @@
 /**
  * `forge serve`: a server of the whole contract.
  */
-import { Config, Console, Duration, Effect, Option, Path } from "effect"
-import { Command, Flag } from "effect/cli"
+import { ByteSize, Config, Console, Duration, Effect, Option, Path } from "effect"
+import { CliError, Command, Flag } from "effect/cli"
+import * as Networks from "../server/access/Networks.ts"
 import { ForgeServer, layer as layerServer } from "../server/ForgeServer.ts"
+import * as Timeouts from "../server/Timeouts.ts"
 import * as AdminSecret from "./AdminSecret.ts"
 import * as AgentsTable from "./AgentsTable.ts"
 import { UsageError } from "./Failure.ts"
 import * as Signals from "./Signals.ts"
 import * as Values from "./Values.ts"
-
-const names = (name: string, description: string) =>
-  Flag.String(name).pipe(Flag.withDescription(description), Flag.atLeast(0))
-
-const flags = {
-  listen: Values.address("listen").pipe(
-    Flag.withDescription("Where to listen; port 0 takes a free one"),
-    Flag.withDefault({ host: "127.0.0.1", port: 8800 })
-  ),
-  data: Flag.String("data").pipe(
-    Flag.withMetavar("folder"),
-    Flag.withDescription("Where everything is kept ($XDG_STATE_HOME/clawdforge)"),
-    Flag.optional
-  ),
-  agents: Flag.String("agents").pipe(
-    Flag.withMetavar("file"),
-    Flag.withDescription("The agents, as JSON: name → {command, env?, passEnv?, wrap?, permissions?}"),
-    Flag.optional
-  ),
-  adminTokenFile: Flag.String("admin-token-file").pipe(
-    Flag.withMetavar("file"),
-    Flag.withDescription("A file with the admin token, instead of CLAWDFORGE_ADMIN_TOKEN"),
-    Flag.optional
-  ),
-  permissions: Flag.Literals("permissions", ["allow", "deny"]).pipe(
-    Flag.withDescription("What agents that ask are answered (allow, where only this machine is served)"),
-    Flag.optional
-  ),
-  maxLiveSessions: Values.count("max-live-sessions").pipe(
-    Flag.withDescription("How many sessions may be open"),
-    Flag.withDefault(64)
-  ),
-  maxAppSessions: Values.count("max-app-sessions").pipe(
-    Flag.withDescription("How many of them may be one app's (all)"),
-    Flag.optional
-  ),
-  maxAppTurns: Values.count("max-app-turns").pipe(
-    Flag.withDescription("How many turns of one app may run at once (all)"),
-    Flag.optional
-  ),
-  maxProcesses: Values.count("max-processes").pipe(
-    Flag.withDescription("How many agent processes may live at once"),
-    Flag.withDefault(16)
-  ),
-  sleepAfter: Values.span("sleep-after").pipe(
-    Flag.withDescription("How long an agent that has nothing to do keeps its process"),
-    Flag.withDefault(Duration.minutes(10))
-  ),
-  maxRuns: Values.count("max-runs").pipe(Flag.withDescription("How many runs may be under way"), Flag.withDefault(4)),
-  sessionTtl: Values.span("session-ttl").pipe(
-    Flag.withDescription("How long a session may be idle (CLAWDFORGE_SESSION_TTL_SECS, 1 hour)"),
-    Flag.optional
-  ),
-  hardTtl: Values.span("hard-ttl").pipe(
-    Flag.withDescription("How long a closed session is kept (CLAWDFORGE_SESSION_HARD_TTL_SECS, 1 day)"),
-    Flag.optional
-  ),
-  maxUpload: Values.size("max-upload").pipe(Flag.withDescription("How large a file may be (100MB)"), Flag.optional),
-  maxAppUploads: Values.size("max-app-uploads").pipe(
-    Flag.withDescription("How much room the files of one app may take together (1GB)"),
-    Flag.optional
-  ),
-  maxTurnTimeout: Values.span("max-turn-timeout").pipe(
-    Flag.withDescription("How long a turn or a run may take at most"),
-    Flag.withDefault(Duration.minutes(10))
-  ),
-  grace: Values.span("grace").pipe(
-    Flag.withDescription("How long turns may go on when the server ends"),
-    Flag.withDefault(Duration.seconds(10))
-  ),
-  durable: Flag.Boolean("durable").pipe(
-    Flag.withDescription("Wait for the disk, so that a loss of power costs nothing that was told"),
-    Flag.withDefault(false)
-  ),
-  allowedHost: names("allowed-host", "A name by which the server may be called, beside its address"),
-  corsOrigin: names("cors-origin", "An origin whose web pages may use the server"),
-  trustProxy: names("trust-proxy", "A network of proxies whose X-Forwarded-For is believed")
-} as const
-
-/** A hundred years, in seconds: what is never to end has no longer to live. */
-const longestTtl = 3_155_760_000
-
-/** Seconds in a variable of the environment. */
-const seconds = (name: string) =>
-  Config.Number(name).pipe(
-    Config.option,
-    Effect.mapError(() => new UsageError({ message: `${name} is not a number of seconds` })),
-    Effect.filterOrFail(
-      Option.match({ onNone: () => true, onSome: (value) => value >= 0 && value <= longestTtl }),
-      () => new UsageError({ message: `${name} must be from 0 to ${longestTtl} seconds` })
-    ),
-    Effect.map(Option.map(Duration.seconds))
-  )
 
 /** A variable of the environment, empty where it is not set. */
 const text = (name: string) =>
@@ -110,16 +19,131 @@ const text = (name: string) =>
     Effect.orElseSucceed(() => "")
   )
 
-const allowedCidrs = Effect.map(text("ALLOW_CIDRS"), (list) => list.split(/[\s,]+/).filter((cidr) => cidr !== ""))
+/** A time in the environment, in seconds. */
+const seconds = Effect.fnUntraced(function* (variable: string, byDefault: Duration.Duration) {
+  const given = yield* text(variable)
+  if (given === "") return byDefault
+  const span = /^[\d.]+$/.test(given) ? Values.spanOf(given) : Option.none()
+  if (Option.isSome(span)) return span.value
+  return yield* new CliError.ValidationError({
+    message: `${variable} is "${given}": it must be seconds, from 0 to ${Duration.toSeconds(Values.longest)}`
+  })
+})
+
+const flags = {
+  listen: Values.address("listen").pipe(
+    Flag.withDescription("Where to listen; port 0 takes a free one (default 127.0.0.1:8800)"),
+    Flag.withDefault({ host: "127.0.0.1", port: 8800 })
+  ),
+  adminTokenFile: Values.path("admin-token-file", "file").pipe(
+    Flag.withDescription("The admin token, in a file of mode 600 (default CLAWDFORGE_ADMIN_TOKEN)"),
+    Flag.optional
+  ),
+  data: Values.path("data", "folder").pipe(
+    Flag.withDescription("Where everything is kept (default $XDG_STATE_HOME/clawdforge)"),
+    Flag.optional
+  ),
+  agents: Values.path("agents", "file").pipe(
+    Flag.withDescription("JSON: name → {command, env?, passEnv?, wrap?, permissions?} (default demo, claude)"),
+    Flag.optional
+  ),
+  permissions: Flag.Literals("permissions", ["allow", "deny"]).pipe(
+    Flag.withDescription("What agents that ask are answered (default allow, if only this machine can call)"),
+    Flag.optional
+  ),
+  allowedHost: Values.host("allowed-host").pipe(
+    Flag.withDescription("A name by which the server may be called, beside its address; any port; repeatable"),
+    Flag.atLeast(0)
+  ),
+  corsOrigin: Values.origin("cors-origin").pipe(
+    Flag.withDescription("An origin whose web pages may use the server; repeatable"),
+    Flag.atLeast(0)
+  ),
+  trustProxy: Values.network("trust-proxy").pipe(
+    Flag.withDescription("A network of proxies whose X-Forwarded-For is believed; repeatable"),
+    Flag.atLeast(0)
+  ),
+  maxLiveSessions: Values.count("max-live-sessions").pipe(
+    Flag.withDescription("How many sessions may be open (default 64)"),
+    Flag.withDefault(64)
+  ),
+  maxAppSessions: Values.count("max-app-sessions").pipe(
+    Flag.withDescription("How many of them may be one app's (default all)"),
+    Flag.optional
+  ),
+  maxAppTurns: Values.count("max-app-turns").pipe(
+    Flag.withDescription("How many turns of one app may run at once (default as many as sessions)"),
+    Flag.optional
+  ),
+  maxAppStreams: Values.count("max-app-streams").pipe(
+    Flag.withDescription("How many of them may be read as event streams (default 128)"),
+    Flag.withDefault(128)
+  ),
+  maxRuns: Values.count("max-runs").pipe(
+    Flag.withDescription("How many runs may be under way (default 4)"),
+    Flag.withDefault(4)
+  ),
+  maxProcesses: Values.count("max-processes").pipe(
+    Flag.withDescription("How many agent processes may live at once (default 16)"),
+    Flag.withDefault(16)
+  ),
+  startTimeout: Values.span("start-timeout").pipe(
+    Flag.withDescription("How long an agent may take for each step of its start (default 30 seconds)"),
+    Flag.withDefault(Duration.seconds(30))
+  ),
+  sleepAfter: Values.span("sleep-after").pipe(
+    Flag.withDescription("How long an agent that has nothing to do keeps its process (default 10 minutes)"),
+    Flag.withDefault(Duration.minutes(10))
+  ),
+  maxTurnTimeout: Values.span("max-turn-timeout", Timeouts.minimum).pipe(
+    Flag.withDescription("How long a turn or a run may take at most (default 10 minutes)"),
+    Flag.withDefault(Duration.minutes(10))
+  ),
+  keyedCallLinger: Values.span("keyed-call-linger").pipe(
+    Flag.withDescription("How long a call with an Idempotency-Key goes on without its client (default 30 seconds)"),
+    Flag.withDefault(Duration.seconds(30))
+  ),
+  sessionTtl: Values.span("session-ttl").pipe(
+    Flag.withDescription("How long a session may be idle (default CLAWDFORGE_SESSION_TTL_SECS or 1 hour)"),
+    Flag.withDefault(seconds("CLAWDFORGE_SESSION_TTL_SECS", Duration.hours(1)))
+  ),
+  hardTtl: Values.span("hard-ttl").pipe(
+    Flag.withDescription("How long a closed session is kept (default CLAWDFORGE_SESSION_HARD_TTL_SECS or 1 day)"),
+    Flag.withDefault(seconds("CLAWDFORGE_SESSION_HARD_TTL_SECS", Duration.days(1)))
+  ),
+  maxUpload: Values.size("max-upload").pipe(
+    Flag.withDescription("How large a file may be (default 100MB)"),
+    Flag.withDefault(ByteSize.megabytes(100))
+  ),
+  maxAppUploads: Values.size("max-app-uploads").pipe(
+    Flag.withDescription("How much room the files of one app may take together (default 1GB)"),
+    Flag.withDefault(ByteSize.gigabytes(1))
+  ),
+  grace: Values.span("grace").pipe(
+    Flag.withDescription("How long turns may go on when the server ends (default 10 seconds)"),
+    Flag.withDefault(Duration.seconds(10))
+  ),
+  durable: Flag.Boolean("durable").pipe(
+    Flag.withDescription("Wait for the disk, so that a loss of power costs nothing that was told"),
+    Flag.withDefault(false)
+  )
+} as const
+
+const allowedCidrs = Effect.gen(function* () {
+  const cidrs = (yield* text("ALLOW_CIDRS")).split(/[\s,]+/).filter((cidr) => cidr !== "")
+  yield* Effect.mapError(Networks.make(cidrs), ({ message }) => new UsageError({ message: `ALLOW_CIDRS: ${message}` }))
+  return cidrs
+})
 
 const defaultData = Effect.gen(function* () {
   const path = yield* Path.Path
   const state = yield* text("XDG_STATE_HOME")
   // A relative one is to be ignored, as the specification of these folders says.
   if (path.isAbsolute(state)) return path.join(state, "clawdforge")
-  const home = yield* Config.String("HOME").pipe(
-    Effect.mapError(() => new UsageError({ message: "there is no HOME to keep data in: name a folder with --data" }))
-  )
+  const home = yield* text("HOME")
+  if (!path.isAbsolute(home)) {
+    return yield* new UsageError({ message: "there is no HOME to keep data in: name a folder with --data" })
+  }
   return path.join(home, ".local", "state", "clawdforge")
 })
 
@@ -138,14 +162,9 @@ const permissionsOf = Effect.fnUntraced(function* ({ listen, permissions }: Sett
 })
 
 const optionsOf = Effect.fnUntraced(function* (settings: Settings) {
-  if (Option.contains(settings.data, "")) {
-    return yield* new UsageError({ message: "--data is empty: name a folder" })
-  }
   // The first thing, so that it is gone from the environment before anything else is started.
   const adminToken = yield* AdminSecret.load(settings.adminTokenFile)
   const permissions = yield* permissionsOf(settings)
-  const sessionTtl = yield* seconds("CLAWDFORGE_SESSION_TTL_SECS")
-  const hardTtl = yield* seconds("CLAWDFORGE_SESSION_HARD_TTL_SECS")
   return {
     ...settings.listen,
     adminToken,
@@ -158,14 +177,17 @@ const optionsOf = Effect.fnUntraced(function* (settings: Settings) {
     maxOpenSessions: settings.maxLiveSessions,
     maxAppSessions: Option.getOrUndefined(settings.maxAppSessions),
     maxAppTurns: Option.getOrUndefined(settings.maxAppTurns),
+    maxAppStreams: settings.maxAppStreams,
     maxProcesses: settings.maxProcesses,
+    startTimeout: settings.startTimeout,
     sleepAfter: settings.sleepAfter,
     maxRuns: settings.maxRuns,
-    sessionTtl: Option.getOrUndefined(Option.orElse(settings.sessionTtl, () => sessionTtl)),
-    hardTtl: Option.getOrUndefined(Option.orElse(settings.hardTtl, () => hardTtl)),
+    sessionTtl: settings.sessionTtl,
+    hardTtl: settings.hardTtl,
+    keyedCallLinger: settings.keyedCallLinger,
     durable: settings.durable,
-    maxUpload: Option.getOrUndefined(settings.maxUpload),
-    maxAppUploads: Option.getOrUndefined(settings.maxAppUploads),
+    maxUpload: settings.maxUpload,
+    maxAppUploads: settings.maxAppUploads,
     maxTimeout: settings.maxTurnTimeout,
     grace: settings.grace,
     logRequests: true
@@ -183,7 +205,25 @@ export const command = Command.make(
   flags,
   Effect.fnUntraced(function* (settings) {
     const options = yield* optionsOf(settings)
+    // boundary: the files that the server and its agents make, wherever that is, are nobody else's
+    yield* Effect.sync(() => process.umask(0o077))
     yield* Signals.watch
     return yield* Effect.provide(run, layerServer(options))
   }, Effect.scoped)
-).pipe(Command.withDescription("Run a server of the whole contract"))
+).pipe(
+  Command.withDescription(
+    "Run a server of the whole contract. Only this machine may call it, and the networks in ALLOW_CIDRS."
+  ),
+  Command.withShortDescription("Run a server of the whole contract"),
+  Command.withExamples([
+    {
+      command: "(umask 077; openssl rand -hex 32 > admin.token); forge serve --admin-token-file admin.token",
+      description: "For this machine"
+    },
+    {
+      command:
+        "ALLOW_CIDRS=10.0.0.0/8 forge serve --admin-token-file admin.token --listen 10.0.0.5:8800 --permissions deny --allowed-host forge.example --trust-proxy 10.0.0.2/32",
+      description: "For a network, behind a proxy with TLS"
+    }
+  ])
+)

@@ -8,6 +8,7 @@ import { Effect, Layer, Logger } from "effect"
 import { Command } from "effect/cli"
 import * as Demo from "./Demo.ts"
 import * as Failure from "./Failure.ts"
+import * as Help from "./Help.ts"
 import * as Output from "./Output.ts"
 import * as ParentWatch from "./ParentWatch.ts"
 import * as Screen from "./Screen.ts"
@@ -22,7 +23,7 @@ const forge = Command.make("forge").pipe(
 /** Standard output is for what was asked for; logs go to standard error. */
 const logs = Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)])
 
-const services = Screen.layer.pipe(Layer.provideMerge(NodeServices.layer), Layer.merge(logs))
+const services = Screen.layer.pipe(Layer.provideMerge(NodeServices.layer), Layer.merge(logs), Layer.merge(Help.layer))
 
 // A terminal that closes ends what runs in it, in order: by itself the signal would leave everything where it stands.
 process.once("SIGHUP", () => process.kill(process.pid, "SIGTERM"))

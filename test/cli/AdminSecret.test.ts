@@ -26,6 +26,7 @@ describe("AdminSecret", () => {
       const fs = yield* FileSystem.FileSystem
       const file = yield* fs.makeTempFileScoped()
       yield* fs.writeFileString(file, `${token}\n`)
+      yield* fs.chmod(file, 0o600)
       process.env[variable] = "other"
       const loaded = yield* load({ [variable]: "x".repeat(40) }, Option.some(file))
       assert.strictEqual(Redacted.value(loaded), token)
@@ -42,7 +43,34 @@ describe("AdminSecret", () => {
       assert.strictEqual(yield* messageOf({ [variable]: "" }), needed)
       const short = "the admin token must have 32 characters at least"
       assert.strictEqual(yield* messageOf({ [variable]: "x".repeat(31) }), short)
-      assert.match(yield* messageOf({}, "/nonexistent/token"), /^the admin token cannot be read: [^\n]+$/)
+      const word = "the admin token must be one word of ASCII characters: no client can send it otherwise"
+      for (const odd of [`${"x".repeat(20)} ${"x".repeat(20)}`, "é".repeat(40)]) {
+        assert.strictEqual(yield* messageOf({ [variable]: odd }), word)
+      }
+      assert.strictEqual(
+        yield* messageOf({}, "/nonexistent/token"),
+        "the admin token file /nonexistent/token cannot be read: there is no such file"
+      )
     })
+  )
+
+  it.effect("a file that others than its owner could use is refused, with the command that mends it", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const file = yield* fs.makeTempFileScoped()
+      yield* fs.writeFileString(file, token)
+      for (const mode of [0o640, 0o604, 0o620, 0o602, 0o610]) {
+        yield* fs.chmod(file, mode)
+        const { message } = yield* Effect.flip(load({}, Option.some(file)))
+        assert.strictEqual(
+          message,
+          `the admin token file ${file} is open to other users than its owner: chmod 600 ${file}`
+        )
+      }
+      for (const mode of [0o600, 0o400]) {
+        yield* fs.chmod(file, mode)
+        assert.strictEqual(Redacted.value(yield* load({}, Option.some(file))), token)
+      }
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 })

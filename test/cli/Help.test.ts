@@ -1,0 +1,135 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigProvider, Console, Effect, Exit, Layer } from "effect"
+import { Command } from "effect/cli"
+import * as Demo from "../../src/cli/Demo.ts"
+import { report } from "../../src/cli/Failure.ts"
+import * as Help from "../../src/cli/Help.ts"
+import * as Screen from "../../src/cli/Screen.ts"
+import * as Serve from "../../src/cli/Serve.ts"
+
+const forge = Command.make("forge").pipe(Command.withSubcommands([Demo.command, Serve.command]))
+
+const services = Layer.mergeAll(Screen.layer, Help.layer).pipe(Layer.provideMerge(NodeServices.layer))
+
+/** Runs the command as far as it gets, and gives what it printed. */
+const run = Effect.fnUntraced(function* (args: ReadonlyArray<string>, env: Record<string, string> = {}) {
+  const printed = { stdout: "", stderr: "" }
+  const recorder: Console.Console = Object.assign(Object.create(console), {
+    log: (text: unknown) => (printed.stdout += `${String(text)}\n`),
+    error: (text: unknown) => (printed.stderr += `${String(text)}\n`)
+  })
+  const exit = yield* Command.runWith(forge, { version: "0" })(args).pipe(
+    Effect.tapCause(report),
+    Effect.exit,
+    Effect.provide([services, ConfigProvider.layer(ConfigProvider.fromEnv({ env }))]),
+    Effect.provideService(Console.Console, recorder)
+  )
+  return { ...printed, failed: Exit.isFailure(exit) }
+})
+
+/** What a misuse is told in, and nothing else. */
+const misuse = (args: ReadonlyArray<string>, env?: Record<string, string>) =>
+  Effect.map(run(args, env), ({ failed, stderr, stdout }) => {
+    assert.deepStrictEqual([failed, stdout], [true, ""], args.join(" "))
+    assert.match(stderr, /^forge: [^\n]+\n$/)
+    return stderr.slice("forge: ".length, -1)
+  })
+
+describe("Help", () => {
+  it.effect("a misuse is one sentence on standard error, and names the help", () =>
+    Effect.gen(function* () {
+      const serve = "(forge serve --help shows all)"
+      for (const [args, sentence] of [
+        [[], "Missing command. Expected: demo | serve (forge --help shows all)"],
+        [["nope"], 'Unknown subcommand "nope" for "forge" (forge --help shows all)'],
+        [["serve", "--nope"], `Unrecognized flag: --nope in command forge serve ${serve}`],
+        [
+          ["serve", "--max-run=3"],
+          `Unrecognized flag: --max-run in command forge serve. Did you mean this? --max-runs ${serve}`
+        ],
+        [["serve", "--nope", "--max-runs=0"], `Unrecognized flag: --nope in command forge serve ${serve}`],
+        [["serve", "extra"], `Unexpected positional argument: "extra" ${serve}`],
+        [["serve", "--grace"], `Missing value for flag --grace. Expected: time ${serve}`],
+        [["serve", "--data=", "--nope\u001b[2J\n"], `Unrecognized flag: --nope\\x1b[2J in command forge serve ${serve}`]
+      ] as const) {
+        assert.strictEqual(yield* misuse(args), sentence)
+      }
+    })
+  )
+
+  it.effect("help that is asked for is on standard output, and tells defaults and variables", () =>
+    Effect.gen(function* () {
+      const { failed, stderr, stdout } = yield* run(["serve", "--help"])
+      assert.deepStrictEqual([failed, stderr], [false, ""])
+      const variables = ["ADMIN_TOKEN", "SESSION_TTL_SECS", "SESSION_HARD_TTL_SECS"].map((name) => `CLAWDFORGE_${name}`)
+      for (const text of [...variables, "ALLOW_CIDRS", "$XDG_STATE_HOME", "(default 64)"]) assert.include(stdout, text)
+      assert.notInclude(stdout, "--wizard")
+    })
+  )
+
+  it.effect("each flag says what it takes where it is given what it does not take", () =>
+    Effect.gen(function* () {
+      const span = 'a span of time from 0 to 100 years, such as "10 minutes", or seconds'
+      const size = "a size from 1 byte to 1 PB, such as 200MB, or a number of bytes"
+      const count = "a whole number from 1 to 1000000"
+      for (const [flag, value, expected] of [
+        ["listen", ":8800", "an address and a port, such as 127.0.0.1:8800"],
+        ["data", " ", "a folder"],
+        ["agents", " ", "a file"],
+        ["admin-token-file", " ", "a file"],
+        ["allowed-host", "http://x/y", "the name of a host, such as forge.example"],
+        ["cors-origin", "banana", "an origin as browsers send it, such as https://app.example"],
+        ["trust-proxy", "banana", "a network, such as 10.0.0.0/8"],
+        ["max-turn-timeout", "4.9", 'a span of time from 5s to 100 years, such as "10 minutes", or seconds'],
+        ...["grace", "hard-ttl", "keyed-call-linger", "session-ttl", "sleep-after", "start-timeout"].map(
+          (flag) => [flag, "400000000 days", span] as const
+        ),
+        ...["max-app-uploads", "max-upload"].map((flag) => [flag, "10QB", size] as const),
+        ...[
+          "max-app-sessions",
+          "max-app-streams",
+          "max-app-turns",
+          "max-live-sessions",
+          "max-processes",
+          "max-runs"
+        ].map((flag) => [flag, "0", count] as const)
+      ] as const) {
+        assert.strictEqual(
+          yield* misuse(["serve", `--${flag}=${value}`]),
+          `Invalid value for flag --${flag}: "${value}". Expected ${expected} (forge serve --help shows all)`
+        )
+      }
+    })
+  )
+
+  it.effect("so does each variable", () =>
+    Effect.gen(function* () {
+      const token = { CLAWDFORGE_ADMIN_TOKEN: "x".repeat(40) }
+      for (const name of ["CLAWDFORGE_SESSION_TTL_SECS", "CLAWDFORGE_SESSION_HARD_TTL_SECS"]) {
+        for (const value of ["-1", "1 hour", "1e99", "3155760001", " "]) {
+          assert.strictEqual(
+            yield* misuse(["serve"], { ...token, [name]: value }),
+            `${name} is "${value}": it must be seconds, from 0 to 3155760000 (forge serve --help shows all)`
+          )
+        }
+      }
+      for (const [env, sentence] of [
+        [
+          { HOME: "/", ALLOW_CIDRS: "10.0.0.0/8, banana" },
+          'ALLOW_CIDRS: "banana" is not a network, such as 10.0.0.0/8'
+        ],
+        [{ HOME: "relative" }, "there is no HOME to keep data in: name a folder with --data"],
+        [{}, "there is no HOME to keep data in: name a folder with --data"]
+      ] as const) {
+        assert.strictEqual(yield* misuse(["serve"], { ...token, ...env }), sentence)
+      }
+    })
+  )
+
+  it.effect("a prompt without words is a misuse", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(yield* misuse(["demo", " "]), "a prompt must not be empty")
+    })
+  )
+})
