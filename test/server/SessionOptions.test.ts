@@ -1,6 +1,7 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, it } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
+import { DatabaseSync } from "node:sqlite"
 import { fileURLToPath } from "node:url"
 import * as DemoAgent from "../../src/agent/DemoAgent.ts"
 import { type App, serve, turnOf } from "./Support.ts"
@@ -104,4 +105,33 @@ it.live("the events of a session are told in order and without text, from any of
     const theirs = yield* stranger.request("GET", `/sessions/${id}/events`)
     assert.deepStrictEqual([theirs.status, theirs.text], [404, '{"detail":"session not found"}'])
   })
+)
+
+it.live("of many events an answer has a thousand, and the next one goes on after the last of them", () =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const data = yield* fs.makeTempDirectoryScoped()
+    const { mint } = yield* serve({ data })
+    const app = yield* mint("app")
+    const [{ id }, { id: other }] = [yield* app.open, yield* app.open]
+    const ledger = new DatabaseSync(`${data}/ledger.db`)
+    const add = ledger.prepare("INSERT INTO session_events (session_id, app_id, at, kind) VALUES (?, 1, 0, 'turn')")
+    ledger.exec("BEGIN")
+    for (let index = 0; index < 1_999; index++) add.run(index % 10 === 0 ? other : id)
+    ledger.exec("COMMIT")
+    ledger.close()
+    const seqsAfter = Effect.fnUntraced(function* (after: number) {
+      const { text } = yield* app.request("GET", `/sessions/${id}/events?after=${after}`)
+      return [...text.matchAll(/"seq":(\d+)/g)].map(([, seq]) => Number(seq))
+    })
+    const first = yield* seqsAfter(0)
+    const second = yield* seqsAfter(first.at(-1) ?? 0)
+    assert.deepStrictEqual([first.length, second.length], [1_000, 800])
+    const all = [...first, ...second]
+    assert.deepStrictEqual(
+      all,
+      all.toSorted((a, b) => a - b)
+    )
+    assert.strictEqual(new Set(all).size, 1_800)
+  }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
 )
