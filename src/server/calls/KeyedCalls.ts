@@ -140,7 +140,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       return yield* Effect.catch(known(before.value, entry.requestHash), WireAnswer.fromFailure)
     }
     return yield* settle(id, entry, yield* Effect.exit(Effect.interruptible(work(entry.feed))))
-  }, Effect.uninterruptible)
+  })
 
   const attach = Effect.fnUntraced(function* (
     call: CallId & {
@@ -163,7 +163,9 @@ export const make = Effect.fnUntraced(function* (options: Options) {
         Effect.onExit((exit) => {
           entries.delete(name)
           return Effect.andThen(Deferred.done(entry.settled, exit), entry.feed.end)
-        })
+        }),
+        // To the very end: whoever came back meanwhile gets what was written down, though the call was interrupted.
+        Effect.uninterruptible
       )
     )
     return entry

@@ -1,13 +1,20 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, it } from "@effect/vitest"
 import { Context, Effect, Fiber, FileSystem, Layer, Redacted, Schedule } from "effect"
+import * as DemoAgent from "../../../src/agent/DemoAgent.ts"
+import { misbehaving } from "../../agent/Support.ts"
 import { patience } from "../../support/Patience.ts"
 import { type App, call, eventsIn, openStream, serve, turnOf } from "../Support.ts"
 
 const make = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const data = yield* fs.makeTempDirectoryScoped()
-  const server = yield* serve({ data, keyedCallLinger: "3 seconds", maxOpenSessions: 40 })
+  const server = yield* serve({
+    data,
+    keyedCallLinger: "3 seconds",
+    maxOpenSessions: 40,
+    agents: [DemoAgent.definition, misbehaving("ignore-cancel")]
+  })
   return { data, mint: server.mint, app: yield* server.mint("app") }
 }).pipe(Effect.provide(NodeFileSystem.layer))
 
@@ -167,6 +174,26 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("a call 
       )
       assert.strictEqual((yield* app.state(id)).turn_count, 1)
     })
+  )
+
+  it.effect("tells whoever comes back while it is being cancelled what becomes of it", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const { app } = yield* Shared
+      const opened = yield* app.request("POST", "/sessions", { body: { agent: "odd" } })
+      const { cwd, session_id: id }: { session_id: string; cwd: string } = JSON.parse(opened.text)
+      const dropped = yield* Effect.forkChild(turn(app, id, "late", { prompt: "go" }))
+      yield* app.turns(id, 1)
+      yield* Fiber.interrupt(dropped)
+      // It was told to stop, and is ended two seconds later.
+      const ignored = fs.exists(`${cwd}/ignored`)
+      yield* Effect.repeat(ignored, { until: (there) => there, schedule: Schedule.spaced(20) })
+      const answers = yield* Effect.all([1, 2].map(() => turn(app, id, "late", { prompt: "go" })))
+      for (const { status, text } of answers) {
+        assert.strictEqual(status, 502, text)
+        assert.include(text, "the call was cancelled: nobody waited for its answer any more")
+      }
+    }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
   it.effect("keeps what the agent failed with, and that the session was closed", () =>
