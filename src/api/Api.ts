@@ -15,6 +15,7 @@ import {
 } from "effect/http-api"
 import * as Failures from "./schema/Failures.ts"
 import * as Files from "./schema/Files.ts"
+import { Flag } from "./schema/Flag.ts"
 import * as Health from "./schema/Health.ts"
 import { Millis, nullable } from "./schema/Ids.ts"
 import * as Runs from "./schema/Runs.ts"
@@ -179,9 +180,9 @@ export class Validation extends HttpApiMiddleware.Service<Validation>()("effect-
   error: Invalid
 }) {}
 
-/** Refuses a body that is nested too deep, before it is parsed: parsing it would take seconds. */
-export class JsonDepth extends HttpApiMiddleware.Service<JsonDepth>()("effect-clawdforge/api/Api/JsonDepth", {
-  error: Invalid
+/** Refuses a body that is no UTF-8, or nested too deep, before it is parsed. */
+export class JsonBody extends HttpApiMiddleware.Service<JsonBody>()("effect-clawdforge/api/Api/JsonBody", {
+  error: [Invalid, TooLarge]
 }) {}
 
 const deepest = 16
@@ -229,7 +230,7 @@ const sessions = HttpApiGroup.make("sessions")
       payload: Turns.TurnRequest,
       success: Turns.TurnResponse,
       error: [FileNotFound, SessionIsClosed, TooMany, RunFailedBody, PoolFull, NotReady]
-    }).middleware(JsonDepth),
+    }).middleware(JsonBody),
     HttpApiEndpoint.post("cancel", "/sessions/:id/cancel", { params, success: Turns.Cancelled })
   )
   .middleware(SessionAccess)
@@ -238,9 +239,9 @@ const sessions = HttpApiGroup.make("sessions")
       payload: CreateRequest,
       success: Sessions.Created,
       error: [TooMany, RunFailedBody, PoolFull, NotReady]
-    }).middleware(JsonDepth),
+    }).middleware(JsonBody),
     HttpApiEndpoint.get("list", Sessions.path, {
-      query: { include_closed: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(true))) },
+      query: { include_closed: Flag.pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed(true))) },
       success: Sessions.List
     })
   )
@@ -250,11 +251,11 @@ const sessions = HttpApiGroup.make("sessions")
 const runs = HttpApiGroup.make("runs")
   .add(
     HttpApiEndpoint.post("run", Runs.path, {
-      query: { usage: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false))) },
+      query: { usage: Flag.pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed(false))) },
       payload: Runs.RunRequest,
       success: Runs.RunResponse,
       error: [FileNotFound, RunFailedBody, PoolFull, TooManyRuns]
-    }).middleware(JsonDepth)
+    }).middleware(JsonBody)
   )
   .middleware(Validation)
   .middleware(AppAccess)
@@ -283,7 +284,7 @@ const admin = HttpApiGroup.make("admin")
       payload: Tokens.MintRequest,
       success: Tokens.Minted,
       error: TokenExists
-    }).middleware(JsonDepth),
+    }).middleware(JsonBody),
     HttpApiEndpoint.get("tokens", Tokens.path, { success: Tokens.TokenList }),
     HttpApiEndpoint.delete("revoke", "/admin/tokens/:name", {
       params: { name: Schema.String },

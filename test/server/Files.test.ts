@@ -129,7 +129,8 @@ it.layer(Shared.layer, { excludeTestServices: true })("uploads", (it) => {
     Effect.gen(function* () {
       const { app, data } = yield* Shared
       const before = kept(data)
-      const missing = invalid(["body", "file"], "Missing key", "missing")
+      const missing = invalid(["body", "file"], "must have a file in a part named file", "missing")
+      const misnamed = invalid(["body", "file"], "must be the name of the part that holds the file")
       const onlyOne = invalid(["body", "file"], "must be the only file")
       const unnamed = invalid(["body", "file"], "must be a file with a name")
       const tooMany = invalid(["body"], "must not have more than 8 parts")
@@ -137,7 +138,9 @@ it.layer(Shared.layer, { excludeTestServices: true })("uploads", (it) => {
         "no part": ["", missing],
         "no file": [field("ttl_secs", "100"), missing],
         "two files": [filePart("x") + filePart("y"), onlyOne],
-        "another file": [filePart("x", 'name="other"; filename="a.txt"') + filePart("x"), onlyOne],
+        "another name": [filePart("x", 'name="other"; filename="a.txt"'), misnamed],
+        "another name first": [filePart("x", 'name="other"; filename="a.txt"') + filePart("x"), misnamed],
+        "a field for a file": [field("upload", "x"), missing],
         "no file name": [filePart("x", 'name="file"'), unnamed],
         "an empty file name": [filePart("x", 'name="file"; filename=""'), unnamed],
         "nine parts": [filePart("x") + field("a", "x").repeat(8), tooMany],

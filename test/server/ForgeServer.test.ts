@@ -109,6 +109,24 @@ it.layer(Shared.layer, { excludeTestServices: true })("ForgeServer, byte for byt
     })
   )
 
+  it.effect("a yes or no in the query may be any of the words for it", () =>
+    Effect.gen(function* () {
+      const { mint } = yield* Shared
+      const app = yield* mint("words")
+      const { id } = yield* app.open
+      yield* app.request("DELETE", `/sessions/${id}`)
+      for (const [count, words] of [
+        [1, ["true", "True", "TRUE", "1", "yes", "on", "t", "y"]],
+        [0, ["false", "False", "0", "no", "No", "off", "f", "n"]]
+      ] as const) {
+        for (const word of words) {
+          const { text } = yield* app.request("GET", `/sessions?include_closed=${word}`)
+          assert.include(text, `"count":${count}`, word)
+        }
+      }
+    })
+  )
+
   it.effect("what is wrong with a request is a list, without what was rejected", () =>
     Effect.gen(function* () {
       const { app, session } = yield* Shared
@@ -142,9 +160,11 @@ it.layer(Shared.layer, { excludeTestServices: true })("ForgeServer, byte for byt
         assert.isBelow(answer.text.length, 400)
         if (detail !== null) assert.strictEqual(answer.text, `{"detail":[${detail}]}`)
       }
-      const query = yield* app.request("GET", "/sessions?include_closed=maybe")
-      assert.strictEqual(query.status, 422)
-      assert.include(query.text, '"loc":["query","include_closed"]')
+      for (const word of ["maybe", "", "2", "truely", "true&include_closed=false"]) {
+        const query = yield* app.request("GET", `/sessions?include_closed=${word}`)
+        assert.strictEqual(query.status, 422, word)
+        assert.include(query.text, '"loc":["query","include_closed"]')
+      }
       const form = yield* app.request("POST", turn, { body: "prompt=x", headers: { "content-type": "text/plain" } })
       assert.strictEqual(form.status, 422)
       assert.strictEqual((yield* app.state(session.id)).turn_count, 0)

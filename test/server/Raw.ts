@@ -11,7 +11,7 @@ export const of = (url: string) => {
   const send = (bytes: string) =>
     Effect.callback<string>((resume) => {
       let text = ""
-      const socket = connect(Number(port), "127.0.0.1", () => socket.write(bytes))
+      const socket = connect(Number(port), "127.0.0.1", () => socket.write(bytes, "latin1"))
       socket.on("data", (chunk) => {
         text += chunk.toString("latin1")
         const [head = "", body = ""] = text.split("\r\n\r\n", 2)

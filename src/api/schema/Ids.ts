@@ -58,10 +58,18 @@ export const durationMessage = 'must be a span of time, "2 minutes" for one, and
 
 const FiniteDuration = Schema.Duration.check(Schema.makeFilter(Duration.isFinite, { message: durationMessage }))
 
-/** Whole seconds on the wire, rounded up, a `Duration` in memory. */
-export const Seconds = Schema.Int.pipe(
+/** A whole number, however large: beyond 2^53 its last digits are lost, and it is still one. */
+const Whole = Schema.Finite.check(
+  Schema.makeFilter((value) => Number.isInteger(value), {
+    expected: "an integer",
+    toJsonSchema: () => ({ type: "integer" })
+  })
+)
+
+/** Whole seconds on the wire, rounded up, a `Duration` in memory, of as many as a date can have at most. */
+export const Seconds = Whole.pipe(
   Schema.decodeTo(FiniteDuration, {
-    decode: SchemaGetter.transform((seconds: number) => Duration.seconds(Math.max(0, seconds))),
+    decode: SchemaGetter.transform((seconds: number) => Duration.seconds(Math.min(Math.max(0, seconds), lastSecond))),
     encode: SchemaGetter.transform((span: Duration.Duration) => Math.ceil(Duration.toSeconds(span)))
   })
 )

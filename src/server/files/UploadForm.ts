@@ -38,7 +38,10 @@ const unreadable = new Invalid({
 const tooManyParts = new Invalid({
   detail: [{ loc: ["body"], msg: `must not have more than ${maxParts} parts`, type: "value_error" }]
 })
-const missing = new Invalid({ detail: [{ loc: ["body", Wire.filePart], msg: "Missing key", type: "missing" }] })
+const missing = new Invalid({
+  detail: [{ loc: ["body", Wire.filePart], msg: `must have a file in a part named ${Wire.filePart}`, type: "missing" }]
+})
+const misnamed = Validation.invalidBody(Wire.filePart, "must be the name of the part that holds the file")
 const onlyOne = Validation.invalidBody(Wire.filePart, "must be the only file")
 const noFile = Validation.invalidBody(Wire.filePart, "must be a file with a name")
 
@@ -83,7 +86,8 @@ export const read = Effect.fnUntraced(function* <E>(
 
   const onPart = Effect.fnUntraced(function* (part: Multipart.Part) {
     if (part._tag === "File") {
-      if (part.key !== Wire.filePart || Option.isSome(name)) return yield* onlyOne
+      if (Option.isSome(name)) return yield* onlyOne
+      if (part.key !== Wire.filePart) return yield* misnamed
       if (part.name === "") return yield* noFile
       name = Option.some(part.name)
       yield* part.content.pipe(

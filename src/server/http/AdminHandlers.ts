@@ -4,7 +4,7 @@
 import { Effect, Option, Redacted } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
-import { Api, TokenExists, TokenNotFound } from "../../api/Api.ts"
+import { Api, Invalid, TokenExists, TokenNotFound } from "../../api/Api.ts"
 import { AgentPool } from "../sessions/AgentPool.ts"
 import { AppTokens } from "../access/AppTokens.ts"
 import { KeptAnswers } from "../calls/KeptAnswers.ts"
@@ -14,6 +14,22 @@ import * as Networks from "../access/Networks.ts"
 import { SessionEngine } from "../sessions/SessionEngine.ts"
 import { Uploads } from "../files/Uploads.ts"
 import * as Validation from "./Validation.ts"
+
+/** Names every network that is none. A token that is good from nowhere is of no use to anybody. */
+const checkNetworks = Effect.fnUntraced(function* (cidrs: ReadonlyArray<string> | null) {
+  if (cidrs?.length === 0) {
+    return yield* Validation.invalidBody(
+      "ip_cidrs",
+      "must name a network, or be null for a token that is good from anywhere"
+    )
+  }
+  const [, wrong] = yield* Effect.partition(cidrs ?? [], (cidr, index) =>
+    Effect.mapError(Networks.make([cidr]), () =>
+      Validation.bodyIssue(["ip_cidrs", index], "must be a network, such as 10.0.0.0/8 or fd00::/8")
+    )
+  )
+  if (wrong.length > 0) return yield* new Invalid({ detail: wrong })
+})
 
 export const layer = HttpApiBuilder.group(
   Api,
@@ -27,9 +43,7 @@ export const layer = HttpApiBuilder.group(
     const kept = yield* KeptAnswers
     return handlers.handleAll({
       mint: Effect.fnUntraced(function* ({ payload: { ipCidrs = null, name } }) {
-        yield* Effect.mapError(Networks.make(ipCidrs ?? []), ({ message }) =>
-          Validation.invalidBody("ip_cidrs", message)
-        )
+        yield* checkNetworks(ipCidrs)
         const token = yield* Effect.catchTag(
           tokens.mint(name, { ipCidrs: ipCidrs ?? undefined }),
           "TokenRefused",

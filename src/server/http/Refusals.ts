@@ -5,7 +5,11 @@ import { Effect, Layer } from "effect"
 import { HttpEffect, HttpRouter, HttpServerError, HttpServerResponse } from "effect/http"
 import { type Detail, type Invalid, sentences } from "../../api/schema/Failures.ts"
 
-const noJson: Invalid = { detail: [{ loc: ["body"], msg: "Expected a valid JSON body", type: "value_error" }] }
+const noJson: Invalid = {
+  detail: [
+    { loc: ["body"], msg: "must be JSON, and sent with the header Content-Type: application/json", type: "value_error" }
+  ]
+}
 
 const tooLarge = HttpServerResponse.jsonUnsafe({ detail: sentences.tooLarge }, { status: 413 })
 

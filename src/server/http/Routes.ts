@@ -10,7 +10,7 @@ import * as BodyLimit from "./BodyLimit.ts"
 import * as Cors from "../access/Cors.ts"
 import * as Docs from "./Docs.ts"
 import * as Handlers from "./Handlers.ts"
-import * as JsonDepth from "./JsonDepth.ts"
+import * as JsonBody from "./JsonBody.ts"
 import * as Paths from "./Paths.ts"
 import * as Refusals from "./Refusals.ts"
 import * as RequestId from "./RequestId.ts"
@@ -20,13 +20,7 @@ import * as Validation from "./Validation.ts"
 
 const endpoints = HttpApiBuilder.layer(Api).pipe(
   Layer.provide(Handlers.layer),
-  Layer.provide([
-    AppAccess.layerApp,
-    AppAccess.layerSession,
-    AdminAccess.layerAccess,
-    Validation.layer,
-    JsonDepth.layer
-  ])
+  Layer.provide([AppAccess.layerApp, AppAccess.layerSession, AdminAccess.layerAccess, Validation.layer, JsonBody.layer])
 )
 
 /** A path is itself only: letter by letter, and without a slash more or less. */

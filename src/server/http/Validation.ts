@@ -24,9 +24,15 @@ const toIssue =
     }
   }
 
+/** Something that is wrong with the body, found by no schema. */
+export const bodyIssue = (path: ReadonlyArray<string | number>, msg: string): Issue => ({
+  loc: ["body", ...path],
+  msg,
+  type: "value_error"
+})
+
 /** One thing that is wrong with the body, found by no schema. */
-export const invalidBody = (field: string, msg: string) =>
-  new Invalid({ detail: [{ loc: ["body", field], msg, type: "value_error" }] })
+export const invalidBody = (field: string, msg: string) => new Invalid({ detail: [bodyIssue([field], msg)] })
 
 export const layer = HttpApiMiddleware.layerSchemaErrorTransform(Validation, (error) => {
   // An answer that does not fit its own schema is the server's fault.

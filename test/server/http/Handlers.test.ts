@@ -114,12 +114,12 @@ describe("Handlers", () => {
     Effect.gen(function* () {
       const { asked, id, post } = yield* serve
       const prompt = "  the user's words, unaltered\n"
-      for (const timeout_secs of [undefined, null, -1, 0, 5, 42, 600, 100_000]) {
+      for (const timeout_secs of [undefined, null, -1, 0, 5, 42, 600, 100_000, 1e20, 1e300, -1e300]) {
         yield* post(`/sessions/${id}/turn`, { prompt, timeout_secs, files: null, extra: 1 })
       }
       assert.deepStrictEqual(
         asked.turns.map(({ timeout }) => Duration.toSeconds(timeout)),
-        [120, 120, 5, 5, 5, 42, 600, 600]
+        [120, 120, 5, 5, 5, 42, 600, 600, 600, 600, 5]
       )
       assert.deepStrictEqual(new Set(asked.turns.map((turn) => turn.prompt)), new Set([prompt]))
     })

@@ -104,7 +104,9 @@ it.layer(Shared.layer, { excludeTestServices: true })("POST /run", (it) => {
         [{ prompt: "x", system: "" }, invalid("system", blank)],
         [{ prompt: "x", timeout_secs: 4 }, invalid("timeout_secs", range)],
         [{ prompt: "x", timeout_secs: 61 }, invalid("timeout_secs", range)],
-        [{ prompt: "x", timeout_secs: -1 }, invalid("timeout_secs", range)]
+        [{ prompt: "x", timeout_secs: -1 }, invalid("timeout_secs", range)],
+        [{ prompt: "x", timeout_secs: 1e20 }, invalid("timeout_secs", range)],
+        [{ prompt: "x", timeout_secs: -1e300 }, invalid("timeout_secs", range)]
       ]
       for (const [body, detail] of refused) {
         const answer = yield* run(body)

@@ -1,0 +1,14 @@
+/**
+ * A yes or no in a query.
+ */
+import { Schema, SchemaGetter } from "effect"
+
+/** A server takes all the words that servers of this contract always took (pydantic's), in any case of their letters. */
+const words = /^(1|true|t|yes|y|on|0|false|f|no|n|off)$/i
+
+export const Flag = Schema.String.check(Schema.isPattern(words, { message: "must be true or false" })).pipe(
+  Schema.decodeTo(Schema.Boolean, {
+    decode: SchemaGetter.transform((word: string) => /^(1|t|y|on)/i.test(word)),
+    encode: SchemaGetter.transform(String)
+  })
+)

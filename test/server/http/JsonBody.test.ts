@@ -1,0 +1,65 @@
+import { assert, it } from "@effect/vitest"
+import { Context, Effect, Layer } from "effect"
+import * as Raw from "../Raw.ts"
+import { serve } from "../Support.ts"
+
+const shared = Effect.gen(function* () {
+  const server = yield* serve()
+  const app = yield* server.mint("app")
+  const { ask } = Raw.of(server.url)
+  /** Creates a session by the bytes of a body. */
+  const create = (body: string, contentType = "application/json") =>
+    ask(
+      "POST /sessions HTTP/1.1",
+      "host: localhost",
+      `authorization: Bearer ${app.token}`,
+      `content-type: ${contentType}`,
+      `content-length: ${body.length}`,
+      "",
+      body
+    )
+  return { app, create }
+})
+class Shared extends Context.Service<Shared, Effect.Success<typeof shared>>()("test/Shared") {
+  static readonly layer = Layer.effect(Shared, shared)
+}
+
+const refused = (msg: string, ...path: ReadonlyArray<string>): readonly [number, string] => [
+  422,
+  JSON.stringify({ detail: [{ loc: ["body", ...path], msg, type: "value_error" }] })
+]
+
+it.layer(Shared.layer, { excludeTestServices: true })("a JSON body", (it) => {
+  it.effect("that is no UTF-8 is refused, and never altered", () =>
+    Effect.gen(function* () {
+      const { app, create } = yield* Shared
+      for (const bytes of ["\xff", "\xc3", "\xe9t\xe9", "\xed\xa0\x80", "\xc0\xaf", "\xf5\x80\x80\x80"]) {
+        const answer = yield* create(`{"agent":"demo","meta":{"a":"${bytes}"}}`)
+        assert.deepStrictEqual(answer, refused("must be UTF-8"), JSON.stringify(bytes))
+      }
+      assert.include((yield* app.request("GET", "/sessions")).text, '"count":0')
+    })
+  )
+
+  it.effect("may begin with a byte order mark", () =>
+    Effect.gen(function* () {
+      const { create } = yield* Shared
+      const unknown = refused("no agent of this name", "agent")
+      assert.deepStrictEqual(yield* create('\xef\xbb\xbf{"agent":"nosuch"}'), unknown)
+    })
+  )
+
+  it.effect("is told what it must be sent as", () =>
+    Effect.gen(function* () {
+      const { create } = yield* Shared
+      const sentAs = refused("must be JSON, and sent with the header Content-Type: application/json")
+      for (const type of ["text/plain", "application/x-www-form-urlencoded", "application/xml", "json"]) {
+        assert.deepStrictEqual(yield* create('{"agent":"nosuch"}', type), sentAs, type)
+      }
+      for (const type of ["application/json; charset=utf-8", "Application/JSON"]) {
+        const unknown = refused("no agent of this name", "agent")
+        assert.deepStrictEqual(yield* create('{"agent":"nosuch"}', type), unknown, type)
+      }
+    })
+  )
+})
