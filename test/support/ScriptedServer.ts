@@ -55,8 +55,9 @@ const respond = (response: ServerResponse, answer: Answer): void => {
   }
   const body = answer.text ?? (answer.json === undefined ? "" : JSON.stringify(answer.json))
   const type = answer.json === undefined ? "text/plain" : "application/json"
-  const length =
-    answer.hang === true || answer.cut === true ? {} : { "content-length": String(Buffer.byteLength(body)) }
+  // An answer that has no body by its status tells no length either (RFC 9110, section 8.6).
+  const isUnmeasured = answer.hang === true || answer.cut === true || answer.status === 204 || answer.status === 304
+  const length = isUnmeasured ? {} : { "content-length": String(Buffer.byteLength(body)) }
   response.writeHead(answer.status ?? 200, { "content-type": type, ...length, ...answer.headers })
   response.write(body, () => {
     if (answer.cut === true) response.socket?.resetAndDestroy()
