@@ -26,9 +26,12 @@ export interface Watched {
 
 const probeOf = (home: string) => `${home}/probe.json`
 
-/** With these flags and variables a server tells what it holds, and not what it has not let go of yet. */
+/**
+ * With these flags and variables a server tells what it holds, and not what it has not let go of yet. Compiled code that
+ * is dropped when it has not been used for a while, and made again, would be megabytes of difference between two looks.
+ */
 export const watched = (home: string) => ({
-  node: ["--expose-gc", "--import", "./test/soak/Probe.ts"],
+  node: ["--expose-gc", "--no-flush-bytecode", "--import", "./test/soak/Probe.ts"],
   env: { PROBE: probeOf(home) }
 })
 
