@@ -266,6 +266,15 @@ describe("ForgeServer, starting", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("an address that is another machine's is one sentence", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* messageOf({ host: "203.0.113.9" }), [
+        "StartFailed",
+        "cannot listen on 203.0.113.9:0: this machine does not have the address"
+      ])
+    })
+  )
+
   it.live("a port that is none is one sentence", () =>
     Effect.gen(function* () {
       for (const port of [99_999, -1, 1.5, NaN]) {
@@ -283,9 +292,15 @@ describe("ForgeServer, starting", () => {
         "StartFailed",
         '"10.0.0.0" is not a network, such as 10.0.0.0/8'
       ])
-      const [tag, message] = yield* messageOf({ data: "/dev/null/data" })
-      assert.strictEqual(tag, "StartFailed")
-      assert.match(message, /^the data folder \/dev\/null\/data cannot be used: [^\n]+$/)
+      for (const [data, why] of [
+        ["/dev/null/data", "it is no folder"],
+        ["/proc/data", "no folder can be made there"]
+      ] as const) {
+        assert.deepStrictEqual(yield* messageOf({ data }), [
+          "StartFailed",
+          `the data folder ${data} cannot be used: ${why}`
+        ])
+      }
     })
   )
 

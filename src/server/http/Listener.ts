@@ -107,10 +107,17 @@ const makeServer = (options: Options) => {
 
 const isPort = (port: number) => Number.isInteger(port) && port >= 0 && port <= 65_535
 
+const listenFailures: Readonly<Record<string, string>> = {
+  EACCES: "this user may not use the port",
+  EADDRINUSE: "the port is taken",
+  EADDRNOTAVAIL: "this machine does not have the address",
+  ENOTFOUND: "there is no such host"
+}
+
 /** Why a port cannot be listened on. */
 const listenFailure = (cause: unknown) => {
-  if (Predicate.hasProperty(cause, "code") && cause.code === "EADDRINUSE") return "the port is taken"
-  return Predicate.isError(cause) ? cause.message : String(cause)
+  const known = Predicate.hasProperty(cause, "code") ? listenFailures[String(cause.code)] : undefined
+  return known ?? (Predicate.isError(cause) ? cause.message : String(cause))
 }
 
 export const make = Effect.fnUntraced(function* (options: Options) {

@@ -4,7 +4,7 @@
  *
  * It is private to its owner, and one server at a time has it.
  */
-import { Context, Effect, FileSystem, Layer, Path, Predicate, type Scope } from "effect"
+import { Context, Effect, FileSystem, Layer, Path, type PlatformError, Predicate, type Scope } from "effect"
 import { DatabaseSync } from "node:sqlite"
 import { StartFailed } from "../StartFailed.ts"
 
@@ -66,6 +66,31 @@ const lock = (file: string, folder: string) =>
     (database) => Effect.sync(() => database.close())
   )
 
+/**
+ * Makes a folder, and those that it is in. Node's own way to make several at once never ends where none can be made,
+ * such as in /proc.
+ */
+const makeFolders = Effect.fnUntraced(function* (
+  fs: FileSystem.FileSystem,
+  path: Path.Path,
+  folder: string
+): Effect.fn.Return<void, PlatformError.PlatformError> {
+  if (yield* fs.exists(folder)) return
+  yield* makeFolders(fs, path, path.dirname(folder))
+  yield* fs.makeDirectory(folder, { mode: folderMode }).pipe(
+    Effect.catchIf(
+      ({ reason }) => reason._tag === "AlreadyExists",
+      () => Effect.void
+    )
+  )
+})
+
+const folderFailures: Readonly<Record<string, string>> = {
+  BadResource: "it is no folder",
+  NotFound: "no folder can be made there",
+  PermissionDenied: "this user may not write there"
+}
+
 /** What a server makes before its ledger: one that was killed just then leaves no more than this. */
 const firstMade: ReadonlySet<string> = new Set(["sessions", "lock.db"])
 
@@ -95,7 +120,7 @@ export const make = Effect.fnUntraced(
     const lockFile = path.join(folder, "lock.db")
 
     yield* isOursOrEmpty(fs, folder, ledger)
-    yield* fs.makeDirectory(sessions, { recursive: true, mode: folderMode })
+    yield* makeFolders(fs, path, sessions)
     yield* fs.chmod(folder, folderMode)
     // Made here, since SQLite gives the files that it makes the mode of any other file.
     for (const file of [lockFile, ledger]) {
@@ -132,7 +157,8 @@ export const make = Effect.fnUntraced(
   (make, { data }) =>
     Effect.catchTag(make, "PlatformError", (cause) => {
       const folder = data === undefined ? "a temporary data folder" : `the data folder ${data}`
-      return new StartFailed({ message: `${folder} cannot be used: ${cause.message}`, cause })
+      const why = folderFailures[cause.reason._tag] ?? cause.message
+      return new StartFailed({ message: `${folder} cannot be used: ${why}`, cause })
     })
 )
 
