@@ -5,21 +5,15 @@
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it } from "@effect/vitest"
-import { Effect, Fiber, FileSystem, Random, Schedule, Schema, Stream } from "effect"
-import { ChildProcess } from "effect/process"
+import { Effect, Fiber, FileSystem, Random, Schedule } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
-import { fileURLToPath } from "node:url"
 import { gone, isAlive } from "../agent/Support.ts"
+import * as ServerProcess from "./ServerProcess.ts"
 import { type Answer, appOf, processesIn, turnOf } from "./Support.ts"
 
 const crashes = Number(process.env["CRASHES"] ?? 4)
 const seed = process.env["SEED"] ?? "1"
-
-const program = fileURLToPath(new URL("./fixtures/Server.ts", import.meta.url))
-const decodeHello = Schema.decodeEffect(
-  Schema.fromJsonString(Schema.Struct({ url: Schema.String, token: Schema.String }))
-)
 
 const parentOf = (pid: string): number => {
   try {
@@ -40,21 +34,17 @@ const sigkill = (pid: number): void => {
 
 /** A server, and how it is killed: the watchdog first, so that nobody is left to clear up. */
 const start = Effect.fnUntraced(function* (data: string) {
-  const server = yield* ChildProcess.make(process.execPath, [program, data], {
-    stderr: "inherit",
-    forceKillAfter: "1 second"
-  })
-  const line = yield* server.stdout.pipe(Stream.decodeText(), Stream.splitLines, Stream.take(1), Stream.mkString)
+  const server = yield* ServerProcess.start("Server", data)
   const agents = () => processesIn(data)
   return {
-    ...(yield* decodeHello(line)),
+    ...server,
     agents,
     kill: Effect.suspend(() => {
-      const children = readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && parentOf(pid) === Number(server.pid))
+      const children = readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && parentOf(pid) === server.pid)
       const agents = new Set(processesIn(data))
       for (const pid of children) if (!agents.has(pid)) sigkill(Number(pid))
       sigkill(server.pid)
-      return gone([Number(server.pid)])
+      return gone([server.pid])
     })
   }
 })
@@ -213,5 +203,5 @@ it.live(
         assert.strictEqual(promptsIn(cwd).length, before + 1, text)
       }
     }).pipe(Effect.scoped, Random.withSeed(seed), Effect.provide(NodeServices.layer)),
-  20_000 + crashes * 3_000
+  240_000 + crashes * 10_000
 )

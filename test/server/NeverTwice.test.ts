@@ -5,27 +5,14 @@
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, FileSystem, Option, Random, Schema, Scope, Stream } from "effect"
-import { ChildProcess } from "effect/process"
+import { Deferred, Effect, Exit, Fiber, FileSystem, Option, Random, Scope } from "effect"
 import { readFileSync } from "node:fs"
-import { fileURLToPath } from "node:url"
+import * as ServerProcess from "./ServerProcess.ts"
 import { type App, appOf, openStream } from "./Support.ts"
 
 const kills = Number(process.env["KILLS"] ?? 3)
 const seed = process.env["SEED"] ?? "1"
 const sessions = 5
-
-const program = fileURLToPath(new URL("./fixtures/KeyedServer.ts", import.meta.url))
-const decodeHello = Schema.decodeEffect(
-  Schema.fromJsonString(Schema.Struct({ url: Schema.String, token: Schema.String }))
-)
-
-/** A server that is killed with the scope. */
-const start = Effect.fnUntraced(function* (data: string) {
-  const server = yield* ChildProcess.make(process.execPath, [program, data], { stderr: "inherit" })
-  const line = yield* server.stdout.pipe(Stream.decodeText(), Stream.splitLines, Stream.take(1), Stream.mkString)
-  return { ...(yield* decodeHello(line)), kill: Effect.ignore(server.kill({ killSignal: "SIGKILL" })) }
-})
 
 interface Asked {
   readonly id: string
@@ -58,7 +45,7 @@ it.live(
       const outer = yield* Effect.scope
       const begin = Effect.gen(function* () {
         const scope = yield* Scope.fork(outer)
-        const server = yield* Scope.provide(start(data), scope)
+        const server = yield* Scope.provide(ServerProcess.start("KeyedServer", data), scope)
         return { ...server, end: Effect.andThen(server.kill, Scope.close(scope, Exit.void)) }
       })
       let server = yield* begin

@@ -188,7 +188,8 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("a call 
       // It was told to stop, and is ended two seconds later.
       const ignored = fs.exists(`${cwd}/ignored`)
       yield* Effect.repeat(ignored, { until: (there) => there, schedule: Schedule.spaced(20) })
-      const answers = yield* Effect.all([1, 2].map(() => turn(app, id, "late", { prompt: "go" })))
+      const back = turn(app, id, "late", { prompt: "go" })
+      const answers = yield* Effect.all([back, back], { concurrency: 2 })
       for (const { status, text } of answers) {
         assert.strictEqual(status, 502, text)
         assert.include(text, "the call was cancelled: nobody waited for its answer any more")
