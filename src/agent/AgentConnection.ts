@@ -12,6 +12,7 @@ import type { AgentFailed } from "./Agent.ts"
 import type { AgentChild } from "./AgentChild.ts"
 import type { AgentInbox } from "./AgentInbox.ts"
 import * as AgentMessages from "./AgentMessages.ts"
+import { clientInfo } from "./ClientInfo.ts"
 import * as Permission from "./Permission.ts"
 
 /** The agent answered a request with an error. */
@@ -81,13 +82,8 @@ const refusal = (error: RequestError): RequestRefused => {
   return new RequestRefused({ code: error.code, reason })
 }
 
-/** Speaks the protocol with a process until the scope closes or the process ends. */
-export const make = Effect.fnUntraced(function* (
-  options: Options
-): Effect.fn.Return<AgentConnection, never, Scope.Scope> {
-  const { child, inbox, name } = options
-  // boundary: the protocol's library speaks web streams and promises.
-  const run = Effect.runPromiseWith(yield* Effect.context())
+/** Both directions, as the protocol's library takes them. */
+const openStreams = Effect.fnUntraced(function* ({ child, inbox }: Options, written: AgentMessages.Written) {
   const outgoing = yield* Queue.unbounded<AnyMessage>()
   yield* Stream.fromQueue(outgoing).pipe(
     Stream.pipeThroughChannel(Ndjson.encode()),
@@ -103,7 +99,6 @@ export const make = Effect.fnUntraced(function* (
       Queue.offerUnsafe(outgoing, message)
     }
   })
-  const written = AgentMessages.nothing()
   const readable = yield* AgentMessages.decode(child.stdout, { written, stray: child.note }).pipe(
     Stream.filterEffect((message) => {
       // The library prints answers that nobody asked for.
@@ -114,14 +109,14 @@ export const make = Effect.fnUntraced(function* (
     Stream.tapError((error) => (error._tag === "Unreadable" ? child.kill(error.reason) : Effect.void)),
     Stream.toReadableStreamEffect()
   )
-  const connection = client({ name: "effect-clawdforge" })
-    .onRequest("session/request_permission", decodePermission, ({ params }) =>
-      run(Effect.map(inbox.permission(params), (outcome) => ({ outcome })))
-    )
-    .connect({ readable, writable })
-  yield* Effect.addFinalizer(() => Effect.sync(() => connection.close()))
+  return { readable, writable }
+})
 
-  const closed = Effect.promise(() => connection.closed)
+/**
+ * Done with how the process ended, once it has. One that only closes its output is ended: nothing more can be heard of
+ * it. At the end of the scope it is done in any case, for whoever still waits for an answer.
+ */
+const watchEnd = Effect.fnUntraced(function* ({ child, name }: Options, closed: Effect.Effect<unknown>) {
   const gone = yield* Deferred.make<AgentFailed>()
   yield* Effect.addFinalizer(() =>
     Effect.flatMap(child.failure(`Agent ${name} was closed.`), (failure) => Deferred.succeed(gone, failure))
@@ -135,8 +130,30 @@ export const make = Effect.fnUntraced(function* (
     yield* Effect.timeoutOption(closed, drainLimit)
     yield* Deferred.succeed(gone, yield* child.failure(how))
   }).pipe(Effect.forkScoped)
+  return gone
+})
 
+/** Speaks the protocol with a process until the scope closes or the process ends. */
+export const make = Effect.fnUntraced(function* (
+  options: Options
+): Effect.fn.Return<AgentConnection, never, Scope.Scope> {
+  const { child, inbox, name } = options
+  const written = AgentMessages.nothing()
+  const streams = yield* openStreams(options, written)
+  // boundary: the protocol's library speaks web streams and promises.
+  const run = Effect.runPromiseWith(yield* Effect.context())
+  const connection = client({ name: clientInfo.name })
+    .onRequest("session/request_permission", decodePermission, ({ params }) =>
+      run(Effect.map(inbox.permission(params), (outcome) => ({ outcome })))
+    )
+    .connect(streams)
+  yield* Effect.addFinalizer(() => Effect.sync(() => connection.close()))
+  const gone = yield* watchEnd(
+    options,
+    Effect.promise(() => connection.closed)
+  )
   const ended = Effect.flatMap(Deferred.await(gone), Effect.fail)
+
   const send = (method: string, params: Params): Effect.Effect<unknown, RequestRefused | AgentFailed> =>
     Effect.tryPromise({
       try: () => connection.agent.request<unknown, Params>(method, params),
@@ -148,16 +165,13 @@ export const make = Effect.fnUntraced(function* (
     )
 
   const request = Effect.fnUntraced(function* <S extends Schema.ConstraintDecoder<unknown>>(request: Request<S>) {
-    const { method, params, within } = request
-    const answering = send(method, params)
-    const answer = yield* within === undefined
-      ? answering
-      : Effect.timeoutOrElse(answering, {
-          duration: within,
-          orElse: () =>
-            child.fail(`Agent ${name} did not answer ${method} within ${Duration.format(within)}.`, "timeout")
-        })
-    return yield* Schema.decodeUnknownEffect(request.answer)(answer).pipe(
+    const { answer, method, params, within = Duration.infinity } = request
+    const late = `Agent ${name} did not answer ${method} within ${Duration.format(within)}.`
+    const answered = yield* Effect.timeoutOrElse(send(method, params), {
+      duration: within,
+      orElse: () => child.fail(late, "timeout")
+    })
+    return yield* Schema.decodeUnknownEffect(answer)(answered).pipe(
       Effect.catch(() => child.fail(`Agent ${name} gave an answer to ${method} that cannot be read.`))
     )
   })

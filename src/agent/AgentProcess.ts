@@ -9,6 +9,7 @@ import { type AgentChild, spawn } from "./AgentChild.ts"
 import * as AgentConnection from "./AgentConnection.ts"
 import * as AgentInbox from "./AgentInbox.ts"
 import * as AgentTurns from "./AgentTurns.ts"
+import { clientInfo } from "./ClientInfo.ts"
 import type { Watchdog } from "./Watchdog.ts"
 
 export interface Options {
@@ -73,7 +74,7 @@ const initialize = Effect.fnUntraced(function* (opening: Opening) {
       method: "initialize",
       params: {
         protocolVersion,
-        clientInfo: { name: "effect-clawdforge", version: "0" },
+        clientInfo,
         clientCapabilities: { fs: { readTextFile: false, writeTextFile: false }, terminal: false }
       },
       answer: Initialized,

@@ -6,6 +6,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Effect, Layer, Logger } from "effect"
 import { Command } from "effect/cli"
+import { clientInfo } from "../agent/ClientInfo.ts"
 import * as Demo from "./Demo.ts"
 import * as Failure from "./Failure.ts"
 import * as Help from "./Help.ts"
@@ -13,7 +14,6 @@ import * as Output from "./Output.ts"
 import * as ParentWatch from "./ParentWatch.ts"
 import * as Screen from "./Screen.ts"
 import * as Serve from "./Serve.ts"
-import { version } from "./version.ts"
 
 const forge = Command.make("forge").pipe(
   Command.withDescription("Coding-agent sessions over HTTP"),
@@ -28,7 +28,7 @@ const services = Screen.layer.pipe(Layer.provideMerge(NodeServices.layer), Layer
 // A terminal that closes ends what runs in it, in order: by itself the signal would leave everything where it stands.
 process.once("SIGHUP", () => process.kill(process.pid, "SIGTERM"))
 
-Command.run(forge, { version }).pipe(
+Command.run(forge, { version: clientInfo.version }).pipe(
   ParentWatch.endWithNpm,
   Output.endWithOutput,
   Effect.tapCause(Failure.report),
