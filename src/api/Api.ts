@@ -13,6 +13,7 @@ import {
   HttpApiSecurity,
   OpenApi
 } from "effect/http-api"
+import { isDeeper } from "./schema/Depth.ts"
 import * as Failures from "./schema/Failures.ts"
 import * as Files from "./schema/Files.ts"
 import { Flag } from "./schema/Flag.ts"
@@ -187,11 +188,6 @@ export class JsonBody extends HttpApiMiddleware.Service<JsonBody>()("effect-claw
 
 const deepest = 16
 const largest = 16 * 1024
-
-const isDeeper = (value: unknown, levels: number): boolean =>
-  typeof value === "object" && value !== null
-    ? levels === 0 || Object.values(value).some((member) => isDeeper(member, levels - 1))
-    : false
 
 /** The caller's own object, within bounds. */
 const Meta = Sessions.Meta.check(
