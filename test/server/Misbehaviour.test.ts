@@ -195,8 +195,6 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("an agen
       const { cwd, id } = yield* openWith(app, "late")
       const first = yield* app.turn(id, "go")
       yield* fs.exists(`${cwd}/late`).pipe(Effect.repeat({ until: (there) => there, schedule: Schedule.spaced(20) }))
-      // Nothing tells when the server has read what its agent has written.
-      yield* Effect.sleep("50 millis")
       const { text } = yield* app.turn(id, "ping")
       const { events, stop_reason } = JSON.parse(text)
       const told = events.map(({ content, title, type }: Record<string, unknown>) => content ?? title ?? type)
