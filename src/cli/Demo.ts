@@ -10,7 +10,7 @@ import * as NodeForgeClient from "../node/NodeForgeClient.ts"
 import { ForgeServer, layer as layerServer } from "../server/ForgeServer.ts"
 import type { SessionEvent } from "../server/storage/Ledger.ts"
 import { UsageError } from "./Failure.ts"
-import { Screen, spanOf } from "./Screen.ts"
+import { Screen, spanText } from "./Screen.ts"
 import * as TurnView from "./TurnView.ts"
 
 /** The agent failed. What it wrote last says more of that than the server, which tells its caller but puts it in no message. */
@@ -79,7 +79,7 @@ const historyLine = ({ at, detail, kind, turnIndex }: SessionEvent): string => {
   const time = DateTime.formatIso(at).slice(11, 23)
   const what = turnIndex === null ? kind : `${kind} ${turnIndex}`
   const { duration_ms: millis, stop_reason: how = "" } = detail ?? {}
-  const outcome = millis === undefined ? how : `${how}, ${spanOf(Duration.millis(millis))}`
+  const outcome = millis === undefined ? how : `${how}, ${spanText(Duration.millis(millis))}`
   return `  ${time}  ${what.padEnd(8)}${outcome}`.trimEnd()
 }
 

@@ -54,7 +54,7 @@ export const make = Effect.gen(function* () {
 export const layer = Layer.effect(Screen, make)
 
 /** A span of time as a person says it. */
-export const spanOf = (span: Duration.Duration): string => {
+export const spanText = (span: Duration.Duration): string => {
   const millis = Duration.toMillis(span)
   return millis < 1000 ? `${Math.round(millis)} ms` : `${(millis / 1000).toFixed(1)} s`
 }

@@ -2,7 +2,7 @@
  * A turn as a person reads it.
  */
 import { type Turn, TurnEvent } from "../index.ts"
-import { type Screen, spanOf } from "./Screen.ts"
+import { type Screen, spanText } from "./Screen.ts"
 
 type Paint = Screen["Service"]["paint"]
 
@@ -70,5 +70,5 @@ const usageText = ({ usage }: Turn.Turn): string => {
 const footer = (turn: Turn.Turn, paint: Paint): string =>
   paint(
     "dim",
-    `  turn ${turn.index} · ${flat(turn.stopReason ?? "ended")} · ${spanOf(turn.duration)}${usageText(turn)}`
+    `  turn ${turn.index} · ${flat(turn.stopReason ?? "ended")} · ${spanText(turn.duration)}${usageText(turn)}`
   )
