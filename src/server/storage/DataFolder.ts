@@ -157,7 +157,8 @@ export const make = Effect.fnUntraced(
   (make, { data }) =>
     Effect.catchTag(make, "PlatformError", (cause) => {
       const folder = data === undefined ? "a temporary data folder" : `the data folder ${data}`
-      const why = folderFailures[cause.reason._tag] ?? cause.message
+      const { _tag, cause: system } = cause.reason
+      const why = folderFailures[_tag] ?? (Predicate.isError(system) ? system.message : cause.message)
       return new StartFailed({ message: `${folder} cannot be used: ${why}`, cause })
     })
 )
