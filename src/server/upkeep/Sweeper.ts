@@ -32,6 +32,10 @@ export class Sweeper extends Context.Service<
 const interval = "60 seconds"
 const auditTtl = Duration.days(90)
 
+/** A part of a sweep. Where one fails, those after it are done all the same. */
+const step = <A>(what: string, effect: Effect.Effect<A>, otherwise: A): Effect.Effect<A> =>
+  Effect.catchDefect(effect, (defect) => Effect.as(Effect.logError(`${what} failed`, defect), otherwise))
+
 export const make = Effect.fnUntraced(function* (options: Options) {
   const engine = yield* SessionEngine
   const ledger = yield* Ledger
@@ -40,16 +44,16 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const sessionTtl = Duration.fromInputUnsafe(options.sessionTtl ?? "1 hour")
   const hardTtl = Duration.fromInputUnsafe(options.hardTtl ?? "1 day")
 
+  const before = (ttl: Duration.Duration) => Effect.map(DateTime.now, DateTime.subtractDuration(ttl))
+
   const closeIdle = Effect.gen(function* () {
-    const now = yield* DateTime.now
-    const idle = yield* ledger.idleSessions(DateTime.subtractDuration(now, sessionTtl))
-    const closed = yield* Effect.filter(idle, engine.closeIdle)
+    const idle = yield* ledger.idleSessions(yield* before(sessionTtl))
+    const closed = yield* Effect.filter(idle, (id) => step("closing an idle session", engine.closeIdle(id), false))
     return closed.length
   })
 
   const deleteExpired = Effect.gen(function* () {
-    const now = yield* DateTime.now
-    const expired = yield* ledger.expiredSessions(DateTime.subtractDuration(now, hardTtl))
+    const expired = yield* ledger.expiredSessions(yield* before(hardTtl))
     if (expired.length === 0) return 0
     yield* Effect.forEach(expired, uploads.removeOfSession, { discard: true })
     yield* Effect.forEach(expired, kept.removeOfSession, { discard: true })
@@ -58,10 +62,13 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   })
 
   const sweep = Effect.gen(function* () {
-    const swept: Swept = { softClosed: yield* closeIdle, hardDeleted: yield* deleteExpired }
-    yield* uploads.sweepExpired
-    yield* kept.removeBefore(DateTime.subtractDuration(yield* DateTime.now, hardTtl))
-    yield* ledger.forgetAudit(DateTime.subtractDuration(yield* DateTime.now, auditTtl))
+    const swept: Swept = {
+      softClosed: yield* step("finding idle sessions", closeIdle, 0),
+      hardDeleted: yield* step("deleting expired sessions", deleteExpired, 0)
+    }
+    yield* step("deleting expired uploads", uploads.sweepExpired, undefined)
+    yield* step("forgetting kept answers", Effect.flatMap(before(hardTtl), kept.removeBefore), undefined)
+    yield* step("forgetting old events", Effect.flatMap(before(auditTtl), ledger.forgetAudit), undefined)
     yield* Metrics.countSwept(swept)
     if (swept.softClosed + swept.hardDeleted > 0) {
       yield* Effect.annotateLogs(Effect.logInfo("swept"), {
@@ -75,15 +82,9 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   return Sweeper.of({ sweep })
 })
 
-/** Sweeps once a minute for as long as the layer lives; a sweep that fails is not the last. */
+/** Sweeps once a minute for as long as the layer lives. */
 export const layer = (options: Options) =>
   Layer.effect(
     Sweeper,
-    Effect.tap(make(options), ({ sweep }) =>
-      sweep.pipe(
-        Effect.catchCause((cause) => Effect.logError("a sweep failed", cause)),
-        Effect.repeat(Schedule.spaced(interval)),
-        Effect.forkScoped
-      )
-    )
+    Effect.tap(make(options), ({ sweep }) => sweep.pipe(Effect.repeat(Schedule.spaced(interval)), Effect.forkScoped))
   )

@@ -1,9 +1,23 @@
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
-import { ByteSize, Context, Deferred, Duration, Effect, Fiber, FileSystem, Layer, Option, Stream } from "effect"
+import {
+  ByteSize,
+  Context,
+  Deferred,
+  Duration,
+  Effect,
+  Fiber,
+  FileSystem,
+  Layer,
+  Logger,
+  Option,
+  Schema,
+  Stream
+} from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
+import { SessionId } from "../../../src/api/schema/Ids.ts"
 import { type AgentDefinition } from "../../../src/agent/Agent.ts"
 import * as AgentPool from "../../../src/server/sessions/AgentPool.ts"
 import { Agents } from "../../../src/server/sessions/Agents.ts"
@@ -226,21 +240,39 @@ describe("Sweeper", () => {
     })
   )
 
-  it.effect("a sweep that fails is not the last", () =>
+  it.effect("a step that fails keeps no other from being done, and says so", () =>
     Effect.gen(function* () {
-      let sweeps = 0
+      const done: Array<string> = []
+      const logged: Array<unknown> = []
+      const fails = (step: string) =>
+        Effect.suspend(() => {
+          done.push(step)
+          return Effect.die("the disk is gone")
+        })
+      const ids = ["one", "two"].map((id) => SessionId.make(id))
       const ledger = Layer.mock(Ledger.Ledger)({
-        idleSessions: () =>
-          Effect.suspend(() => (++sweeps === 1 ? Effect.die("the disk is gone") : Effect.succeed([]))),
-        expiredSessions: () => Effect.succeed([]),
-        forgetAudit: () => Effect.void
+        idleSessions: () => Effect.succeed(ids),
+        expiredSessions: () => fails("expired"),
+        forgetAudit: () => fails("audit")
       })
-      const uploads = Layer.mock(Uploads.Uploads)({ maxSize: ByteSize.zero, sweepExpired: Effect.succeed(0) })
-      const kept = Layer.mock(KeptAnswers.KeptAnswers)({ removeBefore: () => Effect.void })
-      const parts = Layer.mergeAll(ledger, uploads, kept, Layer.mock(SessionEngine)({}))
-      yield* Layer.build(Sweeper.layer({}).pipe(Layer.provide(parts)))
-      yield* TestClock.adjust("2 minutes")
-      assert.strictEqual(sweeps, 3)
+      const uploads = Layer.mock(Uploads.Uploads)({ maxSize: ByteSize.zero, sweepExpired: fails("uploads") })
+      const kept = Layer.mock(KeptAnswers.KeptAnswers)({ removeBefore: () => fails("kept") })
+      const engine = Layer.mock(SessionEngine)({ closeIdle: fails })
+      const logger = Logger.layer([Logger.make(({ message }) => logged.push(message))])
+      yield* Layer.build(
+        Sweeper.layer({}).pipe(Layer.provide(Layer.mergeAll(ledger, uploads, kept, engine)), Layer.provide(logger))
+      )
+      yield* TestClock.adjust("1 minute")
+      const steps = ["one", "two", "expired", "uploads", "kept", "audit"]
+      assert.deepStrictEqual(done, [...steps, ...steps])
+      assert.deepStrictEqual(
+        logged.slice(0, 3),
+        ["closing an idle session", "closing an idle session", "deleting expired sessions"].map((what) => [
+          `${what} failed`,
+          "the disk is gone"
+        ])
+      )
+      assert.lengthOf(logged, 12)
     })
   )
 })
