@@ -1,7 +1,7 @@
 /**
  * Claude, through its adapter to the Agent Client Protocol, where that is installed.
  */
-import { Data, Effect, FileSystem, Path } from "effect"
+import { Data, Effect, FileSystem, Option, Path, Schema } from "effect"
 import type { AgentDefinition } from "./Agent.ts"
 
 const command = "claude-agent-acp"
@@ -65,6 +65,24 @@ const defaultFolders = (path: Path.Path, environment: Readonly<Record<string, st
 /** Whether an argv runs the adapter, in whatever folder and version, by its name or the file in its package. */
 export const isAdapter = (argv: ReadonlyArray<string>): boolean =>
   argv.some((word) => word.split(/[\\/]/).some((segment) => segment.split(/[@.]/)[0] === command))
+
+const Manifest = Schema.fromJsonString(Schema.Struct({ name: Schema.String, version: Schema.String }))
+
+/** Which version of the adapter an argv runs, by the package that it is in; nothing is started for that. */
+export const versionOf = Effect.fnUntraced(
+  function* (argv: ReadonlyArray<string>) {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const program = argv.find((word) => isAdapter([word])) ?? ""
+    let folder = path.dirname(yield* fs.realPath(program))
+    while (!(yield* fs.exists(path.join(folder, "package.json"))) && path.dirname(folder) !== folder) {
+      folder = path.dirname(folder)
+    }
+    const manifest = yield* Schema.decodeEffect(Manifest)(yield* fs.readFileString(path.join(folder, "package.json")))
+    return manifest.name.endsWith(command) ? Option.some(manifest.version) : Option.none()
+  },
+  Effect.orElseSucceed(Option.none<string>)
+)
 
 /** Claude by a command of one's own. */
 export const make = (definition: Pick<AgentDefinition, "command" | "permissions">): AgentDefinition => ({

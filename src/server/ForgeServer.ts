@@ -14,6 +14,7 @@ import * as Agents from "./sessions/Agents.ts"
 import * as AppTokens from "./access/AppTokens.ts"
 import * as DataFolder from "./storage/DataFolder.ts"
 import * as InProcess from "./http/InProcess.ts"
+import * as InstalledAgents from "./sessions/InstalledAgents.ts"
 import * as KeptAnswers from "./calls/KeptAnswers.ts"
 import * as KeyedCalls from "./calls/KeyedCalls.ts"
 import * as Ledger from "./storage/Ledger.ts"
@@ -112,7 +113,7 @@ const sessions = (options: EmbeddedOptions) =>
     Layer.provideMerge(Timeouts.layer(options)),
     Layer.provideMerge(TurnStream.layer(options)),
     Layer.provideMerge(AppTokens.layer),
-    Layer.provideMerge(Agents.layer(options)),
+    Layer.provideMerge(Layer.merge(Agents.layer(options), InstalledAgents.layer(options))),
     Layer.provideMerge(AgentPool.layer(options)),
     Layer.provide(watchdog),
     Layer.provideMerge(storage(options)),

@@ -9,6 +9,7 @@ import type { App, Server } from "./Server.ts"
  *
  * - `admin`: the admin token; with it each case has an app of its own
  * - `socket`: that it listens somewhere, so that a case can write its bytes itself
+ * - `here`: that it is in this process, so that what it starts can be counted
  * - `demo`: the demo agent, which does what its prompt says
  * - `claude`: that sessions can be opened with the agent `claude`
  * - `broken`: an agent that cannot start
@@ -16,7 +17,7 @@ import type { App, Server } from "./Server.ts"
  * - `ours`: that it names what it adds, so the decisions of our contract bind it
  * - a feature: that it names this one
  */
-export type Need = "admin" | "socket" | "demo" | "claude" | "broken" | "small" | "ours" | `feature ${string}`
+export type Need = "admin" | "socket" | "here" | "demo" | "claude" | "broken" | "small" | "ours" | `feature ${string}`
 
 export interface Case {
   /** The sentence. */

@@ -3,6 +3,7 @@
  */
 import { Effect } from "effect"
 import { strict as assert } from "node:assert"
+import { subscribe, unsubscribe } from "node:diagnostics_channel"
 import type { Group } from "./Case.ts"
 import * as Expect from "./Expect.ts"
 import { App, Server } from "./Server.ts"
@@ -87,6 +88,25 @@ export const Endpoints: Group = {
           acpx_present: true,
           acpx_version: Expect.orNull(Expect.isString)
         })
+      })
+    },
+    {
+      title: "versions are cached, a health check starts no process",
+      needs: ["here", "ours"],
+      alone: true,
+      test: Effect.gen(function* () {
+        const { call } = yield* Server
+        const app = yield* App
+        const started: Array<unknown> = []
+        const note = (message: unknown) => started.push(message)
+        yield* Effect.acquireRelease(
+          Effect.sync(() => subscribe("child_process", note)),
+          () => Effect.sync(() => unsubscribe("child_process", note))
+        )
+        for (let check = 0; check < 3; check++) Expect.answer(yield* call("GET", "/healthz"), 200)
+        assert.equal(started.length, 0)
+        yield* app.open()
+        assert(started.length > 0, "the processes of a session were not counted either")
       })
     },
     {

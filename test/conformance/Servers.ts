@@ -30,7 +30,7 @@ export const embedded = Layer.unwrap(
       maxProcesses: bounds.processes
     })
     const server = Effect.flatMap(HttpClient.HttpClient, (http) =>
-      Server.make({ url: "http://embedded", http, adminToken, agent: "demo", has: ["demo", "broken", "small"] })
+      Server.make({ url: "http://embedded", http, adminToken, agent: "demo", has: ["demo", "broken", "small", "here"] })
     )
     return Layer.provide(Layer.effect(Server, server), http)
   })

@@ -3,11 +3,13 @@
  */
 import { Duration, Effect, Layer, Option, Stream } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
+import { clientInfo } from "../../agent/ClientInfo.ts"
 import { Api, CurrentApp, CurrentSession, SessionIsClosed } from "../../api/Api.ts"
 import * as Sessions from "../../api/schema/Sessions.ts"
 import * as Turns from "../../api/schema/Turns.ts"
 import * as AdminHandlers from "./AdminHandlers.ts"
 import { Agents } from "../sessions/Agents.ts"
+import { InstalledAgents } from "../sessions/InstalledAgents.ts"
 import { AppTokens } from "../access/AppTokens.ts"
 import * as FileHandlers from "./FileHandlers.ts"
 import { KeyedCalls } from "../calls/KeyedCalls.ts"
@@ -45,7 +47,7 @@ const system = HttpApiBuilder.group(
   Api,
   "system",
   Effect.fnUntraced(function* (handlers) {
-    const agents = yield* Agents
+    const installed = yield* InstalledAgents
     const engine = yield* SessionEngine
     const readiness = yield* Readiness
     return handlers.handleAll({
@@ -56,10 +58,11 @@ const system = HttpApiBuilder.group(
       health: Effect.fnUntraced(function* () {
         return {
           ok: true,
-          claudePresent: Option.isSome(agents.find("claude")),
-          claudeVersion: null,
-          acpxPresent: true,
-          acpxVersion: null,
+          claudePresent: installed.claude,
+          claudeVersion: Option.getOrNull(installed.claudeVersion),
+          // Other servers drive their agents by a program of that name; this one does it itself.
+          acpxPresent: installed.any,
+          acpxVersion: clientInfo.version,
           openSessions: yield* engine.size,
           features
         }

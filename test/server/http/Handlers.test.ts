@@ -11,6 +11,7 @@ import * as AgentPool from "../../../src/server/sessions/AgentPool.ts"
 import { Agents } from "../../../src/server/sessions/Agents.ts"
 import * as AppTokens from "../../../src/server/access/AppTokens.ts"
 import * as DataFolder from "../../../src/server/storage/DataFolder.ts"
+import * as InstalledAgents from "../../../src/server/sessions/InstalledAgents.ts"
 import * as InProcess from "../../../src/server/http/InProcess.ts"
 import * as KeptAnswers from "../../../src/server/calls/KeptAnswers.ts"
 import * as KeyedCalls from "../../../src/server/calls/KeyedCalls.ts"
@@ -67,7 +68,7 @@ const serve = Effect.gen(function* () {
     Layer.provideMerge(Shutdown.layer),
     Layer.provideMerge(Uploads.layer({})),
     Layer.provideMerge(AppTokens.layer),
-    Layer.provideMerge(agentsOf(asked)),
+    Layer.provideMerge(Layer.merge(agentsOf(asked), InstalledAgents.layer({ agents: [] }))),
     Layer.provideMerge(AgentPool.layer({})),
     Layer.provideMerge(Layer.merge(Ledger.layer, KeptAnswers.layer)),
     Layer.provide(Migrations.layer),

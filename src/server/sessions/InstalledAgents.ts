@@ -1,0 +1,50 @@
+/**
+ * Which agents can be started, as far as that can be told without starting one. It is looked at once, when the server
+ * starts.
+ */
+import { Context, Effect, FileSystem, Layer, Option, Path } from "effect"
+import type { AgentDefinition } from "../../agent/Agent.ts"
+import * as AgentEnvironment from "../../agent/AgentEnvironment.ts"
+import * as ClaudeAgent from "../../agent/ClaudeAgent.ts"
+import type * as Agents from "./Agents.ts"
+
+export class InstalledAgents extends Context.Service<
+  InstalledAgents,
+  {
+    /** Whether there is one at all, so that sessions can be opened. */
+    readonly any: boolean
+    readonly claude: boolean
+    /** The version of Claude's adapter, where that is what `claude` runs. */
+    readonly claudeVersion: Option.Option<string>
+  }
+>()("effect-clawdforge/server/sessions/InstalledAgents") {}
+
+const executable = 0o111
+
+/** Whether the program of an agent is there, as its process would look for it. */
+const isInstalled = Effect.fnUntraced(function* (definition: AgentDefinition) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const [program] = definition.wrap ?? definition.command
+  const { PATH = "" } = AgentEnvironment.make(definition)
+  const candidates = /[\\/]/.test(program) ? [program] : PATH.split(":").map((folder) => path.join(folder, program))
+  const found = yield* Effect.filter(candidates, (candidate) =>
+    fs.stat(candidate).pipe(
+      Effect.map(({ mode, type }) => type === "File" && (mode & executable) !== 0),
+      Effect.orElseSucceed(() => false)
+    )
+  )
+  return found.length > 0
+})
+
+export const make = Effect.fnUntraced(function* ({ agents }: Agents.Options) {
+  const installed = yield* Effect.filter(agents, isInstalled)
+  const claude = installed.find(({ name }) => name === "claude")
+  return InstalledAgents.of({
+    any: installed.length > 0,
+    claude: claude !== undefined,
+    claudeVersion: claude === undefined ? Option.none() : yield* ClaudeAgent.versionOf(claude.command)
+  })
+})
+
+export const layer = (options: Agents.Options) => Layer.effect(InstalledAgents, make(options))
