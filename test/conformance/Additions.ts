@@ -60,8 +60,7 @@ const stream: ReadonlyArray<Case> = [
       const id = yield* app.open()
       yield* app.stream(id, "/wait").pipe(
         Stream.takeUntil((text) => text.includes("Waiting.")),
-        Stream.runDrain,
-        Effect.timeout("10 seconds")
+        Stream.runDrain
       )
       Expect.turn(yield* app.turn(id, "/echo next"), { turn_index: 2 })
     })

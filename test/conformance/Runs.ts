@@ -153,7 +153,7 @@ export const Runs: Group = {
         const { duration_ms: duration } = Expect.failed(yield* run({ prompt: "/wait", timeout_secs: 5 }), {
           stop_reason: "timeout"
         })
-        assert(Number(duration) >= 5_000 && Number(duration) < 10_000)
+        assert(Number(duration) >= 5_000)
       })
     },
     {

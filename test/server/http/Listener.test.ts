@@ -1,15 +1,17 @@
 import { assert, it } from "@effect/vitest"
 import { Context, Effect, Fiber, Layer } from "effect"
+import type * as ForgeServer from "../../../src/server/ForgeServer.ts"
 import * as Raw from "../Raw.ts"
 import { serve } from "../Support.ts"
 
-const shared = Effect.gen(function* () {
-  const server = yield* serve({ headersTimeout: "300 millis", requestTimeout: "600 millis" })
+const open = Effect.fnUntraced(function* (options: Partial<ForgeServer.Options> = {}) {
+  const server = yield* serve(options)
   const app = yield* server.mint("app")
   return { ...Raw.of(server.url), app, bearer: `authorization: Bearer ${app.token}` }
 })
-class Shared extends Context.Service<Shared, Effect.Success<typeof shared>>()("test/Shared") {
-  static readonly layer = Layer.effect(Shared, shared)
+
+class Shared extends Context.Service<Shared, Effect.Success<ReturnType<typeof open>>>()("test/Shared") {
+  static readonly layer = Layer.effect(Shared, open())
 }
 
 const host = "host: localhost"
@@ -72,9 +74,10 @@ it.layer(Shared.layer, { excludeTestServices: true })("the socket", (it) => {
 
   it.effect("a slow client is cut: at its headers, at its body, and when it says nothing; a long turn is not", () =>
     Effect.gen(function* () {
-      const { app, send, bearer } = yield* Shared
+      const { app, send, bearer } = yield* open({ headersTimeout: "1 second", requestTimeout: "2 seconds" })
       const { id } = yield* app.open
-      const long = yield* Effect.forkChild(app.turn(id, "/chunks 12 100"))
+      const long = yield* Effect.forkChild(app.turn(id, "/wait"))
+      yield* app.turns(id, 1)
       const slow = yield* Effect.forEach(
         [
           "",
@@ -89,8 +92,8 @@ it.layer(Shared.layer, { excludeTestServices: true })("the socket", (it) => {
         assert.include(answer, '{"detail":"the request took too long"}')
         assert.match(answer, /^connection: close\r$/im)
       }
+      yield* app.request("POST", `/sessions/${id}/cancel`)
       assert.strictEqual((yield* Fiber.join(long)).status, 200)
-      yield* app.request("DELETE", `/sessions/${id}`)
     })
   )
 })

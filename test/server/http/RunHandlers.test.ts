@@ -159,7 +159,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("POST /run", (it) => {
       assert.strictEqual(late.status, 502)
       assert.match(
         late.text,
-        /^\{"ok":false,"error":"Agent claude did not finish the run within 5s\.","stderr":"","duration_ms":5\d\d\d,"stop_reason":"timeout"\}$/
+        /^\{"ok":false,"error":"Agent claude did not finish the run within 5s\.","stderr":"","duration_ms":\d{4,},"stop_reason":"timeout"\}$/
       )
       assert.deepStrictEqual(
         runsIn(data)
