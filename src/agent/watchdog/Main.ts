@@ -79,9 +79,10 @@ const removeTemporary = (): void => {
   }
 }
 
-/** The parent is dead. */
+/** The parent is dead. One that had taken the place of another watchdog may not have been told of all that it knew. */
 const reapAll = async (): Promise<void> => {
-  if (await reap(() => [...groups.values()], parentMark, lateMillis)) records.end()
+  const recorded = records.own()
+  if (await reap(() => [...groups.values(), ...recorded], parentMark, lateMillis)) records.end()
   if (temporary !== "") removeTemporary()
   process.exit(0)
 }

@@ -20,13 +20,15 @@ export interface Records {
   readonly begin: () => void
   readonly add: (mark: string, group: Group) => void
   readonly remove: (mark: string) => void
+  /** The groups of this server's agents. */
+  readonly own: () => ReadonlyArray<Group>
   /** Removes all records of this server. */
   readonly end: () => void
   /** What earlier servers left. */
   readonly left: () => ReadonlyArray<Left>
 }
 
-const none: Records = { begin: () => {}, add: () => {}, remove: () => {}, end: () => {}, left: () => [] }
+const none: Records = { begin: () => {}, add: () => {}, remove: () => {}, own: () => [], end: () => {}, left: () => [] }
 
 const readOrEmpty = (file: string): string => {
   try {
@@ -59,6 +61,9 @@ export const open = (folder: string, ownMark: string): Records => {
     for (const name of namesOf(server)) rmSync(join(folder, name), { force: true })
   }
 
+  const groupsOf = (server: string): ReadonlyArray<Group> =>
+    namesOf(server).flatMap((name) => groupIn(join(folder, name), boot))
+
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   return {
     begin: () => write(ownMark, boot),
@@ -71,13 +76,14 @@ export const open = (folder: string, ownMark: string): Records => {
       }
     },
     remove: (mark) => rmSync(fileOf(mark), { force: true }),
+    own: () => groupsOf(own),
     end: () => forget(own),
     left: () =>
       [...new Set(readdirSync(folder).map(serverOf))]
         .filter((server) => server !== own)
         .map((server) => ({
           mark: `${variable}=${server}`,
-          groups: namesOf(server).flatMap((name) => groupIn(join(folder, name), boot)),
+          groups: groupsOf(server),
           forget: () => forget(server)
         }))
   }

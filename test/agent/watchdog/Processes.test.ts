@@ -1,19 +1,11 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it } from "@effect/vitest"
-import { Effect, Stream } from "effect"
-import { ChildProcess } from "effect/process"
-import { groupOf, signalAll } from "../../../src/agent/watchdog/Processes.ts"
+import { Effect } from "effect"
+import { signalAll } from "../../../src/agent/watchdog/Processes.ts"
 import { gone, isAlive } from "../Support.ts"
+import { startGroup } from "./Group.ts"
 
 const noMark = "FORGE_AGENT_MARK=of-nobody"
-
-/** The leader of a group, and a child of it that has cleared its environment. */
-const startGroup = Effect.gen(function* () {
-  const script = "env -i sleep 1000 >/dev/null 2>&1 & echo $!; read line"
-  const leader = yield* ChildProcess.make("sh", ["-c", script], { detached: true, forceKillAfter: "1 second" })
-  const line = yield* leader.stdout.pipe(Stream.decodeText(), Stream.splitLines, Stream.take(1), Stream.mkString)
-  return { group: groupOf(leader.pid), leader: Number(leader.pid), child: Number(line) }
-})
 
 it.live("a child that cleared its environment is reached by its group, also when the leader has ended", () =>
   Effect.gen(function* () {
