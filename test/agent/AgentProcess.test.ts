@@ -1,5 +1,6 @@
 import { assert, layer } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, FileSystem, Schedule, Scope, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import type { AgentDefinition } from "../../src/agent/Agent.ts"
 import * as AgentProcess from "../../src/agent/AgentProcess.ts"
 import { collect, isAlive, misbehaving, open, Platform, prompt, temporaryFolder, textOf } from "./Support.ts"
@@ -19,20 +20,6 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("an agent that 
       Effect.gen(function* () {
         const failure = yield* Effect.flip(open(misbehaving(behaviour)))
         assert.deepInclude(failure, { _tag: "AgentFailed", message: error, stopReason: "error" })
-      })
-    )
-  }
-
-  for (const [method, behaviour] of [
-    ["initialize", "silent"],
-    ["session/new", "silent-new"]
-  ] as const) {
-    it.effect(`that is silent at ${method}: one sentence`, () =>
-      Effect.gen(function* () {
-        // Long enough that it has come as far as that, also where much else is going on.
-        const failure = yield* Effect.flip(open(misbehaving(behaviour), { stepTimeout: "3 seconds" }))
-        const message = `Agent odd did not answer ${method} within 3s.`
-        assert.deepInclude(failure, { _tag: "AgentFailed", message, stopReason: "timeout" })
       })
     )
   }
@@ -77,6 +64,35 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("an agent that 
       assert.strictEqual(failure.message, "Agent odd has no option for the model.")
     })
   )
+})
+
+layer(Platform)("an agent that is silent", (it) => {
+  for (const [method, behaviour] of [
+    ["initialize", "silent"],
+    ["session/new", "silent-new"],
+    ["session/load", "silent-load"]
+  ] as const) {
+    it.effect(`at ${method} is given up after 30 seconds: one sentence`, () =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const cwd = yield* temporaryFolder
+        const load = method === "session/load" ? "session-1" : undefined
+        const { command, ...definition } = misbehaving(behaviour)
+        const opening = AgentProcess.open({ ...definition, command: [...command, "loads"] }, { cwd, load })
+        const fiber = yield* Effect.forkChild(Effect.flip(opening))
+        const asked = Effect.repeat(fs.exists(`${cwd}/asked`), {
+          until: (there) => there,
+          schedule: Schedule.spaced(20)
+        })
+        yield* TestClock.withLive(asked)
+        yield* TestClock.adjust("29 seconds")
+        assert.strictEqual(fiber.pollUnsafe(), undefined)
+        yield* TestClock.adjust("1 second")
+        const message = `Agent odd did not answer ${method} within 30s.`
+        assert.deepInclude(yield* Fiber.join(fiber), { _tag: "AgentFailed", message, stopReason: "timeout" })
+      })
+    )
+  }
 })
 
 layer(Platform, { excludeTestServices: true, concurrent: true })("the end of a session", (it) => {

@@ -4,6 +4,7 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, it } from "@effect/vitest"
 import { Context, Effect, Fiber, FileSystem, Layer, Schedule } from "effect"
+import { TestClock } from "effect/testing"
 import { vi } from "vitest"
 import * as DemoAgent from "../../src/agent/DemoAgent.ts"
 import { gone, isAlive, misbehaving } from "../agent/Support.ts"
@@ -44,8 +45,8 @@ const unready: ReadonlyArray<readonly [behaviour: string, how: string]> = [
 ]
 type Refusal = readonly [behaviour: string, error: string, stopReason: string]
 const silent: ReadonlyArray<Refusal> = [
-  ["silent", "did not answer initialize within 5s.", "timeout"],
-  ["silent-new", "did not answer session/new within 5s.", "timeout"]
+  ["silent", "did not answer initialize within 30s.", "timeout"],
+  ["silent-new", "did not answer session/new within 30s.", "timeout"]
 ]
 const unopenable: ReadonlyArray<Refusal> = [
   ["version", "speaks version 2 of the protocol, not 1.", "error"],
@@ -309,43 +310,49 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("an agen
   )
 })
 
-it.live("a session that cannot be opened is 502 with the reason, and leaves nothing", () =>
+const refused = Effect.fnUntraced(function* (app: App, [behaviour, error, stopReason]: Refusal) {
+  const failure = failureOf(yield* app.request("POST", "/sessions", { body: { agent: behaviour } }))
+  assert.deepStrictEqual([failure.error, failure.stop_reason], [`Agent ${behaviour} ${error}`, stopReason])
+})
+
+/** The files in the folders of the sessions, once they are as they should be. */
+const filesOnce = Effect.fnUntraced(function* (data: string, until: (files: ReadonlyArray<string>) => boolean) {
+  const fs = yield* FileSystem.FileSystem
+  const files = fs.readDirectory(`${data}/sessions`, { recursive: true })
+  return yield* Effect.repeat(files, { until, schedule: Schedule.spaced(20) }).pipe(
+    Effect.timeout(patience),
+    TestClock.withLive
+  )
+})
+
+it.effect("a session that cannot be opened is 502 with the reason, and leaves nothing", () =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const data = yield* fs.makeTempDirectoryScoped()
-    const patient = yield* serve({
-      data: `${data}/patient`,
-      agents: unopenable.map(([behaviour]) => odd(behaviour))
-    })
-    const impatient = yield* serve({
-      data: `${data}/impatient`,
-      startTimeout: "5 seconds",
-      agents: [...silent.map(([behaviour]) => odd(behaviour)), odd("silent-load")]
-    })
-    const app = yield* impatient.mint("app")
-    const other = yield* patient.mint("app")
-    const refused = Effect.fnUntraced(function* (app: App, [behaviour, error, stopReason]: Refusal) {
-      const failure = failureOf(yield* app.request("POST", "/sessions", { body: { agent: behaviour } }))
-      assert.deepStrictEqual([failure.error, failure.stop_reason], [`Agent ${behaviour} ${error}`, stopReason])
-    })
-    const late = Effect.gen(function* () {
-      const { id } = yield* openWith(app, "silent-load")
-      failureOf(yield* app.turn(id, "go"))
-      const failure = failureOf(yield* app.turn(id, "ping"))
-      assert.strictEqual(failure.error, "Agent silent-load did not answer session/load within 5s.")
-      assert.deepStrictEqual(yield* Effect.flatMap(app.turn(id, "ping"), turnOf), { turnIndex: 2, ...pong })
-      yield* app.request("DELETE", `/sessions/${id}`)
-    })
-    const refusals = [...silent.map((each) => refused(app, each)), ...unopenable.map((each) => refused(other, each))]
-    yield* Effect.all([late, ...refusals], { concurrency: "unbounded" })
-    for (const server of ["patient", "impatient"]) {
-      yield* fs
-        .readDirectory(`${data}/${server}/sessions`)
-        .pipe(
-          Effect.repeat({ until: (names) => names.length === 0, schedule: Schedule.spaced(20) }),
-          Effect.timeout(patience)
-        )
-    }
+    const agents = [...silent, ...unopenable].map(([behaviour]) => odd(behaviour))
+    const app = yield* (yield* serve({ data, agents })).mint("app")
+    yield* Effect.forEach(unopenable, (each) => refused(app, each), { concurrency: "unbounded" })
+    const waiting = yield* Effect.forEach(silent, (each) => Effect.forkChild(refused(app, each)))
+    yield* filesOnce(data, (files) => files.filter((file) => file.endsWith("/asked")).length === silent.length)
+    yield* TestClock.adjust("30 seconds")
+    yield* Effect.forEach(waiting, Fiber.join)
+    yield* filesOnce(data, (files) => files.length === 0)
     assert.deepStrictEqual(processesIn(data), [])
+  }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
+)
+
+it.effect("one whose agent is silent when it is woken is woken by the next turn", () =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const data = yield* fs.makeTempDirectoryScoped()
+    const app = yield* (yield* serve({ data, agents: [odd("silent-load")] })).mint("app")
+    const { id } = yield* openWith(app, "silent-load")
+    failureOf(yield* app.turn(id, "go"))
+    const ping = yield* Effect.forkChild(app.turn(id, "ping"))
+    yield* filesOnce(data, (files) => files.some((file) => file.endsWith("/asked")))
+    yield* TestClock.adjust("30 seconds")
+    const failure = failureOf(yield* Fiber.join(ping))
+    assert.strictEqual(failure.error, "Agent silent-load did not answer session/load within 30s.")
+    assert.deepStrictEqual(yield* Effect.flatMap(app.turn(id, "ping"), turnOf), { turnIndex: 2, ...pong })
   }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
 )

@@ -186,8 +186,8 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("a call 
       yield* app.turns(id, 1)
       yield* Fiber.interrupt(dropped)
       // It was told to stop, and is ended two seconds later.
-      const ignored = fs.exists(`${cwd}/ignored`)
-      yield* Effect.repeat(ignored, { until: (there) => there, schedule: Schedule.spaced(20) })
+      const asked = fs.exists(`${cwd}/asked`)
+      yield* Effect.repeat(asked, { until: (there) => there, schedule: Schedule.spaced(20) })
       const back = turn(app, id, "late", { prompt: "go" })
       const answers = yield* Effect.all([back, back], { concurrency: 2 })
       for (const { status, text } of answers) {
