@@ -4,8 +4,8 @@
  */
 import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
-import { OpenApi } from "effect/http-api"
-import { Api } from "../../api/Api.ts"
+import type { OpenApi } from "effect/http-api"
+import { document } from "./Document.ts"
 
 /** Where they are. */
 export const paths = { page: "/docs", openApi: "/openapi.json" } as const
@@ -62,9 +62,8 @@ const headers = {
 
 export const layer = HttpRouter.use(
   Effect.fnUntraced(function* (router) {
-    const spec = OpenApi.fromApi(Api)
-    const html = HttpServerResponse.text(page(spec), { contentType: "text/html; charset=utf-8", headers })
+    const html = HttpServerResponse.text(page(document), { contentType: "text/html; charset=utf-8", headers })
     yield* router.add("GET", paths.page, html)
-    yield* router.add("GET", paths.openApi, HttpServerResponse.jsonUnsafe(spec))
+    yield* router.add("GET", paths.openApi, HttpServerResponse.jsonUnsafe(document))
   })
 )

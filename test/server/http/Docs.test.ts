@@ -23,6 +23,28 @@ it.layer(Server.layer, { excludeTestServices: true })("the contract as documenta
     })
   )
 
+  it.effect("/openapi.json says with what each endpoint may be refused, and what a turn may be answered as", () =>
+    Effect.gen(function* () {
+      const { url } = yield* Server
+      const { paths } = JSON.parse((yield* call(`${url}/openapi.json`, "GET")).text)
+      for (const [path, method, refusals] of [
+        ["/healthz", "get", "400 403 421 431"],
+        ["/sessions", "get", "400 401 403 421 422 431"],
+        ["/sessions", "post", "400 401 403 413 421 422 429 431 502 503"],
+        ["/sessions/{id}", "delete", "400 401 403 404 421 422 431"],
+        ["/sessions/{id}/turn", "post", "400 401 403 404 410 413 421 422 429 431 502 503"],
+        ["/run", "post", "400 401 403 404 413 421 422 431 502 503"],
+        ["/files", "post", "400 401 403 413 421 422 429 431 503"],
+        ["/admin/tokens", "post", "400 401 403 409 413 421 422 431 503"]
+      ] as const) {
+        const statuses = Object.keys(paths[path][method].responses)
+        assert.strictEqual(statuses.join(" "), `200 ${refusals}`, `${method} ${path}`)
+      }
+      const { content } = paths["/sessions/{id}/turn"].post.responses[200]
+      assert.hasAllKeys(content, ["application/json", "text/event-stream"])
+    })
+  )
+
   it.effect("/docs is whole by itself: no script, nothing that is loaded from elsewhere", () =>
     Effect.gen(function* () {
       const { url } = yield* Server
