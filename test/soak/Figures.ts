@@ -4,7 +4,7 @@
  *
  * - Its heap is taken after collections, with the memory of its buffers; all its memory is what the system says. Of both
  *   there are several samples, and what counts is the growth of the line through them: no two samples are the same.
- * - Handles, timers, descriptors and processes must not be more than at the start, nor the records of agents.
+ * - Handles, timers, descriptors and processes must not be more than at the start.
  * - Files are those of uploads, sessions and runs: each must belong to something that the ledger has, and what the ledger
  *   has of them must not be past its time.
  * - The ledger keeps what happened for ninety days, and holds no text of it. So its file grows by these rows, and is told
@@ -79,8 +79,7 @@ const take = Effect.fnUntraced(function* (server: Watched) {
       handles,
       timers,
       descriptors: readdirSync(`/proc/${pid}/fd`).length,
-      processes: Processes.withFolder(home).length,
-      "records of agents": readdirSync(`${data}/agents`).length
+      processes: Processes.withFolder(home).length
     },
     faults: Ledger.faultsIn(data, hardTtlMillis),
     ledger: ledgerBytes(data) / megabyte,

@@ -68,7 +68,9 @@ export const faultsIn = (data: string, hardTtlMillis: number): Readonly<Record<s
         "sessions",
         names("SELECT session_id AS name FROM sessions WHERE closed_at IS NULL")
       ),
-      "folders of runs": strangers("runs", new Set())
+      "folders of runs": strangers("runs", new Set()),
+      // One is of the server itself.
+      "records of agents": readdirSync(`${data}/agents`).length - 1
     }
   })
 

@@ -156,6 +156,10 @@ export const run = Effect.fnUntraced(function* (server: Server, book: Book, phas
     if (answer.status === 200 && !isWhole && !phase.mayBreak) return yield* wrong("a stream", answer)
   })
 
+  const keyedTurn = Effect.fnUntraced(function* (id: string) {
+    told(id, yield* askKeyed("keyed turn", `/sessions/${id}/turn`, { prompt: yield* slow }))
+  })
+
   /** A turn that fails, unless another client cancels it before. */
   const failing = Effect.fnUntraced(function* (name: string, id: string, prompt: string) {
     const answer = yield* turn(name, id, prompt, { may: [200, 502] })
@@ -169,10 +173,9 @@ export const run = Effect.fnUntraced(function* (server: Server, book: Book, phas
     wholeStream,
     (id) => Effect.flatMap(slow, (prompt) => leave("stream left", turn("stream", id, prompt, stream))),
     (id) => Effect.flatMap(slow, (prompt) => leave("turn left", turn("turn", id, prompt))),
-    (id) =>
-      Effect.flatMap(slow, (prompt) =>
-        Effect.map(askKeyed("keyed turn", `/sessions/${id}/turn`, { prompt }), (answer) => told(id, answer))
-      ),
+    keyedTurn,
+    keyedTurn,
+    keyedTurn,
     (id) =>
       Effect.all(
         [
