@@ -1,20 +1,7 @@
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
-import {
-  ByteSize,
-  Context,
-  Deferred,
-  Duration,
-  Effect,
-  Fiber,
-  FileSystem,
-  Layer,
-  Logger,
-  Option,
-  Schema,
-  Stream
-} from "effect"
+import { ByteSize, Context, Deferred, Duration, Effect, Fiber, FileSystem, Layer, Logger, Option, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { SessionId } from "../../../src/api/schema/Ids.ts"
