@@ -6,7 +6,7 @@
  * waits. Requests fail when the agent does not answer in time, and at once when its process ends.
  */
 import { type AnyMessage, client, RequestError } from "@agentclientprotocol/sdk"
-import { Data, Deferred, Duration, Effect, Option, Queue, Schema, type Scope, Stream } from "effect"
+import { Data, Deferred, Duration, Effect, Latch, Option, Queue, Schema, type Scope, Stream } from "effect"
 import { Ndjson } from "effect/encoding"
 import type { AgentFailed } from "./Agent.ts"
 import type { AgentChild } from "./AgentChild.ts"
@@ -60,6 +60,9 @@ export interface Options {
 /** An agent that ended may have left messages in the pipe, and one that closed its output is given time to end. */
 const drainLimit = "1 second"
 
+/** As many messages as wait for an agent to read them. What it asks for is answered, and it may ask without listening. */
+const maxUnread = 1_000
+
 const decodePermission = Schema.decodeUnknownSync(Permission.Request)
 
 /** The code by which the protocol says that the agent wants to be logged in. */
@@ -84,7 +87,12 @@ const refusal = (error: RequestError): RequestRefused => {
 
 /** Both directions, as the protocol's library takes them. */
 const openStreams = Effect.fnUntraced(function* ({ child, inbox }: Options, written: AgentMessages.Written) {
-  const outgoing = yield* Queue.unbounded<AnyMessage>()
+  const outgoing = yield* Queue.dropping<AnyMessage>(maxUnread)
+  const overrun = yield* Latch.make()
+  yield* overrun.await.pipe(
+    Effect.andThen(child.kill("asked for more than it listens to, and was ended")),
+    Effect.forkScoped
+  )
   yield* Stream.fromQueue(outgoing).pipe(
     Stream.pipeThroughChannel(Ndjson.encode()),
     Stream.run(child.stdin),
@@ -96,7 +104,7 @@ const openStreams = Effect.fnUntraced(function* ({ child, inbox }: Options, writ
   const writable = new WritableStream<AnyMessage>({
     write: (message) => {
       if ("method" in message && "id" in message) asked.add(message.id)
-      Queue.offerUnsafe(outgoing, message)
+      if (!Queue.offerUnsafe(outgoing, message)) overrun.openUnsafe()
     }
   })
   const readable = yield* AgentMessages.decode(child.stdout, { written, stray: child.note }).pipe(

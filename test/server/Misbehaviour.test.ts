@@ -27,6 +27,7 @@ const failing: ReadonlyArray<readonly [behaviour: string, how: string, stderr?: 
   ["close-output", "closed its output and was ended."],
   ["flood", "wrote more than 1000 lines that are no messages."],
   ["flood-updates", "wrote more than 67108864 characters in one turn."],
+  ["flood-requests", "asked for more than it listens to, and was ended."],
   ["long-line", "wrote a line of more than 16777216 characters."],
   ["bad-answer", "gave an answer to session/prompt that cannot be read."],
   ["odd-error", "failed the turn: its answer is no answer of the protocol: no credit"],
