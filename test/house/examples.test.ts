@@ -86,60 +86,54 @@ const server = ForgeServer.layer({ agents, port: 0, adminToken: Redacted.make(ad
 
 const services = Layer.merge(Consumer.layer, server).pipe(Layer.provideMerge(NodeServices.layer))
 
-layer(services, { timeout: "60 seconds", excludeTestServices: true })("the programs in the documentation", (it) => {
-  it.effect(
-    "are refused where their types or their runs are wrong",
-    () =>
-      Effect.gen(function* () {
-        const outcomes = yield* Examples.outcomes(
-          [
-            { name: "good.ts", at: "README.md:1", text: `console.log(process.env["GREETING"])` },
-            { name: "types.ts", at: "README.md:2", text: `export const a: number = "text"` },
-            {
-              name: "run.ts",
-              at: "README.md:3",
-              text: `if (process.env["GREETING"] === "hello") throw new Error("no")`
-            }
-          ],
-          { GREETING: "hello" }
-        )
-        const [good, types, run] = outcomes
-        assert.deepStrictEqual(good, { name: "good.ts", output: "hello\n", failure: undefined })
-        assert.match(types?.failure ?? "", /^README.md:2: .*types.ts\(1,14\): error TS2322/)
-        assert.match(run?.failure ?? "", /^README.md:3: exit code 1\n[^]*Error: no/)
-      }),
-    60_000
+layer(services, { timeout: "4 minutes", excludeTestServices: true })("the programs in the documentation", (it) => {
+  it.effect("are refused where their types or their runs are wrong", () =>
+    Effect.gen(function* () {
+      const outcomes = yield* Examples.outcomes(
+        [
+          { name: "good.ts", at: "README.md:1", text: `console.log(process.env["GREETING"])` },
+          { name: "types.ts", at: "README.md:2", text: `export const a: number = "text"` },
+          {
+            name: "run.ts",
+            at: "README.md:3",
+            text: `if (process.env["GREETING"] === "hello") throw new Error("no")`
+          }
+        ],
+        { GREETING: "hello" }
+      )
+      const [good, types, run] = outcomes
+      assert.deepStrictEqual(good, { name: "good.ts", output: "hello\n", failure: undefined })
+      assert.match(types?.failure ?? "", /^README.md:2: .*types.ts\(1,14\): error TS2322/)
+      assert.match(run?.failure ?? "", /^README.md:3: exit code 1\n[^]*Error: no/)
+    })
   )
 
-  it.effect(
-    "compile and run",
-    () =>
-      Effect.gen(function* () {
-        const fs = yield* FileSystem.FileSystem
-        const server = yield* ForgeServer.ForgeServer
-        const token = yield* server.mint("documentation")
-        const modules = (yield* fs.readDirectory("src", { recursive: true })).filter((name) =>
-          /^([^/]+|(node|testing|server)\/[^/]+)\.ts$/.test(name)
-        )
-        const ofModules = yield* Effect.forEach(modules, (name) =>
-          Effect.map(fs.readFileString(`src/${name}`), (text) => Examples.ofModule(`src/${name}`, text))
-        )
-        const ofReadme = Examples.ofMarkdown("README.md", yield* fs.readFileString("README.md"))
-        assert.isNotEmpty(ofReadme)
-        const env = {
-          CLAWDFORGE_URL: server.url,
-          CLAWDFORGE_TOKEN: Redacted.value(token),
-          CLAWDFORGE_ADMIN_TOKEN: adminToken
-        }
-        const outcomes = yield* Examples.outcomes([...ofReadme, ...ofModules.flat()], env)
-        assert.deepStrictEqual(
-          outcomes.flatMap(({ failure }) => failure ?? []),
-          []
-        )
-        for (const [name, said] of Object.entries(saying)) {
-          assert.include(outcomes.find((outcome) => outcome.name === name)?.output, said)
-        }
-      }),
-    60_000
+  it.effect("compile and run", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const server = yield* ForgeServer.ForgeServer
+      const token = yield* server.mint("documentation")
+      const modules = (yield* fs.readDirectory("src", { recursive: true })).filter((name) =>
+        /^([^/]+|(node|testing|server)\/[^/]+)\.ts$/.test(name)
+      )
+      const ofModules = yield* Effect.forEach(modules, (name) =>
+        Effect.map(fs.readFileString(`src/${name}`), (text) => Examples.ofModule(`src/${name}`, text))
+      )
+      const ofReadme = Examples.ofMarkdown("README.md", yield* fs.readFileString("README.md"))
+      assert.isNotEmpty(ofReadme)
+      const env = {
+        CLAWDFORGE_URL: server.url,
+        CLAWDFORGE_TOKEN: Redacted.value(token),
+        CLAWDFORGE_ADMIN_TOKEN: adminToken
+      }
+      const outcomes = yield* Examples.outcomes([...ofReadme, ...ofModules.flat()], env)
+      assert.deepStrictEqual(
+        outcomes.flatMap(({ failure }) => failure ?? []),
+        []
+      )
+      for (const [name, said] of Object.entries(saying)) {
+        assert.include(outcomes.find((outcome) => outcome.name === name)?.output, said)
+      }
+    })
   )
 })

@@ -46,7 +46,7 @@ describe("package.json", () => {
 })
 
 layer(Consumer.layer.pipe(Layer.provideMerge(NodeServices.layer)), {
-  timeout: "60 seconds",
+  timeout: "4 minutes",
   excludeTestServices: true
 })("the package", (it) => {
   it.effect("holds the built files, and nothing else", () =>
@@ -69,42 +69,36 @@ layer(Consumer.layer.pipe(Layer.provideMerge(NodeServices.layer)), {
     })
   )
 
-  it.effect(
-    "gives every entry, with its types, to a project that has the peers",
-    () =>
-      Effect.gen(function* () {
-        const fs = yield* FileSystem.FileSystem
-        const { install, root } = yield* Consumer
-        yield* Effect.forEach(peers, install)
-        yield* fs.writeFileString(`${root}/all.ts`, program(entries.map(({ name }) => name)))
-        assert.deepStrictEqual(yield* run(root, process.execPath, ["all.ts"]), { code: 0, output: "" })
-        assert.deepStrictEqual(yield* run(".", "node_modules/.bin/tsc", ["-p", root]), { code: 0, output: "" })
-      }),
-    60_000
+  it.effect("gives every entry, with its types, to a project that has the peers", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const { install, root } = yield* Consumer
+      yield* Effect.forEach(peers, install)
+      yield* fs.writeFileString(`${root}/all.ts`, program(entries.map(({ name }) => name)))
+      assert.deepStrictEqual(yield* run(root, process.execPath, ["all.ts"]), { code: 0, output: "" })
+      assert.deepStrictEqual(yield* run(".", "node_modules/.bin/tsc", ["-p", root]), { code: 0, output: "" })
+    })
   )
 
-  it.effect(
-    "gives a forge command that holds a session with the demo agent",
-    () =>
-      Effect.gen(function* () {
-        const fs = yield* FileSystem.FileSystem
-        const { install, root } = yield* Consumer
-        yield* Effect.forEach(peers, install)
-        const bin = `node_modules/effect-clawdforge/${manifest.bin.forge}`
-        assert.match(yield* fs.readFileString(`${root}/${bin}`), /^#!\/usr\/bin\/env node\n/)
+  it.effect("gives a forge command that holds a session with the demo agent", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const { install, root } = yield* Consumer
+      yield* Effect.forEach(peers, install)
+      const bin = `node_modules/effect-clawdforge/${manifest.bin.forge}`
+      assert.match(yield* fs.readFileString(`${root}/${bin}`), /^#!\/usr\/bin\/env node\n/)
 
-        const version = yield* run(root, process.execPath, [bin, "--version"])
-        assert.include(version.output, manifest.version)
-        const demo = yield* run(root, process.execPath, [
-          bin,
-          "demo",
-          "Remember the word heliotrope.",
-          "Which word was it?"
-        ])
-        assert.strictEqual(demo.code, 0, demo.output)
-        assert.match(demo.output, /heliotrope[^]*Which word was it[^]*heliotrope/)
-      }),
-    60_000
+      const version = yield* run(root, process.execPath, [bin, "--version"])
+      assert.include(version.output, manifest.version)
+      const demo = yield* run(root, process.execPath, [
+        bin,
+        "demo",
+        "Remember the word heliotrope.",
+        "Which word was it?"
+      ])
+      assert.strictEqual(demo.code, 0, demo.output)
+      assert.match(demo.output, /heliotrope[^]*Which word was it[^]*heliotrope/)
+    })
   )
 
   it.effect("keeps its rooms closed", () =>
