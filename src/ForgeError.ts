@@ -28,6 +28,7 @@
  * ```
  */
 import { Data, type Duration, type Redacted } from "effect"
+import type { SessionId } from "./SessionInfo.ts"
 
 /**
  * Whether the server may have acted on a call that failed.
@@ -201,7 +202,7 @@ export class TransportError extends Data.TaggedError("TransportError")<
 
 /** The session is closed: it takes no more turns. */
 export class SessionClosed extends Data.TaggedError("SessionClosed")<{
-  readonly sessionId: string
+  readonly sessionId: SessionId
   /**
    * `client` where this handle closed it; `server` where the server found it closed: idle for too long, revoked, or closed
    * through another handle, of this program or any other, which a server does not tell apart.

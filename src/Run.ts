@@ -46,7 +46,9 @@ export interface RunOptions {
 export interface Run {
   /** The agent's final text, without a code fence around it: as JSON where it is JSON, else as a string. */
   readonly result: Schema.Json
+  /** How long it took, by the server's clock. */
   readonly duration: Duration.Duration
+  /** Why it ended: `end_turn`, `max_tokens`, `refusal`, or what else a server says. */
   readonly stopReason: string | null
   /** As far as the agent told, and the server tells. */
   readonly usage: Usage | undefined

@@ -48,6 +48,7 @@ import type { Turn, TurnOptions } from "./Turn.ts"
 export interface Session {
   /** What the session was created with. */
   readonly info: SessionInfo
+  /** The server's id of it, which can be kept: `Forge.attach` borrows the session by it. */
   readonly id: SessionId
 
   /**

@@ -58,10 +58,13 @@ export interface SessionInfo {
 export interface SessionState extends SessionInfo {
   /** The app that it belongs to; older servers do not say. */
   readonly appName: string | undefined
+  /** Null before its first turn has ended. */
   readonly lastTurnAt: DateTime.Utc | null
   /** Every turn that was handed to the agent, failed and cancelled ones too. */
   readonly turnCount: number
+  /** Null while it is open. */
   readonly closedAt: DateTime.Utc | null
+  /** What it was opened with. */
   readonly meta: { readonly [key: string]: Schema.Json } | null
 }
 

@@ -21,10 +21,12 @@ export interface TurnOptions {
 
 /** What a turn or a run used, as far as the agent told. */
 export interface Usage {
+  /** Those that the agent's model read; of them, `cachedTokens` came from its cache. */
   readonly inputTokens?: number | undefined
   readonly outputTokens?: number | undefined
   readonly cachedTokens?: number | undefined
   readonly totalTokens?: number | undefined
+  /** In US dollars. */
   readonly costUsd?: number | undefined
 }
 
@@ -35,10 +37,13 @@ export interface Turn {
   readonly index: number
   /** All that the agent said, in order, with nothing between. */
   readonly text: string
+  /** What happened, in order; chunks of one message are one event, and so is all that was told of one tool call. */
   readonly events: ReadonlyArray<TurnEvent.TurnEvent>
   /** Why it ended: `end_turn`, `max_tokens`, `max_turn_requests`, `refusal`, `cancelled`, or what else a server says. */
   readonly stopReason: string | null
+  /** How long it took, by the server's clock. */
   readonly duration: Duration.Duration
+  /** As far as the agent told, and the server tells. */
   readonly usage: Usage | undefined
 }
 

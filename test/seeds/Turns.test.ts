@@ -215,7 +215,7 @@ describe("the seeds: turns", () => {
       const session = yield* Forge.session()
       yield* session.close
       const error = yield* Effect.flip(session.turn("late"))
-      assert.deepInclude(error, { _tag: "SessionClosed", sessionId: "s-1", by: "client" })
+      assert.deepInclude(error, { _tag: "SessionClosed", sessionId: session.id, by: "client" })
       assert.deepStrictEqual(yield* turns, [])
     }).pipe(Effect.scoped, Effect.provide(layer(wellBehaved())))
   )
