@@ -6,7 +6,10 @@ import { orNull } from "./Ids.ts"
 
 export const path = "/healthz"
 
-/** The answer; a server of v0.1 sends only the first three fields. */
+/**
+ * The answer; a server of v0.1 sends only the first three fields. Here alone `ok` may be false, and the answer none that is
+ * malformed for it: whether the server is well is what was asked.
+ */
 export const Health = Schema.Struct({
   ok: Schema.Boolean,
   claudePresent: Schema.Boolean,
