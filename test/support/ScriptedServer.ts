@@ -76,7 +76,8 @@ export const start = (script: Script): Effect.Effect<ScriptedServer["Service"], 
       return known
     }
     const sockets = new Set<Socket>()
-    const server = createServer((request, response) => {
+    // A machine that is busy may let a connection rest for longer than the server would keep it.
+    const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
       const chunks: Array<Buffer> = []
       request.on("data", (chunk: Buffer) => chunks.push(chunk))
       request.on("end", () => {
