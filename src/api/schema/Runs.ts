@@ -25,7 +25,10 @@ export const RunRequest = Schema.Struct({
 }).pipe(Schema.encodeKeys({ systemMode: "system_mode", timeout: "timeout_secs" }))
 export type RunRequest = typeof RunRequest.Type
 
-/** The answer: these four keys, and `usage` only where it was asked for. */
+/**
+ * The answer: these four keys, and `usage` only where it was asked for. The numbers of a result are doubles, as all of
+ * JavaScript's JSON: an integer beyond 2^53 loses its last digits.
+ */
 export const RunResponse = Schema.Struct({
   ok: Schema.Literal(true),
   result: Schema.Json,

@@ -14,7 +14,7 @@ export const pathOf = (id: string): `/sessions/${string}` => `/sessions/${encode
 /** How deep it may nest: no answer of more is read either. */
 const maxDepth = 64
 
-/** A JSON object of the caller's own, kept with the session. */
+/** A JSON object of the caller's own, kept with the session; its numbers are doubles. */
 export const Meta = Schema.Record(Schema.String, Schema.Json).check(
   Schema.makeFilter(Schema.is(Schema.Json), { message: "must be a plain JSON object" }),
   Schema.makeFilter((meta) => !isDeeper(meta, maxDepth), { message: `must not nest deeper than ${maxDepth}` })
