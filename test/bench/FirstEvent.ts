@@ -2,7 +2,8 @@
  * How long the first event of a turn takes over the event stream, and how long it takes the protocol's library alone with
  * the same agent: `node test/bench/FirstEvent.ts [TURNS]`.
  *
- * The two take turns, so that a busy machine is busy for both. It exits with 1 where half of the events come more than
+ * The two take turns, so both have the same machine; it should have nothing else to do, since a server has to get the
+ * processor three times where the library gets it once. It exits with 1 where half of the events come more than
  * five milliseconds later than with the library alone.
  */
 import { Console, Effect } from "effect"

@@ -2,7 +2,7 @@
  * What a turn costs through a server, and what it costs as a process of its own, in time of the processor:
  * `node test/bench/TurnCost.ts [TURNS]`.
  *
- * Of the server it counts its own process and the agent's, over turns of one session. Of a process per turn it counts
+ * Of the server it counts its own process and the agents', over turns of several sessions. Of a process per turn it counts
  * OneTurn.ts and the agent that it starts: nothing but the protocol's library, so no way to have one is cheaper. It exits
  * with 1 where the server is not a hundred times cheaper.
  */
@@ -70,7 +70,7 @@ const bench = Effect.gen(function* () {
   const ratio = each / (server + agent)
   yield* Console.log(`a process per turn: ${each.toFixed(1)} ms, over ${processes} turns`)
   yield* Console.log(
-    `through a server: ${(server + agent).toFixed(2)} ms, of which the agent ${agent.toFixed(2)} ms, over ${turns} turns`
+    `through a server: ${(server + agent).toFixed(2)} ms, of which the agents ${agent.toFixed(2)} ms, over ${turns} turns`
   )
   yield* Console.log(`${ratio.toFixed(0)} times cheaper; the goal is ${goal} times`)
   return ratio >= goal
