@@ -4,7 +4,7 @@
 import { ByteSize, Config, Console, Duration, Effect, Option, Path } from "effect"
 import { CliError, Command, Flag } from "effect/cli"
 import * as Networks from "../server/access/Networks.ts"
-import { ForgeServer, layer as layerServer } from "../server/ForgeServer.ts"
+import { ForgeServer, layer as layerServer, type Options } from "../server/ForgeServer.ts"
 import * as Timeouts from "../server/Timeouts.ts"
 import * as AdminSecret from "./AdminSecret.ts"
 import * as AgentsTable from "./AgentsTable.ts"
@@ -87,7 +87,7 @@ const flags = {
     Flag.withDescription("How many agent processes may live at once (default 16)"),
     Flag.withDefault(16)
   ),
-  startTimeout: Values.span("start-timeout").pipe(
+  startTimeout: Values.span("start-timeout", Duration.seconds(1)).pipe(
     Flag.withDescription("How long an agent may take for each step of its start (default 30 seconds)"),
     Flag.withDefault(Duration.seconds(30))
   ),
@@ -191,7 +191,7 @@ const optionsOf = Effect.fnUntraced(function* (settings: Settings) {
     maxTimeout: settings.maxTurnTimeout,
     grace: settings.grace,
     logRequests: true
-  }
+  } satisfies Options
 })
 
 const run = Effect.gen(function* () {

@@ -81,8 +81,9 @@ describe("Help", () => {
         ["allowed-host", "http://x/y", "the name of a host, such as forge.example"],
         ["cors-origin", "banana", "an origin as browsers send it, such as https://app.example"],
         ["trust-proxy", "banana", "a network, such as 10.0.0.0/8"],
+        ["start-timeout", "0", 'a span of time from 1s to 100 years, such as "10 minutes", or seconds'],
         ["max-turn-timeout", "4.9", 'a span of time from 5s to 100 years, such as "10 minutes", or seconds'],
-        ...["grace", "hard-ttl", "keyed-call-linger", "session-ttl", "sleep-after", "start-timeout"].map(
+        ...["grace", "hard-ttl", "keyed-call-linger", "session-ttl", "sleep-after"].map(
           (flag) => [flag, "400000000 days", span] as const
         ),
         ...["max-app-uploads", "max-upload"].map((flag) => [flag, "10QB", size] as const),
