@@ -4,14 +4,13 @@
 import { it } from "@effect/vitest"
 import { Effect, type Layer } from "effect"
 import { strict as assert } from "node:assert"
-import { patience } from "../support/Patience.ts"
 import type { Need } from "./Case.ts"
 import type { Server } from "./Server.ts"
 import * as Suite from "./Suite.ts"
 
 /** Holds a server of ours to every sentence, but for those that need what it is known to lack. */
 export const suite = <E>(name: string, server: Layer.Layer<Server, E>, lacks: ReadonlyArray<Need>) =>
-  it.layer(server, { excludeTestServices: true, timeout: patience })(name, (it) => {
+  it.layer(server, { excludeTestServices: true, timeout: "4 minutes" })(name, (it) => {
     for (const alone of [false, true]) {
       for (const { cases, name } of Suite.groups) {
         for (const one of cases.filter((one) => (one.alone ?? false) === alone)) {

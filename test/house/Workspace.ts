@@ -7,17 +7,23 @@ import { ChildProcess } from "effect/process"
 const copied = ["package.json", "tsconfig.json", "tsconfig.build.json", ".oxlintrc.json", ".oxfmtrc.json"]
 const optional = ["README.md", "LICENSE", "vitest.config.ts"]
 
-/** The project without its git folder, and with the same node_modules; it goes with the scope. */
-export const copyOfProject = Effect.gen(function* () {
+/** The project with these folders alone, and with the same node_modules; it goes with the scope. */
+export const copyOf = Effect.fnUntraced(function* (folders: ReadonlyArray<string>) {
   const fs = yield* FileSystem.FileSystem
   const root = yield* fs.makeTempDirectoryScoped({ prefix: "project-" })
   for (const name of [...copied, ...optional]) {
     if (copied.includes(name) || (yield* fs.exists(name))) yield* fs.copyFile(name, `${root}/${name}`)
   }
-  for (const folder of ["src", "test"]) yield* fs.copy(folder, `${root}/${folder}`)
+  for (const folder of folders) {
+    yield* fs.makeDirectory(`${root}/${folder}`, { recursive: true })
+    yield* fs.copy(folder, `${root}/${folder}`, { overwrite: true })
+  }
   yield* fs.symlink(yield* fs.realPath("node_modules"), `${root}/node_modules`)
   return root
 })
+
+/** The project without its git folder. */
+export const copyOfProject = copyOf(["src", "test"])
 
 export interface Outcome {
   readonly code: number

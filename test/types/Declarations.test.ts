@@ -67,14 +67,17 @@ describe("types", () => {
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 
-  it.live("of this folder are checked by npm run check", () =>
+  it.live("of every file are checked by npm run check", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
+      const path = yield* Path.Path
       const { output } = yield* tsc(["-p", ".", "--listFilesOnly"])
-      const checked = new Set(output.split("\n").map((line) => line.replace(/^.*\/test\/types\//, "")))
-      const files = (yield* fs.readDirectory("test/types")).filter((name) => name.endsWith(".ts"))
-      assert.includeMembers(files, ["Errors.ts", "Handling.ts", "Options.ts"])
-      for (const file of files) assert.isTrue(checked.has(file), file)
+      const checked = new Set(output.split("\n").map((file) => path.relative(".", file)))
+      const files = yield* Effect.forEach(["src", "test"], (folder) =>
+        Effect.map(fs.readDirectory(folder, { recursive: true }), (names) => names.map((name) => `${folder}/${name}`))
+      )
+      const missing = [...files.flat(), "vitest.config.ts"].filter((name) => name.endsWith(".ts") && !checked.has(name))
+      assert.deepStrictEqual(missing, [])
       assert.match(manifest.scripts["check:types"], /^tsc -p \.( |$)/)
     }).pipe(Effect.provide(NodeServices.layer))
   )
