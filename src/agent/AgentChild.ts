@@ -30,7 +30,7 @@ const forceKillAfter = "2 seconds"
 const maxTail = 8_192
 
 /** After the process has ended its last words are waited for this long: a descendant may hold the pipe open. */
-const lastWords = "200 millis"
+const lastWords = "1 second"
 
 const argvOf = ({ command, wrap }: AgentDefinition): AgentDefinition["command"] =>
   wrap === undefined ? command : [...wrap, ...command]

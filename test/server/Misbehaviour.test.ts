@@ -209,9 +209,10 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("an agen
 
   /** What a turn answers that is cancelled once its agent has spoken. */
   const cancelled = Effect.fnUntraced(function* (app: App, behaviour: string) {
-    const { id } = yield* openWith(app, behaviour)
+    const fs = yield* FileSystem.FileSystem
+    const { cwd, id } = yield* openWith(app, behaviour)
     const turn = yield* Effect.forkChild(app.turn(id, "go"))
-    yield* app.turns(id, 1)
+    yield* fs.exists(`${cwd}/working`).pipe(Effect.repeat({ until: (there) => there, schedule: Schedule.spaced(20) }))
     const cancel = yield* app.request("POST", `/sessions/${id}/cancel`)
     assert.deepStrictEqual([cancel.status, cancel.text], [200, '{"ok":true,"cancelled":true}'])
     const { stopReason, text } = yield* Effect.flatMap(Fiber.join(turn), turnOf)
@@ -252,7 +253,7 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("an agen
         ["working", "working", "workingtold cancelled", "working"]
       )
       assert.deepStrictEqual([silent.text, silent.turnIndex, deaf.text, deaf.turnIndex], ["pong", 2, "pong", 2])
-    })
+    }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
   it.effect("cannot bring its session back says why, once, and the session is closed", () =>

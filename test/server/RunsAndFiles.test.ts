@@ -34,7 +34,7 @@ for (const [name, layer] of Object.entries(servers)) {
         const read = yield* Forge.run("What is on it?", { files: [file.token], model: "demo-terse" })
         assert.include(read.result, "I read list.txt: 2 lines. It begins with “milk")
         assert.strictEqual(read.stopReason, "end_turn")
-        const json = yield* Forge.run('/echo ```\n{"total": 42}\n```', { effort: "high", timeout: "10 seconds" })
+        const json = yield* Forge.run('/echo ```\n{"total": 42}\n```', { effort: "high", timeout: "5 minutes" })
         assert.deepStrictEqual(json.result, { total: 42 })
         const system = yield* Forge.run("/system", { system: "Be brief.", systemMode: "replace" })
         assert.strictEqual(system.result, "Be brief.")

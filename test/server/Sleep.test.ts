@@ -179,13 +179,13 @@ describe.concurrent("sessions and their processes", () => {
 describe.concurrent("a process that takes its time to end", () => {
   /** Two sessions whose processes are being put to sleep. */
   const fallingAsleep = Effect.gen(function* () {
-    const { app, text } = yield* make({ sleepAfter: "100 millis" })
+    const { app, counts, text } = yield* make({ sleepAfter: "100 millis" })
     const open = Effect.map(app.request("POST", "/sessions", { body: { agent: "slow" } }), (answer) => {
       const { cwd, session_id: id }: { session_id: string; cwd: string } = JSON.parse(answer.text)
       return { id, cwd, pids: processesIn(cwd) }
     })
     const [woken, closed] = yield* Effect.all([open, open], { concurrency: 2 })
-    yield* Effect.sleep("300 millis")
+    yield* Effect.repeat(counts, { until: (now) => now.includes("2 asleep"), schedule: Schedule.spaced(20) })
     return { app, text, woken, closed }
   })
 

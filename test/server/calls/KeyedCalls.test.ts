@@ -11,7 +11,7 @@ const make = Effect.gen(function* () {
   const data = yield* fs.makeTempDirectoryScoped()
   const server = yield* serve({
     data,
-    keyedCallLinger: "3 seconds",
+    keyedCallLinger: "4 seconds",
     maxOpenSessions: 40,
     agents: [DemoAgent.definition, misbehaving("ignore-cancel")]
   })
@@ -143,10 +143,10 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("a call 
       yield* app.turns(id, 1)
       yield* Fiber.interrupt(first)
       const second = yield* Effect.forkChild(back)
-      yield* Effect.sleep("1700 millis")
+      yield* Effect.sleep("2200 millis")
       yield* Fiber.interrupt(second)
       // The first of them has now been gone for longer than such a call goes on for, and the second has not.
-      yield* Effect.sleep("1700 millis")
+      yield* Effect.sleep("2200 millis")
       const cancelled = yield* app.request("POST", `/sessions/${id}/cancel`)
       assert.strictEqual(cancelled.text, '{"ok":true,"cancelled":true}')
       const answer = yield* back
