@@ -5,7 +5,7 @@
  * one of unknown outcome that is harmless to repeat: a GET, a DELETE, or a POST under a key that the server remembers.
  * Where the server may have acted on an earlier try, no later one makes that undone: the error says so.
  */
-import { Clock, Deferred, Duration, Effect, Random } from "effect"
+import { Clock, Deferred, Duration, Effect, Option, Random } from "effect"
 import type { RetryOptions } from "../ForgeClient.ts"
 import type { ApiError, AuthError, TransportError } from "../ForgeError.ts"
 
@@ -33,8 +33,8 @@ export const bounds = ({ budget, maxPause, maxRetryAfter, pause, times = 3 }: Re
 type CallError = AuthError | ApiError | TransportError
 
 /**
- * What repeating a call would do: it does nothing anyway, nothing more, nothing more where the server remembers its key, or
- * the same again.
+ * What a repeat would do: nothing, as the call only looks (`safe`); nothing more (`idempotent`), also where only the key
+ * sees to that (`keyed`); or the same again (`once`).
  */
 export type Kind = "safe" | "idempotent" | "keyed" | "once"
 
@@ -69,7 +69,7 @@ const mayRepeat = (error: CallError, kind: Kind): boolean => {
 }
 
 /** Whether the server may have acted on a try that failed. */
-const isOpen = (error: CallError, kind: Kind): boolean =>
+const mayHaveActed = (error: CallError, kind: Kind): boolean =>
   kind !== "safe" && error._tag !== "AuthError" && error.outcome === "unknown"
 
 /** How long to wait before the next try; undefined where the server asks for more than is allowed. */
@@ -113,44 +113,46 @@ const repeat = Effect.fnUntraced(function* <A, E extends CallError>(
   let open: E | undefined = undefined
   for (let repeats = 0; repeats < bounds.times; repeats++) {
     if (!mayRepeat(error, call.kind)) break
-    if (isOpen(error, call.kind)) open = error
+    if (mayHaveActed(error, call.kind)) open = error
     const pause = yield* pauseBefore(error, repeats, bounds)
     if (pause === undefined || pause > (yield* left)) break
-    const goesOn = mayGoOn(call, open ?? error, { pause, left })
-    if (!(yield* open === undefined ? goesOn : tellAbandoned(call, goesOn))) break
+    const isOpen = open !== undefined
+    const goesOn = mayGoOn(call, { isOpen, pause, left })
+    if (!(yield* isOpen ? tellAbandoned(call, goesOn) : goesOn)) break
     // A server that remembers the key says what became of the first try.
-    const before = { repeats: repeats + 1, isOpen: open !== undefined && call.kind !== "keyed" }
+    const before = { repeats: repeats + 1, isOpen: isOpen && call.kind !== "keyed" }
     const result = yield* Effect.result(tellAbandoned(call, call.attempt(before)))
     if (result._tag === "Success") return result.success
     error = result.failure
   }
   // A repeat that was not taken says nothing about an earlier try whose outcome is open.
-  const isUntaken = mayRepeat(error, call.kind) && !isOpen(error, call.kind)
+  const isUntaken = mayRepeat(error, call.kind) && !mayHaveActed(error, call.kind)
   return yield* Effect.fail(isUntaken && open !== undefined ? open : error)
 })
 
-/** Waits for the next try, unless the call was given up meanwhile, or would act twice. */
-const mayGoOn = Effect.fnUntraced(function* <A, E>(
-  call: Repeatable<A, E>,
-  error: CallError,
-  { left, pause }: { readonly pause: number; readonly left: Effect.Effect<number> }
-) {
-  if (yield* isAbandonedWithin(pause, call, error)) return false
-  return call.kind !== "keyed" || !isOpen(error, call.kind) || (yield* isRemembered(call, yield* left))
+/** What is to be waited for before the next try, and whether the server may have acted on one of those before. */
+interface Wait {
+  readonly isOpen: boolean
+  readonly pause: number
+  /** What is left of the budget. */
+  readonly left: Effect.Effect<number>
+}
+
+/** Waits for the next try, and tells whether it may come: not if the call was given up meanwhile, or would act twice. */
+const mayGoOn = Effect.fnUntraced(function* <A, E>(call: Repeatable<A, E>, { isOpen, left, pause }: Wait) {
+  if (!isOpen) return !(yield* isAbandonedWithin(pause, call))
+  // What the server may have done has to be found out, also for a call that was given up.
+  yield* Effect.sleep(pause)
+  return call.kind !== "keyed" || (yield* isRemembered(call, yield* left))
 })
 
 /** Asking takes its time from the budget too. */
 const isRemembered = <A, E>(call: Repeatable<A, E>, within: number): Effect.Effect<boolean> =>
   Effect.timeoutOrElse(call.remembersKeys, { duration: within, orElse: () => Effect.succeed(false) })
 
-/**
- * Waits, and tells whether the call was given up meanwhile. One that the server may have acted on is not given up: what
- * it did has to be found out.
- */
-const isAbandonedWithin = <A, E>(pause: number, call: Repeatable<A, E>, error: CallError): Effect.Effect<boolean> =>
-  call.abandoned === undefined || isOpen(error, call.kind)
-    ? Effect.as(Effect.sleep(pause), false)
-    : Deferred.await(call.abandoned).pipe(
-        Effect.as(true),
-        Effect.timeoutOrElse({ duration: pause, orElse: () => Effect.succeed(false) })
-      )
+/** Waits, and tells whether the call was given up meanwhile. */
+const isAbandonedWithin = <A, E>(pause: number, { abandoned }: Repeatable<A, E>): Effect.Effect<boolean> =>
+  Effect.map(
+    Effect.timeoutOption(abandoned === undefined ? Effect.never : Deferred.await(abandoned), pause),
+    Option.isSome
+  )
