@@ -54,11 +54,19 @@ const childrenOf = (parent: number) =>
     }
   })
 
+const sigkill = (pid: number) => {
+  try {
+    process.kill(pid, "SIGKILL")
+  } catch {
+    // It was an agent that has just begun, or just ended.
+  }
+}
+
 /** The watchdog is the child that is no agent: it does not have the server's environment. */
 const killWatchdog = ({ home, pid }: Served.Served) =>
   Effect.sync(() => {
     const agents = new Set(Processes.withFolder(home).map(String))
-    for (const child of childrenOf(pid)) if (!agents.has(child)) process.kill(Number(child), "SIGKILL")
+    for (const child of childrenOf(pid)) if (!agents.has(child)) sigkill(Number(child))
   })
 
 /** The ways in which a life ends. */
