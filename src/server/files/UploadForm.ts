@@ -32,12 +32,8 @@ export const maxOverhead = ByteSize.kibibytes(512)
 
 const mediaType = /^multipart\/form-data\s*(;|$)/i
 
-const unreadable = new Invalid({
-  detail: [{ loc: ["body"], msg: "must be multipart/form-data, and whole", type: "value_error" }]
-})
-const tooManyParts = new Invalid({
-  detail: [{ loc: ["body"], msg: `must not have more than ${maxParts} parts`, type: "value_error" }]
-})
+const unreadable = new Invalid({ detail: [Validation.bodyIssue([], "must be multipart/form-data, and whole")] })
+const tooManyParts = new Invalid({ detail: [Validation.bodyIssue([], `must not have more than ${maxParts} parts`)] })
 const missing = new Invalid({
   detail: [{ loc: ["body", Wire.filePart], msg: `must have a file in a part named ${Wire.filePart}`, type: "missing" }]
 })

@@ -8,10 +8,11 @@ import { Effect, Layer } from "effect"
 import { HttpServerRequest } from "effect/http"
 import { isDeeper } from "../../agent/JsonDepth.ts"
 import { Invalid, JsonBody } from "../../api/Api.ts"
+import * as Validation from "./Validation.ts"
 
 const deepest = 64
 
-const refusal = (msg: string) => new Invalid({ detail: [{ loc: ["body"], msg, type: "value_error" }] })
+const refusal = (msg: string) => new Invalid({ detail: [Validation.bodyIssue([], msg)] })
 const tooDeep = refusal(`must not be nested deeper than ${deepest}`)
 const notUtf8 = refusal("must be UTF-8")
 

@@ -4,11 +4,10 @@
 import { Effect, Layer } from "effect"
 import { HttpEffect, HttpRouter, HttpServerError, HttpServerResponse } from "effect/http"
 import { type Detail, type Invalid, sentences } from "../../api/schema/Failures.ts"
+import * as Validation from "./Validation.ts"
 
 const noJson: Invalid = {
-  detail: [
-    { loc: ["body"], msg: "must be JSON, and sent with the header Content-Type: application/json", type: "value_error" }
-  ]
+  detail: [Validation.bodyIssue([], "must be JSON, and sent with the header Content-Type: application/json")]
 }
 
 const tooLarge = HttpServerResponse.jsonUnsafe({ detail: sentences.tooLarge }, { status: 413 })
