@@ -87,9 +87,6 @@ export const State = Schema.Struct({ ok: Schema.Literal(true), ...rowFields, liv
 )
 export type State = typeof State.Type
 
-/** The path of a session's events, which a server has that names `events`. */
-export const eventsPathOf = (id: string): `/sessions/${string}/events` => `${pathOf(id)}/events`
-
 /** One thing that happened to a session, in numbers and names only. */
 export const Event = Schema.Struct({
   seq: Schema.Int,
