@@ -58,7 +58,7 @@ const parseFinite = Schema.decodeUnknownOption(
 const mayOverflow = /[eE]\+?\d{3}|\d{309}/
 
 const parse = (line: string) => {
-  const text = JsonDepth.isDeeper(line, maxDepth) ? JsonDepth.cut(line, maxDepth) : line
+  const text = JsonDepth.cut(line, maxDepth)
   return mayOverflow.test(text) ? parseFinite(text) : parsePlain(text)
 }
 
