@@ -28,13 +28,13 @@ const isInstalled = Effect.fnUntraced(function* (definition: AgentDefinition) {
   const [program] = definition.wrap ?? definition.command
   const { PATH = "" } = AgentEnvironment.make(definition)
   const candidates = /[\\/]/.test(program) ? [program] : PATH.split(":").map((folder) => path.join(folder, program))
-  const found = yield* Effect.filter(candidates, (candidate) =>
+  const found = yield* Effect.findFirst(candidates, (candidate) =>
     fs.stat(candidate).pipe(
       Effect.map(({ mode, type }) => type === "File" && (mode & executable) !== 0),
       Effect.orElseSucceed(() => false)
     )
   )
-  return found.length > 0
+  return Option.isSome(found)
 })
 
 export const make = Effect.fnUntraced(function* ({ agents }: Agents.Options) {

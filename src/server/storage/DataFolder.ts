@@ -94,8 +94,8 @@ const folderFailures: Readonly<Record<string, string>> = {
 /** What a server makes before its ledger: one that was killed just then leaves no more than this. */
 const firstMade: ReadonlySet<string> = new Set(["sessions", "lock.db"])
 
-/** A folder of somebody else's, named by mistake, would have its modes changed and its files removed. */
-const isOursOrEmpty = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, folder: string, ledger: string) {
+/** A folder of somebody else's that was named by mistake would have its modes changed and its files removed. */
+const refuseForeign = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, folder: string, ledger: string) {
   if (!(yield* fs.exists(folder)) || (yield* fs.exists(ledger))) return
   const names = yield* fs.readDirectory(folder)
   if (names.every((name) => firstMade.has(name))) return
@@ -119,7 +119,7 @@ export const make = Effect.fnUntraced(
     const ledger = path.join(folder, "ledger.db")
     const lockFile = path.join(folder, "lock.db")
 
-    yield* isOursOrEmpty(fs, folder, ledger)
+    yield* refuseForeign(fs, folder, ledger)
     yield* makeFolders(fs, path, sessions)
     yield* fs.chmod(folder, folderMode)
     // Made here, since SQLite gives the files that it makes the mode of any other file.
