@@ -56,10 +56,7 @@ export const command = Command.make(
     const asked = prompts.length === 0 ? yield* defaultPrompts : prompts
     // Who ends the demo wants it to end: the turn in flight is not waited for.
     const server = layerServer({ agents: [definition], port: 0, grace: Duration.zero })
-    yield* converse(agent, asked).pipe(
-      Effect.catchIf(ApiError.is(502), (error) => withLastLines(error)),
-      Effect.provide(server)
-    )
+    yield* converse(agent, asked).pipe(Effect.catchIf(ApiError.is(502), withLastLines), Effect.provide(server))
   })
 ).pipe(Command.withDescription("Hold a real conversation, with a server started for it"))
 

@@ -60,7 +60,7 @@ const FiniteDuration = Schema.Duration.check(Schema.makeFilter(Duration.isFinite
 
 /** A whole number, however large: beyond 2^53 its last digits are lost, and it is still one. */
 const Whole = Schema.Finite.check(
-  Schema.makeFilter((value) => Number.isInteger(value), {
+  Schema.makeFilter(Number.isInteger, {
     expected: "an integer",
     toJsonSchema: () => ({ type: "integer" })
   })

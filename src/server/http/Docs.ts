@@ -48,7 +48,7 @@ summary { cursor: pointer; padding: .3rem 0; font-family: ui-monospace, monospac
 pre { background: #f5f5f5; padding: .7rem; overflow: auto }
 </style>
 <h1>${escape(spec.info.title)} ${escape(spec.info.version)}</h1>
-<p>App tokens go into the header <code>Authorization: Bearer cf_…</code>. The same for programs: <a href="/openapi.json">/openapi.json</a>.</p>
+<p>App tokens go into the header <code>Authorization: Bearer cf_…</code>. The same for programs: <a href="${paths.openApi}">${paths.openApi}</a>.</p>
 ${operationsOf(spec).map(section).join("\n")}
 <h2>Schemas</h2>
 ${Object.entries(spec.components.schemas).map(schema).join("\n")}

@@ -1,5 +1,5 @@
 /**
- * How many of something each app has: what a cap of one app is held against.
+ * How many of something each app has, for the limits that hold for one app.
  */
 
 export interface AppCounts {
