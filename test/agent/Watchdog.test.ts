@@ -3,6 +3,7 @@ import { Deferred, Effect, Exit, Fiber, Schedule, Scope, Stream } from "effect"
 import { ChildProcess } from "effect/process"
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { patience } from "../support/Patience.ts"
+import { childrenOf } from "../support/Processes.ts"
 import {
   collect,
   fixture,
@@ -15,20 +16,6 @@ import {
   temporaryFolder,
   textOf
 } from "./Support.ts"
-
-/** Everything that runs for a parent, its watchdog included, by what stands in its argv or environment. */
-const childrenOf = (pid: number): ReadonlyArray<number> =>
-  readdirSync("/proc")
-    .filter((name) => /^[0-9]+$/.test(name))
-    .map(Number)
-    .filter((child) => {
-      try {
-        const stat = readFileSync(`/proc/${child}/stat`, "utf8")
-        return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]) === pid
-      } catch {
-        return false
-      }
-    })
 
 /** Starts the parent and waits for the line in which it names its processes. */
 const startParent = Effect.fnUntraced(function* (env: Readonly<Record<string, string>> = {}, ...args: Array<string>) {

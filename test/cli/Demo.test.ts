@@ -5,7 +5,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { patience } from "../support/Patience.ts"
-import { goneWithFolder, withFolder } from "../support/Processes.ts"
+import { childrenOf, goneWithFolder, withFolder } from "../support/Processes.ts"
 
 interface Run {
   readonly child: ChildProcess
@@ -197,7 +197,7 @@ describe("a signal at any moment leaves no process behind", () => {
   /** Who gets it: npm, the node that npm started, or the whole group, as from a terminal. */
   const targets: Record<string, (run: Run) => number> = {
     npm: ({ child }) => child.pid ?? 0,
-    node: ({ child, folder }) => withFolder(folder).find((pid) => pid !== child.pid) ?? child.pid ?? 0,
+    node: ({ child }) => childrenOf(child.pid ?? 0)[0] ?? 0,
     group: ({ child }) => -(child.pid ?? 0)
   }
 

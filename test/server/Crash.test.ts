@@ -9,20 +9,12 @@ import { Effect, Fiber, FileSystem, Random, Schedule } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import { gone, isAlive } from "../agent/Support.ts"
+import { childrenOf } from "../support/Processes.ts"
 import * as ServerProcess from "./ServerProcess.ts"
 import { type Answer, appOf, processesIn, turnOf } from "./Support.ts"
 
 const crashes = Number(process.env["CRASHES"] ?? 4)
 const seed = process.env["SEED"] ?? "1"
-
-const parentOf = (pid: string): number => {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
-    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1])
-  } catch {
-    return 0
-  }
-}
 
 const sigkill = (pid: number): void => {
   try {
@@ -40,9 +32,9 @@ const start = Effect.fnUntraced(function* (data: string) {
     ...server,
     agents,
     kill: Effect.suspend(() => {
-      const children = readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && parentOf(pid) === server.pid)
+      const children = childrenOf(server.pid)
       const agents = new Set(processesIn(data))
-      for (const pid of children) if (!agents.has(pid)) sigkill(Number(pid))
+      for (const pid of children) if (!agents.has(String(pid))) sigkill(pid)
       sigkill(server.pid)
       return gone([server.pid])
     })

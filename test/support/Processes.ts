@@ -22,6 +22,17 @@ export const withFolder = (folder: string): ReadonlyArray<number> =>
     .filter((pid) => !/^State:\s+Z/m.test(read(`/proc/${pid}/status`)))
     .map(Number)
 
+const parentOf = (pid: string): number => {
+  const stat = read(`/proc/${pid}/stat`)
+  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1])
+}
+
+/** The processes that a process has started itself, whatever their numbers: these begin anew when they are used up. */
+export const childrenOf = (pid: number): ReadonlyArray<number> =>
+  readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name) && parentOf(name) === pid)
+    .map(Number)
+
 /** Waits until all of them are gone; fails with those that are left. */
 export const goneWithFolder = (folder: string) =>
   Effect.suspend(() => {
