@@ -2,11 +2,10 @@
  * The admin token that the operator gives a server: in the environment, or in a file.
  */
 import { Config, Effect, FileSystem, Option, Redacted } from "effect"
+import { wrongWith } from "../server/access/AdminAccess.ts"
 import { unreadable, UsageError } from "./Failure.ts"
 
 const variable = "CLAWDFORGE_ADMIN_TOKEN"
-
-const shortest = 32
 
 const fromEnvironment = Effect.gen(function* () {
   const token = yield* Config.Redacted(variable).pipe(Config.option, Effect.orElseSucceed(Option.none))
@@ -21,7 +20,7 @@ const others = 0o077
 const fromFile = Effect.fnUntraced(function* (file: string) {
   const fs = yield* FileSystem.FileSystem
   const { mode, type } = yield* fs.stat(file).pipe(Effect.mapError(unreadable("the admin token file", file)))
-  // A pipe or a device holds nothing that could be read again.
+  // The mode of a pipe or a device says nothing: what was read from it cannot be read again.
   if (type === "File" && (mode & others) !== 0) {
     return yield* new UsageError({
       message: `the admin token file ${file} is open to other users than its owner: chmod 600 ${file}`
@@ -31,7 +30,7 @@ const fromFile = Effect.fnUntraced(function* (file: string) {
   return Redacted.make(text.trim(), { label: "admin token" })
 })
 
-/** The token; a server without one has no way to be managed, and one that was made up here nobody would know. */
+/** The token, without which nobody could manage the server: one that was made up here nobody would know. */
 export const load = Effect.fnUntraced(function* (file: Option.Option<string>) {
   const inEnvironment = yield* fromEnvironment
   const token = Option.isSome(file) ? Option.some(yield* fromFile(file.value)) : inEnvironment
@@ -40,13 +39,6 @@ export const load = Effect.fnUntraced(function* (file: Option.Option<string>) {
       message: `an admin token is needed: set ${variable}, or name a file with --admin-token-file`
     })
   }
-  if (Redacted.value(token.value).length < shortest) {
-    return yield* new UsageError({ message: `the admin token must have ${shortest} characters at least` })
-  }
-  if (!/^[\x21-\x7e]+$/.test(Redacted.value(token.value))) {
-    return yield* new UsageError({
-      message: "the admin token must be one word of ASCII characters: no client can send it otherwise"
-    })
-  }
-  return token.value
+  const wrong = wrongWith(token.value)
+  return wrong === undefined ? token.value : yield* new UsageError({ message: wrong })
 })

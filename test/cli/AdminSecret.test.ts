@@ -41,7 +41,7 @@ describe("AdminSecret", () => {
       const needed = `an admin token is needed: set ${variable}, or name a file with --admin-token-file`
       assert.strictEqual(yield* messageOf({}), needed)
       assert.strictEqual(yield* messageOf({ [variable]: "" }), needed)
-      const short = "the admin token must have 32 characters at least"
+      const short = "the admin token must have at least 32 characters"
       assert.strictEqual(yield* messageOf({ [variable]: "x".repeat(31) }), short)
       const word = "the admin token must be one word of ASCII characters: no client can send it otherwise"
       for (const odd of [`${"x".repeat(20)} ${"x".repeat(20)}`, "é".repeat(40)]) {

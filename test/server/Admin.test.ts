@@ -266,10 +266,15 @@ describe("a server without an admin token", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("does not start with a short one", () =>
+  it.live("does not start with one that is short, or that no client can send", () =>
     Effect.gen(function* () {
-      const failed = yield* Effect.flip(Effect.scoped(serve({ adminToken: Redacted.make("x".repeat(31)) })))
-      assert.strictEqual(failed.message, "the admin token must have 32 characters at least")
+      for (const [token, message] of [
+        ["x".repeat(31), "the admin token must have at least 32 characters"],
+        ["x y".repeat(20), "the admin token must be one word of ASCII characters: no client can send it otherwise"]
+      ] as const) {
+        const failed = yield* Effect.flip(Effect.scoped(serve({ adminToken: Redacted.make(token) })))
+        assert.strictEqual(failed.message, message)
+      }
     })
   )
 })

@@ -16,19 +16,27 @@ export class AdminToken extends Context.Service<
 >()("effect-clawdforge/server/access/AdminAccess/AdminToken") {}
 
 export interface Options {
-  /** 32 characters at least; without one nobody is the admin. */
+  /** At least 32 visible ASCII characters; without one nobody is the admin. */
   readonly adminToken?: Redacted.Redacted | undefined
 }
 
 const shortest = 32
 
+/** What is wrong with an admin token, in one sentence. */
+export const wrongWith = (token: Redacted.Redacted): string | undefined => {
+  const text = Redacted.value(token)
+  if (text.length < shortest) return `the admin token must have at least ${shortest} characters`
+  return /^[\x21-\x7e]+$/.test(text)
+    ? undefined
+    : "the admin token must be one word of ASCII characters: no client can send it otherwise"
+}
+
 export const make = Effect.fnUntraced(function* ({ adminToken }: Options) {
   const digest = yield* Digest.Digest
   const hash = (token: Redacted.Redacted) =>
     digest.digest(Digest.sha256, new TextEncoder().encode(Redacted.value(token)))
-  if (adminToken !== undefined && Redacted.value(adminToken).length < shortest) {
-    return yield* new StartFailed({ message: `the admin token must have ${shortest} characters at least` })
-  }
+  const wrong = adminToken === undefined ? undefined : wrongWith(adminToken)
+  if (wrong !== undefined) return yield* new StartFailed({ message: wrong })
   const kept = adminToken === undefined ? Option.none() : Option.some(yield* hash(adminToken))
   return AdminToken.of({
     matches: Effect.fnUntraced(function* (token) {
