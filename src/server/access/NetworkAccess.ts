@@ -33,10 +33,10 @@ const repeated = HttpServerResponse.jsonUnsafe(
   { status: 400 }
 )
 
-/** Of several lines of these Node gives the first, and whoever stands in front of the server may look at another one. */
+/** Of several such lines Node takes the first, and a proxy in front of the server may go by another. */
 const single = ["host", "authorization"]
 
-/** Whether a request has one of those headers more than once; only what comes over a socket can have it. */
+/** Whether a request has one of those headers more than once; only one that came over a socket can. */
 const hasRepeated = ({ source }: HttpServerRequest.HttpServerRequest) =>
   source instanceof IncomingMessage && single.some((name) => (source.headersDistinct[name]?.length ?? 0) > 1)
 
@@ -44,8 +44,8 @@ const hasRepeated = ({ source }: HttpServerRequest.HttpServerRequest) =>
 const hostName = (host: string) => host.replace(/:\d+$/, "").toLowerCase()
 
 /**
- * The address of the client. Each proxy adds the one that it talks to at the end, so the last one that is not a proxy of
- * ours was seen by one; what stands before it anybody may have written.
+ * The address of the client. Each proxy appends the address that called it, so the last one that is not a proxy of ours
+ * was seen by one of ours; those before it anybody may have written.
  */
 const clientOf = (request: HttpServerRequest.HttpServerRequest, proxies: Networks.Networks) => {
   const peer = Option.getOrElse(request.peerAddress, () => "")
@@ -77,7 +77,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   }
 })
 
-/** Stands before every path, those that are none included. */
+/** Stands before every path, including those that do not exist. */
 export const layer = (options: Options) =>
   Layer.unwrap(
     Effect.map(make(options), (check) =>

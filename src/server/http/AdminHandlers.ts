@@ -15,7 +15,7 @@ import { SessionEngine } from "../sessions/SessionEngine.ts"
 import { Uploads } from "../files/Uploads.ts"
 import * as Validation from "./Validation.ts"
 
-/** Names every network that is none. A token that is good from nowhere is of no use to anybody. */
+/** Names every network that is not one. A token that is good from nowhere is of no use to anybody. */
 const checkNetworks = Effect.fnUntraced(function* (cidrs: ReadonlyArray<string> | null) {
   if (cidrs?.length === 0) {
     return yield* Validation.invalidBody(

@@ -1,6 +1,5 @@
 /**
- * The contract for people, at `/docs`, and for programs, at `/openapi.json`. The page is whole by itself: it has no script,
- * and loads nothing.
+ * The contract for people, at `/docs`, and for programs, at `/openapi.json`. The page has no script, and loads nothing.
  */
 import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"

@@ -1,7 +1,7 @@
 /**
  * What a JSON body may be before it is parsed: UTF-8, and not nested too deep.
  *
- * Whoever parses it replaces what is no UTF-8, and an agent would get another prompt than the one that was sent. A byte
+ * A parser replaces what is not UTF-8, and the agent would get a different prompt from the one that was sent. A byte
  * order mark in front is skipped, as RFC 8259 (section 8.1) allows.
  */
 import { Effect, Layer } from "effect"

@@ -1,5 +1,5 @@
 /**
- * The socket that the server listens on, and how long and how large what a client sends may be before it is a request.
+ * The socket that the server listens on, and the limits on what a client sends until it is a request.
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Duration, Effect, Layer, Predicate } from "effect"
@@ -34,10 +34,10 @@ const defaultPort = 8800
 /** How long answers that are on their way may take when the server ends. */
 const lastAnswers = "100 millis"
 
-/** A connection is looked at this often at least, and twice as often as its headers may take. */
+/** Connections are looked at this often at least, and at least twice within the time that headers may take. */
 const longestCheck = 5_000
 
-/** The answers to what is no request, by Node's code for it: nothing of the server has seen it. */
+/** The answers to what is not a request, by Node's code for it; it reaches no other part of the server. */
 const refusals: Readonly<Record<string, readonly [status: string, detail: string]>> = {
   CONNECT: ["405 Method Not Allowed", sentences.methodNotAllowed],
   EXPECTATION: ["417 Expectation Failed", "only 100-continue can be expected"],
@@ -47,7 +47,7 @@ const refusals: Readonly<Record<string, readonly [status: string, detail: string
 
 const refuse = (code: string, socket: Duplex) => {
   if (!socket.writable) return socket.destroy()
-  const [status, detail] = refusals[code] ?? ["400 Bad Request", "this is no HTTP request"]
+  const [status, detail] = refusals[code] ?? ["400 Bad Request", "this is not an HTTP request"]
   const body = JSON.stringify({ detail })
   const head = [
     `HTTP/1.1 ${status}`,
@@ -66,7 +66,7 @@ const refuse = (code: string, socket: Duplex) => {
 const isMidway = (unanswered: ReadonlySet<ServerResponse> = new Set()) =>
   [...unanswered].some(({ headersSent, req }) => req.complete || headersSent)
 
-/** Refuses what is no request. */
+/** Refuses what is not a request. */
 const refuseOthers = (server: Server) => {
   const unanswered = new WeakMap<Duplex, Set<ServerResponse>>()
   const note = ({ socket }: IncomingMessage, response: ServerResponse) => {
@@ -95,9 +95,9 @@ const makeServer = (options: Options) => {
     keepAliveTimeout: millis(options.keepAliveTimeout, "65 seconds"),
     connectionsCheckingInterval: Math.min(longestCheck, Math.ceil(headersTimeout / 2)),
     maxHeaderSize: options.maxHeaderBytes ?? 16_384,
-    // A request without one gets the answer of any other that calls the server by no name of its own.
+    // A request without a Host gets the same answer as one with a name that is not the server's.
     requireHostHeader: false,
-    // Nothing here is reached by another protocol, so an offer of one is passed over.
+    // Nothing here speaks another protocol, so an offer to change to one is ignored.
     shouldUpgradeCallback: () => false
   })
   server.maxConnections = options.maxConnections ?? 1_024

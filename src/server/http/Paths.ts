@@ -1,8 +1,8 @@
 /**
  * The paths of the server, and the methods of each.
  *
- * A path is itself only, letter by letter: whoever guards one, in a proxy say, guards all of it. The router alone would
- * also take `/%72un` and `/run;a=b` for `/run`.
+ * A path is matched letter by letter, so that whoever guards one, in a proxy for example, guards all of it. The router
+ * alone would also take `/%72un` and `/run;a=b` for `/run`.
  */
 import { Array, Effect } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -24,7 +24,7 @@ const endpoints: ReadonlyArray<{ readonly method: string; readonly path: string 
 /** How long an id or a name in a path may be. */
 export const maxSegment = 1_024
 
-/** Nothing that would have to be encoded is in an id or a name. */
+/** An id or a name holds nothing that would have to be encoded. */
 const segment = `[A-Za-z0-9._~-]{1,${maxSegment}}`
 
 // The router takes a HEAD for a GET.
@@ -44,7 +44,7 @@ export const find = (url: string): Path | undefined => {
 
 const notFound = HttpServerResponse.jsonUnsafe({ detail: sentences.notFound }, { status: 404 })
 
-/** Answers every request to a path that is none, and every method that a path does not have. */
+/** Answers requests to paths that do not exist, and with methods that their path does not have. */
 export const layer = HttpRouter.middleware(
   (httpEffect) =>
     Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ method, url }) => {

@@ -1,5 +1,5 @@
 /**
- * The answers that no endpoint gives: a body that is too large or no JSON, a defect, a server that ended meanwhile.
+ * The answers that no endpoint gives: to a body that is too large or not JSON, to a defect, to the end of the server.
  */
 import { Effect, Layer } from "effect"
 import { HttpEffect, HttpRouter, HttpServerError, HttpServerResponse } from "effect/http"
@@ -23,7 +23,7 @@ const bodies: Readonly<Record<number, Detail>> = {
  */
 const cutShort = HttpServerResponse.jsonUnsafe({ detail: "the server ended during this call" }, { status: 500 })
 
-/** In how many seconds to come again. */
+/** After how many seconds to try again. */
 const retryAfter: Readonly<Record<number, string>> = { 429: "1", 503: "5" }
 
 const isJson = ({ headers }: HttpServerResponse.HttpServerResponse) =>

@@ -1,8 +1,8 @@
 /**
  * Every request is counted and, where that is asked for, logged: method, route, status, how long it took.
  *
- * A path is told by its route alone, since people put all kinds of things into one; the id of a session is told where it
- * has the form of ours, which no token has.
+ * Of a path only the route is logged, since people put all kinds of things into paths; and the id of a session, if it has
+ * the form of ours, which no token has.
  */
 import { Clock, Duration, Effect } from "effect"
 import { HttpEffect, HttpRouter, HttpServerRequest, type HttpServerResponse } from "effect/http"

@@ -23,7 +23,7 @@ const endpoints = HttpApiBuilder.layer(Api).pipe(
   Layer.provide([AppAccess.layerApp, AppAccess.layerSession, AdminAccess.layerAccess, Validation.layer, JsonBody.layer])
 )
 
-/** A path is itself only: letter by letter, and without a slash more or less. */
+/** A path is matched letter by letter, and without a slash more or less. */
 export const routerConfig = {
   caseSensitive: true,
   ignoreDuplicateSlashes: false,
@@ -34,10 +34,10 @@ export const routerConfig = {
 export interface Options extends Cors.Options, RequestLog.Options {}
 
 /**
- * The routes behind an access check, which stands before every path, those that are none included.
+ * The routes behind an access check, which stands before every path, including those that do not exist.
  *
- * What is built first stands in front and has the first word on an answer: it gets its form, then its id, whoever gives
- * it.
+ * What is provided last stands in front and is the first to touch an answer: whoever gives it, it gets its form, then its
+ * id.
  */
 export const layer = <E, R>(access: Layer.Layer<never, E, R>, options: Options = {}) =>
   endpoints.pipe(

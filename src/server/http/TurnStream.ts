@@ -44,7 +44,7 @@ export const layer = ({ keepAlive, maxAppStreams, maxStall }: Options) =>
     maxStall === undefined ? Layer.empty : Layer.succeed(MaxStall, maxStall)
   )
 
-/** Lets an app read one stream more until the scope closes, where it may. */
+/** Lets an app read one more stream until the scope closes, if it has not as many as it may. */
 export const limit = Effect.map(MaxAppStreams, (most) => {
   const open = AppCounts.make()
   return (appId: number): Effect.Effect<void, TooMany, Scope.Scope> =>
@@ -87,7 +87,7 @@ const decodeDone = Schema.decodeEffect(Done)
 const parse = Schema.decodeEffect(Schema.fromJsonString(Schema.Unknown))
 const isTyped = Schema.is(Schema.Struct({ type: Schema.String }))
 
-/** The end of a stream; an answer that was kept has its events in it, which nobody has told yet. */
+/** The end of a stream. The events of an answer that was kept are in it, and have not been sent yet. */
 const lastFrames = Effect.fnUntraced(function* ({ body, status }: WireAnswer.WireAnswer, told: boolean) {
   if (status !== 200) return frame("error", { status, body: yield* parse(body) })
   const { events, ...rest } = yield* decodeDone(body)
@@ -141,7 +141,7 @@ export const make = Effect.fnUntraced(function* <E, R>(follow: Effect.Effect<Run
   const cut = Effect.andThen(
     Scope.close(attached, Exit.void),
     Effect.sync(() => {
-      // The answer waits for a socket that nobody empties.
+      // The answer is waiting for a socket that nobody reads.
       if (request.source instanceof IncomingMessage) request.source.destroy()
     })
   )

@@ -50,7 +50,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("the socket", (it) => {
     Effect.gen(function* () {
       const { ask, bearer, send } = yield* Shared
       const no = (answer: string) => [answer.split("\r\n", 1)[0], answer.split("\r\n\r\n")[1]]
-      const bad = ["HTTP/1.1 400 Bad Request", '{"detail":"this is no HTTP request"}']
+      const bad = ["HTTP/1.1 400 Bad Request", '{"detail":"this is not an HTTP request"}']
       for (const bytes of [
         "\u0016\u0003\u0001\u0002\u0000\r\n\r\n",
         "nonsense\r\n\r\n",
