@@ -293,7 +293,7 @@ describe("ForgeServer, starting", () => {
         '"10.0.0.0" is not a network, such as 10.0.0.0/8'
       ])
       for (const [data, why] of [
-        ["/dev/null/data", "it is no folder"],
+        ["/dev/null/data", "it is not a folder"],
         ["/proc/data", "no folder can be made there"]
       ] as const) {
         assert.deepStrictEqual(yield* messageOf({ data }), [

@@ -1,6 +1,5 @@
 /**
- * Calls that come with a key are done once: a repeat gets the answer of the first, and waits for it where it is not there
- * yet.
+ * Calls that come with a key are done once: a repeat gets the answer of the first, and waits for it if need be.
  *
  * Such a call outlives its connection. It is given up when nobody with its key has come back for a while.
  */
@@ -29,14 +28,14 @@ export class KeyedCalls extends Context.Service<
   KeyedCalls,
   {
     /**
-     * Starts a call, unless one with its key was started: then it is that one. The scope is how long somebody waits for
-     * it; without a key it ends with that.
+     * Starts a call, or joins the one that was started under its key. The scope is how long somebody waits for it; a
+     * call without a key ends with the scope.
      */
     readonly follow: (
       call: Call,
       work: RunningCall.Work
     ) => Effect.Effect<RunningCall.RunningCall, Invalid, Scope.Scope>
-    /** Does what is asked for; where that came with a key, it is the work, and done no more than once. */
+    /** Runs the effect; of a request with a key it runs the work instead, no more than once. */
     readonly answer: <A, E>(
       call: Call,
       effect: Effect.Effect<A, E>,
@@ -80,7 +79,7 @@ interface Entry extends RunningCall.RunningCall {
   fiber?: Fiber.Fiber<unknown> | undefined
   /** How many wait for it. */
   waiting: number
-  /** How often the last of those has left. */
+  /** How often it has been left with nobody waiting. */
   departures: number
   isAbandoned: boolean
 }
@@ -110,13 +109,13 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const fibers = yield* FiberSet.make()
   const entries = new Map<string, Entry>()
 
-  /** It was read as JSON before. */
+  /** The body has been read as JSON by then, so none of this can fail. */
   const hashOf = Effect.fnUntraced(function* ({ text }: HttpServerRequest.HttpServerRequest) {
     const canonical = yield* CanonicalJson.from(yield* text)
     return yield* digest.digestHex(Digest.sha256, new TextEncoder().encode(canonical))
   }, Effect.orDie)
 
-  /** Writes down what came of a call that had begun: it is not done again but where it did nothing. */
+  /** Writes down what came of a call that had begun: only one that did nothing may be done again. */
   const settle = Effect.fnUntraced(function* (id: CallId, entry: Entry, exit: Exit.Exit<WireAnswer.WireAnswer>) {
     if (Exit.isSuccess(exit)) {
       yield* acted.has(exit.value.status) ? kept.end({ ...id, answer: exit.value }) : kept.forget(id)
@@ -171,7 +170,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     return entry
   })
 
-  /** Gives a call up that nobody comes back for. */
+  /** Gives up a call that nobody comes back for. */
   const giveUp = Effect.fnUntraced(function* (entry: Entry, departures: number) {
     if (Option.isSome(yield* Effect.timeoutOption(entry.answer, linger))) return
     if (entry.waiting > 0 || entry.departures !== departures || entry.fiber === undefined) return

@@ -1,5 +1,5 @@
 /**
- * Which agents can be started, as far as that can be told without starting one. It is looked at once, when the server
+ * Which agents can be started, as far as that can be told without starting one. This is found out once, when the server
  * starts.
  */
 import { Context, Effect, FileSystem, Layer, Option, Path } from "effect"

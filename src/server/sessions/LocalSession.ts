@@ -37,7 +37,7 @@ export interface Options extends SessionProcess.Options {
   readonly appId: number
 }
 
-/** The turn that has its place. */
+/** The turn that holds the session's only place. */
 interface Flight {
   /** Done when somebody wants it to end. */
   readonly asked: Deferred.Deferred<void>
@@ -48,7 +48,7 @@ interface Flight {
   stopReason?: string | undefined
 }
 
-/** A cancel waits no longer for whoever reads the turn: it was asked for, and goes on by itself. */
+/** A cancel waits no longer than this for a slow reader of the turn: it goes on by itself. */
 const cancelWait = "5 seconds"
 
 export const make = Effect.fnUntraced(function* (

@@ -20,7 +20,7 @@ import * as Validation from "../http/Validation.ts"
 export interface Options {
   /** How many sessions may be open at once; 64 if not given. */
   readonly maxOpenSessions?: number | undefined
-  /** How many of them may be one app's; as many as there may be if not given. */
+  /** How many of them one app may have; all of them if not given. */
   readonly maxAppSessions?: number | undefined
   /** How many turns of one app may run at once; as many as sessions may be open if not given. */
   readonly maxAppTurns?: number | undefined
@@ -61,10 +61,10 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const maxWaitingTurns = options.maxWaitingTurns ?? defaultMaxWaitingTurns
 
   const sessionsScope = yield* Scope.fork(yield* Effect.scope, "parallel")
-  /** What is open or being opened, and whose it is: that counts against the caps. */
+  /** The sessions that are open or being opened, and whose they are: these count against the limits. */
   const places = new Map<SessionId, number>()
   const placesOf = AppCounts.make()
-  /** How many sessions of an app have a turn. */
+  /** How many sessions of an app have a turn that runs or waits. */
   const busyOf = AppCounts.make()
   const entries = new Map<SessionId, Entry>()
 
@@ -170,12 +170,12 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     )
   )
 
-  /** One turn more of a session, where its app may have it, until the scope closes. */
+  /** Counts one more turn of a session until the scope closes, if its app may have it. */
   const admit = Effect.fnUntraced(function* (sessionId: SessionId) {
     const entry = entries.get(sessionId)
     if (entry === undefined) return yield* new SessionIsClosed()
     if (entry.turns > maxWaitingTurns) return yield* new TooMany()
-    // Of the turns of one session, one runs.
+    // Only one turn of a session runs at a time, so the session counts once.
     if (entry.turns === 0 && busyOf.of(entry.appId) >= maxAppTurns) return yield* new TooMany()
     yield* Effect.acquireRelease(
       Effect.sync(() => {

@@ -16,7 +16,7 @@ export class DataFolder extends Context.Service<
     readonly ledger: string
     /** Where uploads are kept; no agent works in it. */
     readonly uploads: string
-    /** Where it is kept which agents run. */
+    /** Where the agents that run are recorded. */
     readonly agents: string
     /** Where the agent of a session works. */
     readonly workingDirectory: (sessionId: string) => string
@@ -25,7 +25,7 @@ export class DataFolder extends Context.Service<
     readonly removeWorkingDirectory: (sessionId: string) => Effect.Effect<void>
     /** Removes the working directories of all sessions but these. */
     readonly keepWorkingDirectories: (sessionIds: ReadonlySet<string>) => Effect.Effect<void>
-    /** Removes what the runs of a server left that was killed: no run outlives its server. Their agents must be dead by then. */
+    /** Removes what the runs of a killed server left: no run outlives its server. Their agents must be dead by then. */
     readonly removeRuns: Effect.Effect<void>
     /** A working directory for one run, removed with the scope. Its agent must be dead by then. */
     readonly runDirectory: Effect.Effect<string, never, Scope.Scope>
@@ -86,7 +86,7 @@ const makeFolders = Effect.fnUntraced(function* (
 })
 
 const folderFailures: Readonly<Record<string, string>> = {
-  BadResource: "it is no folder",
+  BadResource: "it is not a folder",
   NotFound: "no folder can be made there",
   PermissionDenied: "this user may not write there"
 }
