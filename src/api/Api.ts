@@ -35,7 +35,7 @@ export class Unauthorized extends Schema.Error<Unauthorized>("effect-clawdforge/
   readonly _tag = "Unauthorized"
 }
 
-/** 403: the bearer is good, and not from this address. */
+/** 403: the bearer is known, but not allowed from this address. */
 export class AddressNotAllowed extends Schema.Error<AddressNotAllowed>("effect-clawdforge/api/Api/AddressNotAllowed")(
   sentence(Failures.sentences.addressNotAllowed),
   { httpApiStatus: 403 }
@@ -165,12 +165,12 @@ export class AdminAccess extends HttpApiMiddleware.Service<AdminAccess>()("effec
   security: { bearer: HttpApiSecurity.bearer }
 }) {}
 
-/** The session that the path of a request names, which is the calling app's own. */
+/** The session that the path of a request names; it belongs to the calling app. */
 export class CurrentSession extends Context.Service<CurrentSession, Sessions.Row>()(
   "effect-clawdforge/api/Api/CurrentSession"
 ) {}
 
-/** Lets a request through to a session of its own app only, before anything else of it is looked at. */
+/** Lets a request through only to a session of its own app, before anything else in it is looked at. */
 export class SessionAccess extends HttpApiMiddleware.Service<
   SessionAccess,
   { requires: CurrentApp; provides: CurrentSession }
@@ -181,7 +181,7 @@ export class Validation extends HttpApiMiddleware.Service<Validation>()("effect-
   error: Invalid
 }) {}
 
-/** Refuses a body that is no UTF-8, or nested too deep, before it is parsed. */
+/** Refuses a body that is not UTF-8, or nested too deep, before it is parsed. */
 export class JsonBody extends HttpApiMiddleware.Service<JsonBody>()("effect-clawdforge/api/Api/JsonBody", {
   error: [Invalid, TooLarge]
 }) {}
@@ -202,7 +202,7 @@ const CreateRequest = Schema.Struct({ ...Sessions.createFields, meta: nullable(M
   Schema.encodeKeys(Sessions.createKeys)
 )
 
-/** The id as it stands in the path; one that no session can have is unknown like any other. */
+/** Any id that stands in the path: one that no session can have is a 404 like any other unknown one. */
 const params = { id: Schema.String }
 
 const system = HttpApiGroup.make("system", { topLevel: true }).add(
@@ -256,7 +256,7 @@ const runs = HttpApiGroup.make("runs")
   .middleware(Validation)
   .middleware(AppAccess)
 
-/** The form of an upload, for the documentation: the server reads it by itself, as it comes. */
+/** The form of an upload, for the documentation only: the server reads the form itself, as it arrives. */
 const UploadForm = Schema.Struct({
   [Files.filePart]: Schema.String.annotate({ contentEncoding: "binary" }),
   [Files.ttlField]: Schema.optionalKey(Files.TimeToLive)

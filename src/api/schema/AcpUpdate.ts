@@ -2,7 +2,7 @@
  * What an update of the Agent Client Protocol becomes as a turn event.
  *
  * Both ends use it: the server for what its agents say, the client for servers that pass their agent's messages on as
- * they came. A kind that is not known, or is not of its shape, becomes `Unknown` with all that was in it.
+ * they came. An update of an unknown kind, or not of the shape of its kind, becomes `Unknown` with all that was in it.
  */
 import { Option, Predicate, Schema } from "effect"
 import { Cost, PlanEntry, type ToolCall, type TurnEvent } from "./TurnEvent.ts"
@@ -38,7 +38,7 @@ const toolInput = (input: unknown): Pick<ToolCall, "args" | "rawInput"> =>
 
 const toolNameIn = (meta: unknown): string | undefined => (isClaudeMeta(meta) ? meta.claudeCode.toolName : undefined)
 
-/** What a tool gave, as far as it goes; of a call that ended without saying so, what it shows. */
+/** What a tool has given so far; for a call that ended without a result, the content that it shows. */
 const resultOf = (call: typeof Call.Type): Pick<ToolCall, "result" | "blocks"> => {
   const { content, rawOutput, status } = call
   const isEnded = status === "completed" || status === "failed"
@@ -88,7 +88,7 @@ const chunk = (role: "agent" | "thought" | "user", tag?: "Text" | "Thinking"): R
       : { _tag: "Content", role, block: content, ...message }
   })
 
-/** Puts an update of a tool call to what is known of it: what is absent stays, null clears, a value replaces. */
+/** Adds an update to what is known of its tool call: what is absent stays, null clears, a value replaces. */
 export const describe = (update: Update, calls: ToolCalls): Option.Option<OpenCall> => {
   const told = Object.entries(update)
   const values = Object.fromEntries(told.filter(([, value]) => value !== null))
@@ -106,7 +106,7 @@ export const describe = (update: Update, calls: ToolCalls): Option.Option<OpenCa
   })
 }
 
-/** The fields of their shape: an agent that gets another one wrong has called its tool all the same. */
+/** The fields that have the right shape: an agent that gets one of the others wrong has still called its tool. */
 const wellFormed = (update: Update): Update =>
   Object.fromEntries(
     Object.entries(update).filter(([name, value]) => value === null || isField.get(name)?.(value) !== false)

@@ -3,7 +3,7 @@
  */
 import { Schema, SchemaGetter } from "effect"
 
-/** A server takes all the words that servers of this contract always took (pydantic's), in any case of their letters. */
+/** All the words that servers of this contract have always taken (pydantic's), in upper or lower case. */
 const words = /^(1|true|t|yes|y|on|0|false|f|no|n|off)$/i
 
 export const Flag = Schema.String.check(Schema.isPattern(words, { message: "must be true or false" })).pipe(

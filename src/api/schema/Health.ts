@@ -7,8 +7,8 @@ import { orNull } from "./Ids.ts"
 export const path = "/healthz"
 
 /**
- * The answer; a server of v0.1 sends only the first three fields. Here alone `ok` may be false, and the answer none that is
- * malformed for it: whether the server is well is what was asked.
+ * The answer; a server of v0.1 sends only the first three fields. This is the only answer that may have a false `ok`
+ * without being malformed: whether the server is well is what was asked.
  */
 export const Health = Schema.Struct({
   ok: Schema.Boolean,

@@ -53,12 +53,12 @@ export const Millis = Schema.Finite.pipe(
   })
 )
 
-/** What is said of a span of time that is none. */
+/** What is said of a value that is not a span of time. */
 export const durationMessage = 'must be a span of time, "2 minutes" for one, and not negative'
 
 const FiniteDuration = Schema.Duration.check(Schema.makeFilter(Duration.isFinite, { message: durationMessage }))
 
-/** A whole number, however large: beyond 2^53 its last digits are lost, and it is still one. */
+/** A whole number, however large: beyond 2^53 its last digits are lost, but it is still whole. */
 const Whole = Schema.Finite.check(
   Schema.makeFilter(Number.isInteger, {
     expected: "an integer",
@@ -66,7 +66,7 @@ const Whole = Schema.Finite.check(
   })
 )
 
-/** Whole seconds on the wire, rounded up, a `Duration` in memory, of as many as a date can have at most. */
+/** Whole seconds on the wire, rounded up; a `Duration` in memory, no longer than a date can reach. */
 export const Seconds = Whole.pipe(
   Schema.decodeTo(FiniteDuration, {
     decode: SchemaGetter.transform((seconds: number) => Duration.seconds(Math.min(Math.max(0, seconds), lastSecond))),

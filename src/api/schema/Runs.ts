@@ -26,8 +26,8 @@ export const RunRequest = Schema.Struct({
 export type RunRequest = typeof RunRequest.Type
 
 /**
- * The answer: these four keys, and `usage` only where it was asked for. The numbers of a result are doubles, as all of
- * JavaScript's JSON: an integer beyond 2^53 loses its last digits.
+ * The answer: these four keys, and `usage` only where it was asked for. The numbers in a result are doubles, like
+ * every number in JavaScript's JSON: an integer beyond 2^53 loses its last digits.
  */
 export const RunResponse = Schema.Struct({
   ok: Schema.Literal(true),

@@ -31,7 +31,7 @@ const rename = (event: Fields, [from, to]: readonly [string, string]): Fields =>
   return { ...rest, [to]: value }
 }
 
-/** Gives the fields of one kind of event our names, and looks whether it is one. Decoding it would cost three times that. */
+/** Gives the fields of one kind of event our names, and checks its shape. Decoding it would cost three times as much. */
 const reader = (type: string, schema: (typeof members)[keyof typeof members]) => {
   const isOfKind: (event: unknown) => event is TurnEvent = Schema.is(schema)
   const _tag = Schema.decodeUnknownSync<Schema.Codec<string>>(schema.to.fields._tag)(type)
@@ -41,7 +41,7 @@ const reader = (type: string, schema: (typeof members)[keyof typeof members]) =>
     .filter(([from, to]) => from !== to)
   return (raw: Fields): Option.Option<TurnEvent> => {
     const event = { ...renamed.reduce(rename, raw), _tag }
-    // Of two fields that come to have one name, one would be lost.
+    // Where two fields end up with the same name, one of them is lost.
     const isWhole = Object.keys(event).length === Object.keys(raw).length
     return isWhole && isOfKind(event) ? Option.some(event) : Option.none()
   }
@@ -58,7 +58,7 @@ interface Told {
   readonly call: AcpUpdate.OpenCall
 }
 
-/** Our names for what the protocol names otherwise: an update of a tool call that has one of these is none. */
+/** Our own names for fields that the protocol calls something else: with one of these it is no update of a tool call. */
 const ourNames = ["_tag", "id", "args", "result", "blocks"]
 
 const decodeCall = (update: Fields, calls: AcpUpdate.ToolCalls): Option.Option<Told> =>
@@ -103,7 +103,7 @@ const chunkTags = new Map<unknown, "Text" | "Thinking">([
   ["thinking", "Thinking"]
 ])
 
-/** A chunk of text. Most of what a turn tells is that, and its schema costs ten times as much. */
+/** A chunk of text, read by hand: most events of a turn are one, and the schema would cost ten times as much. */
 const decodeChunk = (raw: Fields): TurnEvent | undefined => {
   const { type, content, message_id: messageId, ...added } = raw
   const tag = chunkTags.get(type)
