@@ -8,7 +8,7 @@ import { isDeeper } from "../api/schema/Depth.ts"
 /** The largest answer that is read: 64 MiB. */
 export const maxAnswerBytes = 64 * 1024 * 1024
 
-/** The largest failure that is read, 16 MiB: it may repeat a whole request, and would be no JSON without its end. */
+/** The largest failure that is read, 16 MiB: it may repeat a whole request, and without its end it would not be JSON. */
 export const maxFailureBytes = 16 * 1024 * 1024
 
 /** How deep the JSON of an answer may nest. */
@@ -57,13 +57,13 @@ const readCounting = Effect.fnUntraced(function* (response: HttpClientResponse.H
   return { text: text + decoder.decode(), whole: room >= 0 }
 })
 
-/** The JSON of a body, or in one phrase why it is none. */
+/** The JSON of a body, or a phrase that says why there is none. */
 export const parseJson = (body: Body): Result.Result<unknown, string> => {
   if (!body.whole) return Result.fail(`it is larger than ${maxAnswerBytes / 1024 / 1024} MiB`)
   if (body.text === "") return Result.fail("it is empty")
   const parsed = Result.try({
     try: (): unknown => JSON.parse(body.text),
-    catch: () => "it is no JSON"
+    catch: () => "it is not JSON"
   })
   return Result.isSuccess(parsed) && isDeeper(parsed.success, maxDepth)
     ? Result.fail(`it nests deeper than ${maxDepth}`)

@@ -22,14 +22,14 @@ import * as Transport from "./Transport.ts"
 
 /** What differs from call to call. */
 export interface Request {
-  /** The path as it is sent; the operation's own without. */
+  /** The path as it is sent; the operation's own if not given. */
   readonly path?: string | undefined
   /** With its question mark. */
   readonly query?: string | undefined
   readonly body?: HttpBody.HttpBody | undefined
-  /** The operation's own without. */
+  /** The operation's own if not given. */
   readonly deadline?: Duration.Duration | undefined
-  /** Whether it can be sent again as it is: true without. */
+  /** Whether it can be sent again as it is; true if not given. */
   readonly repeatable?: boolean | undefined
   /** Done when nobody waits for the call any more. */
   readonly abandoned?: Deferred.Deferred<void> | undefined
@@ -60,7 +60,7 @@ const healthDeadline = Duration.seconds(10)
 export const make = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<Send, never, HttpClient.HttpClient> {
-  // With its scope a request ends, whatever became of it: an answer that comes as the call is interrupted holds nothing.
+  // A request ends with its scope: an answer that comes just as its call is interrupted holds no connection.
   const http = HttpClient.withScope(yield* HttpClient.HttpClient)
   const context = yield* transportContext
   const base = options.url.href.replace(/\/+$/, "")
@@ -158,7 +158,7 @@ interface Reading extends Pick<Request, "onMisshapen"> {
   readonly unanswered: (error: HttpClientError.HttpClientError) => TransportError
 }
 
-/** Whatever stands in an answer: reading it is no way to end a program. */
+/** Whatever stands in an answer, reading it must not end the program with a defect. */
 const decodeSafely =
   <A>(operation: Operation<Status, A>) =>
   (json: unknown): Result.Result<A, string> =>

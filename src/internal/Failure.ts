@@ -1,5 +1,5 @@
 /**
- * From an answer that is no success to the error that says so.
+ * From an answer that is not a success to the error that says so.
  */
 import { Clock, DateTime, Duration, Effect, Option, Redacted, Result, Schema } from "effect"
 import type { HttpClientResponse } from "effect/http"
@@ -27,7 +27,7 @@ import * as Message from "./Message.ts"
 import type { CallInfo } from "./Operation.ts"
 import * as Secrets from "./Secrets.ts"
 
-/** An answer that is no success, as it was read. */
+/** An answer that is not a success, as it was read. */
 interface Answer {
   readonly call: CallInfo & {
     readonly requestId: string | undefined
@@ -75,7 +75,7 @@ const notFound = (answer: Answer): NotFound | Unexpected => {
   }
 }
 
-/** The one failure of the contract that says that nobody knows: its call was cut short by the end of the server. */
+/** One failure of the contract says that nobody knows what was done: that of a call cut short by the server's end. */
 const outcomeOfRun = (reason: RunFailed | Unexpected): Outcome =>
   reason._tag === "RunFailed" && !reason.error.startsWith("outcome unknown") ? "acted" : "unknown"
 
@@ -128,7 +128,7 @@ const makers: { readonly [S in Status]: (answer: Answer) => ApiError<S> } = {
   },
   429: (answer) => new ApiError({ ...answer.call, status: 429, outcome: "refused", reason: new RateLimited() }),
   500: (answer) => {
-    // The contract's own 502 says that the agent ran, also where it was not expected.
+    // The contract's own 502 says that the agent ran, even where the operation does not declare it.
     const outcome: Outcome = answer.status === 502 && isOwn(runFailed(answer)) ? "acted" : "unknown"
     return new ApiError({ ...answer.call, status: 500, outcome, reason: unexpected(answer) })
   },
@@ -151,8 +151,7 @@ const isOneOf =
     declared.some((one) => one === status)
 
 /** A status that the operation did not declare stands for its class (RFC 9110, section 15). */
-const classOf = (status: number): Everywhere =>
-  status === 429 || status === 503 || status === 500 ? status : status < 500 ? 400 : 500
+const classOf = (status: number): Everywhere => (status === 429 || status === 503 ? status : status < 500 ? 400 : 500)
 
 const make = <S extends Status>(status: S, answer: Answer): ApiErrors<S> => {
   const error: ApiError<S> = makers[status](answer)

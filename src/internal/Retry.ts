@@ -3,7 +3,7 @@
  *
  * Repeated are a call that was not sent, one that the server refused for now (429, or a 503 of the contract's own), and
  * one of unknown outcome that is harmless to repeat: a GET, a DELETE, or a POST under a key that the server remembers.
- * Where the server may have acted on an earlier try, no later one makes that undone: the error says so.
+ * Where the server may have acted on an earlier try, no later one undoes that: the error says so.
  */
 import { Clock, Deferred, Duration, Effect, Option, Random } from "effect"
 import type { RetryOptions } from "../ForgeClient.ts"

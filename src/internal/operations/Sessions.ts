@@ -92,10 +92,10 @@ export const encodeCreate = (options: SessionOptions) =>
 
 const additions = ["system", "systemMode", "effort"] as const
 
-/** What is asked for that only a server which names `session_options` would look at. */
+/** The options given that only a server which names `session_options` would look at. */
 export const addedOptions = (options: SessionOptions) => additions.filter((name) => options[name] !== undefined)
 
-/** The server would open the session without them, and say nothing. */
+/** Refuses them, since the server would open the session without them and say nothing. */
 export const refuseAdded = (options: SessionOptions) =>
   Input.refuse(
     callOf(create),
