@@ -1,6 +1,6 @@
 /**
- * The messages on an agent's standard output: one JSON object a line. What is no message (a banner, a stray print) is
- * handed to whoever keeps such things, and is no reason to give up, up to a bound.
+ * The messages on an agent's standard output: one JSON object a line. A line that is not a message (a banner, a stray
+ * print) is handed to whoever keeps such lines, and is no reason to give up, up to a bound.
  */
 import type { AnyMessage } from "@agentclientprotocol/sdk"
 import { Data, Effect, Option, Predicate, Schema, Stream } from "effect"
@@ -19,13 +19,13 @@ export class Unreadable extends Data.TaggedError("Unreadable")<{
 /** An agent may send a file or an image in one message. While a long one is parsed, nothing else happens here. */
 const maxLine = 16 * 1024 * 1024
 
-/** Whoever prints more lines than this in one turn that are no messages does not speak the protocol. */
+/** An agent that prints more stray lines than this in one turn does not speak the protocol. */
 const maxStray = 1_000
 
 /** As much as an agent may write in one turn, in characters: all of it may be in the answer. */
 const maxTurn = 64 * 1024 * 1024
 
-/** A client reads no answer that is nested much deeper. What an agent nests deeper is null. */
+/** A client refuses an answer that is nested much deeper, so what an agent nests deeper becomes null. */
 const maxDepth = 48
 
 /** What an agent has written from one turn up to the next. */
@@ -54,7 +54,7 @@ const parseFinite = Schema.decodeUnknownOption(
   })
 )
 
-/** A number that is too large for a double becomes infinite as it is read, which no JSON can say again: it is null then. */
+/** A number that is too large for a double is read as infinity, which JSON cannot express: it becomes null. */
 const mayOverflow = /[eE]\+?\d{3}|\d{309}/
 
 const parse = (line: string) => {
@@ -66,10 +66,10 @@ const isAnswer = Schema.is(
   Schema.Struct({ jsonrpc, id, method: Schema.optionalKey(Schema.Never), error: Schema.optionalKey(Schema.Unknown) })
 )
 
-/** JSON-RPC's code for what has no other one. */
+/** JSON-RPC's code for an error that has no other. */
 const internalError = -32603
 
-/** An answer in no form of the protocol is a failure: whoever waits for it would wait for nothing. */
+/** An answer that has no form of the protocol is a failure: whoever waits for it would wait forever. */
 const toMessage = (json: unknown): Option.Option<AnyMessage> => {
   if (isMessage(json)) return Option.some(json)
   if (!isAnswer(json)) return Option.none()

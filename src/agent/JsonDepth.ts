@@ -1,8 +1,8 @@
 /**
  * How deep a JSON text is nested.
  *
- * It is counted on the text, and cut there: a parser needs seconds for one of nothing but brackets, and so does whatever
- * looks at what comes out.
+ * The depth is counted, and cut, in the text itself: a parser takes seconds over a text of nothing but brackets, and so
+ * does whatever walks the value that comes out.
  */
 
 const isEscaped = (json: string, quote: number) => {
@@ -17,7 +17,7 @@ const endOfString = (json: string, start: number) => {
   return end === -1 ? json.length : end
 }
 
-/** Whether a text opens more brackets within each other than that, outside of its strings. */
+/** Whether brackets are nested deeper than this, not counting those in strings. */
 export const isDeeper = (json: string, levels: number): boolean => {
   let depth = 0
   for (let at = 0; at < json.length; at++) {
@@ -30,7 +30,7 @@ export const isDeeper = (json: string, levels: number): boolean => {
   return false
 }
 
-/** The text with null in place of all that is nested deeper. */
+/** The text, with null in place of whatever is nested deeper; unchanged where nothing is. */
 export const cut = (json: string, levels: number): string => {
   const kept: Array<string> = []
   let depth = 0

@@ -10,7 +10,7 @@ import { unreadable, UsageError } from "./Failure.ts"
 
 export interface Options {
   readonly file: Option.Option<string>
-  /** For the agents of which the file says nothing else. */
+  /** For the agents whose entry in the file does not have its own. */
   readonly permissions: AgentDefinition["permissions"]
 }
 
@@ -37,7 +37,7 @@ const sentence = (file: string, { issue }: Schema.SchemaError) => {
   return `the agents file ${file} is wrong${where}: ${(first?.message ?? "").replaceAll(/\s+/g, " ")}`
 }
 
-/** What a piece of the file is quoted in goes: there may be an agent's key in it. */
+/** Cuts the message off where it quotes the file: what it quotes may be an agent's key. */
 const withoutQuote = (message: string) => message.replace(/, (\.\.\.)?".*/s, "")
 
 const parse = (file: string, text: string) =>

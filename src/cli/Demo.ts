@@ -13,7 +13,7 @@ import { UsageError } from "./Failure.ts"
 import { Screen, spanText } from "./Screen.ts"
 import * as TurnView from "./TurnView.ts"
 
-/** The agent failed. What it wrote last says more of that than the server, which tells its caller but puts it in no message. */
+/** The agent failed. The last lines that it wrote say why; the server hands them on, but in no message. */
 class AgentFailed extends Data.TaggedError("AgentFailed")<{ readonly message: string }> {}
 
 const withLastLines = ({ message, reason }: ApiError<502>) =>
@@ -54,7 +54,7 @@ export const command = Command.make(
     }
     const definition = yield* definitionOf(agent)
     const asked = prompts.length === 0 ? yield* defaultPrompts : prompts
-    // Who ends the demo wants it to end: the turn in flight is not waited for.
+    // Whoever stops the demo wants it to stop: the turn in flight is not waited for.
     const server = layerServer({ agents: [definition], port: 0, grace: Duration.zero })
     yield* converse(agent, asked).pipe(Effect.catchIf(ApiError.is(502), withLastLines), Effect.provide(server))
   })
@@ -85,7 +85,7 @@ const talk = Effect.fnUntraced(function* (agent: string, prompts: ReadonlyArray<
   const session = yield* screen.live(`starting ${agent}`)(Forge.session({ agent }))
   yield* screen.line(`${screen.paint("bold", "session")}  ${session.id} (${agent})`)
   for (const prompt of prompts) yield* turn(session, prompt)
-  // The scope would close it too; asked for here, a close that fails is a failure.
+  // The scope would close it too, but would only log a close that fails.
   yield* session.close
   yield* screen.line("")
   yield* screen.line(`${screen.paint("green", "closed")}   confirmed by the server`)

@@ -5,13 +5,13 @@ import { Cause, Console, Data, Effect, Exit, Option, type PlatformError, Predica
 import { CliError } from "effect/cli"
 import { OutputClosed } from "./Output.ts"
 
-/** The command was given what does not go together, or not what it needs. */
+/** The command was given settings that do not go together, or lacks one that it needs. */
 export class UsageError extends Data.TaggedError("UsageError")<{ readonly message: string }> {}
 
 const readFailures: Readonly<Record<string, string>> = {
   NotFound: "there is no such file",
   PermissionDenied: "this user may not read it",
-  BadResource: "it is no file"
+  BadResource: "it is not a file"
 }
 
 /** Why a file that somebody named cannot be read. */
@@ -22,14 +22,14 @@ export const unreadable =
 
 const isUsage = (error: unknown) => CliError.isCliError(error) || error instanceof UsageError
 
-/** 0 done, 1 failed, 2 not used as its help says, 130 interrupted, where the command says nothing else of that. */
+/** 0: done; 1: failed; 2: not used as its help says; 130: interrupted, unless the command has set another code. */
 export const teardown: Runtime.Teardown = (exit, onExit) => {
   if (Exit.isSuccess(exit)) return onExit(0)
   if (Cause.hasInterruptsOnly(exit.cause)) return onExit(Number(process.exitCode ?? 130))
   return onExit(isUsage(Cause.squash(exit.cause)) ? 2 : 1)
 }
 
-/** The command line has said by then what is wrong with it; of a reader that is gone there is nothing to say. */
+/** By then the command line has reported its own errors; and when the reader is gone, there is nobody to tell. */
 const isTold = (error: unknown) => CliError.isCliError(error) || (error instanceof OutputClosed && error.isReaderGone)
 
 const sentence = (error: unknown): string =>

@@ -1,5 +1,5 @@
 /**
- * What the command says of its own use: help where it was asked for, and one sentence where it was used wrongly.
+ * What the command says about its own use: help where it was asked for, and one sentence where it was used wrongly.
  */
 import { Console, Effect, Layer } from "effect"
 import { CliConfig, CliOutput, GlobalFlag, type HelpDoc, TerminalCapabilities } from "effect/cli"
@@ -20,7 +20,7 @@ const misused = (commandPath: ReadonlyArray<string>, what: string) => {
 const present = Effect.fnUntraced(function* (event: CliOutput.Presenter.Event) {
   const { formatCliError } = yield* CliOutput.Formatter
   if (event._tag === "InvalidInvocation") {
-    // Of several mistakes the first is told: the others may be its echo.
+    // Only the first of several mistakes is told: the others may follow from it.
     return yield* misused(event.commandPath, event.errors.slice(0, 1).map(formatCliError).join(""))
   }
   if (event._tag === "Help" && event.reason === "Implicit") {

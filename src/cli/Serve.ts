@@ -48,11 +48,13 @@ const flags = {
     Flag.optional
   ),
   permissions: Flag.Literals("permissions", ["allow", "deny"]).pipe(
-    Flag.withDescription("What agents that ask are answered (default allow, if only this machine can call)"),
+    Flag.withDescription(
+      "How agents that ask for permission are answered (default allow, if only this machine can call)"
+    ),
     Flag.optional
   ),
   allowedHost: Values.host("allowed-host").pipe(
-    Flag.withDescription("A name by which the server may be called, beside its address; any port; repeatable"),
+    Flag.withDescription("A name by which the server may be called, besides its address; any port; repeatable"),
     Flag.atLeast(0)
   ),
   corsOrigin: Values.origin("cors-origin").pipe(
@@ -68,7 +70,7 @@ const flags = {
     Flag.withDefault(64)
   ),
   maxAppSessions: Values.count("max-app-sessions").pipe(
-    Flag.withDescription("How many of them may be one app's (default all)"),
+    Flag.withDescription("How many of them one app may have (default all)"),
     Flag.optional
   ),
   maxAppTurns: Values.count("max-app-turns").pipe(
@@ -149,7 +151,7 @@ const defaultData = Effect.gen(function* () {
 
 type Settings = Command.Command.Config.Infer<typeof flags>
 
-/** Whether agents may act is decided by whoever lets others than this machine in. */
+/** Whoever lets other machines in has to say whether agents may act. */
 const permissionsOf = Effect.fnUntraced(function* ({ listen, permissions }: Settings) {
   if (Values.isLoopback(listen)) return Option.getOrElse(permissions, () => "allow" as const)
   if (Option.isNone(permissions)) {

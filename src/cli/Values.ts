@@ -6,7 +6,7 @@ import { CliError, Flag } from "effect/cli"
 import { isIP } from "node:net"
 import * as Networks from "../server/access/Networks.ts"
 
-/** A hundred years: what is never to end has no longer to live. */
+/** A hundred years, which is long enough to mean never. */
 export const longest = Duration.seconds(3_155_760_000)
 
 const isPossible = Duration.between({ minimum: Duration.zero, maximum: longest })
@@ -20,7 +20,7 @@ export const spanOf = (text: string): Option.Option<Duration.Duration> => {
   return Option.filter(span, isPossible)
 }
 
-/** More than any disk has, and a number that every counter of bytes can hold. */
+/** More than any disk has, and still a number that every counter of bytes can hold. */
 const largest = ByteSize.petabytes(1)
 
 /** "200MB", or bare bytes. */
@@ -29,7 +29,7 @@ export const sizeOf = (text: string): Option.Option<ByteSize.ByteSize> => {
   return Option.filter(size, (bytes) => bytes >= 1n && bytes <= largest)
 }
 
-/** A million: no machine has as many of anything that is counted here. */
+/** No machine has that many of anything that is counted here. */
 export const most = 1_000_000
 
 /** A whole number from one on. */

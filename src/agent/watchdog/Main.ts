@@ -79,7 +79,7 @@ const removeTemporary = (): void => {
   }
 }
 
-/** The parent is dead. One that had taken the place of another watchdog may not have been told of all that it knew. */
+/** The parent is dead. The records count too: a watchdog that replaced another may not know all that the other did. */
 const reapAll = async (): Promise<void> => {
   const recorded = records.own()
   if (await reap(() => [...groups.values(), ...recorded], parentMark, lateMillis)) records.end()

@@ -1,6 +1,6 @@
 /**
  * Which agents run, kept in a folder: one small file for each, named by its mark, and one for their server, whose mark
- * theirs begin with. What is left there when a server starts is of one that was killed together with its watchdog.
+ * theirs begin with. What is left there when a server starts is from one that was killed together with its watchdog.
  *
  * boundary: bare Node (see Processes.ts).
  */
