@@ -43,7 +43,9 @@ export class Consumer extends Context.Service<
       const unpacked = `${modules}/effect-clawdforge`
       yield* fs.makeDirectory(unpacked, { recursive: true })
 
-      const pack = yield* run(project, "npm", ["pack", "--silent", "--pack-destination", root])
+      // With a cache of its own: nobody says that the home folder can be written to.
+      const cache = yield* fs.makeTempDirectoryScoped({ prefix: "npm-" })
+      const pack = yield* run(project, "npm", ["pack", "--silent", "--cache", cache, "--pack-destination", root])
       if (pack.code !== 0) return yield* Effect.die(`npm pack: ${pack.output}`)
       const tarball = (yield* fs.readDirectory(root)).find((name) => name.endsWith(".tgz")) ?? "no tarball"
       const unpack = yield* run(root, "tar", ["-xvzf", tarball, "-C", unpacked, "--strip-components=1"])
