@@ -143,10 +143,14 @@ it.layer(Shared.layer, { excludeTestServices: true })("ForgeServer, byte for byt
         [
           "/sessions",
           '{"agent":"nosuch"}',
-          '{"loc":["body","agent"],"msg":"no agent of this name","type":"value_error"}'
+          '{"loc":["body","agent"],"msg":"no agent of this name: the server has demo","type":"value_error"}'
         ],
         ["/sessions", '{"agent":"no such"}', null],
-        ["/sessions", "{}", '{"loc":["body","agent"],"msg":"no agent of this name","type":"value_error"}'],
+        [
+          "/sessions",
+          "{}",
+          '{"loc":["body","agent"],"msg":"no agent of this name: the server has demo","type":"value_error"}'
+        ],
         ["/sessions", '{"agent":"demo","model":"-x"}', null],
         ["/sessions", '{"agent":"demo","model":"unheard-of"}', null],
         ["/sessions", '{"agent":"demo","meta":[1]}', null],

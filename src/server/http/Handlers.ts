@@ -84,11 +84,14 @@ const sessions = HttpApiBuilder.group(
     const admitStream = yield* TurnStream.limit
     const timeouts = { minimum: Timeouts.minimum, maximum: yield* Timeouts.Maximum }
     return handlers.handleAll({
-      create: Effect.fnUntraced(function* ({ payload, request }) {
+      create: Effect.fnUntraced(function* ({ headers, payload, request }) {
         const app = yield* CurrentApp
         const created = Effect.gen(function* () {
           const agent = agents.find(payload.agent)
-          if (Option.isNone(agent)) return yield* Validation.invalidBody("agent", "no agent of this name")
+          if (Option.isNone(agent)) {
+            const has = agents.names.join(", ")
+            return yield* Validation.invalidBody("agent", `no agent of this name: the server has ${has}`)
+          }
           const session = yield* engine
             .open({
               app,
@@ -101,9 +104,8 @@ const sessions = HttpApiBuilder.group(
             .pipe(tokens.whileLive(app.id))
           return { ok: true as const, ...session }
         })
-        return yield* calls.answer({ appId: app.id, path: Sessions.path, request }, created, () =>
-          encodeCreated(created)
-        )
+        const call = { appId: app.id, path: Sessions.path, key: headers["idempotency-key"], request }
+        return yield* calls.answer(call, created, () => encodeCreated(created))
       }),
       list: Effect.fnUntraced(function* ({ query }) {
         const { id: appId } = yield* CurrentApp
@@ -124,20 +126,21 @@ const sessions = HttpApiBuilder.group(
         const closed = yield* engine.close(sessionId)
         return { ok: true as const, ...(closed ? {} : { alreadyClosed: true }) }
       }),
-      cancel: Effect.fnUntraced(function* () {
+      cancel: Effect.fnUntraced(function* ({ headers }) {
         const { sessionId } = yield* CurrentSession
-        return { ok: true as const, cancelled: yield* engine.cancel(sessionId) }
+        return { ok: true as const, cancelled: yield* engine.cancel(sessionId, headers["idempotency-key"]) }
       }),
-      turn: Effect.fnUntraced(function* ({ payload, request }) {
+      turn: Effect.fnUntraced(function* ({ headers, payload, request }) {
         const { closedAt, sessionId } = yield* CurrentSession
         const { id: appId } = yield* CurrentApp
+        const key = headers["idempotency-key"]
         const timeout = Duration.clamp(payload.timeout ?? Timeouts.byDefault, timeouts)
         const turn = Effect.gen(function* () {
           if (closedAt !== null) return yield* new SessionIsClosed()
           const files = yield* uploads.find({ appId, tokens: payload.files ?? [] })
-          return engine.turn(sessionId, { prompt: payload.prompt, files, timeout })
+          return engine.turn(sessionId, { prompt: payload.prompt, files, timeout, key })
         }).pipe(Stream.unwrap)
-        const call = { appId, path: Turns.pathOf(sessionId), sessionId, request }
+        const call = { appId, path: Turns.pathOf(sessionId), key, sessionId, request }
         const work: RunningCall.Work = (feed) => encodeTurn(TurnAnswer.make(sessionId, turn, feed.offer))
         if (!TurnStream.isWanted(request)) {
           return yield* calls.answer(call, TurnAnswer.make(sessionId, turn), work)

@@ -11,6 +11,7 @@ export class Agents extends Context.Service<
   Agents,
   {
     readonly find: (name: string) => Option.Option<AgentDefinition>
+    readonly names: ReadonlyArray<string>
     /** The agent of whoever names none: Claude, else the first. */
     readonly byDefault: Option.Option<AgentDefinition>
     /** Opens a session of an agent, which ends with the scope. */
@@ -33,6 +34,7 @@ export const make = Effect.fnUntraced(function* ({ agents, startTimeout }: Optio
   const table = new Map(agents.map((definition) => [definition.name, definition]))
   return Agents.of({
     find: (name) => Option.fromNullishOr(table.get(name)),
+    names: [...table.keys()],
     byDefault: Option.fromNullishOr(table.get("claude") ?? agents[0]),
     open: (definition, options) =>
       AgentProcess.open(definition, { stepTimeout: startTimeout, ...options }).pipe(

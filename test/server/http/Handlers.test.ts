@@ -33,6 +33,7 @@ interface Asked {
 /** An agent that notes what it is asked for. */
 const agentsOf = (asked: Asked) =>
   Layer.succeed(Agents, {
+    names: ["demo"],
     byDefault: Option.none(),
     find: (name) => Option.some({ name, command: ["/agent"], permissions: "deny" }),
     open: Effect.fnUntraced(function* (_, options) {

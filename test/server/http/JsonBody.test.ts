@@ -44,7 +44,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("a JSON body", (it) => {
   it.effect("may begin with a byte order mark", () =>
     Effect.gen(function* () {
       const { create } = yield* Shared
-      const unknown = refused("no agent of this name", "agent")
+      const unknown = refused("no agent of this name: the server has demo", "agent")
       assert.deepStrictEqual(yield* create('\xef\xbb\xbf{"agent":"nosuch"}'), unknown)
     })
   )
@@ -57,7 +57,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("a JSON body", (it) => {
         assert.deepStrictEqual(yield* create('{"agent":"nosuch"}', type), sentAs, type)
       }
       for (const type of ["application/json; charset=utf-8", "Application/JSON"]) {
-        const unknown = refused("no agent of this name", "agent")
+        const unknown = refused("no agent of this name: the server has demo", "agent")
         assert.deepStrictEqual(yield* create('{"agent":"nosuch"}', type), unknown, type)
       }
     })

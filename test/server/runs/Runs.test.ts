@@ -35,6 +35,7 @@ const agentOf = (turn: Turn, onOpen: Effect.Effect<void, AgentFailed | AgentOpti
       const fs = yield* FileSystem.FileSystem
       return Agents.of({
         find: () => Option.none(),
+        names: ["demo"],
         byDefault: Option.some({ name: "stand-in", command: ["/agent"], permissions: "deny" }),
         open: Effect.fnUntraced(function* (_, options) {
           opened.push(options)

@@ -25,6 +25,7 @@ const definition: AgentDefinition = { name: "any", command: ["/agent"], permissi
 const agentsOf = (go: Deferred.Deferred<void>) =>
   Layer.succeed(Agents, {
     find: () => Option.some(definition),
+    names: ["demo"],
     byDefault: Option.some(definition),
     open: () =>
       Effect.succeed({
