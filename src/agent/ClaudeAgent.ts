@@ -102,11 +102,10 @@ export const find: (
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const candidates = (options.folders ?? defaultFolders(path)).map((folder) => path.join(folder, command))
-    for (const candidate of candidates) {
-      if (yield* fs.exists(candidate).pipe(Effect.orElseSucceed(() => false))) {
-        return make({ command: [candidate], permissions: options.permissions ?? "allow" })
-      }
-    }
-    return yield* new ClaudeNotFound()
+    const found = yield* Effect.findFirst(candidates, (candidate) =>
+      Effect.orElseSucceed(fs.exists(candidate), () => false)
+    )
+    if (Option.isNone(found)) return yield* new ClaudeNotFound()
+    return make({ command: [found.value], permissions: options.permissions ?? "allow" })
   }
 )

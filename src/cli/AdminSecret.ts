@@ -8,7 +8,7 @@ import { unreadable, UsageError } from "./Failure.ts"
 const variable = "CLAWDFORGE_ADMIN_TOKEN"
 
 const fromEnvironment = Effect.gen(function* () {
-  const token = yield* Config.Redacted(variable).pipe(Config.option, Effect.orElseSucceed(Option.none))
+  const token = yield* Effect.option(Config.Redacted(variable))
   // No process that is started from here on can find it there.
   yield* Effect.sync(() => Reflect.deleteProperty(process.env, variable))
   return Option.filter(token, (token) => Redacted.value(token) !== "")

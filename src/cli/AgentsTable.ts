@@ -66,11 +66,10 @@ const fromFile = Effect.fnUntraced(function* (file: string, permissions: AgentDe
 
 /** The demo agent, and Claude where its adapter is installed. */
 const found = (permissions: AgentDefinition["permissions"]) =>
-  ClaudeAgent.find({ permissions }).pipe(
-    Effect.map((claude) => [claude]),
-    Effect.catchTag("ClaudeNotFound", () => Effect.succeed([])),
-    Effect.map((claude): ReadonlyArray<AgentDefinition> => [...claude, { ...DemoAgent.definition, permissions }])
-  )
+  Effect.map(Effect.option(ClaudeAgent.find({ permissions })), (claude): ReadonlyArray<AgentDefinition> => [
+    ...Option.toArray(claude),
+    { ...DemoAgent.definition, permissions }
+  ])
 
 export const load = Effect.fnUntraced(function* ({ file, permissions }: Options) {
   return Option.isSome(file) ? yield* fromFile(file.value, permissions) : yield* found(permissions)

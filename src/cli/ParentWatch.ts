@@ -13,10 +13,7 @@ export class ParentGone extends Data.TaggedError("ParentGone") {
 }
 
 /** The script in package.json says who npm is: by the time this runs, npm may be gone, and the parent another. */
-const npm = Config.Int("FORGE_PARENT").pipe(
-  Config.option,
-  Effect.orElseSucceed(() => Option.none<number>())
-)
+const npm = Effect.option(Config.Int("FORGE_PARENT"))
 
 /** Runs a program, and interrupts it when the npm that started it goes away. */
 export const endWithNpm = Effect.fnUntraced(function* <A, E, R>(

@@ -13,11 +13,7 @@ import * as Signals from "./Signals.ts"
 import * as Values from "./Values.ts"
 
 /** A variable of the environment, empty where it is not set. */
-const text = (name: string) =>
-  Config.String(name).pipe(
-    Config.withDefault(""),
-    Effect.orElseSucceed(() => "")
-  )
+const text = (name: string) => Effect.orElseSucceed(Config.String(name), () => "")
 
 /** A time in the environment, in seconds. */
 const seconds = Effect.fnUntraced(function* (variable: string, byDefault: Duration.Duration) {

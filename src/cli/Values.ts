@@ -34,7 +34,7 @@ export const most = 1_000_000
 
 /** A whole number from one on. */
 export const countOf = (text: string): Option.Option<number> =>
-  Option.filter(Option.some(Number(text)), (count) => /^\d+$/.test(text) && count >= 1 && count <= most)
+  Option.liftPredicate(Number(text), (count) => /^\d+$/.test(text) && count >= 1 && count <= most)
 
 /** Where to listen. */
 export interface Address {
@@ -66,7 +66,7 @@ export const hostOf = (text: string): Option.Option<string> => {
 
 /** "https://app.example", exactly as a browser sends it: no path, no port that goes without saying. */
 export const originOf = (text: string): Option.Option<string> =>
-  Option.filter(Option.some(text), () => /^https?:/.test(text) && URL.parse(text)?.origin === text)
+  Option.liftPredicate(text, () => /^https?:/.test(text) && URL.parse(text)?.origin === text)
 
 /** Whether only this machine can reach an address. */
 export const isLoopback = ({ host }: Address) => host === "localhost" || host === "::1" || /^127\.[\d.]+$/.test(host)
@@ -98,7 +98,7 @@ export const origin = kind("origin", originOf, "an origin as browsers send it, s
 
 /** A file or a folder. */
 export const path = (name: string, metavar: string) =>
-  kind(metavar, (text) => Option.filter(Option.some(text), (path) => path.trim() !== ""), `a ${metavar}`)(name)
+  kind(metavar, (text) => Option.liftPredicate(text, (path) => path.trim() !== ""), `a ${metavar}`)(name)
 
 export const network = (name: string) =>
   Flag.String(name).pipe(
