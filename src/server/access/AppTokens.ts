@@ -150,12 +150,8 @@ export const make = Effect.gen(function* () {
 
   const remove = Effect.fn("AppTokens.remove")(function* (name: string) {
     const app = yield* Effect.orDie(deleteByName(name))
-    for (const revoked of Option.match(app, {
-      onNone: () => [],
-      onSome: ({ id }) => [...(revocations.get(id) ?? [])]
-    })) {
-      Deferred.doneUnsafe(revoked, Exit.fail(invalid))
-    }
+    const ended = Option.isSome(app) ? [...(revocations.get(app.value.id) ?? [])] : []
+    for (const revoked of ended) Deferred.doneUnsafe(revoked, Exit.fail(invalid))
     return app
   })
 
