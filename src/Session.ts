@@ -10,7 +10,6 @@
 import { Deferred, Duration, Effect, Exit, Fiber, Inspectable, Scope, Semaphore } from "effect"
 import { ForgeClient } from "./ForgeClient.ts"
 import {
-  ApiError,
   type CancelError,
   type CloseError,
   type CreateError,
@@ -156,7 +155,7 @@ class Handle extends Inspectable.Class implements Session {
 
   /** Sends a turn once it is its place, and the session still open. */
   send(prompt: string, options: TurnOptions | undefined): Effect.Effect<Turn, TurnError> {
-    const sent = this.#client.turn(this.id, prompt, { ...options, onAbandoned: this.#cancelLater })
+    const sent = this.#client.turn(this.id, prompt, { ...options, onAbandoned: (key) => this.#cancelLater(key) })
     return this.#turns.withPermit(Effect.andThen(this.#checkPlace, sent))
   }
 
@@ -167,12 +166,15 @@ class Handle extends Inspectable.Class implements Session {
     )
   }
 
-  /** Tells a server that can cancel that nobody waits for the turn any more. The end of a session says so by itself. */
-  get #cancelLater(): Effect.Effect<void> {
+  /**
+   * Tells a server that can cancel that nobody waits for the turn any more, by its key: what is under way there may be
+   * another handle's. The end of a session says so by itself.
+   */
+  #cancelLater(key: string): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (this.#status._tag !== "Open") return Effect.void
       const cancel = Effect.flatMap(this.#client.health, ({ features }) =>
-        features.includes("cancel") ? this.#client.cancelTurn(this.id) : Effect.void
+        features.includes("cancel") ? this.#client.cancelTurn(this.id, { key }) : Effect.void
       )
       return Effect.map(this.#client.background(Effect.timeoutOption(cancel, cancelBound)), (fiber) => {
         this.#cancelling = fiber
@@ -206,13 +208,8 @@ class Handle extends Inspectable.Class implements Session {
     })
   }
 
-  /**
-   * A session that this handle created and that is gone is closed; of a borrowed one, 404 is what it says. A server that
-   * says that it did it, and no more, has done it.
-   */
   get #deleteOnce(): Effect.Effect<void, CloseError> {
-    const request = Effect.catchIf(this.#client.closeSession(this.id), hasActed, () => Effect.void)
-    return this.#owned ? Effect.catchIf(request, ApiError.is(404), () => Effect.void) : request
+    return Sessions.acceptClosed(this.#client.closeSession(this.id), { owned: this.#owned })
   }
 
   #deleted(deleting: Deferred.Deferred<void, CloseError>, exit: Exit.Exit<void, CloseError>): Effect.Effect<void> {
@@ -221,8 +218,6 @@ class Handle extends Inspectable.Class implements Session {
     return Effect.asVoid(Deferred.done(deleting, exit))
   }
 }
-
-const hasActed = (error: CloseError): boolean => error._tag === "TransportError" && error.outcome === "acted"
 
 const turnOf = Effect.fnUntraced(function* (self: Handle, prompt: string, options: TurnOptions | undefined) {
   yield* Turns.encode(prompt, options)

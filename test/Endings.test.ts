@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Logger, ManagedRuntime, Redacted, References } from "effect"
 import { Forge, ForgeError, SessionInfo } from "../src/index.ts"
 import { NodeForgeClient } from "../src/node/index.ts"
-import { created, layer, type Script, ScriptedServer, wellBehaved } from "./support/ScriptedServer.ts"
+import { type Answer, created, layer, type Script, ScriptedServer, wellBehaved } from "./support/ScriptedServer.ts"
 
 const deletes = ScriptedServer.useSync(({ received }) => received.filter(({ method }) => method === "DELETE").length)
 
@@ -44,6 +44,59 @@ describe("the end of a session", () => {
       assert.strictEqual(yield* deletes, 1)
     }).pipe(Effect.provide(layer(closing(() => ({ status: 204 })))))
   )
+
+  it.live("a close that says more than it has to is a close", () =>
+    Effect.gen(function* () {
+      const told = yield* warnings(Effect.scoped(Forge.session()))
+      assert.deepStrictEqual(told, [])
+    }).pipe(Effect.provide(layer(closing(() => ({ json: { ok: true, already_closed: null } })))))
+  )
+
+  // Whoever answers like this, the session may be open.
+  const noCloses: Record<string, { readonly answer: Answer; readonly expected: object }> = {
+    "a 200 that says no": {
+      answer: { json: { ok: false, error: "could not close" } },
+      expected: { _tag: "TransportError", "reason._tag": "Malformed" }
+    },
+    "a page of a proxy": {
+      answer: { text: "<html>Log in</html>", headers: { "content-type": "text/html" } },
+      expected: { _tag: "TransportError", "reason._tag": "Malformed" }
+    },
+    "a 200 of nothing": { answer: { text: "" }, expected: { _tag: "TransportError", "reason._tag": "Malformed" } },
+    "a 404 of a proxy": {
+      answer: { status: 404, text: "<html>default backend</html>", headers: { "content-type": "text/html" } },
+      expected: { status: 404, "reason._tag": "Unexpected" }
+    },
+    "a 404 of a route that there is not": {
+      answer: { status: 404, json: { detail: "Not Found" } },
+      expected: { status: 404, "reason.resource": "path" }
+    }
+  }
+  for (const [name, { answer, expected }] of Object.entries(noCloses)) {
+    it.live(`${name} is no close: it is told, and can be tried again`, () => {
+      let answers = answer
+      return Effect.gen(function* () {
+        const told = yield* warnings(
+          Forge.withSession({}, (session) =>
+            Effect.map(Effect.flip(session.close), (error) => assert.deepNestedInclude(error, expected))
+          )
+        )
+        assert.lengthOf(told, 1)
+        assert.strictEqual(yield* deletes, 2)
+        const again = yield* warnings(
+          Forge.withSession({}, (session) =>
+            Effect.gen(function* () {
+              yield* Effect.flip(session.close)
+              answers = { json: { ok: true } }
+              yield* session.close
+            })
+          )
+        )
+        assert.deepStrictEqual(again, [])
+        assert.strictEqual(yield* deletes, 4)
+      }).pipe(Effect.provide(layer(closing(() => answers))))
+    })
+  }
 
   it.live("is repeated as the client repeats calls, and told with what the server said", () =>
     Effect.gen(function* () {

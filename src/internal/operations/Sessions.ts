@@ -4,7 +4,7 @@
 import { Duration, Effect, Schema } from "effect"
 import { SessionId } from "../../api/schema/Ids.ts"
 import * as Wire from "../../api/schema/Sessions.ts"
-import type { Status } from "../../ForgeError.ts"
+import { ApiError, type CloseError, type Status } from "../../ForgeError.ts"
 import type { LiveState, SessionInfo, SessionOptions, SessionState } from "../../SessionInfo.ts"
 import * as Input from "../Input.ts"
 import { callDeadline, callOf, decodeTo, decoder, define, type Operation } from "../Operation.ts"
@@ -71,8 +71,28 @@ export const close = define({
   method: "DELETE",
   path: `${Wire.path}/{id}`,
   statuses: [404, 422],
-  decode: decodeTo(decoder(Wire.Closed), () => undefined)
+  // What else stands there tells nothing more.
+  decode: decodeTo(decoder(Schema.Struct({ ok: Schema.Literal(true) })), () => undefined)
 })
+
+/** A server that says that it is done, and that there is no more to say. */
+const saysNoMore = (error: CloseError): boolean =>
+  error._tag === "TransportError" && error.reason._tag === "Malformed" && error.reason.status === 204
+
+/** Only a server of the contract knows: a proxy answers 404 for a route that it does not have. */
+const isGone = (error: CloseError): boolean =>
+  ApiError.is(404)(error) && error.reason._tag === "NotFound" && error.reason.resource === "session"
+
+/**
+ * Takes a close that failed, and after which the session is closed, for one that did not: a 204, and of a session that
+ * this program created also that it is gone.
+ */
+export const acceptClosed = (close: Effect.Effect<void, CloseError>, { owned }: { readonly owned: boolean }) =>
+  Effect.catchIf(
+    close,
+    (error) => saysNoMore(error) || (owned && isGone(error)),
+    () => Effect.void
+  )
 
 const encodeCreateRequest = Input.encoder(Wire.CreateRequest)
 
