@@ -35,17 +35,17 @@ const lastWords = "1 second"
 const argvOf = ({ command, wrap }: AgentDefinition): AgentDefinition["command"] =>
   wrap === undefined ? command : [...wrap, ...command]
 
+const spawnFailures: Readonly<Record<string, string>> = {
+  NotFound: "was not found",
+  PermissionDenied: "may not be run"
+}
+
 const spawnFailure = (definition: AgentDefinition, cwd: string, error: PlatformError.PlatformError): AgentFailed => {
   const [command] = argvOf(definition)
   const { reason } = error
+  const why = spawnFailures[reason._tag] ?? `could not be run: ${reason.description ?? reason._tag}`
   const what =
-    reason.module === "FileSystem"
-      ? `its working directory ${cwd} cannot be used`
-      : reason._tag === "NotFound"
-        ? `the command ${command} was not found`
-        : reason._tag === "PermissionDenied"
-          ? `the command ${command} may not be run`
-          : `the command ${command} could not be run: ${reason.description ?? reason._tag}`
+    reason.module === "FileSystem" ? `its working directory ${cwd} cannot be used` : `the command ${command} ${why}`
   return new AgentFailed({ error: `Agent ${definition.name} cannot start: ${what}.`, stderr: "", stopReason: "error" })
 }
 
