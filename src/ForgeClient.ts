@@ -49,8 +49,17 @@ export interface PendingSession {
 
 /** How a turn is sent, beside what goes with its prompt. */
 export interface SendOptions extends TurnOptions {
-  /** Run when the turn is interrupted while the agent may be at work on it: not where it was refused, and waits to be repeated. */
-  readonly onAbandoned?: Effect.Effect<void> | undefined
+  /**
+   * Run with the turn's key when it is interrupted while the agent may be at work on it: not where it was refused, and
+   * waits to be repeated.
+   */
+  readonly onAbandoned?: ((key: string) => Effect.Effect<void>) | undefined
+}
+
+/** Which turn a cancel is about. */
+export interface CancelOptions {
+  /** The key of the turn, which `SendOptions.onAbandoned` is given; the turn that is under way if there is none. */
+  readonly key?: string | undefined
 }
 
 /** Which sessions a list shows. */
@@ -96,9 +105,10 @@ export class ForgeClient extends Context.Service<
 
     /**
      * Ends the turn that is under way, which then answers with `cancelled`; says whether there was one. A server that does
-     * not name `cancel` answers 404.
+     * not name `cancel` answers 404. With a key it is that turn and no other; if the turn still waits for its place on the
+     * server, it is dropped unsent.
      */
-    readonly cancelTurn: (id: SessionId) => Effect.Effect<boolean, CancelError>
+    readonly cancelTurn: (id: SessionId, options?: CancelOptions) => Effect.Effect<boolean, CancelError>
 
     /** One prompt, one answer, no session. */
     readonly run: (prompt: string, options?: RunOptions) => Effect.Effect<Run, RunError>
@@ -221,9 +231,9 @@ export const make = Effect.fnUntraced(function* (
     (effect, id) => Effect.catchIf(effect, isGone, () => new SessionClosed({ sessionId: id, by: "server" }))
   )
 
-  const cancelTurn = Effect.fnUntraced(function* (id: SessionId) {
+  const cancelTurn = Effect.fnUntraced(function* (id: SessionId, options: CancelOptions = {}) {
     const path = TurnsWire.cancelPathOf(yield* Sessions.encodeId(Turns.cancel, id))
-    return yield* send(Turns.cancel, { path })
+    return yield* send(Turns.cancel, { path, ...(yield* Turns.encodeCancel(options)) })
   })
 
   const run = Effect.fnUntraced(function* (prompt: string, options: RunOptions = {}) {

@@ -18,7 +18,7 @@ import * as Failures from "./schema/Failures.ts"
 import * as Files from "./schema/Files.ts"
 import { Flag } from "./schema/Flag.ts"
 import * as Health from "./schema/Health.ts"
-import { Millis, nullable } from "./schema/Ids.ts"
+import { IdempotencyKey, Millis, nullable } from "./schema/Ids.ts"
 import * as Runs from "./schema/Runs.ts"
 import * as Sessions from "./schema/Sessions.ts"
 import * as Tokens from "./schema/Tokens.ts"
@@ -205,6 +205,9 @@ const CreateRequest = Schema.Struct({ ...Sessions.createFields, meta: nullable(M
 /** Any id that stands in the path: one that no session can have is a 404 like any other unknown one. */
 const params = { id: Schema.String }
 
+/** The key of a call that has one; of a cancel, that of the turn which it is about. */
+const headers = { "idempotency-key": Schema.optionalKey(IdempotencyKey) }
+
 const system = HttpApiGroup.make("system", { topLevel: true }).add(
   HttpApiEndpoint.get("health", Health.path, { success: Health.Health }),
   HttpApiEndpoint.get("ready", "/readyz", { success: Schema.Struct({ ok: Schema.Literal(true) }), error: NotReady })
@@ -223,15 +226,17 @@ const sessions = HttpApiGroup.make("sessions")
     HttpApiEndpoint.delete("close", "/sessions/:id", { params, success: Sessions.Closed }),
     HttpApiEndpoint.post("turn", "/sessions/:id/turn", {
       params,
+      headers,
       payload: Turns.TurnRequest,
       success: Turns.TurnResponse,
       error: [FileNotFound, SessionIsClosed, TooMany, RunFailedBody, PoolFull, NotReady]
     }).middleware(JsonBody),
-    HttpApiEndpoint.post("cancel", "/sessions/:id/cancel", { params, success: Turns.Cancelled })
+    HttpApiEndpoint.post("cancel", "/sessions/:id/cancel", { params, headers, success: Turns.Cancelled })
   )
   .middleware(SessionAccess)
   .add(
     HttpApiEndpoint.post("create", Sessions.path, {
+      headers,
       payload: CreateRequest,
       success: Sessions.Created,
       error: [TooMany, RunFailedBody, PoolFull, NotReady]
@@ -248,6 +253,7 @@ const runs = HttpApiGroup.make("runs")
   .add(
     HttpApiEndpoint.post("run", Runs.path, {
       query: { usage: Flag.pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed(false))) },
+      headers,
       payload: Runs.RunRequest,
       success: Runs.RunResponse,
       error: [FileNotFound, RunFailedBody, PoolFull, TooManyRuns]

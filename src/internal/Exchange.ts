@@ -37,8 +37,10 @@ export interface Request {
   readonly secrets?: ReadonlyArray<string> | undefined
   /** Told of a success that is not of its shape: the server acted, and what it made may have to be undone. */
   readonly onMisshapen?: ((json: unknown) => Effect.Effect<void>) | undefined
-  /** Run when the call is interrupted while the server may be at work on it. */
-  readonly onAbandoned?: Effect.Effect<void> | undefined
+  /** The key of the call that this one is about; an operation that is keyed has one of its own instead. */
+  readonly key?: string | undefined
+  /** Run with the key of the call when it is interrupted while the server may be at work on it. */
+  readonly onAbandoned?: ((key: string) => Effect.Effect<void>) | undefined
 }
 
 /** What a call of these statuses can fail with. */
@@ -67,16 +69,16 @@ export const make = Effect.fnUntraced(function* (
   const anonymous = { accept: "application/json" }
   const token = Redacted.value(options.token)
   const authorized = { ...anonymous, authorization: `Bearer ${token}` }
-  const key = keySequence()
+  const newKey = keySequence()
   const to = Tracing.server(options.url)
 
   const request = (
     operation: Operation<Status, unknown>,
-    { body, path = operation.path, query = "" }: Request
+    { body, key, path = operation.path, query = "" }: Request
   ): HttpClientRequest.HttpClientRequest => {
     const headers = operation.anonymous ? anonymous : authorized
     return HttpClientRequest.make(operation.method)(base + path + query, {
-      headers: operation.keyed ? { ...headers, "idempotency-key": key() } : headers,
+      headers: key === undefined ? headers : { ...headers, "idempotency-key": key },
       body
     })
   }
@@ -130,7 +132,8 @@ export const make = Effect.fnUntraced(function* (
 
   return (operation, outgoing) =>
     Effect.suspend(() => {
-      const message = request(operation, outgoing)
+      const key = operation.keyed ? newKey() : outgoing.key
+      const message = request(operation, { ...outgoing, key })
       const once = attempt(operation, outgoing, message)
       if (outgoing.repeatable === false) return once(Retry.nothingBefore)
       return Retry.run(
@@ -139,7 +142,7 @@ export const make = Effect.fnUntraced(function* (
           attempt: once,
           remembersKeys,
           abandoned: outgoing.abandoned,
-          onAbandoned: outgoing.onAbandoned
+          onAbandoned: key === undefined ? undefined : outgoing.onAbandoned?.(key)
         },
         options.bounds
       )

@@ -31,6 +31,11 @@ export const TokenName = Schema.String.check(
   Schema.isPattern(/^[a-z0-9_-]{1,64}$/, { message: "must be 1 to 64 lower-case letters, digits, _ or -" })
 )
 
+/** What a client names a call by: to have it done once, or to cancel no other. */
+export const IdempotencyKey = Schema.String.check(
+  Schema.isPattern(/^[\x21-\x7e]{1,255}$/, { message: "must be 1 to 255 visible ASCII characters" })
+)
+
 /** Text with at least one character that is not white space. */
 export const NotBlank = Schema.String.check(Schema.isPattern(/\S/, { message: "must not be empty" }))
 

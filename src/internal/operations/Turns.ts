@@ -1,7 +1,8 @@
 /**
  * The calls that send a turn, and that cancel the one under way.
  */
-import { Duration } from "effect"
+import { Duration, Schema } from "effect"
+import { IdempotencyKey } from "../../api/schema/Ids.ts"
 import * as Sessions from "../../api/schema/Sessions.ts"
 import * as TurnEvents from "../../api/schema/TurnEvents.ts"
 import * as Wire from "../../api/schema/Turns.ts"
@@ -52,6 +53,11 @@ export const cancel = define({
   deadline: callDeadline,
   decode: decodeTo(decoder(Wire.Cancelled), ({ cancelled }) => cancelled)
 })
+
+const encodeKey = Input.encoder(Schema.Struct({ key: Schema.optional(IdempotencyKey) }))
+
+/** The key of the turn that a cancel is about. */
+export const encodeCancel = (options: { readonly key?: string | undefined }) => encodeKey(cancel, () => options)
 
 const encodeRequest = Input.encoder(Wire.TurnRequest)
 

@@ -6,19 +6,21 @@
 import { Context, Deferred, type Duration, Effect, Exit, Fiber, FiberSet, Layer, Option, type Scope } from "effect"
 import * as Digest from "effect/crypto/Digest"
 import type { HttpServerRequest, HttpServerResponse } from "effect/http"
-import { Invalid } from "../../api/Api.ts"
+import type { Invalid } from "../../api/Api.ts"
 import type { SessionId } from "../../api/schema/Ids.ts"
 import * as CanonicalJson from "./CanonicalJson.ts"
 import { type CallId, cutShort, KeptAnswers, type KeptCall } from "./KeptAnswers.ts"
 import * as RunningCall from "./RunningCall.ts"
 import { Shutdown } from "../upkeep/Shutdown.ts"
 import * as TurnFeed from "../sessions/TurnFeed.ts"
+import * as Validation from "../http/Validation.ts"
 import * as WireAnswer from "../http/WireAnswer.ts"
 
 /** Whose call it is, and where to. */
 export interface Call {
   readonly appId: number
   readonly path: string
+  readonly key: string | undefined
   /** The session that the call is about. */
   readonly sessionId?: SessionId | undefined
   readonly request: HttpServerRequest.HttpServerRequest
@@ -51,26 +53,12 @@ export interface Options {
 
 const defaultLinger = "30 seconds"
 
-const header = "idempotency-key"
-
-const isKey = (text: string): boolean => /^[\x21-\x7e]{1,255}$/.test(text)
-
-const invalid = (msg: string) => new Invalid({ detail: [{ loc: ["header", header], msg, type: "value_error" }] })
-
-/** The key of a request, if it has one. */
-const keyOf = ({ headers }: HttpServerRequest.HttpServerRequest): Effect.Effect<string | undefined, Invalid> => {
-  const key = headers[header]
-  return key === undefined || isKey(key)
-    ? Effect.succeed(key)
-    : Effect.fail(invalid("must be 1 to 255 visible ASCII characters"))
-}
-
 /** The answers of calls that did something. */
 const acted: ReadonlySet<number> = new Set([200, 410, 502])
 
 const abandoned = WireAnswer.failed("the call was cancelled: nobody waited for its answer any more", "cancelled")
 const failed = WireAnswer.failed("outcome unknown: the server failed during this call", "error")
-const otherBody = invalid("was used with another body")
+const otherBody = Validation.invalidKey("was used with another body")
 
 /** A call that is under way. */
 interface Entry extends RunningCall.RunningCall {
@@ -200,12 +188,12 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   return KeyedCalls.of({
     follow: Effect.fnUntraced(function* (call, work) {
-      const key = yield* keyOf(call.request)
+      const { key } = call
       const tracked: RunningCall.Work = (feed) => shutdown.track(work(feed))
       return yield* key === undefined ? RunningCall.start(tracked) : join({ ...call, key }, tracked)
     }),
     answer: Effect.fnUntraced(function* (call, effect, work) {
-      const key = yield* keyOf(call.request)
+      const { key } = call
       if (key === undefined) return yield* effect
       const { answer } = yield* join({ ...call, key }, (feed) => shutdown.track(work(feed)))
       return WireAnswer.toResponse(yield* answer)

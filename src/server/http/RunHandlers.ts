@@ -28,7 +28,7 @@ export const layer = HttpApiBuilder.group(
     const maximum = yield* Timeouts.Maximum
     const range = `must be from ${Duration.toSeconds(minimum)} to ${Duration.toSeconds(maximum)}`
     return handlers.handleAll({
-      run: Effect.fnUntraced(function* ({ payload, query, request }) {
+      run: Effect.fnUntraced(function* ({ headers, payload, query, request }) {
         const app = yield* CurrentApp
         const { effort, files, model, prompt, timeout } = payload
         const run = Effect.gen(function* () {
@@ -49,7 +49,8 @@ export const layer = HttpApiBuilder.group(
             .pipe(tokens.whileLive(app.id))
           return { ok: true as const, ...done, ...(query.usage && usage !== undefined ? { usage } : {}) }
         })
-        return yield* calls.answer({ appId: app.id, path: Wire.path, request }, run, () => encode(run))
+        const call = { appId: app.id, path: Wire.path, key: headers["idempotency-key"], request }
+        return yield* calls.answer(call, run, () => encode(run))
       })
     })
   })

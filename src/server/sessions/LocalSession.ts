@@ -3,7 +3,14 @@
  */
 import { Clock, Data, Deferred, Duration, Effect, Exit, flow, Option, type Scope, Semaphore, Stream } from "effect"
 import type { AgentFailed, AgentOptionRefused, TurnEnd } from "../../agent/Agent.ts"
-import { type FileNotFound, type NotReady, type PoolFull, RunFailed, SessionIsClosed } from "../../api/Api.ts"
+import {
+  type FileNotFound,
+  type Invalid,
+  type NotReady,
+  type PoolFull,
+  RunFailed,
+  SessionIsClosed
+} from "../../api/Api.ts"
 import type { SessionId } from "../../api/schema/Ids.ts"
 import type { TurnEvent } from "../../api/schema/TurnEvent.ts"
 import type { AgentPool } from "./AgentPool.ts"
@@ -14,6 +21,7 @@ import type { SessionState, SessionTurn, TurnDone } from "./SessionEngine.ts"
 import * as SessionProcess from "./SessionProcess.ts"
 import { Uploads } from "../files/Uploads.ts"
 import { Shutdown } from "../upkeep/Shutdown.ts"
+import * as Validation from "../http/Validation.ts"
 
 /** The agent has no way back to the session, which is of no more use. */
 export class AgentLost extends Data.TaggedError("AgentLost")<{ readonly failure: RunFailed }> {}
@@ -24,9 +32,12 @@ export interface LocalSession {
   /** See `SessionEngine.turn`; one that cannot wake the agent fails before it counts, and the next one tries again. */
   readonly turn: (
     turn: SessionTurn
-  ) => Stream.Stream<TurnEvent | TurnDone, FileNotFound | NotReady | RunFailed | SessionIsClosed | PoolFull | AgentLost>
+  ) => Stream.Stream<
+    TurnEvent | TurnDone,
+    FileNotFound | Invalid | NotReady | RunFailed | SessionIsClosed | PoolFull | AgentLost
+  >
   /** See `SessionEngine.cancel`. */
-  readonly cancel: Effect.Effect<boolean>
+  readonly cancel: (key: string | undefined) => Effect.Effect<boolean>
   readonly state: Effect.Effect<SessionState>
   /** Ends the turn in flight and those that wait; they fail with `SessionIsClosed`. */
   readonly stop: Effect.Effect<void>
@@ -37,8 +48,9 @@ export interface Options extends SessionProcess.Options {
   readonly appId: number
 }
 
-/** The turn that holds the session's only place. */
+/** A turn that has the session's only place, or waits for it. */
 interface Flight {
+  readonly key: string | undefined
   /** Done when somebody wants it to end. */
   readonly asked: Deferred.Deferred<void>
   /** Done when it is over: whether it was cancelled. */
@@ -51,6 +63,8 @@ interface Flight {
 /** A cancel waits no longer than this for a slow reader of the turn: it goes on by itself. */
 const cancelWait = "5 seconds"
 
+const dropped = Validation.invalidKey("the turn of this key was cancelled before its agent got it")
+
 export const make = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<LocalSession, never, AgentPool | Agents | Ledger | Scope.Scope | Shutdown | Uploads> {
@@ -60,6 +74,7 @@ export const make = Effect.fnUntraced(function* (
   const process = yield* SessionProcess.make(options)
   const places = yield* Semaphore.make(1)
   const stopped = yield* Deferred.make<never, SessionIsClosed>()
+  const flights = new Set<Flight>()
   let flight: Flight | undefined
 
   const wake = Effect.gen(function* () {
@@ -68,36 +83,52 @@ export const make = Effect.fnUntraced(function* (
     return agent.id
   }).pipe(Effect.scoped)
 
-  /** Takes the place of the session. */
-  const takeOff = Effect.gen(function* () {
-    yield* places.takeScoped(1)
-    const taking: Flight = {
-      asked: yield* Deferred.make<void>(),
-      over: yield* Deferred.make<boolean>(),
-      isWithAgent: false
-    }
+  const enter = (key: string | undefined) =>
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const entering: Flight = {
+          key,
+          asked: Deferred.makeUnsafe(),
+          over: Deferred.makeUnsafe(),
+          isWithAgent: false
+        }
+        flights.add(entering)
+        return entering
+      }),
+      (leaving) => {
+        flights.delete(leaving)
+        return Deferred.succeed(leaving.over, leaving.stopReason === "cancelled")
+      }
+    )
+
+  /** Takes the place of the session, unless the turn is cancelled while it waits for it. */
+  const takeOff = Effect.fnUntraced(function* (key: string | undefined) {
+    const taking = yield* enter(key)
+    const drop = Effect.suspend(() => {
+      taking.stopReason = "cancelled"
+      return Effect.fail(dropped)
+    })
+    yield* Effect.raceFirst(places.takeScoped(1), Effect.andThen(Deferred.await(taking.asked), drop))
     return yield* Effect.acquireRelease(
       Effect.sync(() => {
         flight = taking
         return taking
       }),
-      () => {
-        flight = undefined
-        return Deferred.succeed(taking.over, taking.stopReason === "cancelled")
-      }
+      () =>
+        Effect.sync(() => {
+          flight = undefined
+        })
     )
   })
 
-  const cancel = Effect.suspend(() => {
-    if (flight === undefined) return Effect.succeed(false)
-    const over = Effect.timeoutOption(Deferred.await(flight.over), cancelWait)
-    return Effect.andThen(
-      Deferred.succeed(flight.asked, undefined),
-      Effect.map(
-        over,
-        Option.getOrElse(() => true)
-      )
-    )
+  const find = (key: string) => [...flights].find((flight) => flight.key === key)
+
+  const cancel = Effect.fnUntraced(function* (key: string | undefined) {
+    const cancelled = key === undefined ? flight : find(key)
+    if (cancelled === undefined) return false
+    yield* Deferred.succeed(cancelled.asked, undefined)
+    const over = yield* Effect.timeoutOption(Deferred.await(cancelled.over), cancelWait)
+    return Option.getOrElse(over, () => true)
   })
 
   const state = Effect.gen(function* () {
@@ -126,7 +157,7 @@ export const make = Effect.fnUntraced(function* (
   }, Effect.uninterruptible)
 
   const run = Effect.fnUntraced(function* (turn: SessionTurn) {
-    const flight = yield* takeOff
+    const flight = yield* takeOff(turn.key)
     const failed = RunFailure.from(yield* Clock.currentTimeMillis)
     const lost = flow(
       failed,

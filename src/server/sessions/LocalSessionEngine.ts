@@ -196,9 +196,9 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       )
     )
 
-  const cancel = Effect.fn("SessionEngine.cancel")(function* (sessionId: SessionId) {
+  const cancel = Effect.fn("SessionEngine.cancel")(function* (sessionId: SessionId, key?: string) {
     const entry = entries.get(sessionId)
-    return entry === undefined ? false : yield* entry.session.cancel
+    return entry === undefined ? false : yield* entry.session.cancel(key)
   })
 
   const states = Effect.gen(function* () {

@@ -29,6 +29,8 @@ export interface NewSession {
 /** A turn whose files are not yet laid out for the agent. */
 export interface SessionTurn extends Omit<AgentTurn, "files"> {
   readonly files: ReadonlyArray<Upload>
+  /** What it can be cancelled by, apart from the others of its session; only one at a time has it. */
+  readonly key?: string | undefined
 }
 
 /** The last thing that a turn gives: it ended, and the ledger knows. */
@@ -58,12 +60,15 @@ export class SessionEngine extends Context.Service<
     readonly turn: (
       sessionId: SessionId,
       turn: SessionTurn
-    ) => Stream.Stream<TurnEvent | TurnDone, FileNotFound | NotReady | RunFailed | SessionIsClosed | PoolFull | TooMany>
+    ) => Stream.Stream<
+      TurnEvent | TurnDone,
+      FileNotFound | Invalid | NotReady | RunFailed | SessionIsClosed | PoolFull | TooMany
+    >
     /**
-     * Ends the turn in flight, which then is done with `cancelled`, and gives whether there was one. Turns that wait are
-     * not touched.
+     * Ends the turn in flight, which then is done with `cancelled`, and gives whether there was one. With a key it is the
+     * turn of that key, and no other: one that still waits for its place fails with `Invalid`, and does not count.
      */
-    readonly cancel: (sessionId: SessionId) => Effect.Effect<boolean>
+    readonly cancel: (sessionId: SessionId, key?: string) => Effect.Effect<boolean>
     /**
      * Ends the turn in flight and those that wait, and gives whether the session was open until now. The agent may still
      * be going when this answers.
