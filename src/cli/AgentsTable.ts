@@ -24,9 +24,11 @@ const Entry = Schema.Struct({
   permissions: Schema.optionalKey(Schema.Literals(["allow", "deny"]))
 })
 
-const Table = Schema.Record(AgentName, Entry)
+const Table = Schema.Record(Schema.String, Entry)
 
 const decode = Schema.decodeUnknownEffect(Table, { onExcessProperty: "error" })
+
+const isName = Schema.is(AgentName)
 
 const format = SchemaIssue.makeFormatterStandardSchemaV1()
 
@@ -55,6 +57,11 @@ const fromFile = Effect.fnUntraced(function* (file: string, permissions: AgentDe
   const json = yield* parse(file, text)
   const table = yield* Effect.mapError(decode(json), (error) => new UsageError({ message: sentence(file, error) }))
   const entries = Object.entries(table)
+  const [odd] = entries.find(([name]) => !isName(name)) ?? []
+  if (odd !== undefined) {
+    const rule = 'an agent has a name of 1 to 64 letters, digits, "_" and "-"'
+    return yield* new UsageError({ message: `the agents file ${file} is wrong at ${JSON.stringify(odd)}: ${rule}` })
+  }
   if (entries.length === 0) return yield* new UsageError({ message: `the agents file ${file} names no agent` })
   return entries.map(([name, entry]): AgentDefinition => {
     const definition = { permissions, ...entry }

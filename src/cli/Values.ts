@@ -86,7 +86,11 @@ export const span = (name: string, least = Duration.zero) =>
     `a span of time from ${Duration.format(least)} to 100 years, such as "10 minutes", or seconds`
   )(name)
 
-export const size = kind("size", sizeOf, "a size from 1 byte to 1 PB, such as 200MB, or a number of bytes")
+export const size = kind(
+  "size",
+  sizeOf,
+  "a size from 1 byte to 1 PB, such as 900kB, 200MB or 1GiB, or a number of bytes"
+)
 
 export const count = kind("count", countOf, `a whole number from 1 to ${most}`)
 

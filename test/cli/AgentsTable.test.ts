@@ -83,7 +83,7 @@ describe("AgentsTable", () => {
         ['{"x":{"command":["a"],"wrap":[]}}', " at x.wrap"],
         ['{"x":{"command":["a"],"permissions":"ask"}}', " at x.permissions"],
         ['{"x":{"command":["a"],"shell":true}}', " at x.shell"],
-        ['{"a b":{"command":["a"]}}', " at a b"]
+        ['{"a b":{"command":["a"]}}', ' at "a b": an agent has a name of 1 to 64 letters, digits, "_" and "-"']
       ] as const) {
         const message = String(yield* Effect.flip(load(text)))
         assert.isTrue(message.startsWith(`the agents file FILE is wrong${where}`), message)

@@ -71,7 +71,7 @@ describe("Help", () => {
   it.effect("each flag says what it takes where it is given what it does not take", () =>
     Effect.gen(function* () {
       const span = 'a span of time from 0 to 100 years, such as "10 minutes", or seconds'
-      const size = "a size from 1 byte to 1 PB, such as 200MB, or a number of bytes"
+      const size = "a size from 1 byte to 1 PB, such as 900kB, 200MB or 1GiB, or a number of bytes"
       const count = "a whole number from 1 to 1000000"
       for (const [flag, value, expected] of [
         ["listen", ":8800", "an address and a port, such as 127.0.0.1:8800"],
