@@ -21,20 +21,27 @@ export class InstalledAgents extends Context.Service<
 
 const executable = 0o111
 
-/** Whether the program of an agent is there, as its process would look for it. */
-const isInstalled = Effect.fnUntraced(function* (definition: AgentDefinition) {
+/** Where a program is, as the process of an agent would look for it. */
+const locate = Effect.fnUntraced(function* (definition: AgentDefinition, program: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const [program] = definition.wrap ?? definition.command
   const { PATH = "" } = AgentEnvironment.make(definition)
   const candidates = /[\\/]/.test(program) ? [program] : PATH.split(":").map((folder) => path.join(folder, program))
-  const found = yield* Effect.findFirst(candidates, (candidate) =>
+  return yield* Effect.findFirst(candidates, (candidate) =>
     fs.stat(candidate).pipe(
       Effect.map(({ mode, type }) => type === "File" && (mode & executable) !== 0),
       Effect.orElseSucceed(() => false)
     )
   )
-  return Option.isSome(found)
+})
+
+const isInstalled = (definition: AgentDefinition) =>
+  Effect.map(locate(definition, (definition.wrap ?? definition.command)[0]), Option.isSome)
+
+const claudeVersionOf = Effect.fnUntraced(function* (definition: AgentDefinition) {
+  const [program, ...rest] = definition.command
+  const located = yield* locate(definition, program)
+  return yield* ClaudeAgent.versionOf([Option.getOrElse(located, () => program), ...rest])
 })
 
 export const make = Effect.fnUntraced(function* ({ agents }: Agents.Options) {
@@ -43,7 +50,7 @@ export const make = Effect.fnUntraced(function* ({ agents }: Agents.Options) {
   return InstalledAgents.of({
     any: installed.length > 0,
     claude: claude !== undefined,
-    claudeVersion: claude === undefined ? Option.none() : yield* ClaudeAgent.versionOf(claude.command)
+    claudeVersion: claude === undefined ? Option.none() : yield* claudeVersionOf(claude)
   })
 })
 

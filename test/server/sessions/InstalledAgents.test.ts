@@ -57,13 +57,14 @@ describe("InstalledAgents", () => {
       const stray = yield* write("claude-agent-acp", "")
       for (const [version, command] of [
         ["1.2.3", [link]],
+        ["1.2.3", ["claude-agent-acp"]],
         ["1.2.3", [process.execPath, program]],
         [null, [stray]],
         [null, [process.execPath, stray]],
         [null, [process.execPath, "/nonexistent/claude-agent-acp"]],
         [null, [process.execPath]]
       ] as const) {
-        const { claudeVersion } = yield* look({ name: "claude", command })
+        const { claudeVersion } = yield* look({ name: "claude", command, env: { PATH: `${root}/bin` } })
         assert.strictEqual(Option.getOrNull(claudeVersion), version, command.join(" "))
       }
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
