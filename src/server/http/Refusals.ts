@@ -1,7 +1,7 @@
 /**
  * The answers that no endpoint gives: to a body that is too large or not JSON, to a defect, to the end of the server.
  */
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
 import { HttpEffect, HttpRouter, HttpServerError, HttpServerResponse } from "effect/http"
 import { type Detail, type Invalid, sentences } from "../../api/schema/Failures.ts"
 import * as Validation from "./Validation.ts"
@@ -51,7 +51,7 @@ const inContract = (response: HttpServerResponse.HttpServerResponse): HttpServer
 }
 
 /** Puts every answer into the contract's form. */
-const form = HttpRouter.middleware(
+export const layerForm = HttpRouter.middleware(
   HttpEffect.withPreResponseHandler((_request, response) => Effect.succeed(inContract(response))),
   { global: true }
 )
@@ -60,10 +60,11 @@ const form = HttpRouter.middleware(
 const isUnread = (defect: unknown) =>
   HttpServerError.isHttpServerError(defect) && defect.reason._tag === "RequestParseError"
 
-/** A defect is answered with a 500 that says nothing of it, so it is told here. */
-const defects = HttpRouter.middleware(
+/**
+ * A defect is answered with a 500 that says nothing of it, so it is told here; behind the id of the request, for the line
+ * to carry it.
+ */
+export const layerDefects = HttpRouter.middleware(
   Effect.tapDefect((defect) => (isUnread(defect) ? Effect.void : Effect.logError("a request failed", defect))),
   { global: true }
 )
-
-export const layer = Layer.merge(form, defects)

@@ -48,6 +48,7 @@ export const layer = <E, R>(access: Layer.Layer<never, E, R>, options: Options =
     Layer.provideMerge(Cors.layer(options)),
     Layer.provideMerge(access),
     Layer.provideMerge(RequestLog.layer(options)),
+    Layer.provideMerge(Refusals.layerDefects),
     Layer.provideMerge(RequestId.layer),
-    Layer.provideMerge(Refusals.layer)
+    Layer.provideMerge(Refusals.layerForm)
   )

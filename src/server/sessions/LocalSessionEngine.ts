@@ -117,9 +117,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   })
 
   const close = Effect.fn("SessionEngine.close")(function* (sessionId: SessionId) {
-    const closed = yield* ledger.closeSession(sessionId)
-    yield* forget(sessionId)
-    return closed
+    // A ledger that cannot be written costs no place: a row that is left open is closed by the next close, or by the sweep.
+    return yield* Effect.ensuring(ledger.closeSession(sessionId), forget(sessionId))
   }, Effect.uninterruptible)
 
   const closeIdle = Effect.fn("SessionEngine.closeIdle")(function* (sessionId: SessionId) {

@@ -47,11 +47,17 @@ const sqlError = (cause: unknown) => {
   return new SqlError.SqlError({ reason: SqlError.classifySqliteError({ errno, cause }, { message }) })
 }
 
+/**
+ * How long a statement waits where another process, such as a backup, has the database: long enough for a short look,
+ * and short because the whole server waits with it.
+ */
+const busyMillis = 250
+
 const open = (options: Options) =>
   Effect.acquireRelease(
     Effect.try({
       try: () => {
-        const database = new DatabaseSync(options.filename)
+        const database = new DatabaseSync(options.filename, { timeout: busyMillis })
         const synchronous = options.durable === true ? "FULL" : "NORMAL"
         database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}; PRAGMA foreign_keys = ON`)
         // What is deleted is overwritten, so that no text of it stays in the file.

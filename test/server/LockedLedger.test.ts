@@ -1,0 +1,54 @@
+/**
+ * A ledger that cannot be written for a while, because another process has it.
+ */
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import { assert, it } from "@effect/vitest"
+import { Context, Effect, FileSystem, Layer, Logger, References } from "effect"
+import { DatabaseSync } from "node:sqlite"
+import { serve } from "./Support.ts"
+
+const serverError = '{"detail":"Internal Server Error"}'
+
+/** A server that has one place, and what it logs. */
+const make = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const data = yield* fs.makeTempDirectoryScoped()
+  const logged: Array<{ readonly message: unknown; readonly requestId: unknown }> = []
+  const logger = Logger.make(({ fiber, message }) => {
+    const { request_id: requestId } = fiber.getRef(References.CurrentLogAnnotations)
+    logged.push({ message, requestId })
+  })
+  const server = yield* Effect.provide(serve({ data, maxOpenSessions: 1 }), Logger.layer([logger]))
+  /** Has the ledger until the scope closes. */
+  const lock = Effect.acquireRelease(
+    Effect.sync(() => {
+      const database = new DatabaseSync(`${data}/ledger.db`)
+      database.exec("BEGIN IMMEDIATE")
+      return database
+    }),
+    (database) => Effect.sync(() => database.close())
+  )
+  return { app: yield* server.mint("app"), lock, logged }
+}).pipe(Effect.provide(NodeFileSystem.layer))
+
+class Shared extends Context.Service<Shared, Effect.Success<typeof make>>()("test/LockedLedger") {
+  static readonly layer = Layer.effect(Shared, make)
+}
+
+it.layer(Shared.layer, { excludeTestServices: true })("a ledger that cannot be written", (it) => {
+  it.effect("costs no place: the session that could not be opened is gone, and the log says of which request", () =>
+    Effect.gen(function* () {
+      const { app, lock, logged } = yield* Shared
+      const open = (requestId: string) =>
+        app.request("POST", "/sessions", { body: { agent: "demo" }, headers: { "x-request-id": requestId } })
+      const refused = yield* Effect.scoped(Effect.andThen(lock, open("locked")))
+      assert.deepStrictEqual([refused.status, refused.text], [500, serverError])
+      assert.deepStrictEqual(
+        logged.filter(({ requestId }) => requestId === "locked").map(({ message }) => [message].flat()[0]),
+        ["a request failed"]
+      )
+      const { id } = yield* app.open
+      assert.strictEqual((yield* app.request("DELETE", `/sessions/${id}`)).status, 200)
+    })
+  )
+})
