@@ -14,6 +14,7 @@ import {
   type Answer,
   created,
   layer,
+  layerServer,
   type Received,
   type Script,
   ScriptedServer,
@@ -191,6 +192,55 @@ describe("an interrupt while a turn", () => {
 })
 
 describe("an interrupted turn and a server that", () => {
+  /** What is sent until a client is over: it waits for what it does in the background. */
+  const sentBy = <E>(script: Script, program: Effect.Effect<void, E, ForgeClient.ForgeClient | ScriptedServer>) =>
+    Effect.gen(function* () {
+      const { url } = yield* ScriptedServer
+      const clients = Layer.provide(layerClients(url, { pause: "1 millis" }), NodeForgeClient.layerHttpClient)
+      yield* Effect.provide(program, clients)
+      return yield* requests
+    }).pipe(Effect.provide(layerServer(script)))
+
+  it.live("refused it at first, and names cancel: it is told", () => {
+    const usual = server({ silent: "silence" }, ["cancel"])
+    const script: Script = (request, nth) => (nth === 2 ? { status: 429 } : usual(request, nth))
+    const program = Effect.gen(function* () {
+      const session = yield* opened
+      const fiber = yield* Effect.forkChild(session.turn("silent"), { startImmediately: true })
+      yield* arrival(3)
+      yield* interrupt(fiber)
+      // It waits for the cancel.
+      yield* session.turn("next")
+    })
+    return Effect.map(sentBy(script, Effect.scoped(program)), (sent) =>
+      assert.deepStrictEqual(sent.slice(2), [
+        "POST /sessions/s-1/turn silent",
+        "GET /healthz",
+        "POST /sessions/s-1/cancel",
+        "POST /sessions/s-1/turn next",
+        "DELETE /sessions/s-1"
+      ])
+    )
+  })
+
+  it.live("names cancel: it is not told of a turn whose session is being closed", () => {
+    const closing = held({ json: { ok: true } })
+    const script = server({ silent: "silence", "DELETE /sessions/s-1": closing.promise }, ["cancel"])
+    const program = Effect.gen(function* () {
+      const session = yield* opened
+      const turn = yield* Effect.forkChild(session.turn("silent"), { startImmediately: true })
+      yield* arrival(2)
+      const close = yield* Effect.forkChild(session.close, { startImmediately: true })
+      yield* arrival(3)
+      yield* interrupt(turn)
+      yield* closing.release
+      yield* Fiber.join(close)
+    })
+    return Effect.map(sentBy(script, Effect.scoped(program)), (sent) =>
+      assert.deepStrictEqual(sent.slice(1), ["POST /sessions/s-1/turn silent", "DELETE /sessions/s-1"])
+    )
+  })
+
   it.live("names cancel: it is told, and the next turn waits for its word", () => {
     const cancel = held({ json: { ok: true, cancelled: true } })
     const script = server({ silent: "silence", "POST /sessions/s-1/cancel": cancel.promise }, ["cancel"])
@@ -208,6 +258,10 @@ describe("an interrupted turn and a server that", () => {
         "GET /healthz"
       ]
       assert.deepStrictEqual(yield* requests, before)
+      const { received } = yield* ScriptedServer
+      const [, silent, , cancelled] = received.map(({ headers }) => headers["idempotency-key"])
+      assert.isString(silent)
+      assert.strictEqual(cancelled, silent)
       yield* cancel.release
       yield* Fiber.join(next)
       assert.deepStrictEqual(yield* requests, [...before, "POST /sessions/s-1/turn next"])
@@ -230,6 +284,16 @@ describe("an interrupted turn and a server that", () => {
       assert.strictEqual(all.filter((request) => request.endsWith("/cancel")).length, 1)
     }).pipe(Effect.scoped, Effect.provide(layer(script)))
   })
+
+  it.live("names cancel: session.cancel is about whatever is under way, and carries no key", () =>
+    Effect.gen(function* () {
+      const session = yield* opened
+      assert.isTrue(yield* session.cancel)
+      const { received } = yield* ScriptedServer
+      assert.strictEqual(received[1]?.path, "/sessions/s-1/cancel")
+      assert.notProperty(received[1]?.headers, "idempotency-key")
+    }).pipe(Effect.scoped, Effect.provide(layer(server({}, ["cancel"]))))
+  )
 
   it.live("does not: nothing is sent, and the next turn is", () =>
     Effect.gen(function* () {
