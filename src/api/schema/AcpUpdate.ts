@@ -13,7 +13,7 @@ export type OpenCall = Map<string, unknown>
 /** The tool calls of one turn, by id. */
 export type ToolCalls = Map<string, OpenCall>
 
-const Chunk = Schema.Struct({ content: Schema.Unknown, messageId: Schema.optionalKey(Schema.NullOr(Schema.String)) })
+const Chunk = Schema.Struct({ content: Schema.Unknown, messageId: Schema.optionalKey(Schema.Unknown) })
 const isTextBlock = Schema.is(Schema.Struct({ type: Schema.Literal("text"), text: Schema.String }))
 
 const Call = Schema.Struct({
@@ -112,9 +112,11 @@ const wellFormed = (update: Update): Update =>
     Object.entries(update).filter(([name, value]) => value === null || isField.get(name)?.(value) !== false)
   )
 
+/** The fields of a tool call that its event shows: `_meta` is looked at for the tool's name only. */
+export const fieldsOfCall: ReadonlySet<string> = new Set([...fieldsOf(Call)].filter((field) => field !== "_meta"))
+
 const toolCall: Reader = {
-  // `_meta` is looked at for the tool's name only.
-  fields: new Set([...fieldsOf(Call)].filter((field) => field !== "_meta")),
+  fields: fieldsOfCall,
   read: (update, calls) =>
     describe(update, calls).pipe(
       Option.orElse(() => describe(wellFormed(update), calls)),
@@ -179,15 +181,21 @@ const readerOf = (kind: unknown): Reader | undefined =>
 /** Whether an update is one of a tool call. */
 export const isOfCall = (update: Update): boolean => readerOf(update["sessionUpdate"]) === toolCall
 
-/** The fields of an update, and of the text in it, that its event has no place for, `_meta` above all. */
-export const addedTo = (update: Update): Update => {
+/** A chunk is read also where the id of its message is no text; that id is then one more thing that it came with. */
+const isOddId = (name: string, value: unknown): boolean => name === "messageId" && typeof value !== "string"
+
+/** The fields of an update that its event has no place for, `_meta` above all. */
+const addedToUpdate = (update: Update, fields: ReadonlySet<string>): Update =>
+  Object.fromEntries(Object.entries(update).filter(([name, value]) => !fields.has(name) || isOddId(name, value)))
+
+/** The fields of the text in an update, and of the update, that its event has no place for. */
+export const addedTo = (update: Update): ReadonlyArray<Update> => {
   const fields = readerOf(update["sessionUpdate"])?.fields
-  if (fields === undefined) return {}
-  const block = isTextBlock(update["content"]) ? Object.entries(update["content"]) : []
-  return Object.fromEntries([
-    ...block.filter(([field]) => field !== "type" && field !== "text"),
-    ...Object.entries(update).filter(([field]) => !fields.has(field))
-  ])
+  if (fields === undefined) return []
+  const added = addedToUpdate(update, fields)
+  if (!isTextBlock(update["content"]) || !fields.has("content")) return [added]
+  const { text: _text, type: _type, ...block } = update["content"]
+  return [block, added]
 }
 
 /**
@@ -205,6 +213,6 @@ export const fromCall = (call: OpenCall): TurnEvent => {
   const told = Object.fromEntries(call)
   return Option.match(decodeCall(told), {
     onNone: () => ({ _tag: "Unknown", raw: told }),
-    onSome: (known) => ({ ...addedTo(told), ...toToolCall(known) })
+    onSome: (known) => ({ ...addedToUpdate(told, fieldsOfCall), ...toToolCall(known) })
   })
 }

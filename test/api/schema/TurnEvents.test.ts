@@ -13,7 +13,9 @@ const ids = Literals(["one", "two"])
 const block = Struct({
   type: Literals(["text", "text", "image"]),
   text: mostly(String),
-  annotations: optionalKey(Json)
+  annotations: optionalKey(Json),
+  messageId: optionalKey(Json),
+  _meta: optionalKey(Json)
 })
 const entry = Struct({ content: mostly(String), status: mostly(String), _meta: optionalKey(Json) })
 const cost = Struct({ amount: mostly(Schema.Finite), currency: mostly(String) })
@@ -63,12 +65,25 @@ const Update = Struct({
   entries: mostly(Schema.Array(entry)),
   used: mostly(Schema.Finite),
   cost: mostly(cost),
+  annotations: optionalKey(Json),
   _meta: optionalKey(Union([Struct({ claudeCode: Struct({ toolName: String }) }), Json]))
 })
 
-const message = (params: Schema.Codec<unknown>) => Struct({ method: Schema.Literal("session/update"), params })
+/** What may stand around an update: the protocol has `_meta` at every level. */
+const around = { _meta: optionalKey(Json), ts: optionalKey(Json), title: optionalKey(Json) }
+const sessionId = optionalKey(Schema.Literal("agent-session"))
 
-const Entry = Union([Normalised, message(Update), message(Struct({ update: Update })), message(Json), Json] as const)
+const message = (params: Schema.Codec<unknown>) =>
+  Struct({ jsonrpc: optionalKey(Schema.Literal("2.0")), method: Schema.Literal("session/update"), params, ...around })
+
+const Entry = Union([
+  Normalised,
+  message(Update),
+  message(Struct({ sessionId, update: Update, ...around })),
+  message(Struct({ ...Update.fields, update: Union([Update, Json]) })),
+  message(Json),
+  Json
+] as const)
 
 /** The scalars in a value, but for the nulls, which clear a field. */
 const leaves = (value: unknown): ReadonlyArray<string> => {
@@ -79,9 +94,25 @@ const leaves = (value: unknown): ReadonlyArray<string> => {
 /** The scalars that tell the kind of an entry, which are in its event's tag. */
 const kinds = new Set(
   [...Object.keys(members), "session/update", "text", "agent_message_chunk", "agent_thought_chunk", "tool_call_update"]
-    .concat(["usage_update", "session_info_update"])
+    .concat(["usage_update", "session_info_update", "2.0", "agent-session"])
     .map((kind) => JSON.stringify(kind))
 )
+
+/** What an agent said in an entry, whatever else it has. */
+const isText = Schema.is(Struct({ type: Schema.Literal("text"), content: String }))
+const isChunk = Schema.is(
+  Struct({
+    sessionUpdate: Schema.Literal("agent_message_chunk"),
+    content: Struct({ type: Schema.Literal("text"), text: String })
+  })
+)
+const isNested = Schema.is(Struct({ params: Struct({ update: Struct({ sessionUpdate: Schema.Unknown }) }) }))
+const isMessage = Schema.is(Struct({ method: Schema.Literal("session/update"), params: Schema.Unknown }))
+const saidIn = (raw: unknown): string => {
+  if (isText(raw)) return raw.content
+  const update = isNested(raw) ? raw.params.update : isMessage(raw) ? raw.params : undefined
+  return isChunk(update) ? update.content.text : ""
+}
 
 const runs = { arbitrary: { runs: 2_000 } }
 
@@ -104,6 +135,7 @@ describe("TurnEvents.decode, of any JSON", () => {
       Effect.sync(() => {
         const [event, ...more] = TurnEvents.decode([raw])
         assert.isEmpty(more)
+        assert.strictEqual(text(event === undefined ? [] : [event]), saidIn(raw), JSON.stringify(raw))
         if (event?._tag === "Unknown" && event.raw === raw) return
         const kept = new Set(leaves(event))
         const lost = leaves(raw).filter((leaf) => !kept.has(leaf) && !kinds.has(leaf))
@@ -162,18 +194,90 @@ describe("TurnEvents.decode", () => {
     ])
   })
 
-  it("is Unknown where what was added has one of our names, so that nothing is lost", () => {
+  const decoded = (...raws: ReadonlyArray<unknown>): ReadonlyArray<unknown> => TurnEvents.decode(raws)
+
+  it("takes null for a field that was left out", () => {
+    const nulls = { message_id: null, name: null, args: null, result: null }
+    const call = { type: "tool_call", name: "x", args: null, raw_input: null, result: null, id: null, status: null }
+    assert.deepStrictEqual(decoded({ type: "text", content: "a", ...nulls }, { type: "text", content: null }), [
+      { _tag: "Text", content: "a", name: null, args: null, result: null },
+      { _tag: "Text", content: "" }
+    ])
+    assert.deepStrictEqual(decoded(call, { type: "usage", input_tokens: 1, cost: null, used: null }), [
+      { _tag: "ToolCall", name: "x" },
+      { _tag: "Usage", inputTokens: 1 }
+    ])
+    // Here null says that there is none any more.
+    assert.deepStrictEqual(decoded({ type: "session_info", title: null }), [{ _tag: "SessionInfo", title: null }])
+  })
+
+  it("reads what was said also where its message has an odd id", () => {
+    assert.deepStrictEqual(decoded({ type: "text", content: "a", message_id: 7 }), [
+      { _tag: "Text", content: "a", message_id: 7 }
+    ])
+    const odd = chunk("a", { messageId: 7 })
+    assert.deepStrictEqual(decoded(odd), [{ _tag: "Text", content: "a", raw: odd }])
+  })
+
+  it("carries the whole message where what was added has a name that is taken", () => {
+    const block = { type: "text", text: "a", content: "b", annotations: 1 }
     const raws = [
       { type: "text", content: "a", _tag: "Zed" },
       { type: "text", content: "a", message_id: "m", messageId: "n" },
-      { type: "usage", used: 1, _tag: "Zed" },
       chunk("a", { _tag: "Zed" }),
+      chunk("a", { content: block, annotations: 2 })
+    ]
+    assert.deepStrictEqual(decoded(...raws), [
+      { _tag: "Text", content: "a", raw: raws[0] },
+      { _tag: "Text", content: "a", messageId: "m", raw: raws[1] },
+      { _tag: "Text", content: "a", raw: raws[2] },
+      { _tag: "Text", content: "a", annotations: 2, raw: raws[3] }
+    ])
+  })
+
+  it("is Unknown where the fields of an event that is no text have names that are taken", () => {
+    const raws = [
+      { type: "usage", used: 1, _tag: "Zed" },
       { method: "session/update", params: { sessionUpdate: "tool_call", toolCallId: "t", id: "other" } }
     ]
     assert.deepStrictEqual(
-      TurnEvents.decode(raws),
+      decoded(...raws),
       raws.map((raw) => ({ _tag: "Unknown", raw }))
     )
+  })
+
+  it("keeps what stands around an update", () => {
+    const of = (update: object) => ({
+      jsonrpc: "2.0",
+      method: "session/update",
+      ts: 1,
+      params: { sessionId: "s", _meta: { a: 1 }, update }
+    })
+    const said = { sessionUpdate: "agent_message_chunk", content: { type: "text", text: "a" } }
+    const call = { sessionUpdate: "tool_call", toolCallId: "t", title: "A" }
+    assert.deepStrictEqual(decoded(of(said), of(call)), [
+      { _tag: "Text", content: "a", ts: 1, _meta: { a: 1 } },
+      { _tag: "ToolCall", name: "A", id: "t", title: "A", ts: 1, _meta: { a: 1 } }
+    ])
+    const clash = of({ ...call, _meta: { b: 2 } })
+    assert.deepStrictEqual(decoded(clash), [
+      { _tag: "ToolCall", name: "A", id: "t", title: "A", ts: 1, _meta: { b: 2 }, raw: clash }
+    ])
+  })
+
+  it("puts together what two events tell of one tool call, in either dialect", () => {
+    const call = { type: "tool_call", id: "t", name: "x" }
+    const update = {
+      method: "session/update",
+      params: { sessionUpdate: "tool_call", toolCallId: "t", title: "T", rawInput: "in" }
+    }
+    const done = { ...call, result: "R" }
+    assert.deepStrictEqual(decoded({ ...call, args: { p: 1 }, result: null, foo: "bar" }, done, call), [
+      { _tag: "ToolCall", id: "t", name: "x", args: { p: 1 }, result: "R", foo: "bar" }
+    ])
+    const both = { _tag: "ToolCall", id: "t", title: "T", rawInput: "in", result: "R" }
+    assert.deepStrictEqual(decoded(update, done), [{ ...both, name: "x" }])
+    assert.deepStrictEqual(decoded(update, done, update), [{ ...both, name: "T" }])
   })
 
   it("goes on with a tool call of which one update was not understood", () => {
@@ -204,6 +308,12 @@ describe("TurnEvents.decode", () => {
         call({ content: many(10_000, (nth) => ({ nth })) }),
         ...many(10_000, () => call({ status: "in_progress" }))
       ],
+      "events of one tool call, each with another field": many(10_000, (nth) => ({
+        type: "tool_call",
+        id: "t",
+        name: "x",
+        [`field${nth}`]: nth
+      })),
       "chunks with _meta": many(40_000, () => chunk("text", { _meta: meta })),
       "chunks with a field of their own": many(100_000, () => ({ type: "text", content: "a", added: 1 }))
     }
