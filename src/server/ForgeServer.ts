@@ -123,11 +123,12 @@ const sessions = (options: EmbeddedOptions) =>
 
 export const make = Effect.fnUntraced(function* (options: Options) {
   const server = yield* HttpServer.HttpServer
+  const { allSent } = yield* Listener.Answers
   const shutdown = yield* Shutdown.Shutdown
   const tokens = yield* AppTokens.AppTokens
   const ledger = yield* Ledger.Ledger
   // The first thing at the end, while the server still listens and answers.
-  yield* Effect.addFinalizer(() => shutdown.begin(options.grace ?? "10 seconds"))
+  yield* Effect.addFinalizer(() => shutdown.begin(options.grace ?? "10 seconds", allSent))
   return ForgeServer.of({
     url: HttpServer.formatAddress(server.address),
     mint: tokens.mint,

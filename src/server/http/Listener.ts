@@ -2,13 +2,22 @@
  * The socket that the server listens on, and the limits on what a client sends until it is a request.
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { Duration, Effect, Layer, Predicate } from "effect"
+import { Context, Duration, Effect, Latch, Layer, Predicate } from "effect"
 import { HttpServer } from "effect/http"
 import { randomUUID } from "node:crypto"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { Duplex } from "node:stream"
 import { sentences } from "../../api/schema/Failures.ts"
 import { StartFailed } from "../StartFailed.ts"
+
+/** The answers that are on their way to their clients. */
+export class Answers extends Context.Service<
+  Answers,
+  {
+    /** Waits until none is. */
+    readonly allSent: Effect.Effect<void>
+  }
+>()("effect-clawdforge/server/http/Listener/Answers") {}
 
 export interface Options {
   /** The address to listen on; 127.0.0.1 if not given. */
@@ -31,8 +40,8 @@ export interface Options {
 export const defaultHost = "127.0.0.1"
 const defaultPort = 8800
 
-/** How long answers that are on their way may take when the server ends. */
-const lastAnswers = "100 millis"
+/** How long connections may take to close when the server has ended. */
+const lastBytes = "100 millis"
 
 /** Connections are looked at this often at least, and at least twice within the time that headers may take. */
 const longestCheck = 5_000
@@ -66,16 +75,31 @@ const refuse = (code: string, socket: Duplex) => {
 const isMidway = (unanswered: ReadonlySet<ServerResponse> = new Set()) =>
   [...unanswered].some(({ headersSent, req }) => req.complete || headersSent)
 
-/** Refuses what is not a request. */
-const refuseOthers = (server: Server) => {
-  const unanswered = new WeakMap<Duplex, Set<ServerResponse>>()
+/** The requests of each connection that are not answered yet; the latch is open while there are none. */
+const watchAnswers = (server: Server, allSent: Latch.Latch) => {
+  const unanswered = new Map<Duplex, Set<ServerResponse>>()
+  const forget = (socket: Duplex) => {
+    unanswered.delete(socket)
+    if (unanswered.size === 0) allSent.openUnsafe()
+  }
   const note = ({ socket }: IncomingMessage, response: ServerResponse) => {
     const ofSocket = unanswered.get(socket) ?? new Set()
     unanswered.set(socket, ofSocket.add(response))
-    response.on("close", () => ofSocket.delete(response))
+    allSent.closeUnsafe()
+    response.on("close", () => {
+      ofSocket.delete(response)
+      if (ofSocket.size === 0) forget(socket)
+    })
   }
   server.on("request", note)
   server.on("checkContinue", note)
+  // An answer that waits for another one on its connection does not hear that this has closed.
+  server.on("connection", (socket) => socket.on("close", () => forget(socket)))
+  return unanswered
+}
+
+/** Refuses what is not a request. */
+const refuseOthers = (server: Server, unanswered: ReadonlyMap<Duplex, ReadonlySet<ServerResponse>>) => {
   server.on("clientError", (error, socket) => {
     if (isMidway(unanswered.get(socket))) socket.destroy()
     else refuse("code" in error ? String(error.code) : "", socket)
@@ -84,7 +108,7 @@ const refuseOthers = (server: Server) => {
   server.on("connect", (_request, socket) => refuse("CONNECT", socket))
 }
 
-const makeServer = (options: Options) => {
+const makeServer = (options: Options, allSent: Latch.Latch) => {
   const millis = (given: Duration.Input | undefined, otherwise: Duration.Input) =>
     Duration.toMillis(Duration.fromInputUnsafe(given ?? otherwise))
   const requestTimeout = millis(options.requestTimeout, "5 minutes")
@@ -101,7 +125,7 @@ const makeServer = (options: Options) => {
     shouldUpgradeCallback: () => false
   })
   server.maxConnections = options.maxConnections ?? 1_024
-  refuseOthers(server)
+  refuseOthers(server, watchAnswers(server, allSent))
   return server
 }
 
@@ -127,15 +151,17 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       message: `cannot listen on port ${port}: a port is a whole number from 0 to 65535`
     })
   }
-  return yield* NodeHttpServer.make(() => makeServer(options), {
+  const allSent = yield* Latch.make(true)
+  const server = yield* NodeHttpServer.make(() => makeServer(options, allSent), {
     host,
     port,
-    gracefulShutdownTimeout: lastAnswers
+    gracefulShutdownTimeout: lastBytes
   }).pipe(
     Effect.mapError(
       ({ cause }) => new StartFailed({ message: `cannot listen on ${host}:${port}: ${listenFailure(cause)}`, cause })
     )
   )
+  return Context.make(HttpServer.HttpServer, server).pipe(Context.add(Answers, { allSent: allSent.await }))
 })
 
-export const layer = (options: Options) => Layer.effect(HttpServer.HttpServer, make(options))
+export const layer = (options: Options) => Layer.effectContext(make(options))

@@ -18,10 +18,10 @@ export class Shutdown extends Context.Service<
     /** Counts work that the end waits for. */
     readonly track: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
     /**
-     * Refuses new work from now on, and waits for the rest, but no longer than the grace and as long as a cancel may
-     * take.
+     * Refuses new work from now on, and waits until the rest has ended and its answers are sent, but no longer than the
+     * grace and as long as a cancel may take.
      */
-    readonly begin: (grace: Duration.Input) => Effect.Effect<void>
+    readonly begin: (grace: Duration.Input, allSent?: Effect.Effect<void>) => Effect.Effect<void>
   }
 >()("effect-clawdforge/server/upkeep/Shutdown") {}
 
@@ -47,11 +47,12 @@ export const make = Effect.gen(function* () {
         () => effect,
         () => Effect.suspend(() => (--working === 0 ? idle.open : Effect.void))
       ),
-    begin: Effect.fn("Shutdown.begin")(function* (grace: Duration.Input) {
+    begin: Effect.fn("Shutdown.begin")(function* (grace: Duration.Input, allSent: Effect.Effect<void> = Effect.void) {
       underWay = true
-      yield* Effect.timeoutOption(idle.await, grace)
+      const ended = Effect.andThen(idle.await, allSent)
+      yield* Effect.timeoutOption(ended, grace)
       yield* over.open
-      yield* Effect.timeoutOption(idle.await, cancelLimit)
+      yield* Effect.timeoutOption(ended, cancelLimit)
     })
   })
 })

@@ -4,9 +4,11 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
 import { type Duration, Effect, Fiber, FileSystem, Schedule } from "effect"
+import { type IncomingMessage, request } from "node:http"
+import { text as consumeText } from "node:stream/consumers"
 import * as DemoAgent from "../../../src/agent/DemoAgent.ts"
 import { misbehaving } from "../../agent/Support.ts"
-import { type Answer, type App, call, eventsIn, openStream, processesIn, serve } from "../Support.ts"
+import { type Answer, type App, call, eventsIn, openStream, processesIn, serve, turnOf } from "../Support.ts"
 
 const deaf = { ...misbehaving("ignore-cancel"), name: "deaf" }
 
@@ -51,6 +53,38 @@ describe.concurrent("the end of a server", () => {
       const close = yield* app.request("DELETE", `/sessions/${closed.id}`)
       assert.deepStrictEqual([close.status, close.text], [200, '{"ok":true}'])
       assert.strictEqual((yield* Fiber.join(closed.turn)).status, 410)
+      yield* Fiber.join(stopping)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("within the grace a slow client gets its answer to the end", () =>
+    Effect.gen(function* () {
+      const { app, ending } = yield* start("10 minutes")
+      const { id } = yield* app.open
+      // More than the machine takes from the server before anybody reads it.
+      const body = JSON.stringify({ prompt: `/echo ${"x".repeat(7_000_000)}` })
+      const { port } = new URL(app.url)
+      const client = yield* Effect.acquireRelease(
+        Effect.sync(() =>
+          request({
+            port,
+            path: `/sessions/${id}/turn`,
+            method: "POST",
+            headers: { authorization: `Bearer ${app.token}`, "content-type": "application/json" }
+          })
+        ),
+        (client) => Effect.sync(() => client.destroy())
+      )
+      const answer = yield* Effect.callback<IncomingMessage>((resume) => {
+        client.on("response", (answer) => resume(Effect.succeed(answer)))
+        client.end(body)
+      })
+      const stopping = yield* ending
+      // It has not ended: it takes a new connection.
+      const ready = yield* call(`${app.url}/readyz`, "GET")
+      assert.strictEqual(ready.status, 503)
+      const text = yield* Effect.promise(() => consumeText(answer))
+      assert.strictEqual((yield* turnOf({ status: 200, headers: new Headers(), text })).text.length, 7_000_000)
       yield* Fiber.join(stopping)
     }).pipe(Effect.scoped)
   )
