@@ -167,6 +167,9 @@ const decodeSafely =
   (json: unknown): Result.Result<A, string> =>
     Result.try({ try: () => operation.decode(json), catch: () => "it cannot be read" }).pipe(Result.flatMap(identity))
 
+/** Those that name another place (RFC 9110, section 15.4), and 0, which is all that `fetch` shows of one. */
+const isRedirect = (status: number): boolean => [0, 301, 302, 303, 307, 308].includes(status)
+
 const receive = Effect.fnUntraced(function* <S extends Status, A>(
   response: HttpClientResponse.HttpClientResponse,
   operation: Operation<S, A>,
@@ -182,7 +185,11 @@ const receive = Effect.fnUntraced(function* <S extends Status, A>(
   }
   const json = isSuccess
     ? Body.parseJson(body)
-    : Result.fail("it is a redirect, which is not followed because it would carry the token elsewhere")
+    : Result.fail(
+        isRedirect(status)
+          ? "it is a redirect, which is not followed because it would carry the token elsewhere"
+          : "it is neither a success nor a failure"
+      )
   const decoded = Result.flatMap(json, decodeSafely(operation))
   if (Result.isSuccess(decoded)) return decoded.success
   if (Result.isSuccess(json) && onMisshapen !== undefined) yield* onMisshapen(json.success)

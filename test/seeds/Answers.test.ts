@@ -194,6 +194,7 @@ describe("the seeds: answers", () => {
                 layerClients(() => answer, { http })
               )
               assert.deepNestedInclude(error, { ...malformed(), outcome: "unknown", "reason.status": status }, name)
+              assert.include(error.message, status === 304 ? "neither a success nor a failure" : "a redirect", name)
               assert.strictEqual(sent.length, 1, name)
             }
             assert.deepStrictEqual(elsewhere.received, [])
