@@ -1,7 +1,7 @@
 /**
  * WIRE.md, "What our server adds": each only where the server names it.
  */
-import { Effect, Fiber, Stream } from "effect"
+import { Effect, Fiber, Schedule, Stream } from "effect"
 import { strict as assert } from "node:assert"
 import { randomUUID } from "node:crypto"
 import { SessionInfo } from "../../src/index.ts"
@@ -94,6 +94,9 @@ const stream: ReadonlyArray<Case> = [
   }
 ]
 
+/** A key, as the header of a request. */
+const key = (key: string = randomUUID()) => ({ "idempotency-key": key })
+
 const cancel: ReadonlyArray<Case> = [
   {
     title:
@@ -113,6 +116,35 @@ const cancel: ReadonlyArray<Case> = [
       assert.equal(Expect.textOf(events), "Waiting.")
       Expect.turn(yield* Fiber.join(waiting), { turn_index: 2, stop_reason: "end_turn" })
       Expect.answer(yield* app.request("GET", `/sessions/${id}`), 200, { live: true, turn_count: 2 })
+    })
+  },
+  {
+    title:
+      "cancel with an Idempotency-Key is about the turn of that key only: one that waits is dropped unsent, one that is over is not there",
+    needs: ["feature cancel", "feature idempotency", "demo"],
+    test: Effect.gen(function* () {
+      const app = yield* App
+      const id = yield* app.open()
+      const headers = key()
+      const cancel = Effect.map(app.request("POST", `/sessions/${id}/cancel`, { headers }), (answer) =>
+        Expect.answer(answer, 200)
+      )
+      assert.deepEqual(yield* cancel, { ok: true, cancelled: false })
+      const flying = yield* Effect.forkChild(app.turn(id, "/wait"))
+      yield* app.turns(id, 1)
+      const body = { prompt: "/echo dropped" }
+      const waiting = yield* Effect.forkChild(app.request("POST", `/sessions/${id}/turn`, { headers, body }))
+      // Until the server has it, there is nothing to cancel.
+      const known = Effect.repeat(cancel, {
+        until: ({ cancelled }) => cancelled === true,
+        schedule: Schedule.spaced("10 millis")
+      })
+      yield* Effect.timeout(known, "20 seconds")
+      Expect.answer(yield* Fiber.join(waiting), 422)
+      assert.deepEqual(yield* cancel, { ok: true, cancelled: false })
+      Expect.answer(yield* app.request("POST", `/sessions/${id}/cancel`), 200, { cancelled: true })
+      Expect.turn(yield* Fiber.join(flying), { turn_index: 1, stop_reason: "cancelled" })
+      Expect.turn(yield* app.turn(id, "/echo next"), { turn_index: 2 })
     })
   },
   {
@@ -152,9 +184,6 @@ const cancel: ReadonlyArray<Case> = [
     })
   }
 ]
-
-/** A key, as the header of a request. */
-const key = (key: string = randomUUID()) => ({ "idempotency-key": key })
 
 const idempotency: ReadonlyArray<Case> = [
   {

@@ -6,7 +6,8 @@ import * as DemoAgent from "../../src/agent/DemoAgent.ts"
 import * as Forge from "../../src/Forge.ts"
 import { ForgeClient } from "../../src/ForgeClient.ts"
 import * as ForgeServer from "../../src/server/ForgeServer.ts"
-import { processesIn } from "./Support.ts"
+import { patience } from "../support/Patience.ts"
+import { openCallsIn, processesIn } from "./Support.ts"
 
 const embedded = ForgeServer.layerEmbedded({ agents: [DemoAgent.definition] })
 
@@ -44,6 +45,39 @@ describe("ForgeServer.layerEmbedded", () => {
       yield* Fiber.interrupt(turn)
       assert.strictEqual((yield* session.turn("/echo next")).text, "next")
     }).pipe(Effect.scoped, Effect.provide(embedded))
+  )
+
+  it.live("a turn that is interrupted while it waits for another handle's is dropped, and the other goes on", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const data = yield* fs.makeTempDirectoryScoped()
+      /** Waits until so many calls are under way, however many were answered. */
+      const underWay = (count: number) =>
+        Effect.sync(() => openCallsIn(data)).pipe(
+          Effect.repeat({ until: (calls) => calls === count, schedule: Schedule.spaced(10) }),
+          Effect.timeout(patience)
+        )
+      yield* Effect.gen(function* () {
+        const owner = yield* Forge.session({ agent: "demo" })
+        const other = yield* Forge.attach(owner.id)
+        const first = yield* Effect.forkChild(owner.turn("/wait"))
+        yield* owner.state.pipe(
+          Effect.repeat({ until: ({ turnCount }) => turnCount === 1, schedule: Schedule.spaced(10) })
+        )
+        const second = yield* Effect.forkChild(other.turn("/wait"))
+        yield* underWay(2)
+        yield* Fiber.interrupt(second)
+        yield* underWay(1)
+        assert.isUndefined(first.pollUnsafe())
+        assert.isTrue(yield* owner.cancel)
+        assert.strictEqual((yield* Fiber.join(first)).stopReason, "cancelled")
+        const { index, text } = yield* other.turn("/echo next")
+        assert.deepStrictEqual([index, text], [2, "next"])
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(ForgeServer.layerEmbedded({ agents: [DemoAgent.definition], data }), { local: true })
+      )
+    }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
   )
 
   it.live("what is in flight at its end is cancelled, and what comes later finds no server", () =>

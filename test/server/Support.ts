@@ -151,6 +151,14 @@ const Event = Schema.Struct({
   detail: Schema.NullOr(Schema.String)
 })
 
+/** How many calls with a key are under way, as the ledger in a folder has it. */
+export const openCallsIn = (folder: string) => {
+  const database = new DatabaseSync(`${folder}/ledger.db`, { readOnly: true })
+  const rows = database.prepare("SELECT key FROM kept_answers WHERE status IS NULL").all()
+  database.close()
+  return rows.length
+}
+
 /** What the ledger in a folder says of a session, in order. */
 export const eventsIn = (folder: string, sessionId: string) => {
   const database = new DatabaseSync(`${folder}/ledger.db`, { readOnly: true })

@@ -43,6 +43,8 @@ export class KeyedCalls extends Context.Service<
       effect: Effect.Effect<A, E>,
       work: RunningCall.Work
     ) => Effect.Effect<A | HttpServerResponse.HttpServerResponse, E | Invalid>
+    /** Cancels a call that is under way, waits for its end, and gives whether there was one. */
+    readonly cancel: (id: CallId) => Effect.Effect<boolean>
   }
 >()("effect-clawdforge/server/calls/KeyedCalls") {}
 
@@ -52,6 +54,9 @@ export interface Options {
 }
 
 const defaultLinger = "30 seconds"
+
+/** A cancel waits no longer than this for a slow reader of the call: it goes on by itself. */
+const cancelWait = "5 seconds"
 
 /** The answers of calls that did something. */
 const acted: ReadonlySet<number> = new Set([200, 410, 502])
@@ -64,6 +69,8 @@ const otherBody = Validation.invalidKey("was used with another body")
 interface Entry extends RunningCall.RunningCall {
   readonly requestHash: string
   readonly settled: Deferred.Deferred<WireAnswer.WireAnswer>
+  /** Done when somebody wants it to end. */
+  readonly asked: Deferred.Deferred<void>
   fiber?: Fiber.Fiber<unknown> | undefined
   /** How many wait for it. */
   waiting: number
@@ -77,6 +84,7 @@ const newEntry = (requestHash: string): Entry => {
   return {
     requestHash,
     settled,
+    asked: Deferred.makeUnsafe(),
     answer: Deferred.await(settled),
     feed: TurnFeed.make(),
     waiting: 0,
@@ -84,6 +92,8 @@ const newEntry = (requestHash: string): Entry => {
     isAbandoned: false
   }
 }
+
+const nameOf = ({ appId, key, path }: CallId): string => JSON.stringify([appId, path, key])
 
 /** What is known of a call, for a repeat of it. */
 const known = (call: KeptCall, requestHash: string): Effect.Effect<WireAnswer.WireAnswer, Invalid> =>
@@ -126,7 +136,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     if (Option.isSome(before)) {
       return yield* Effect.catch(known(before.value, entry.requestHash), WireAnswer.fromFailure)
     }
-    return yield* settle(id, entry, yield* Effect.exit(Effect.interruptible(work(entry.feed))))
+    const done = Effect.interruptible(work(entry.feed, Deferred.await(entry.asked)))
+    return yield* settle(id, entry, yield* Effect.exit(done))
   })
 
   const attach = Effect.fnUntraced(function* (
@@ -178,7 +189,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     const { appId, key, path, request, sessionId } = call
     const id: CallId = { appId, path, key }
     const requestHash = yield* hashOf(request)
-    const name = JSON.stringify([appId, path, key])
+    const name = nameOf(id)
     const before = entries.has(name) ? Option.none() : yield* kept.find(id)
     if (Option.isSome(before)) return RunningCall.ended(yield* known(before.value, requestHash))
     return yield* Effect.acquireRelease(attach({ ...id, sessionId, name, requestHash }, work), (entry) =>
@@ -189,15 +200,22 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   return KeyedCalls.of({
     follow: Effect.fnUntraced(function* (call, work) {
       const { key } = call
-      const tracked: RunningCall.Work = (feed) => shutdown.track(work(feed))
+      const tracked: RunningCall.Work = (feed, cancel) => shutdown.track(work(feed, cancel))
       return yield* key === undefined ? RunningCall.start(tracked) : join({ ...call, key }, tracked)
     }),
     answer: Effect.fnUntraced(function* (call, effect, work) {
       const { key } = call
       if (key === undefined) return yield* effect
-      const { answer } = yield* join({ ...call, key }, (feed) => shutdown.track(work(feed)))
+      const { answer } = yield* join({ ...call, key }, (feed, cancel) => shutdown.track(work(feed, cancel)))
       return WireAnswer.toResponse(yield* answer)
-    }, Effect.scoped)
+    }, Effect.scoped),
+    cancel: Effect.fnUntraced(function* (id) {
+      const entry = entries.get(nameOf(id))
+      if (entry === undefined) return false
+      yield* Deferred.succeed(entry.asked, undefined)
+      yield* Effect.timeoutOption(entry.answer, cancelWait)
+      return true
+    })
   })
 })
 

@@ -10,14 +10,14 @@ export interface RunningCall {
   readonly answer: Effect.Effect<WireAnswer>
 }
 
-/** What a call does; a turn tells its events as they come. */
-export type Work = (feed: TurnFeed.TurnFeed) => Effect.Effect<WireAnswer>
+/** What a call does; a turn tells its events as they come, and is cancelled when `cancel` ends. */
+export type Work = (feed: TurnFeed.TurnFeed, cancel: Effect.Effect<void>) => Effect.Effect<WireAnswer>
 
 /** Starts a call that ends with the scope. */
 export const start = Effect.fnUntraced(function* (work: Work): Effect.fn.Return<RunningCall, never, Scope.Scope> {
   const feed = TurnFeed.make()
   const answer = yield* Deferred.make<WireAnswer>()
-  yield* work(feed).pipe(
+  yield* work(feed, Effect.never).pipe(
     Effect.onExit((exit) => Effect.andThen(Deferred.done(answer, exit), feed.end)),
     Effect.interruptible,
     Effect.forkScoped

@@ -128,22 +128,30 @@ const sessions = HttpApiBuilder.group(
       }),
       cancel: Effect.fnUntraced(function* ({ headers }) {
         const { sessionId } = yield* CurrentSession
-        return { ok: true as const, cancelled: yield* engine.cancel(sessionId, headers["idempotency-key"]) }
+        const { id: appId } = yield* CurrentApp
+        const key = headers["idempotency-key"]
+        const cancel =
+          key === undefined ? engine.cancel(sessionId) : calls.cancel({ appId, path: Turns.pathOf(sessionId), key })
+        return { ok: true as const, cancelled: yield* cancel }
       }),
       turn: Effect.fnUntraced(function* ({ headers, payload, request }) {
         const { closedAt, sessionId } = yield* CurrentSession
         const { id: appId } = yield* CurrentApp
         const key = headers["idempotency-key"]
         const timeout = Duration.clamp(payload.timeout ?? Timeouts.byDefault, timeouts)
-        const turn = Effect.gen(function* () {
+        const found = Effect.gen(function* () {
           if (closedAt !== null) return yield* new SessionIsClosed()
-          const files = yield* uploads.find({ appId, tokens: payload.files ?? [] })
-          return engine.turn(sessionId, { prompt: payload.prompt, files, timeout, key })
-        }).pipe(Stream.unwrap)
+          return yield* uploads.find({ appId, tokens: payload.files ?? [] })
+        })
+        const turn = (cancel?: Effect.Effect<void>) =>
+          Stream.unwrap(
+            Effect.map(found, (files) => engine.turn(sessionId, { prompt: payload.prompt, files, timeout }, cancel))
+          )
         const call = { appId, path: Turns.pathOf(sessionId), key, sessionId, request }
-        const work: RunningCall.Work = (feed) => encodeTurn(TurnAnswer.make(sessionId, turn, feed.offer))
+        const work: RunningCall.Work = (feed, cancel) =>
+          encodeTurn(TurnAnswer.make(sessionId, turn(cancel), feed.offer))
         if (!TurnStream.isWanted(request)) {
-          return yield* calls.answer(call, TurnAnswer.make(sessionId, turn), work)
+          return yield* calls.answer(call, TurnAnswer.make(sessionId, turn()), work)
         }
         yield* admitStream(appId)
         return yield* TurnStream.make(calls.follow(call, work))

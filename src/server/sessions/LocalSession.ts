@@ -31,13 +31,14 @@ export interface LocalSession {
   readonly wake: Effect.Effect<string, RunFailed | AgentOptionRefused | PoolFull>
   /** See `SessionEngine.turn`; one that cannot wake the agent fails before it counts, and the next one tries again. */
   readonly turn: (
-    turn: SessionTurn
+    turn: SessionTurn,
+    cancel: Effect.Effect<void>
   ) => Stream.Stream<
     TurnEvent | TurnDone,
     FileNotFound | Invalid | NotReady | RunFailed | SessionIsClosed | PoolFull | AgentLost
   >
   /** See `SessionEngine.cancel`. */
-  readonly cancel: (key: string | undefined) => Effect.Effect<boolean>
+  readonly cancel: Effect.Effect<boolean>
   readonly state: Effect.Effect<SessionState>
   /** Ends the turn in flight and those that wait; they fail with `SessionIsClosed`. */
   readonly stop: Effect.Effect<void>
@@ -48,9 +49,8 @@ export interface Options extends SessionProcess.Options {
   readonly appId: number
 }
 
-/** A turn that has the session's only place, or waits for it. */
+/** The turn that holds the session's only place. */
 interface Flight {
-  readonly key: string | undefined
   /** Done when somebody wants it to end. */
   readonly asked: Deferred.Deferred<void>
   /** Done when it is over: whether it was cancelled. */
@@ -74,7 +74,6 @@ export const make = Effect.fnUntraced(function* (
   const process = yield* SessionProcess.make(options)
   const places = yield* Semaphore.make(1)
   const stopped = yield* Deferred.make<never, SessionIsClosed>()
-  const flights = new Set<Flight>()
   let flight: Flight | undefined
 
   const wake = Effect.gen(function* () {
@@ -83,52 +82,36 @@ export const make = Effect.fnUntraced(function* (
     return agent.id
   }).pipe(Effect.scoped)
 
-  const enter = (key: string | undefined) =>
-    Effect.acquireRelease(
-      Effect.sync(() => {
-        const entering: Flight = {
-          key,
-          asked: Deferred.makeUnsafe(),
-          over: Deferred.makeUnsafe(),
-          isWithAgent: false
-        }
-        flights.add(entering)
-        return entering
-      }),
-      (leaving) => {
-        flights.delete(leaving)
-        return Deferred.succeed(leaving.over, leaving.stopReason === "cancelled")
-      }
-    )
-
-  /** Takes the place of the session, unless the turn is cancelled while it waits for it. */
-  const takeOff = Effect.fnUntraced(function* (key: string | undefined) {
-    const taking = yield* enter(key)
-    const drop = Effect.suspend(() => {
-      taking.stopReason = "cancelled"
-      return Effect.fail(dropped)
-    })
-    yield* Effect.raceFirst(places.takeScoped(1), Effect.andThen(Deferred.await(taking.asked), drop))
+  /** Takes the place of the session. */
+  const takeOff = Effect.gen(function* () {
+    yield* places.takeScoped(1)
+    const taking: Flight = {
+      asked: yield* Deferred.make<void>(),
+      over: yield* Deferred.make<boolean>(),
+      isWithAgent: false
+    }
     return yield* Effect.acquireRelease(
       Effect.sync(() => {
         flight = taking
         return taking
       }),
-      () =>
-        Effect.sync(() => {
-          flight = undefined
-        })
+      () => {
+        flight = undefined
+        return Deferred.succeed(taking.over, taking.stopReason === "cancelled")
+      }
     )
   })
 
-  const find = (key: string) => [...flights].find((flight) => flight.key === key)
-
-  const cancel = Effect.fnUntraced(function* (key: string | undefined) {
-    const cancelled = key === undefined ? flight : find(key)
-    if (cancelled === undefined) return false
-    yield* Deferred.succeed(cancelled.asked, undefined)
-    const over = yield* Effect.timeoutOption(Deferred.await(cancelled.over), cancelWait)
-    return Option.getOrElse(over, () => true)
+  const cancel = Effect.suspend(() => {
+    if (flight === undefined) return Effect.succeed(false)
+    const over = Effect.timeoutOption(Deferred.await(flight.over), cancelWait)
+    return Effect.andThen(
+      Deferred.succeed(flight.asked, undefined),
+      Effect.map(
+        over,
+        Option.getOrElse(() => true)
+      )
+    )
   })
 
   const state = Effect.gen(function* () {
@@ -156,8 +139,9 @@ export const make = Effect.fnUntraced(function* (
     return end
   }, Effect.uninterruptible)
 
-  const run = Effect.fnUntraced(function* (turn: SessionTurn) {
-    const flight = yield* takeOff(turn.key)
+  const run = Effect.fnUntraced(function* (turn: SessionTurn, cancel: Effect.Effect<void>) {
+    const drop = Effect.andThen(cancel, Effect.fail(dropped))
+    const flight = yield* Effect.raceFirst(drop, takeOff)
     const failed = RunFailure.from(yield* Clock.currentTimeMillis)
     const lost = flow(
       failed,
@@ -169,7 +153,7 @@ export const make = Effect.fnUntraced(function* (
         AgentFailed: (failure) => (failure.isSessionLost === true ? lost(failure) : failed(failure))
       })
     )
-    const asked = Deferred.await(flight.asked)
+    const asked = Effect.raceFirst(Deferred.await(flight.asked), cancel)
     // The refusal comes first: what waited for its place until the end of the grace does not wake the agent.
     const ready = yield* Effect.raceAllFirst([
       shutdown.refusal,
@@ -198,7 +182,7 @@ export const make = Effect.fnUntraced(function* (
 
   return {
     wake,
-    turn: (turn) => Stream.unwrap(run(turn)).pipe(Stream.interruptWhen(Deferred.await(stopped))),
+    turn: (turn, cancel) => Stream.unwrap(run(turn, cancel)).pipe(Stream.interruptWhen(Deferred.await(stopped))),
     cancel,
     state,
     stop: Deferred.done(stopped, Exit.fail(new SessionIsClosed()))

@@ -188,16 +188,16 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     return entry.session
   })
 
-  const turn = (sessionId: SessionId, turn: SessionTurn) =>
-    Stream.unwrap(Effect.map(admit(sessionId), (session) => session.turn(turn))).pipe(
+  const turn = (sessionId: SessionId, turn: SessionTurn, cancel: Effect.Effect<void> = Effect.never) =>
+    Stream.unwrap(Effect.map(admit(sessionId), (session) => session.turn(turn, cancel))).pipe(
       Stream.catchTag("AgentLost", ({ failure }) =>
         Stream.fromEffect(Effect.andThen(close(sessionId), Effect.fail(failure)))
       )
     )
 
-  const cancel = Effect.fn("SessionEngine.cancel")(function* (sessionId: SessionId, key?: string) {
+  const cancel = Effect.fn("SessionEngine.cancel")(function* (sessionId: SessionId) {
     const entry = entries.get(sessionId)
-    return entry === undefined ? false : yield* entry.session.cancel(key)
+    return entry === undefined ? false : yield* entry.session.cancel
   })
 
   const states = Effect.gen(function* () {

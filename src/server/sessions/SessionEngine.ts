@@ -29,8 +29,6 @@ export interface NewSession {
 /** A turn whose files are not yet laid out for the agent. */
 export interface SessionTurn extends Omit<AgentTurn, "files"> {
   readonly files: ReadonlyArray<Upload>
-  /** What it can be cancelled by, apart from the others of its session; only one at a time has it. */
-  readonly key?: string | undefined
 }
 
 /** The last thing that a turn gives: it ended, and the ledger knows. */
@@ -55,20 +53,22 @@ export class SessionEngine extends Context.Service<
     readonly open: (session: NewSession) => Effect.Effect<Session, Invalid | NotReady | RunFailed | PoolFull | TooMany>
     /**
      * The events of a turn as they come, then `TurnDone`. It waits for its place first. Interrupting it cancels the turn,
-     * or takes it out of the queue; the next one starts when the agent has ended this one.
+     * or takes it out of the queue; the next one starts when the agent has ended this one. When `cancel` ends, this turn
+     * and no other is ended: in flight it is done with `cancelled`, and before that it fails with `Invalid`.
      */
     readonly turn: (
       sessionId: SessionId,
-      turn: SessionTurn
+      turn: SessionTurn,
+      cancel?: Effect.Effect<void>
     ) => Stream.Stream<
       TurnEvent | TurnDone,
       FileNotFound | Invalid | NotReady | RunFailed | SessionIsClosed | PoolFull | TooMany
     >
     /**
-     * Ends the turn in flight, which then is done with `cancelled`, and gives whether there was one. With a key it is the
-     * turn of that key, and no other: one that still waits for its place fails with `Invalid`, and does not count.
+     * Ends the turn in flight, which then is done with `cancelled`, and gives whether there was one. Turns that wait are
+     * not touched.
      */
-    readonly cancel: (sessionId: SessionId, key?: string) => Effect.Effect<boolean>
+    readonly cancel: (sessionId: SessionId) => Effect.Effect<boolean>
     /**
      * Ends the turn in flight and those that wait, and gives whether the session was open until now. The agent may still
      * be going when this answers.

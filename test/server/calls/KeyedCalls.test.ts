@@ -28,6 +28,18 @@ const post = (app: App, path: string, key: string, body: unknown, headers: Reado
 const turn = (app: App, id: string, key: string, body: unknown, headers?: Readonly<Record<string, string>>) =>
   post(app, `/sessions/${id}/turn`, key, body, headers)
 
+/** Cancels the turn of a key and no other, as soon as the session has it. */
+const cancelKnown = (app: App, id: string, key: string) =>
+  cancel(app, id, key).pipe(
+    Effect.repeat({ until: ({ text }) => text === cancelled(true), schedule: Schedule.spaced(10) }),
+    Effect.timeout(patience)
+  )
+
+const cancel = (app: App, id: string, key: string) =>
+  app.request("POST", `/sessions/${id}/cancel`, { headers: { "idempotency-key": key } })
+
+const cancelled = (whether: boolean) => JSON.stringify({ ok: true, cancelled: whether })
+
 /** What the ledger says of the turns of a session, once it has so many. */
 const stopsOf = (data: string, id: string, count: number) =>
   Effect.sync(() =>
@@ -173,6 +185,69 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("a call 
         ]
       )
       assert.strictEqual((yield* app.state(id)).turn_count, 1)
+    })
+  )
+
+  it.effect("that waits for its place is dropped by a cancel of its key: it never counts, and may be done again", () =>
+    Effect.gen(function* () {
+      const { app } = yield* Shared
+      const { id } = yield* app.open
+      const flying = yield* Effect.forkChild(turn(app, id, "flying", { prompt: "/wait" }))
+      yield* app.turns(id, 1)
+      const waiting = yield* Effect.forkChild(turn(app, id, "waiting", { prompt: "/echo again" }))
+      yield* cancelKnown(app, id, "waiting")
+      const dropped = yield* Fiber.join(waiting)
+      assert.deepStrictEqual(
+        [dropped.status, dropped.text],
+        [
+          422,
+          '{"detail":[{"loc":["header","idempotency-key"],"msg":"the turn of this key was cancelled before its agent got it","type":"value_error"}]}'
+        ]
+      )
+      assert.strictEqual((yield* app.state(id)).turn_count, 1)
+      assert.strictEqual((yield* cancel(app, id, "flying")).text, cancelled(true))
+      assert.strictEqual((yield* turnOf(yield* Fiber.join(flying))).stopReason, "cancelled")
+      const again = yield* turnOf(yield* turn(app, id, "waiting", { prompt: "/echo again" }))
+      assert.deepStrictEqual([again.turnIndex, again.text], [2, "again"])
+    })
+  )
+
+  it.effect("that is under way is cancelled by its key: its answer is kept, and those that wait are not touched", () =>
+    Effect.gen(function* () {
+      const { app } = yield* Shared
+      const { id } = yield* app.open
+      const back = turn(app, id, "mine", { prompt: "/wait" })
+      const flying = yield* Effect.forkChild(back)
+      yield* app.turns(id, 1)
+      const waiting = yield* Effect.forkChild(turn(app, id, "behind", { prompt: "/echo behind" }))
+      assert.strictEqual((yield* cancel(app, id, "mine")).text, cancelled(true))
+      const answer = yield* Fiber.join(flying)
+      assert.strictEqual((yield* turnOf(answer)).stopReason, "cancelled")
+      assert.strictEqual((yield* back).text, answer.text)
+      assert.strictEqual((yield* turnOf(yield* Fiber.join(waiting))).text, "behind")
+      assert.strictEqual((yield* app.state(id)).turn_count, 2)
+    })
+  )
+
+  it.effect("a cancel of a key that is unknown, over, malformed or another app's touches nothing", () =>
+    Effect.gen(function* () {
+      const { app, mint } = yield* Shared
+      const { id } = yield* app.open
+      yield* turn(app, id, "over", { prompt: "/echo over" })
+      const flying = yield* Effect.forkChild(turn(app, id, "flying", { prompt: "/wait" }))
+      yield* app.turns(id, 2)
+      for (const key of ["over", "unknown"]) {
+        assert.strictEqual((yield* cancel(app, id, key)).text, cancelled(false), key)
+      }
+      const malformed = yield* cancel(app, id, "a b")
+      assert.strictEqual(malformed.status, 422)
+      assert.include(malformed.text, '"loc":["header","idempotency-key"]')
+      const stranger = yield* mint("cancels")
+      assert.strictEqual((yield* cancel(stranger, id, "flying")).status, 404)
+      const theirs = yield* stranger.open
+      assert.strictEqual((yield* cancel(stranger, theirs.id, "flying")).text, cancelled(false))
+      assert.strictEqual((yield* cancel(app, id, "flying")).text, cancelled(true))
+      assert.strictEqual((yield* turnOf(yield* Fiber.join(flying))).stopReason, "cancelled")
     })
   )
 

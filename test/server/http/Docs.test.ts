@@ -42,6 +42,11 @@ it.layer(Server.layer, { excludeTestServices: true })("the contract as documenta
       }
       const { content } = paths["/sessions/{id}/turn"].post.responses[200]
       assert.hasAllKeys(content, ["application/json", "text/event-stream"])
+      for (const path of ["/sessions", "/run", "/sessions/{id}/turn", "/sessions/{id}/cancel"]) {
+        const { parameters } = paths[path].post
+        const key = parameters.find((parameter: { readonly in: string }) => parameter.in === "header")
+        assert.deepInclude(key, { name: "idempotency-key", required: false }, path)
+      }
     })
   )
 
