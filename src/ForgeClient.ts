@@ -183,7 +183,8 @@ export const make = Effect.fnUntraced(function* (
   })
 
   /** Of a session that was made, and that nobody got. */
-  const closeUnheld = (id: SessionId) => Unclosed.tellFailure(id, closeSession(id))
+  const closeUnheld = (id: SessionId) =>
+    Unclosed.tellFailure(id, Sessions.acceptClosed(closeSession(id), { owned: true }))
 
   const closeMisshapen = Effect.fnUntraced(function* (created: unknown) {
     if (Sessions.namesSession(created)) yield* background(closeUnheld(created.session_id))
@@ -196,7 +197,8 @@ export const make = Effect.fnUntraced(function* (
       if (!features.includes("session_options")) return yield* Sessions.refuseAdded(options)
     }
     const secrets = options.system === undefined ? [] : [options.system]
-    return yield* send(Sessions.create, { body, abandoned, secrets, onMisshapen: closeMisshapen })
+    const onAbandoned = () => Unclosed.tellUnanswered
+    return yield* send(Sessions.create, { body, abandoned, secrets, onMisshapen: closeMisshapen, onAbandoned })
   })
 
   const createSession = Effect.fnUntraced(function* (options: SessionOptions = {}) {

@@ -1,7 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Logger, ManagedRuntime, Redacted, References } from "effect"
+import { TestClock } from "effect/testing"
 import { Forge, ForgeError, SessionInfo } from "../src/index.ts"
 import { NodeForgeClient } from "../src/node/index.ts"
+import { layerClients } from "./support/Clients.ts"
+import * as Memory from "./support/Memory.ts"
 import { type Answer, created, layer, type Script, ScriptedServer, wellBehaved } from "./support/ScriptedServer.ts"
 
 const deletes = ScriptedServer.useSync(({ received }) => received.filter(({ method }) => method === "DELETE").length)
@@ -135,6 +138,51 @@ describe("the end of a session", () => {
       assert.lengthOf(told, 1)
       assert.include(told[0] ?? "", "Method Not Allowed")
     })
+  })
+
+  const gone = { status: 404, json: { detail: "session not found" } }
+  const closes: Record<string, ReadonlyArray<Memory.Answer | "reset">> = {
+    gone: [gone],
+    "closed without a word": [{ status: 204 }],
+    "gone after a try that broke": ["reset", gone]
+  }
+  for (const [name, answers] of Object.entries(closes)) {
+    it.effect(`of one that was given up while it opened is not told where it is ${name}`, () =>
+      Effect.gen(function* () {
+        const release = yield* Deferred.make<void>()
+        const { layer, sent } = Memory.make(({ request }, nth) =>
+          request === "POST /sessions"
+            ? Effect.as(Deferred.await(release), { json: created(1) })
+            : Effect.succeed(answers[nth - 2] ?? "refused")
+        )
+        const opening = Effect.gen(function* () {
+          const fiber = yield* Effect.forkChild(Effect.scoped(Forge.session()), { startImmediately: true })
+          yield* Fiber.interrupt(fiber)
+          yield* Deferred.succeed(release, undefined)
+        })
+        const client = yield* warnings(Effect.provide(opening, layerClients("http://forge"))).pipe(
+          Effect.provide(layer),
+          Effect.forkChild({ startImmediately: true })
+        )
+        // The pause before the repeat.
+        yield* TestClock.adjust("1 second")
+        assert.deepStrictEqual(yield* Fiber.join(client), [])
+        assert.strictEqual(sent.length, 1 + answers.length)
+      })
+    )
+  }
+
+  it.live("does not tell an id that looks like a token", () => {
+    const answer = { ...created(1), session_id: "cf_canary0123456789abcdef" }
+    const script = closing(() => ({ status: 401, json: { detail: "invalid token" } }))
+    return Effect.gen(function* () {
+      const told = yield* warnings(Effect.scoped(Forge.session()))
+      assert.lengthOf(told, 1)
+      assert.match(told[0] ?? "", /^a session could not be closed/)
+      assert.notInclude(told[0] ?? "", "canary")
+    }).pipe(
+      Effect.provide(layer((request, nth) => (request.method === "POST" ? { json: answer } : script(request, nth))))
+    )
   })
 
   const misshapen: Record<string, { readonly answer: object; readonly closed: ReadonlyArray<string> }> = {

@@ -2,7 +2,7 @@
  * The clocks of the client: how long each call waits, and what it leaves behind when it gives up.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Fiber, Layer, Stream } from "effect"
+import { Deferred, Duration, Effect, Fiber, Layer, Logger, References, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { Forge, ForgeClient, Upload } from "../src/index.ts"
 import { NodeForgeClient } from "../src/node/index.ts"
@@ -128,6 +128,24 @@ describe("a session of a server that falls silent", () => {
       yield* Fiber.join(fiber)
     })
 
+  /** Ends a client of which a session was asked for and given up: what is left of that, and what it tells. */
+  const endWhileOpening = Effect.gen(function* () {
+    const told: Array<string> = []
+    const logger = Logger.make(({ message }) => {
+      told.push(String(message))
+    })
+    const opening = Effect.gen(function* () {
+      const fiber = yield* Effect.forkChild(Effect.scoped(Forge.session()), { startImmediately: true })
+      yield* Fiber.interrupt(fiber)
+    })
+    const fiber = yield* opening.pipe(
+      Effect.provide(layerClients("http://forge")),
+      Effect.provideService(References.CurrentLoggers, new Set([logger])),
+      Effect.forkChild({ startImmediately: true })
+    )
+    return { fiber, told }
+  })
+
   it.effect("holds the end of its scope up for 5 seconds, and the program's result stays", () =>
     withClient(
       silentAfterCreate([]),
@@ -162,17 +180,27 @@ describe("a session of a server that falls silent", () => {
   it.effect("holds the end of its client up for 5 seconds, where it was interrupted as it was created", () => {
     const { layer: silent } = Memory.make(() => Effect.never)
     return Effect.gen(function* () {
-      const opening = Effect.gen(function* () {
-        const fiber = yield* Effect.forkChild(Effect.scoped(Forge.session()), { startImmediately: true })
-        yield* Fiber.interrupt(fiber)
-      })
-      const fiber = yield* Effect.forkChild(Effect.provide(opening, layerClients("http://forge")), {
-        startImmediately: true
-      })
+      const { fiber, told } = yield* endWhileOpening
       yield* TestClock.adjust(seconds(5) - 1)
       assert.strictEqual(fiber.pollUnsafe(), undefined)
+      assert.deepStrictEqual(told, [])
       yield* TestClock.adjust(1)
       yield* Fiber.join(fiber)
+      assert.lengthOf(told, 1)
+      assert.match(told[0] ?? "", /^a session was asked for, .* if it was made, it stays open/)
+    }).pipe(Effect.provide(silent))
+  })
+
+  it.effect("tells of a close that the end of its client cut short, too", () => {
+    const { layer: silent } = Memory.make(({ request }) =>
+      request === "POST /sessions" ? Effect.delay(Effect.succeed({ json: created(1) }), "3 seconds") : Effect.never
+    )
+    return Effect.gen(function* () {
+      const { fiber, told } = yield* endWhileOpening
+      yield* TestClock.adjust("5 seconds")
+      yield* Fiber.join(fiber)
+      assert.lengthOf(told, 1)
+      assert.match(told[0] ?? "", /^session s-1 could not be closed, .*: its client was gone before/)
     }).pipe(Effect.provide(silent))
   })
 })
