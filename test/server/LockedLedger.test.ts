@@ -5,7 +5,7 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, it } from "@effect/vitest"
 import { Context, Effect, FileSystem, Layer, Logger, References } from "effect"
 import { DatabaseSync } from "node:sqlite"
-import { serve } from "./Support.ts"
+import { openStream, serve } from "./Support.ts"
 
 const serverError = '{"detail":"Internal Server Error"}'
 
@@ -47,8 +47,35 @@ it.layer(Shared.layer, { excludeTestServices: true })("a ledger that cannot be w
         logged.filter(({ requestId }) => requestId === "locked").map(({ message }) => [message].flat()[0]),
         ["a request failed"]
       )
+      const opened = yield* open("free")
+      assert.strictEqual(opened.status, 200, opened.text)
+      const id = /"session_id":"([^"]+)"/.exec(opened.text)?.[1]
+      yield* app.request("DELETE", `/sessions/${id}`)
+    })
+  )
+
+  it.effect("ends an event stream with the answer that the turn would have had, and the log says so", () =>
+    Effect.gen(function* () {
+      const { app, lock, logged } = yield* Shared
       const { id } = yield* app.open
-      assert.strictEqual((yield* app.request("DELETE", `/sessions/${id}`)).status, 200)
+      const turn = (headers: Readonly<Record<string, string>>) =>
+        openStream(app, `/sessions/${id}/turn`, { body: { prompt: "/wait" }, headers })
+      const frame = `event: error\ndata: {"status":500,"body":${serverError}}\n\n`
+      for (const headers of [{ "x-request-id": "bare" }, { "x-request-id": "keyed", "idempotency-key": "k" }]) {
+        const answer = yield* turn(headers)
+        assert.include(yield* answer.next, "Waiting.")
+        const rest = yield* Effect.scoped(
+          Effect.andThen(lock, Effect.andThen(app.request("POST", `/sessions/${id}/cancel`), answer.rest))
+        )
+        assert.isTrue(rest.endsWith(frame), rest)
+        const told = logged.filter(({ requestId }) => requestId === headers["x-request-id"])
+        assert.include(
+          told.map(({ message }) => [message].flat()[0]),
+          "a call failed"
+        )
+      }
+      const repeated = yield* Effect.flatMap(turn({ "idempotency-key": "k" }), ({ rest }) => rest)
+      assert.include(repeated, "outcome unknown: the server failed during this call")
     })
   )
 })

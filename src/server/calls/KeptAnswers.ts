@@ -49,8 +49,11 @@ interface Row {
   readonly body: string | null
 }
 
-/** How a call ended that nobody knows the end of. */
+/** How a call ended that an earlier server left in the middle. */
 export const cutShort = WireAnswer.failed("outcome unknown: the server restarted during this call", "error")
+
+/** How a call ended in a defect, or without a way to write down how. */
+export const failed = WireAnswer.failed("outcome unknown: the server failed during this call", "error")
 
 export const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -60,7 +63,7 @@ export const make = Effect.gen(function* () {
     const rows = yield* sql<Row>`SELECT request_sha256, status, body FROM kept_answers WHERE ${at(id)}`
     return Option.map(Option.fromNullishOr(rows[0]), ({ body, request_sha256: requestHash, status }): KeptCall => ({
       requestHash,
-      answer: status === null || body === null ? cutShort : { status, body }
+      answer: status === null || body === null ? failed : { status, body }
     }))
   }, Effect.orDie)
 

@@ -9,7 +9,7 @@ import type { HttpServerRequest, HttpServerResponse } from "effect/http"
 import type { Invalid } from "../../api/Api.ts"
 import type { SessionId } from "../../api/schema/Ids.ts"
 import * as CanonicalJson from "./CanonicalJson.ts"
-import { type CallId, cutShort, KeptAnswers, type KeptCall } from "./KeptAnswers.ts"
+import { type CallId, cutShort, failed, KeptAnswers, type KeptCall } from "./KeptAnswers.ts"
 import * as RunningCall from "./RunningCall.ts"
 import { Shutdown } from "../upkeep/Shutdown.ts"
 import * as TurnFeed from "../sessions/TurnFeed.ts"
@@ -62,7 +62,6 @@ const cancelWait = "5 seconds"
 const acted: ReadonlySet<number> = new Set([200, 410, 502])
 
 const abandoned = WireAnswer.failed("the call was cancelled: nobody waited for its answer any more", "cancelled")
-const failed = WireAnswer.failed("outcome unknown: the server failed during this call", "error")
 const otherBody = Validation.invalidKey("was used with another body")
 
 /** A call that is under way. */
@@ -157,7 +156,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     entries.set(name, entry)
     entry.fiber = yield* FiberSet.run(
       fibers,
-      conduct(call, entry, work).pipe(
+      RunningCall.withDefects(conduct(call, entry, work)).pipe(
         Effect.onExit((exit) => {
           entries.delete(name)
           return Effect.andThen(Deferred.done(entry.settled, exit), entry.feed.end)

@@ -12,9 +12,12 @@ const noJson: Invalid = {
 
 const tooLarge = HttpServerResponse.jsonUnsafe({ detail: sentences.tooLarge }, { status: 413 })
 
+/** What went wrong is the server's own affair. */
+export const serverError: Detail = { detail: "Internal Server Error" }
+
 const bodies: Readonly<Record<number, Detail>> = {
   404: { detail: sentences.notFound },
-  500: { detail: "Internal Server Error" }
+  500: serverError
 }
 
 /**

@@ -16,6 +16,7 @@ import {
   type Unauthorized
 } from "../../api/Api.ts"
 import type { SessionId } from "../../api/schema/Ids.ts"
+import * as Refusals from "./Refusals.ts"
 
 export interface WireAnswer {
   readonly status: number
@@ -65,6 +66,9 @@ export const failed = (error: string, stopReason: string): WireAnswer => ({
   status: 502,
   body: JSON.stringify({ ok: false, error, stderr: "", duration_ms: 0, stop_reason: stopReason })
 })
+
+/** A failure of the server's own. */
+export const serverError: WireAnswer = { status: 500, body: JSON.stringify(Refusals.serverError) }
 
 /** What a call answers as the wire has it, its failures too. */
 export const from = <S extends Schema.ConstraintEncoder<unknown>>(
