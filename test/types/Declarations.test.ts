@@ -16,6 +16,8 @@ const displayed: Readonly<Record<string, string>> = {
     "<E = never, R = never>(source: Source<E, R>, options?: UploadOptions) => Effect.Effect<UploadedFile, E | UploadError, R | ForgeClient>",
   "Forge.health": "Effect<Health, HealthError, ForgeClient>",
   "session.turn": "(prompt: string, options?: TurnOptions | undefined) => Effect<Turn, TurnError>",
+  "turn.events": "readonly TurnEvent[]",
+  "TurnEvent.is('ToolCall')": "(u: unknown) => u is ToolCall",
   "session.cancel": "Effect<boolean, CancelError>",
   "session.state": "Effect<LiveState, StateError>",
   "session.close": "Effect<void, CloseError>",
@@ -33,9 +35,9 @@ const names = Object.keys(displayed)
 
 /** Every name is assigned to what nothing can be assigned to, one a line. */
 const mistakes = [
-  `import { ApiError, Forge, ForgeAdmin, type Session, Upload } from "./src/index.ts"`,
+  `import { ApiError, Forge, ForgeAdmin, type Session, type Turn, TurnEvent, Upload } from "./src/index.ts"`,
   `import { NodeForgeClient } from "./src/node/index.ts"`,
-  `declare const session: Session.Session`,
+  `declare const session: Session.Session, turn: Turn.Turn`,
   ...names.map((name, at) => `export const a${at}: never = ${name}`)
 ].join("\n")
 
