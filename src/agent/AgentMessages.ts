@@ -19,6 +19,9 @@ export class Unreadable extends Data.TaggedError("Unreadable")<{
 /** An agent may send a file or an image in one message. While a long one is parsed, nothing else happens here. */
 const maxLine = 16 * 1024 * 1024
 
+/** Lists of many small values take far longer to parse, and far more memory, than a text of their length. */
+const maxValues = 100_000
+
 /** An agent that prints more stray lines than this in one turn does not speak the protocol. */
 const maxStray = 1_000
 
@@ -57,10 +60,7 @@ const parseFinite = Schema.decodeUnknownOption(
 /** A number that is too large for a double is read as infinity, which JSON cannot express: it becomes null. */
 const mayOverflow = /[eE]\+?\d{3}|\d{309}/
 
-const parse = (line: string) => {
-  const text = JsonDepth.cut(line, maxDepth)
-  return mayOverflow.test(text) ? parseFinite(text) : parsePlain(text)
-}
+const parse = (json: string) => (mayOverflow.test(json) ? parseFinite(json) : parsePlain(json))
 
 const isAnswer = Schema.is(
   Schema.Struct({ jsonrpc, id, method: Schema.optionalKey(Schema.Never), error: Schema.optionalKey(Schema.Unknown) })
@@ -135,7 +135,11 @@ export const decode = <E, R>(
       if (written.characters > maxTurn) {
         return Effect.fail(new Unreadable({ reason: `wrote more than ${maxTurn} characters in one turn` }))
       }
-      const message = Option.flatMap(parse(line), toMessage)
+      const { json, values } = JsonDepth.cut(line, maxDepth)
+      if (values > maxValues) {
+        return Effect.fail(new Unreadable({ reason: `wrote a line of more than ${maxValues} values` }))
+      }
+      const message = Option.flatMap(parse(json), toMessage)
       return Option.isSome(message) ? Effect.succeed([message.value]) : skip(line)
     }),
     Stream.flattenIterable

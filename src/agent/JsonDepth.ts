@@ -1,8 +1,8 @@
 /**
- * How deep a JSON text is nested.
+ * How deep a JSON text is nested, and how many values it has.
  *
- * The depth is counted, and cut, in the text itself: a parser takes seconds over a text of nothing but brackets, and so
- * does whatever walks the value that comes out.
+ * Both are counted, and the depth is cut, in the text itself: a parser takes seconds over a text of nothing but
+ * brackets, and so does whatever walks the value that comes out.
  */
 
 const isEscaped = (json: string, quote: number) => {
@@ -30,21 +30,31 @@ export const isDeeper = (json: string, levels: number): boolean => {
   return false
 }
 
-/** The text, with null in place of whatever is nested deeper; unchanged where nothing is. */
-export const cut = (json: string, levels: number): string => {
+/** A text that is nested no deeper than was asked for. */
+export interface Cut {
+  /** With null in place of whatever was nested deeper; unchanged where nothing was. */
+  readonly json: string
+  /** No fewer than there are in it: its opening brackets and commas are counted. */
+  readonly values: number
+}
+
+export const cut = (json: string, levels: number): Cut => {
   const kept: Array<string> = []
+  let values = 0
   let depth = 0
   let start = 0
   for (let at = 0; at < json.length; at++) {
     const character = json[at]
     if (character === '"') at = endOfString(json, at)
+    else if (character === ",") values += depth <= levels ? 1 : 0
     else if (character === "[" || character === "{") {
       if (depth === levels) kept.push(json.slice(start, at), "null")
+      else if (depth < levels) values++
       depth++
     } else if (character === "]" || character === "}") {
       depth--
       if (depth === levels) start = at + 1
     }
   }
-  return kept.join("") + json.slice(start)
+  return { json: kept.join("") + json.slice(start), values }
 }

@@ -68,6 +68,24 @@ it.effect("a line without an end is the end", () =>
   })
 )
 
+it.effect(
+  "a line of more values than can be read while others wait is the end; brackets and commas in texts are none",
+  () =>
+    Effect.gen(function* () {
+      const params = (params: string) => `{"jsonrpc":"2.0","method":"note","params":${params}}\n`
+      const text = `["${"[{,}]".repeat(100_000)}"]`
+      assert.lengthOf((yield* read(params(text), params(`[${"0,".repeat(99_000)}0]`))).messages, 2)
+      for (const values of [
+        `[${"0,".repeat(100_000)}0]`,
+        `{"a":[${"{},".repeat(50_000)}0]}`,
+        `[${'"",'.repeat(100_000)}0]`
+      ]) {
+        const { reason } = yield* Effect.flip(Effect.asVoid(read(params(values))))
+        assert.strictEqual(reason, "wrote a line of more than 100000 values")
+      }
+    })
+)
+
 it.effect("more in one turn than an answer can hold is the end", () =>
   Effect.gen(function* () {
     const piece = line(note("x".repeat(8 * 1024 * 1024)))
