@@ -181,9 +181,9 @@ export class Validation extends HttpApiMiddleware.Service<Validation>()("effect-
   error: Invalid
 }) {}
 
-/** Refuses a body that is not UTF-8, or nested too deep, before it is parsed. */
+/** Refuses a body that is not UTF-8, nested too deep, or still coming as the server ends, before it is parsed. */
 export class JsonBody extends HttpApiMiddleware.Service<JsonBody>()("effect-clawdforge/api/Api/JsonBody", {
-  error: [Invalid, TooLarge]
+  error: [Invalid, NotReady, TooLarge]
 }) {}
 
 const deepest = 16
@@ -274,7 +274,7 @@ const files = HttpApiGroup.make("files")
       query: { [Files.ttlField]: Schema.optionalKey(Files.TimeToLive) },
       payload: UploadForm.pipe(HttpApiSchema.asMultipartStream()),
       success: Files.Uploaded,
-      error: [TooLarge, TooMany]
+      error: [NotReady, TooLarge, TooMany]
     })
   )
   .middleware(Validation)

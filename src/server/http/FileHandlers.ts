@@ -8,6 +8,7 @@ import * as Wire from "../../api/schema/Files.ts"
 import { AppTokens } from "../access/AppTokens.ts"
 import * as UploadForm from "../files/UploadForm.ts"
 import { Uploads, type Write } from "../files/Uploads.ts"
+import { Shutdown } from "../upkeep/Shutdown.ts"
 
 const defaultTimeToLive = Duration.seconds(Wire.ttl.default)
 
@@ -17,6 +18,7 @@ export const layer = HttpApiBuilder.group(
   Effect.fnUntraced(function* (handlers) {
     const uploads = yield* Uploads
     const tokens = yield* AppTokens
+    const { refusal } = yield* Shutdown
     return handlers.handleRaw(
       "upload",
       Effect.fnUntraced(function* ({ query, request }) {
@@ -25,7 +27,9 @@ export const layer = HttpApiBuilder.group(
           const { timeToLive, ...form } = yield* UploadForm.read(request, { maxSize: uploads.maxSize, write })
           return { ...form, timeToLive: timeToLive ?? query[Wire.ttlField] ?? defaultTimeToLive }
         })
-        const { size, timeToLive, token } = yield* uploads.add(id, receive).pipe(tokens.whileLive(id))
+        const { size, timeToLive, token } = yield* uploads
+          .add(id, receive)
+          .pipe(tokens.whileLive(id), Effect.raceFirst(refusal))
         return { fileToken: Redacted.value(token), ttl: timeToLive, size }
       })
     )

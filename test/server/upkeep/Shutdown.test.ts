@@ -34,6 +34,15 @@ const working = Effect.fnUntraced(function* (app: App, agent = "demo") {
   return { id, turn }
 })
 
+/** A request whose body is still to be sent; its connection is dropped with the scope. */
+const openPost = (app: App, path: string, headers: Readonly<Record<string, string>>) =>
+  Effect.acquireRelease(
+    Effect.sync(() =>
+      request(app.url + path, { method: "POST", headers: { authorization: `Bearer ${app.token}`, ...headers } })
+    ),
+    (client) => Effect.sync(() => client.destroy())
+  )
+
 const stopOf = ({ status, text }: Answer) => [status, JSON.parse(text).stop_reason]
 
 const shuttingDown = [503, '{"detail":"shutting down"}']
@@ -63,18 +72,7 @@ describe.concurrent("the end of a server", () => {
       const { id } = yield* app.open
       // More than the machine takes from the server before anybody reads it.
       const body = JSON.stringify({ prompt: `/echo ${"x".repeat(7_000_000)}` })
-      const { port } = new URL(app.url)
-      const client = yield* Effect.acquireRelease(
-        Effect.sync(() =>
-          request({
-            port,
-            path: `/sessions/${id}/turn`,
-            method: "POST",
-            headers: { authorization: `Bearer ${app.token}`, "content-type": "application/json" }
-          })
-        ),
-        (client) => Effect.sync(() => client.destroy())
-      )
+      const client = yield* openPost(app, `/sessions/${id}/turn`, { "content-type": "application/json" })
       const answer = yield* Effect.callback<IncomingMessage>((resume) => {
         client.on("response", (answer) => resume(Effect.succeed(answer)))
         client.end(body)
@@ -129,6 +127,41 @@ describe.concurrent("the end of a server", () => {
       const again = yield* next.adopt(app.token).request("POST", "/run", keyed)
       assert.deepStrictEqual([again.status, again.text], [cut.status, cut.text])
     }).pipe(Effect.scoped)
+  )
+
+  it.live("after the grace a request whose body is still coming is refused, and nothing of an upload is kept", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const { app, data, stop } = yield* start("100 millis")
+      const slow = yield* Effect.forEach(
+        [
+          ["/run", "application/json", '{"prompt":'],
+          [
+            "/files",
+            "multipart/form-data; boundary=b",
+            '--b\r\nContent-Disposition: form-data; name="file"; filename="a"'
+          ]
+        ] as const,
+        Effect.fnUntraced(function* ([path, type, half]) {
+          const head = { "content-type": type, "content-length": "5000", expect: "100-continue" }
+          const client = yield* openPost(app, path, head)
+          const answer = new Promise<IncomingMessage>((resolve) => client.on("response", resolve))
+          // The server reads the body now.
+          yield* Effect.callback<void>((resume) => {
+            client.on("continue", () => resume(Effect.void))
+            client.flushHeaders()
+          })
+          client.write(half)
+          return answer
+        })
+      )
+      yield* stop
+      for (const answer of slow) {
+        const refused = yield* Effect.promise(() => answer)
+        assert.deepStrictEqual([refused.statusCode, yield* Effect.promise(() => consumeText(refused))], shuttingDown)
+      }
+      assert.deepStrictEqual(yield* fs.readDirectory(`${data}/uploads`), [])
+    }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
   )
 
   it.live("a session that is being opened at its end is refused", () =>
