@@ -120,14 +120,18 @@ const soak = Effect.fnUntraced(function* (duration: Duration.Duration) {
     )
   })
 
-  const mix = Effect.fnUntraced(function* (server: Mix.Server, millis: number, end?: Effect.Effect<void>) {
+  /** How much of its log says why a server did what it should not. */
+  const logTail = 5_000
+
+  const mix = Effect.fnUntraced(function* (served: Served.Served, millis: number, end?: Effect.Effect<void>) {
     const phase: Mix.Phase = { isOver: false, mayBreak: end !== undefined }
-    const mixing = yield* Effect.forkChild(Mix.run(server, book, phase))
+    const mixing = yield* Effect.forkChild(Mix.run(yield* serverOf(served), book, phase))
+    const tellLog = Effect.suspend(() => Console.error(served.stderr().slice(-logTail)))
     // A fault ends it before.
-    yield* Effect.timeoutOption(Fiber.join(mixing), millis)
+    yield* Effect.onError(Effect.timeoutOption(Fiber.join(mixing), millis), () => tellLog)
     phase.isOver = true
     if (end !== undefined) yield* end
-    yield* Fiber.join(mixing)
+    yield* Effect.onError(Fiber.join(mixing), () => tellLog)
   })
 
   const shortLife = Effect.fnUntraced(function* (number: number) {
@@ -135,7 +139,7 @@ const soak = Effect.fnUntraced(function* (duration: Duration.Duration) {
     const ending = endings[number % endings.length] ?? endings[0]
     const life = `life ${number + 1}, ${ending.name}`
     yield* checkBeginning(life, served)
-    yield* mix(yield* serverOf(served), yield* Random.nextIntBetween(shortest, longest), ending.end(served))
+    yield* mix(served, yield* Random.nextIntBetween(shortest, longest), ending.end(served))
     yield* Console.log(life)
   }, Effect.scoped)
 
@@ -154,10 +158,10 @@ const soak = Effect.fnUntraced(function* (duration: Duration.Duration) {
       yield* Console.log(`${name}: ${Figures.line(now)}`)
       return now
     })
-    yield* mix(server, millis / 10)
+    yield* mix(served, millis / 10)
     const samples = [yield* look("start")]
     for (let number = 1; number <= samplesOfLongLife; number++) {
-      yield* mix(server, (millis * 0.9) / samplesOfLongLife)
+      yield* mix(served, (millis * 0.9) / samplesOfLongLife)
       samples.push(yield* look(`look ${number}`, samples[0]))
     }
     yield* Console.log(Figures.trend(samples))
