@@ -40,6 +40,18 @@ const single = ["host", "authorization"]
 const hasRepeated = ({ source }: HttpServerRequest.HttpServerRequest) =>
   source instanceof IncomingMessage && single.some((name) => (source.headersDistinct[name]?.length ?? 0) > 1)
 
+/** An address as a `Host` header has it. */
+const literal = (address: string) => (isIP(address) === 6 ? `[${address}]` : address)
+
+/**
+ * The address that a client has reached the server at, which `0.0.0.0` and `::` do not say. A web page cannot have it
+ * stand for another machine, as it can with a name.
+ */
+const reachedAt = ({ source }: HttpServerRequest.HttpServerRequest) => {
+  const address = source instanceof IncomingMessage ? source.socket.localAddress : undefined
+  return address === undefined ? undefined : literal(address.replace(/^::ffff:(?=\d+\.)/, ""))
+}
+
 /** The name in a `Host` header, without its port. */
 const hostName = (host: string) => host.replace(/:\d+$/, "").toLowerCase()
 
@@ -59,9 +71,8 @@ const clientOf = (request: HttpServerRequest.HttpServerRequest, proxies: Network
 export const make = Effect.fnUntraced(function* (options: Options) {
   const networks = yield* Networks.make([...loopbackCidrs, ...(options.allowedCidrs ?? [])])
   const proxies = yield* Networks.make(options.trustedProxies ?? [])
-  const listening = isIP(options.host) === 6 ? `[${options.host}]` : options.host
   const names = new Set(
-    [...loopbackHosts, listening, ...(options.allowedHosts ?? [])].map((name) => name.toLowerCase())
+    [...loopbackHosts, literal(options.host), ...(options.allowedHosts ?? [])].map((name) => name.toLowerCase())
   )
 
   return (
@@ -70,7 +81,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     const address = clientOf(request, proxies)
     if (!networks.contains(address)) return addressNotAllowed
     if (hasRepeated(request)) return repeated
-    if (!names.has(hostName(request.headers["host"] ?? ""))) return misdirected
+    const name = hostName(request.headers["host"] ?? "")
+    if (!names.has(name) && name !== reachedAt(request)) return misdirected
     return Option.contains(request.peerAddress, address)
       ? request
       : request.modify({ remoteAddress: Option.some(address), peerAddress: request.peerAddress })

@@ -2,6 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import * as NetworkAccess from "../../../src/server/access/NetworkAccess.ts"
+import * as Raw from "../Raw.ts"
+import { call, serve } from "../Support.ts"
 
 const statusOf = Effect.fnUntraced(function* (
   options: NetworkAccess.Options,
@@ -90,5 +92,16 @@ describe("NetworkAccess", () => {
       assert.strictEqual(yield* statusOf(options, { address }), 421)
       assert.isUndefined(yield* statusOf({ host: "::1" }, { address: "::1", host: "[::1]:8800" }))
     })
+  )
+
+  it.live("one that listens at every address is called by the one that it was reached at, and by no other", () =>
+    Effect.gen(function* () {
+      const { url } = yield* serve({ host: "0.0.0.0" })
+      const { port } = new URL(url)
+      const reached = yield* call(`http://127.0.0.2:${port}/healthz`, "GET")
+      assert.strictEqual(reached.status, 200)
+      const [status] = yield* Raw.of(url).ask("GET /healthz HTTP/1.1", "host: 127.0.0.2")
+      assert.strictEqual(status, 421)
+    }).pipe(Effect.scoped)
   )
 })
