@@ -23,8 +23,9 @@ const operationsOf = ({ paths }: OpenApi.OpenAPISpec) =>
     })
   )
 
-const answer = ([status, { content, description }]: [string, OpenApi.OpenApiSpecResponse]) =>
-  `<h4>${status} ${escape(description)}</h4>${content === undefined ? "" : code(content)}`
+const answer = ([status, { content, description, headers = {} }]: [string, OpenApi.OpenApiSpecResponse]) =>
+  `<h4>${status} ${escape(description)}</h4>
+<p>Headers: ${Object.keys(headers).join(", ")}</p>${content === undefined ? "" : code(content)}`
 
 const section = ({ method, operation, path }: ReturnType<typeof operationsOf>[number]) => `<details>
 <summary><b>${method}</b> ${escape(path)}</summary>

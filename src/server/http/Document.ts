@@ -34,11 +34,32 @@ const eventStream = {
   }
 } as const
 
+const header = (description: string): OpenApi.OpenAPISpecHeader => ({
+  description,
+  required: true,
+  schema: { type: "string" }
+})
+
+const requestId = { "X-Request-Id": header("The id that the request came with, or a new one") }
+const retryAfter = { "Retry-After": header("After how many seconds to try again") }
+
+/** The headers that every answer of a status has, beside the id of its request. */
+const headersOf: Readonly<Record<number, Record<string, OpenApi.OpenAPISpecHeader>>> = {
+  401: { "WWW-Authenticate": header("Bearer") },
+  429: retryAfter,
+  503: retryAfter
+}
+
 type Operation = OpenApi.OpenAPISpecOperation
+
+const withHeaders = (response: OpenApi.OpenApiSpecResponse, status: string): OpenApi.OpenApiSpecResponse => ({
+  ...response,
+  headers: { ...requestId, ...headersOf[Number(status)] }
+})
 
 const withRefusals = (operation: Operation, more: Operation["responses"] = {}): Operation => ({
   ...operation,
-  responses: { ...always, ...more, ...operation.responses }
+  responses: Record.map({ ...always, ...more, ...operation.responses }, withHeaders)
 })
 
 const withEventStream = (operation: Operation): Operation => {

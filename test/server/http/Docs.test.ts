@@ -40,7 +40,16 @@ it.layer(Server.layer, { excludeTestServices: true })("the contract as documenta
         const statuses = Object.keys(paths[path][method].responses)
         assert.strictEqual(statuses.join(" "), `200 ${refusals}`, `${method} ${path}`)
       }
-      const { content } = paths["/sessions/{id}/turn"].post.responses[200]
+      const { responses } = paths["/sessions/{id}/turn"].post
+      for (const [status, ...headers] of [
+        [200],
+        [401, "WWW-Authenticate"],
+        [429, "Retry-After"],
+        [503, "Retry-After"]
+      ] as const) {
+        assert.hasAllKeys(responses[status].headers, ["X-Request-Id", ...headers], String(status))
+      }
+      const { content } = responses[200]
       assert.hasAllKeys(content, ["application/json", "text/event-stream"])
       for (const path of ["/sessions", "/run", "/sessions/{id}/turn", "/sessions/{id}/cancel"]) {
         const { parameters } = paths[path].post
@@ -59,6 +68,7 @@ it.layer(Server.layer, { excludeTestServices: true })("the contract as documenta
       assert.match(headers.get("content-security-policy") ?? "", /^default-src 'none'; /)
       assert.notMatch(text, /<(script|link|img|iframe|object|embed)\b|\b(src|srcset)=|@import|url\(|https?:\/\//i)
       for (const path of ["/sessions/{id}/turn", "/run", "/files", "/admin/tokens/{name}"]) assert.include(text, path)
+      for (const name of ["idempotency-key", "X-Request-Id", "Retry-After"]) assert.include(text, name)
     })
   )
 
