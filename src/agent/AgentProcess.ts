@@ -28,6 +28,9 @@ export interface Options {
 
 const protocolVersion = 1
 
+/** As much of another version as is told: an agent may send any text as its version. */
+const maxVersion = 100
+
 /** How long an agent may take to obey a cancel before its process is ended. */
 const cancelGrace = "2 seconds"
 
@@ -48,7 +51,9 @@ const isConfigOption = Schema.is(
 )
 
 const Opened = Schema.Struct({ configOptions: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.Unknown))) })
-const Created = Schema.Struct({ ...Opened.fields, sessionId: Schema.NonEmptyString })
+/** The id is kept with the session, and named in sentences. */
+const AgentSessionId = Schema.NonEmptyString.check(Schema.isMaxLength(1_024))
+const Created = Schema.Struct({ ...Opened.fields, sessionId: AgentSessionId })
 
 /** What opening a session is done with. */
 interface Opening {
@@ -82,8 +87,10 @@ const initialize = Effect.fnUntraced(function* (opening: Opening) {
     })
     .pipe(required(opening, "start"))
   if (initialized.protocolVersion !== protocolVersion) {
+    // As JSON, since the text "1" is another version than the number.
+    const spoken = JSON.stringify(initialized.protocolVersion).slice(0, maxVersion)
     return yield* child.fail(
-      `Agent ${definition.name} speaks version ${String(initialized.protocolVersion)} of the protocol, not ${protocolVersion}.`
+      `Agent ${definition.name} speaks version ${spoken} of the protocol, not ${protocolVersion}.`
     )
   }
   return initialized.agentCapabilities ?? {}

@@ -8,6 +8,17 @@ import { collect, isAlive, misbehaving, open, Platform, prompt, temporaryFolder,
 layer(Platform, { excludeTestServices: true, concurrent: true })("an agent that cannot be opened", (it) => {
   const cases: ReadonlyArray<readonly [name: string, behaviour: string, error: string]> = [
     ["speaks another version", "version", "Agent odd speaks version 2 of the protocol, not 1."],
+    ["tells its version as a text", "version-text", 'Agent odd speaks version "1" of the protocol, not 1.'],
+    [
+      "tells a long text as its version",
+      "version-long",
+      `Agent odd speaks version "${"9".repeat(99)} of the protocol, not 1.`
+    ],
+    [
+      "has a longer id for the session than can be kept",
+      "long-id",
+      "Agent odd gave an answer to session/new that cannot be read."
+    ],
     [
       "is not logged in",
       "refuse-new",
