@@ -1,7 +1,7 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Fiber, FileSystem, Layer, Redacted, Schema } from "effect"
-import { readdirSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { appOf, call, type CallOptions, serve } from "./Support.ts"
 
 const adminToken = "the-admin-token-of-this-test-0123456789"
@@ -198,9 +198,17 @@ it.layer(Shared.layer, { excludeTestServices: true })("admin", (it) => {
       assert.lengthOf(yield* uploads, 1)
       const turn = yield* Effect.forkChild(app.turn(id, "/wait"))
       yield* app.turns(id, 1)
+      yield* app.request("POST", "/run", {
+        body: { prompt: "/echo canary-answer" },
+        headers: { "idempotency-key": "k" }
+      })
+      const isKept = (text: string) =>
+        ["ledger.db", "ledger.db-wal"].some((file) => readFileSync(`${data}/${file}`).includes(text))
+      assert.isTrue(isKept("canary-answer"))
 
       assert.strictEqual((yield* admin("DELETE", "/admin/tokens/doomed")).status, 200)
       assert.lengthOf(yield* uploads, 0)
+      assert.isFalse(isKept("canary-answer"))
       const cut = yield* Fiber.join(turn)
       assert.deepStrictEqual([cut.status, cut.text], [410, '{"detail":"session is closed"}'])
       const after = yield* app.request("GET", "/sessions")

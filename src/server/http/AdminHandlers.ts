@@ -62,6 +62,7 @@ export const layer = HttpApiBuilder.group(
         yield* Effect.forEach(open, ({ sessionId }) => engine.close(sessionId), { discard: true })
         yield* uploads.removeOfApp(app.value.id)
         yield* kept.removeOfApp(app.value.id)
+        yield* ledger.clearDeleted
         return { ok: true as const }
       }),
       metrics: Effect.fnUntraced(function* () {

@@ -108,6 +108,11 @@ export class Ledger extends Context.Service<
     readonly deleteSessions: (sessionIds: ReadonlyArray<SessionId>) => Effect.Effect<void>
     /** Forgets what happened before, to sessions and in runs. */
     readonly forgetAudit: (before: DateTime.Utc) => Effect.Effect<void>
+    /**
+     * Clears what was deleted, by anyone, from the files of the ledger: until then its text is still in the database, and
+     * in the log of what was written before.
+     */
+    readonly clearDeleted: Effect.Effect<void>
     /** Fails where the ledger cannot be written. */
     readonly probe: Effect.Effect<void, SqlError.SqlError>
   }
@@ -228,11 +233,10 @@ export const make = Effect.gen(function* () {
     for (const row of gone) yield* addEvent({ sessionId, appId: row.app_id, at, kind: "hard_delete" })
   }, sql.withTransaction)
 
-  const deleteSessions = Effect.fnUntraced(function* (sessionIds: ReadonlyArray<SessionId>) {
-    yield* Effect.forEach(sessionIds, deleteSession, { discard: true })
-    // The log of what was written before holds what was deleted, up to here.
-    yield* sql.onDialectOrElse({ pg: () => Effect.void, orElse: () => sql`PRAGMA wal_checkpoint(TRUNCATE)` })
-  }, Effect.orDie)
+  const clearDeleted = sql.onDialectOrElse({
+    pg: () => Effect.void,
+    orElse: () => Effect.asVoid(sql`PRAGMA wal_checkpoint(TRUNCATE)`)
+  })
 
   const forgetAudit = Effect.fnUntraced(function* (before: DateTime.Utc) {
     yield* sql`DELETE FROM session_events WHERE at < ${DateTime.toEpochMillis(before)}`
@@ -274,8 +278,9 @@ export const make = Effect.gen(function* () {
       Effect.map(Effect.orDie(idleSessions(since)), (rows) => rows.map(({ session_id }) => session_id)),
     expiredSessions: (closedBy) =>
       Effect.map(Effect.orDie(expiredSessions(closedBy)), (rows) => rows.map(({ session_id }) => session_id)),
-    deleteSessions,
+    deleteSessions: (sessionIds) => Effect.orDie(Effect.forEach(sessionIds, deleteSession, { discard: true })),
     forgetAudit,
+    clearDeleted: Effect.orDie(clearDeleted),
     probe: probe()
   })
 })

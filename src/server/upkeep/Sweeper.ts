@@ -69,6 +69,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     yield* step("deleting expired uploads", uploads.sweepExpired, undefined)
     yield* step("forgetting kept answers", Effect.flatMap(before(hardTtl), kept.removeBefore), undefined)
     yield* step("forgetting old events", Effect.flatMap(before(auditTtl), ledger.forgetAudit), undefined)
+    // The last of them, since what each has deleted is in the files until then; also what was deleted between two sweeps.
+    yield* step("clearing what was deleted", ledger.clearDeleted, undefined)
     yield* Metrics.countSwept(swept)
     if (swept.softClosed + swept.hardDeleted > 0) {
       yield* Effect.annotateLogs(Effect.logInfo("swept"), {

@@ -174,6 +174,7 @@ describe("Sweeper", () => {
       assert.isNotEmpty(yield* filesWith("canary-answer"))
       yield* TestClock.adjust("2 minutes")
       assert.isFalse(yield* other)
+      assert.deepStrictEqual(yield* filesWith("canary-answer"), [])
       assert.isTrue(Option.isSome(yield* kept.find({ appId: 1, path: "/p", key: "running" })))
     })
   )
@@ -241,7 +242,8 @@ describe("Sweeper", () => {
       const ledger = Layer.mock(Ledger.Ledger)({
         idleSessions: () => Effect.succeed(ids),
         expiredSessions: () => fails("expired"),
-        forgetAudit: () => fails("audit")
+        forgetAudit: () => fails("audit"),
+        clearDeleted: fails("clear")
       })
       const uploads = Layer.mock(Uploads.Uploads)({ maxSize: ByteSize.zero, sweepExpired: fails("uploads") })
       const kept = Layer.mock(KeptAnswers.KeptAnswers)({ removeBefore: () => fails("kept") })
@@ -251,7 +253,7 @@ describe("Sweeper", () => {
         Sweeper.layer({}).pipe(Layer.provide(Layer.mergeAll(ledger, uploads, kept, engine)), Layer.provide(logger))
       )
       yield* TestClock.adjust("1 minute")
-      const steps = ["one", "two", "expired", "uploads", "kept", "audit"]
+      const steps = ["one", "two", "expired", "uploads", "kept", "audit", "clear"]
       assert.deepStrictEqual(done, [...steps, ...steps])
       assert.deepStrictEqual(
         logged.slice(0, 3),
@@ -260,7 +262,7 @@ describe("Sweeper", () => {
           "the disk is gone"
         ])
       )
-      assert.lengthOf(logged, 12)
+      assert.lengthOf(logged, 14)
     })
   )
 })
