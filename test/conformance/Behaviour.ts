@@ -72,7 +72,22 @@ export const Behaviour: Group = {
       })
     },
     {
-      title: "running turns per app, and turns waiting on one session: 429 with Retry-After",
+      title: "running turns per app: 429 with Retry-After",
+      needs: ["small", "demo", "admin"],
+      test: Effect.gen(function* () {
+        const app = yield* App
+        const ids = yield* Effect.all([app.open(), app.open()])
+        const more = yield* app.open()
+        const running = yield* Effect.forEach(ids, (id) => Effect.forkChild(app.turn(id, "/wait")))
+        yield* Effect.forEach(ids, (id) => app.turns(id, 1))
+        const refused = yield* app.turn(more, "/echo refused")
+        Expect.refused(refused, 429, "too many requests")
+        assert.match(refused.headers["retry-after"] ?? "", /^\d+$/)
+        yield* Fiber.interruptAll(running)
+      })
+    },
+    {
+      title: "turns waiting on one session: 429 with Retry-After",
       needs: ["small", "demo", "admin"],
       test: Effect.gen(function* () {
         const app = yield* App

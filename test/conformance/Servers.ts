@@ -10,7 +10,7 @@ import * as Served from "./Served.ts"
 import { Server } from "./Server.ts"
 
 /** Low enough that a case can reach them, high enough that cases do not meet them by chance. */
-const bounds = { sessions: 14, appSessions: 5, upload: 200_000, runs: 8, processes: 32 }
+const bounds = { sessions: 14, appSessions: 5, appTurns: 2, upload: 200_000, runs: 8, processes: 32 }
 
 /** A whole server in this process. */
 export const embedded = Layer.unwrap(
@@ -25,6 +25,7 @@ export const embedded = Layer.unwrap(
       ],
       maxOpenSessions: bounds.sessions,
       maxAppSessions: bounds.appSessions,
+      maxAppTurns: bounds.appTurns,
       maxUpload: ByteSize.bytes(bounds.upload),
       maxRuns: bounds.runs,
       maxProcesses: bounds.processes
@@ -39,6 +40,7 @@ export const embedded = Layer.unwrap(
 const flags = [
   `--max-live-sessions=${bounds.sessions}`,
   `--max-app-sessions=${bounds.appSessions}`,
+  `--max-app-turns=${bounds.appTurns}`,
   `--max-upload=${bounds.upload}`,
   `--max-runs=${bounds.runs}`,
   `--max-processes=${bounds.processes}`
