@@ -14,6 +14,7 @@ import type { AgentInbox } from "./AgentInbox.ts"
 import * as AgentMessages from "./AgentMessages.ts"
 import { clientInfo } from "./ClientInfo.ts"
 import * as Permission from "./Permission.ts"
+import { TurnBudget } from "./TurnBudget.ts"
 
 /** The agent answered a request with an error. */
 export class RequestRefused extends Data.TaggedError("RequestRefused")<{
@@ -35,8 +36,8 @@ export interface AgentConnection {
     request: Request<S>
   ) => Effect.Effect<S["Type"], AgentFailed | RequestRefused>
   readonly notify: (method: string, params: Params) => Effect.Effect<void>
-  /** What the agent has written counts from here on against its bounds for one turn. */
-  readonly beginTurn: Effect.Effect<void>
+  /** What the agent has written counts from here on against its bounds for one turn, which ends with the scope. */
+  readonly beginTurn: Effect.Effect<void, never, Scope.Scope>
   /** How the process ended, once it has. */
   readonly gone: Effect.Effect<AgentFailed>
 }
@@ -86,7 +87,10 @@ const refusal = (error: RequestError): RequestRefused => {
 }
 
 /** Both directions, as the protocol's library takes them. */
-const openStreams = Effect.fnUntraced(function* ({ child, inbox }: Options, written: AgentMessages.Written) {
+const openStreams = Effect.fnUntraced(function* (
+  { child, inbox }: Options,
+  bounds: Pick<AgentMessages.Options, "budget" | "written">
+) {
   const outgoing = yield* Queue.dropping<AnyMessage>(maxUnread)
   const overrun = yield* Latch.make()
   yield* overrun.await.pipe(
@@ -107,7 +111,7 @@ const openStreams = Effect.fnUntraced(function* ({ child, inbox }: Options, writ
       if (!Queue.offerUnsafe(outgoing, message)) overrun.openUnsafe()
     }
   })
-  const readable = yield* AgentMessages.decode(child.stdout, { written, stray: child.note }).pipe(
+  const readable = yield* AgentMessages.decode(child.stdout, { ...bounds, stray: child.note }).pipe(
     Stream.filterEffect((message) => {
       // The library prints answers that nobody asked for.
       if (!("method" in message)) return Effect.succeed(asked.delete(message.id))
@@ -146,8 +150,14 @@ export const make = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<AgentConnection, never, Scope.Scope> {
   const { child, inbox, name } = options
+  const budget = yield* TurnBudget
   const written = AgentMessages.nothing()
-  const streams = yield* openStreams(options, written)
+  const forget = Effect.sync(() => {
+    budget.give(written.characters)
+    Object.assign(written, AgentMessages.nothing())
+  })
+  yield* Effect.addFinalizer(() => forget)
+  const streams = yield* openStreams(options, { budget, written })
   // boundary: the protocol's library speaks web streams and promises.
   const run = Effect.runPromiseWith(yield* Effect.context())
   const connection = client({ name: clientInfo.name })
@@ -187,7 +197,7 @@ export const make = Effect.fnUntraced(function* (
   return {
     request,
     notify: (method, params) => Effect.ignore(Effect.tryPromise(() => connection.agent.notify(method, params))),
-    beginTurn: Effect.sync(() => Object.assign(written, AgentMessages.nothing())),
+    beginTurn: Effect.acquireRelease(forget, () => forget),
     gone: Deferred.await(gone)
   }
 })

@@ -5,6 +5,7 @@
 import type { AnyMessage } from "@agentclientprotocol/sdk"
 import { Data, Effect, Option, Predicate, Schema, Stream } from "effect"
 import * as JsonDepth from "./JsonDepth.ts"
+import type { TurnBudget } from "./TurnBudget.ts"
 
 /** The agent's output cannot be followed any further. */
 export class Unreadable extends Data.TaggedError("Unreadable")<{
@@ -28,11 +29,15 @@ const maxStray = 1_000
 /** As much as an agent may write in one turn, in characters: all of it may be in the answer. */
 const maxTurn = 64 * 1024 * 1024
 
+/** A value takes far more memory than the characters that it is written with: it counts as this many more. */
+const valueWeight = 16
+
 /** A client refuses an answer that is nested much deeper, so what an agent nests deeper becomes null. */
 const maxDepth = 48
 
 /** What an agent has written from one turn up to the next. */
 export interface Written {
+  /** These are taken from the budget. */
   characters: number
   strays: number
 }
@@ -108,6 +113,7 @@ const lines = <E, R>(text: Stream.Stream<string, E, R>): Stream.Stream<string, E
   )
 
 export interface Options {
+  readonly budget: TurnBudget
   /** Counts against the bounds; whoever starts a turn sets it back to nothing. */
   readonly written: Written
   /** Gets the lines that are no messages. */
@@ -117,7 +123,7 @@ export interface Options {
 /** Reads the messages of an agent's output. */
 export const decode = <E, R>(
   output: Stream.Stream<Uint8Array, E, R>,
-  { stray, written }: Options
+  { budget, stray, written }: Options
 ): Stream.Stream<AnyMessage, E | Unreadable, R> => {
   const skip = (line: string) =>
     Effect.suspend(() => {
@@ -131,14 +137,18 @@ export const decode = <E, R>(
     lines,
     Stream.filter((line) => line.trim() !== ""),
     Stream.mapEffect((line): Effect.Effect<ReadonlyArray<AnyMessage>, Unreadable> => {
-      written.characters += line.length
-      if (written.characters > maxTurn) {
-        return Effect.fail(new Unreadable({ reason: `wrote more than ${maxTurn} characters in one turn` }))
-      }
       const { json, values } = JsonDepth.cut(line, maxDepth)
       if (values > maxValues) {
         return Effect.fail(new Unreadable({ reason: `wrote a line of more than ${maxValues} values` }))
       }
+      const characters = line.length + values * valueWeight
+      if (written.characters + characters > maxTurn) {
+        return Effect.fail(new Unreadable({ reason: `wrote more than ${maxTurn} characters in one turn` }))
+      }
+      if (!budget.take(characters)) {
+        return Effect.fail(new Unreadable({ reason: "wrote more than there is room for beside the turns of others" }))
+      }
+      written.characters += characters
       const message = Option.flatMap(parse(json), toMessage)
       return Option.isSome(message) ? Effect.succeed([message.value]) : skip(line)
     }),

@@ -1,6 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import * as AgentMessages from "../../src/agent/AgentMessages.ts"
+import * as TurnBudget from "../../src/agent/TurnBudget.ts"
 
 const encoder = new TextEncoder()
 
@@ -8,6 +9,7 @@ const read = Effect.fnUntraced(function* (...chunks: ReadonlyArray<string | Uint
   const strays: Array<string> = []
   const bytes = chunks.map((chunk) => (typeof chunk === "string" ? encoder.encode(chunk) : chunk))
   const messages = yield* AgentMessages.decode(Stream.fromIterable(bytes).pipe(Stream.rechunk(1)), {
+    budget: TurnBudget.make(),
     written: AgentMessages.nothing(),
     stray: (line) => Effect.sync(() => strays.push(line))
   }).pipe(Stream.runCollect)

@@ -1,0 +1,32 @@
+/**
+ * How much the turns of all agents may hold together. The heap is one for the whole process, so this is too: a turn
+ * within its own bounds shall not end the turns of everybody else.
+ */
+import { Context } from "effect"
+
+export interface TurnBudget {
+  /** Whether there was room for as many characters; they are taken then. */
+  readonly take: (characters: number) => boolean
+  readonly give: (characters: number) => void
+}
+
+/** Four of the largest turns at once: of what an agent writes, several times its length is held until it is answered. */
+const maxHeld = 256 * 1024 * 1024
+
+export const make = (limit = maxHeld): TurnBudget => {
+  let held = 0
+  return {
+    take: (characters) => {
+      if (held + characters > limit) return false
+      held += characters
+      return true
+    },
+    give: (characters) => {
+      held -= characters
+    }
+  }
+}
+
+export const TurnBudget = Context.Reference<TurnBudget>("effect-clawdforge/agent/TurnBudget", {
+  defaultValue: () => make()
+})
