@@ -97,6 +97,14 @@ it.effect("more in one turn than an answer can hold is the end", () =>
   })
 )
 
+it.effect("many values count for more than their characters", () =>
+  Effect.gen(function* () {
+    const many = `{"jsonrpc":"2.0","method":"note","params":[${"0,".repeat(99_000)}0]}\n`
+    const { reason } = yield* Effect.flip(Effect.asVoid(read(...Array.from({ length: 40 }, () => many))))
+    assert.strictEqual(reason, "wrote more than 67108864 characters in one turn")
+  })
+)
+
 it.effect("what is nested deeper than any client reads is null, and the rest of its message is kept", () =>
   Effect.gen(function* () {
     const nested = (levels: number, inner = "") => `${"[".repeat(levels)}${inner}${"]".repeat(levels)}`
