@@ -95,6 +95,9 @@ const lastFrames = Effect.fnUntraced(function* ({ body, status }: WireAnswer.Wir
   return untold.join("") + frame("done", rest)
 }, Effect.orDie)
 
+/** About as many characters as are written at once: an agent may tell of a large tool call with each of its updates. */
+const writeSize = 1024 * 1024
+
 /** The frames of a turn, after the first events of it were taken. */
 const frames = (
   call: RunningCall,
@@ -102,19 +105,44 @@ const frames = (
   options: { readonly first: ReadonlyArray<TurnEvent>; readonly keepAlive: Duration.Input }
 ): Stream.Stream<Uint8Array, ReaderStalled> => {
   const told = options.first.length > 0
-  let next: ReadonlyArray<TurnEvent> | undefined = options.first
+  let taken = options.first
   let finished = false
-  const pull = Effect.gen(function* () {
-    if (finished) return yield* Cause.done()
-    if (next === undefined && Option.isNone(yield* Effect.timeoutOption(reader.ready, options.keepAlive))) {
-      return Array.of(keepAliveComment)
+
+  const nextFrames = Effect.gen(function* () {
+    let text = ""
+    let count = 0
+    for (const event of taken) {
+      text += yield* encodeFrame(event)
+      count++
+      if (text.length >= writeSize) break
     }
-    const events = next ?? (yield* reader.take)
-    next = undefined
-    if (events.length > 0) return Array.of(utf8.encode((yield* Effect.forEach(events, encodeFrame)).join("")))
-    finished = true
-    return Array.of(utf8.encode(yield* lastFrames(yield* call.answer, told)))
+    taken = taken.slice(count)
+    return text
   })
+
+  const end = (answer: WireAnswer.WireAnswer) => {
+    finished = true
+    return lastFrames(answer, told)
+  }
+
+  const next = Effect.gen(function* () {
+    if (finished) return yield* Cause.done()
+    if (taken.length === 0) {
+      if (Option.isNone(yield* Effect.timeoutOption(reader.ready, options.keepAlive))) return keepAliveComment
+      taken = yield* reader.take
+    }
+    return utf8.encode(taken.length > 0 ? yield* nextFrames : yield* end(yield* call.answer))
+  })
+
+  const pull = next.pipe(
+    Effect.catchDefect((defect) =>
+      Effect.logError("an event stream failed", defect).pipe(
+        Effect.andThen(end(WireAnswer.serverError)),
+        Effect.map((text) => utf8.encode(text))
+      )
+    ),
+    Effect.map(Array.of)
+  )
   return Stream.fromPull(Effect.succeed(pull))
 }
 

@@ -1,10 +1,12 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, FileSystem, Layer, Schedule } from "effect"
-import { Headers } from "effect/http"
+import { Context, Effect, FileSystem, Layer, Schedule, Stream } from "effect"
+import { Headers, HttpServerRequest } from "effect/http"
 import { fileURLToPath } from "node:url"
 import * as DemoAgent from "../../../src/agent/DemoAgent.ts"
-import { isWanted } from "../../../src/server/http/TurnStream.ts"
+import * as RunningCall from "../../../src/server/calls/RunningCall.ts"
+import type { TurnEvent } from "../../../src/api/schema/TurnEvent.ts"
+import * as TurnStream from "../../../src/server/http/TurnStream.ts"
 import { patience } from "../../support/Patience.ts"
 import { eventsIn, openStream, serve } from "../Support.ts"
 
@@ -224,7 +226,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("a turn as an event stream
 
 describe("Accept", () => {
   it("asks for an event stream by its name", () => {
-    const ask = (accept: string) => isWanted({ headers: Headers.fromInput({ accept }) })
+    const ask = (accept: string) => TurnStream.isWanted({ headers: Headers.fromInput({ accept }) })
     for (const accept of ["text/event-stream", "application/json, Text/Event-Stream; q=0.5", "text/event-stream,*/*"]) {
       assert.isTrue(ask(accept), accept)
     }
@@ -232,4 +234,45 @@ describe("Accept", () => {
       assert.isFalse(ask(accept), accept)
     }
   })
+})
+
+describe("what a stream writes", () => {
+  /** The parts in which an agent's events are written, which are all there when the reader comes. */
+  const written = Effect.fnUntraced(
+    function* (events: ReadonlyArray<TurnEvent>) {
+      const call = yield* RunningCall.start((feed) =>
+        Effect.as(Effect.forEach(events, feed.offer), { status: 200, body: '{"ok":true,"events":[]}' })
+      )
+      yield* call.answer
+      const { body } = yield* TurnStream.make(Effect.succeed(call))
+      assert(body._tag === "Stream")
+      return yield* body.stream.pipe(Stream.decodeText, Stream.runCollect)
+    },
+    Effect.provideService(HttpServerRequest.HttpServerRequest, HttpServerRequest.fromWeb(new Request("http://a/")))
+  )
+
+  it.effect("is no more at once than a few large events, however many there are", () =>
+    Effect.gen(function* () {
+      const content = "x".repeat(300_000)
+      const parts = yield* written(Array.from({ length: 20 }, () => ({ _tag: "Text", content })))
+      assert.strictEqual(parts.join("").split("event: text\n").length - 1, 20)
+      for (const part of parts) assert.isBelow(part.length, 2_000_000)
+      assert.strictEqual(parts.at(-1), 'event: done\ndata: {"ok":true}\n\n')
+    })
+  )
+
+  it.effect("ends with an error frame where an event cannot be written", () =>
+    Effect.gen(function* () {
+      const circular: { self?: unknown } = {}
+      circular.self = circular
+      const parts = yield* written([
+        { _tag: "Text", content: "Here." },
+        { _tag: "ToolCall", name: "read", result: circular }
+      ])
+      assert.strictEqual(
+        parts.at(-1),
+        'event: error\ndata: {"status":500,"body":{"detail":"Internal Server Error"}}\n\n'
+      )
+    })
+  )
 })
