@@ -92,7 +92,7 @@ it.live(
       yield* Fiber.join(holding)
       server = yield* begin
       const unknown = yield* ask(app(), held, "application/json")
-      assert.include(Option.getOrThrow(unknown).text, "outcome unknown")
+      assert.include(Option.getOrThrow(unknown).text, "outcome unknown: the server restarted during this call")
 
       yield* Deferred.succeed(enough, undefined)
       yield* Effect.forEach(workers, Fiber.join)

@@ -135,4 +135,19 @@ describe("AgentPool", () => {
       assert.deepStrictEqual(log.slice(2), ["b ends", "c starts"])
     })
   )
+
+  it.effect("one that is used again before it fell asleep leaves the room to another that rests", () =>
+    Effect.gen(function* () {
+      const { log, start, waiting } = yield* make({ maxProcesses: 2 })
+      const a = yield* start("a")
+      const b = yield* start("b")
+      yield* a.place.rest(Effect.void)
+      const c = yield* waiting("c")
+      yield* b.rest
+      assert.lengthOf(log, 2)
+      yield* a.use
+      yield* Fiber.join(c)
+      assert.deepStrictEqual(log.slice(2), ["b ends", "c starts"])
+    })
+  )
 })
