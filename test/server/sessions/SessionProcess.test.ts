@@ -1,0 +1,57 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Latch, Layer, Option } from "effect"
+import { TestClock } from "effect/testing"
+import type { AgentDefinition } from "../../../src/agent/Agent.ts"
+import { Agents } from "../../../src/server/sessions/Agents.ts"
+import * as AgentPool from "../../../src/server/sessions/AgentPool.ts"
+import * as SessionProcess from "../../../src/server/sessions/SessionProcess.ts"
+
+const definition: AgentDefinition = { name: "any", command: ["/agent"], permissions: "deny" }
+
+/** Agents whose processes end when they are let go, and what became of them. */
+const make = Effect.gen(function* () {
+  const log: Array<string> = []
+  const ending = yield* Latch.make()
+  const gone = yield* Latch.make()
+  const open = Effect.acquireRelease(
+    Effect.sync(() => {
+      log.push("starts")
+      return { id: "agent-session", pid: 1, returns: true, exited: Effect.never, turn: () => assert.fail() }
+    }),
+    () =>
+      Effect.gen(function* () {
+        yield* ending.open
+        yield* gone.await
+        log.push("is gone")
+      })
+  )
+  const agents = {
+    find: () => Option.some(definition),
+    names: ["any"],
+    byDefault: Option.some(definition),
+    open: () => open
+  }
+  return { agents: Layer.succeed(Agents, agents), ending: ending.await, letGo: gone.open, log }
+})
+
+describe("SessionProcess", () => {
+  it.effect("a process that is being put to sleep is gone before the next one of its session starts", () =>
+    Effect.gen(function* () {
+      const { agents, ending, letGo, log } = yield* make
+      yield* Effect.gen(function* () {
+        const process = yield* SessionProcess.make({ definition, cwd: "/", model: null, effort: null, system: null })
+        const use = Effect.scoped(process.use)
+        yield* use
+        yield* TestClock.adjust("10 minutes")
+        yield* ending
+        const next = yield* Effect.forkChild(use, { startImmediately: true })
+        yield* TestClock.adjust("1 second")
+        const meanwhile = [...log]
+        yield* letGo
+        yield* Fiber.join(next)
+        assert.deepStrictEqual(meanwhile, ["starts"])
+        assert.deepStrictEqual(log, ["starts", "is gone", "starts"])
+      }).pipe(Effect.scoped, Effect.provide([agents, AgentPool.layer({ maxProcesses: 5 })]))
+    })
+  )
+})
