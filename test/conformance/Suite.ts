@@ -2,13 +2,16 @@
  * The whole suite, as a value.
  */
 import { Effect } from "effect"
-import { Additions } from "./Additions.ts"
 import { Admin } from "./Admin.ts"
 import { Behaviour } from "./Behaviour.ts"
+import { Cancel } from "./Cancel.ts"
 import type { Case, Group } from "./Case.ts"
 import { Endpoints } from "./Endpoints.ts"
 import { Errors } from "./Errors.ts"
+import { EventStream } from "./EventStream.ts"
+import { Extras } from "./Extras.ts"
 import { Files } from "./Files.ts"
+import { Idempotency } from "./Idempotency.ts"
 import { ListSessions } from "./ListSessions.ts"
 import { OldClients } from "./OldClients.ts"
 import { OneSession } from "./OneSession.ts"
@@ -29,7 +32,10 @@ export const groups: ReadonlyArray<Group> = [
   Admin,
   Errors,
   TurnEvents,
-  ...Additions,
+  EventStream,
+  Idempotency,
+  Cancel,
+  Extras,
   Behaviour,
   OldClients
 ]
