@@ -317,11 +317,21 @@ const refused = Effect.fnUntraced(function* (app: App, [behaviour, error, stopRe
   assert.deepStrictEqual([failure.error, failure.stop_reason], [`Agent ${behaviour} ${error}`, stopReason])
 })
 
+/** A server by a clock that stands: it must end without time going by, also where its test fails. */
+const serveStill = Effect.fnUntraced(function* (behaviours: ReadonlyArray<string>) {
+  const data = yield* Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped())
+  const agents = behaviours.map((behaviour) => odd(behaviour))
+  const { mint } = yield* serve({ data, agents, grace: 0 })
+  return { data, app: yield* mint("app") }
+})
+
 /** The files in the folders of the sessions, once they are as they should be. */
 const filesOnce = Effect.fnUntraced(function* (data: string, until: (files: ReadonlyArray<string>) => boolean) {
   const fs = yield* FileSystem.FileSystem
   const files = fs.readDirectory(`${data}/sessions`, { recursive: true })
   return yield* Effect.repeat(files, { until, schedule: Schedule.spaced(20) }).pipe(
+    // A folder may be removed while it is read.
+    Effect.retry({ while: ({ reason }) => reason._tag === "NotFound" }),
     Effect.timeout(patience),
     TestClock.withLive
   )
@@ -329,10 +339,7 @@ const filesOnce = Effect.fnUntraced(function* (data: string, until: (files: Read
 
 it.effect("a session that cannot be opened is 502 with the reason, and leaves nothing", () =>
   Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const data = yield* fs.makeTempDirectoryScoped()
-    const agents = [...silent, ...unopenable].map(([behaviour]) => odd(behaviour))
-    const app = yield* (yield* serve({ data, agents })).mint("app")
+    const { app, data } = yield* serveStill([...silent, ...unopenable].map(([behaviour]) => behaviour))
     yield* Effect.forEach(unopenable, (each) => refused(app, each), { concurrency: "unbounded" })
     const waiting = yield* Effect.forEach(silent, (each) => Effect.forkChild(refused(app, each)))
     yield* filesOnce(data, (files) => files.filter((file) => file.endsWith("/asked")).length === silent.length)
@@ -345,9 +352,7 @@ it.effect("a session that cannot be opened is 502 with the reason, and leaves no
 
 it.effect("one whose agent is silent when it is woken is woken by the next turn", () =>
   Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const data = yield* fs.makeTempDirectoryScoped()
-    const app = yield* (yield* serve({ data, agents: [odd("silent-load")] })).mint("app")
+    const { app, data } = yield* serveStill(["silent-load"])
     const { id } = yield* openWith(app, "silent-load")
     failureOf(yield* app.turn(id, "go"))
     const ping = yield* Effect.forkChild(app.turn(id, "ping"))
