@@ -2,7 +2,8 @@
  * The answer to a turn as server-sent events: each event as it happens, then `done` with the rest of the JSON answer, or
  * `error` with the answer that the turn would have had.
  *
- * A turn that fails before its first event is answered like any other. A reader that does not read is cut.
+ * A turn that fails before anything was written is answered like any other. Nothing is written before the first event,
+ * unless that takes so long that a comment has to keep the connection open. A reader that does not read is cut.
  */
 import { Array, Cause, Context, type Duration, Effect, Exit, Layer, Option, Schema, Scope, Stream } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -98,14 +99,14 @@ const lastFrames = Effect.fnUntraced(function* ({ body, status }: WireAnswer.Wir
 /** About as many characters as are written at once: an agent may tell of a large tool call with each of its updates. */
 const writeSize = 1024 * 1024
 
-/** The frames of a turn, after the first events of it were taken. */
+/** The frames of a turn, after the first events of it were taken, if there were any in time. */
 const frames = (
   call: RunningCall,
   reader: TurnReader,
-  options: { readonly first: ReadonlyArray<TurnEvent>; readonly keepAlive: Duration.Input }
+  options: { readonly first: Option.Option<ReadonlyArray<TurnEvent>>; readonly keepAlive: Duration.Input }
 ): Stream.Stream<Uint8Array, ReaderStalled> => {
-  const told = options.first.length > 0
-  let taken = options.first
+  let taken = Option.getOrElse(options.first, () => [])
+  let told = taken.length > 0
   let finished = false
 
   const nextFrames = Effect.gen(function* () {
@@ -130,6 +131,7 @@ const frames = (
     if (taken.length === 0) {
       if (Option.isNone(yield* Effect.timeoutOption(reader.ready, options.keepAlive))) return keepAliveComment
       taken = yield* reader.take
+      told ||= taken.length > 0
     }
     return utf8.encode(taken.length > 0 ? yield* nextFrames : yield* end(yield* call.answer))
   })
@@ -143,7 +145,8 @@ const frames = (
     ),
     Effect.map(Array.of)
   )
-  return Stream.fromPull(Effect.succeed(pull))
+  const written = Stream.fromPull(Effect.succeed(pull))
+  return Option.isSome(options.first) ? written : Stream.prepend(written, [keepAliveComment])
 }
 
 /**
@@ -158,10 +161,10 @@ export const make = Effect.fnUntraced(function* <E, R>(follow: Effect.Effect<Run
   const call = yield* Scope.provide(follow, attached)
   const reader = yield* Scope.provide(call.feed.read, attached)
 
-  yield* reader.ready
   // Nobody but this has the reader, so it has not left.
-  const first = yield* Effect.orDie(reader.take)
-  if (first.length === 0) {
+  const take = Effect.orDie(reader.take)
+  const first = yield* Effect.timeoutOption(Effect.andThen(reader.ready, take), keepAlive)
+  if (Option.isSome(first) && first.value.length === 0) {
     const answer = yield* call.answer
     if (answer.status !== 200) return WireAnswer.toResponse(answer)
   }

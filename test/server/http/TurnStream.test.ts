@@ -1,12 +1,15 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, FileSystem, Layer, Schedule, Stream } from "effect"
-import { Headers, HttpServerRequest } from "effect/http"
+import { Context, Effect, Fiber, FileSystem, Latch, Layer, Schedule, Stream } from "effect"
+import { Headers, HttpServerRequest, type HttpServerResponse } from "effect/http"
+import { TestClock } from "effect/testing"
 import { fileURLToPath } from "node:url"
 import * as DemoAgent from "../../../src/agent/DemoAgent.ts"
 import * as RunningCall from "../../../src/server/calls/RunningCall.ts"
 import type { TurnEvent } from "../../../src/api/schema/TurnEvent.ts"
 import * as TurnStream from "../../../src/server/http/TurnStream.ts"
+import type * as WireAnswer from "../../../src/server/http/WireAnswer.ts"
+import type { TurnFeed } from "../../../src/server/sessions/TurnFeed.ts"
 import { patience } from "../../support/Patience.ts"
 import { eventsIn, openStream, serve } from "../Support.ts"
 
@@ -18,7 +21,6 @@ const make = Effect.gen(function* () {
   const server = yield* serve({
     data,
     maxStall: "500 millis",
-    keepAlive: "100 millis",
     maxAppStreams: 2,
     agents: [
       DemoAgent.definition,
@@ -110,14 +112,6 @@ it.layer(Shared.layer, { excludeTestServices: true })("a turn as an event stream
       )
       assert.deepStrictEqual(yield* recorded(id, 2), ["create", "cancelled"])
       assert.strictEqual((yield* app.turn(id, "/echo next")).status, 200)
-    })
-  )
-
-  it.effect("a comment keeps a silent one open", () =>
-    Effect.gen(function* () {
-      const { id } = yield* open
-      const answer = yield* stream(id, { prompt: "/chunks 2 350" })
-      assert.match(yield* answer.rest, /^event: text\n.*\n\n(: keep-alive\n\n){2,}event: text\n/)
     })
   )
 
@@ -224,6 +218,25 @@ it.layer(Shared.layer, { excludeTestServices: true })("a turn as an event stream
   )
 })
 
+it.live("comments keep a silent one open, also before its first event", () =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const server = yield* serve({ data: yield* fs.makeTempDirectoryScoped(), keepAlive: "100 millis" })
+    const app = yield* server.mint("app")
+    const { id } = yield* app.open
+    const path = `/sessions/${id}/turn`
+    const waiting = yield* openStream(app, path, { body: { prompt: "/wait" } })
+    let text = ""
+    while (!/event: text\n.*\n\n: keep-alive\n\n$/.test(text)) text += yield* waiting.next
+    const second = yield* openStream(app, path, { body: { prompt: "/echo second" } })
+    assert.strictEqual(second.status, 200)
+    assert.match(yield* second.next, /^: keep-alive\n\n/)
+    yield* app.request("POST", `/sessions/${id}/cancel`)
+    assert.match(withoutComments(yield* waiting.rest), /event: done\n.*\n\n$/)
+    assert.match(withoutComments(yield* second.rest), /^event: text\ndata: .*second.*\n\n(.|\n)*event: done\n.*\n\n$/)
+  }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
+)
+
 describe("Accept", () => {
   it("asks for an event stream by its name", () => {
     const ask = (accept: string) => TurnStream.isWanted({ headers: Headers.fromInput({ accept }) })
@@ -237,18 +250,55 @@ describe("Accept", () => {
 })
 
 describe("what a stream writes", () => {
+  /** The parts of a stream, as they are written. */
+  const partsOf = ({ body }: HttpServerResponse.HttpServerResponse) => {
+    assert(body._tag === "Stream")
+    return Stream.decodeText(body.stream)
+  }
+  const inRequest = Effect.provideService(
+    HttpServerRequest.HttpServerRequest,
+    HttpServerRequest.fromWeb(new Request("http://a/"))
+  )
+
   /** The parts in which an agent's events are written, which are all there when the reader comes. */
-  const written = Effect.fnUntraced(
-    function* (events: ReadonlyArray<TurnEvent>) {
-      const call = yield* RunningCall.start((feed) =>
-        Effect.as(Effect.forEach(events, feed.offer), { status: 200, body: '{"ok":true,"events":[]}' })
+  const written = Effect.fnUntraced(function* (events: ReadonlyArray<TurnEvent>) {
+    const call = yield* RunningCall.start((feed) =>
+      Effect.as(Effect.forEach(events, feed.offer), { status: 200, body: '{"ok":true,"events":[]}' })
+    )
+    yield* call.answer
+    return yield* Stream.runCollect(partsOf(yield* TurnStream.make(Effect.succeed(call))))
+  }, inRequest)
+
+  /** What is written of a turn that says nothing for longer than its connection may be silent. */
+  const writtenLate = Effect.fnUntraced(function* (turn: (feed: TurnFeed) => Effect.Effect<WireAnswer.WireAnswer>) {
+    const speak = yield* Latch.make()
+    const call = yield* RunningCall.start((feed) => Effect.andThen(speak.await, turn(feed)))
+    const answering = yield* Effect.forkChild(TurnStream.make(Effect.succeed(call)))
+    yield* TestClock.adjust("15 seconds")
+    const response = yield* Fiber.join(answering)
+    assert.strictEqual(response.status, 200)
+    const parts = yield* Effect.forkChild(Stream.runCollect(partsOf(response)))
+    yield* TestClock.adjust("15 seconds")
+    yield* speak.open
+    return (yield* Fiber.join(parts)).join("")
+  }, inRequest)
+  const comments = ": keep-alive\n\n: keep-alive\n\n"
+
+  it.effect("is a comment where the first event is late, and then the events", () =>
+    Effect.gen(function* () {
+      const text = yield* writtenLate((feed) =>
+        Effect.as(feed.offer({ _tag: "Text", content: "Here." }), { status: 200, body: '{"events":[{"type":"text"}]}' })
       )
-      yield* call.answer
-      const { body } = yield* TurnStream.make(Effect.succeed(call))
-      assert(body._tag === "Stream")
-      return yield* body.stream.pipe(Stream.decodeText, Stream.runCollect)
-    },
-    Effect.provideService(HttpServerRequest.HttpServerRequest, HttpServerRequest.fromWeb(new Request("http://a/")))
+      const event = 'event: text\ndata: {"type":"text","content":"Here."}\n\n'
+      assert.strictEqual(text, `${comments}${event}event: done\ndata: {}\n\n`)
+    })
+  )
+
+  it.effect("ends with the answer of a turn that fails after its first comment", () =>
+    Effect.gen(function* () {
+      const text = yield* writtenLate(() => Effect.succeed({ status: 502, body: '{"ok":false}' }))
+      assert.strictEqual(text, `${comments}event: error\ndata: {"status":502,"body":{"ok":false}}\n\n`)
+    })
   )
 
   it.effect("is no more at once than a few large events, however many there are", () =>
