@@ -1,7 +1,20 @@
 /**
  * One open session on this machine: its turns, one at a time and in order.
  */
-import { Clock, Data, Deferred, Duration, Effect, Exit, flow, Option, type Scope, Semaphore, Stream } from "effect"
+import {
+  Cause,
+  Clock,
+  Data,
+  Deferred,
+  Duration,
+  Effect,
+  Exit,
+  flow,
+  Option,
+  type Scope,
+  Semaphore,
+  Stream
+} from "effect"
 import type { AgentFailed, AgentOptionRefused, TurnEnd } from "../../agent/Agent.ts"
 import {
   type FileNotFound,
@@ -180,9 +193,16 @@ export const make = Effect.fnUntraced(function* (
     )
   })
 
+  /** A session that is stopped takes its process from its turn, which may notice that first. */
+  const isStopped = (cause: Cause.Cause<unknown>) => Cause.hasInterruptsOnly(cause) && Deferred.isDoneUnsafe(stopped)
+
   return {
     wake,
-    turn: (turn, cancel) => Stream.unwrap(run(turn, cancel)).pipe(Stream.interruptWhen(Deferred.await(stopped))),
+    turn: (turn, cancel) =>
+      Stream.unwrap(run(turn, cancel)).pipe(
+        Stream.catchCauseIf(isStopped, () => Stream.fail(new SessionIsClosed())),
+        Stream.interruptWhen(Deferred.await(stopped))
+      ),
     cancel,
     state,
     stop: Deferred.done(stopped, Exit.fail(new SessionIsClosed()))
