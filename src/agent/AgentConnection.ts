@@ -6,7 +6,7 @@
  * waits. Requests fail when the agent does not answer in time, and at once when its process ends.
  */
 import { type AnyMessage, client, RequestError } from "@agentclientprotocol/sdk"
-import { Data, Deferred, Duration, Effect, Latch, Option, Queue, Schema, type Scope, Stream } from "effect"
+import { Data, Deferred, Duration, Effect, Fiber, Latch, Option, Queue, Schema, type Scope, Stream } from "effect"
 import { Ndjson } from "effect/encoding"
 import type { AgentFailed } from "./Agent.ts"
 import type { AgentChild } from "./AgentChild.ts"
@@ -58,7 +58,7 @@ export interface Options {
   readonly inbox: AgentInbox
 }
 
-/** An agent that ended may have left messages in the pipe, and one that closed its output is given time to end. */
+/** An agent that ended may have left messages in the pipe, and one that closed its input or output is given time to end. */
 const drainLimit = "1 second"
 
 /** As many messages as wait for an agent to read them. What it asks for is answered, and it may ask without listening. */
@@ -97,7 +97,7 @@ const openStreams = Effect.fnUntraced(function* (
     Effect.andThen(child.kill("asked for more than it listens to, and was ended")),
     Effect.forkScoped
   )
-  yield* Stream.fromQueue(outgoing).pipe(
+  const written = yield* Stream.fromQueue(outgoing).pipe(
     Stream.pipeThroughChannel(Ndjson.encode()),
     Stream.run(child.stdin),
     Effect.ignore,
@@ -121,23 +121,31 @@ const openStreams = Effect.fnUntraced(function* (
     Stream.tapError((error) => (error._tag === "Unreadable" ? child.kill(error.reason) : Effect.void)),
     Stream.toReadableStreamEffect()
   )
-  return { readable, writable }
+  // Only a pipe that nobody reads ends what is written to it.
+  return { readable, writable, inputClosed: Fiber.await(written) }
 })
 
 /**
- * Done with how the process ended, once it has. One that only closes its output is ended: nothing more can be heard of
- * it. At the end of the scope it is done in any case, for whoever still waits for an answer.
+ * Done with how the process ended, once it has. One that only closes its output or its input is ended: nothing more can
+ * be heard of it, or told it. At the end of the scope it is done in any case, for whoever still waits for an answer.
  */
-const watchEnd = Effect.fnUntraced(function* ({ child, name }: Options, closed: Effect.Effect<unknown>) {
+const watchEnd = Effect.fnUntraced(function* (
+  { child, name }: Options,
+  { closed, inputClosed }: { readonly closed: Effect.Effect<unknown>; readonly inputClosed: Effect.Effect<unknown> }
+) {
   const gone = yield* Deferred.make<AgentFailed>()
   yield* Effect.addFinalizer(() =>
     Effect.flatMap(child.failure(`Agent ${name} was closed.`), (failure) => Deferred.succeed(gone, failure))
   )
   yield* Effect.gen(function* () {
-    yield* Effect.raceFirst(child.exited, closed)
+    const lost = yield* Effect.raceAllFirst([
+      Effect.as(child.exited, "output"),
+      Effect.as(closed, "output"),
+      Effect.as(inputClosed, "input")
+    ])
     const exited = yield* Effect.timeoutOption(child.exited, drainLimit)
     // Also where it ended by itself: others of its group may hold its output open.
-    yield* child.kill("closed its output and was ended").pipe(Effect.forkScoped)
+    yield* child.kill(`closed its ${lost} and was ended`).pipe(Effect.forkScoped)
     const how = Option.isSome(exited) ? exited.value : yield* child.exited
     yield* Effect.timeoutOption(closed, drainLimit)
     yield* Deferred.succeed(gone, yield* child.failure(how))
@@ -166,10 +174,8 @@ export const make = Effect.fnUntraced(function* (
     )
     .connect(streams)
   yield* Effect.addFinalizer(() => Effect.sync(() => connection.close()))
-  const gone = yield* watchEnd(
-    options,
-    Effect.promise(() => connection.closed)
-  )
+  const { inputClosed } = streams
+  const gone = yield* watchEnd(options, { closed: Effect.promise(() => connection.closed), inputClosed })
   const ended = Effect.flatMap(Deferred.await(gone), Effect.fail)
 
   const send = (method: string, params: Params): Effect.Effect<unknown, RequestRefused | AgentFailed> =>

@@ -60,6 +60,15 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("an agent that 
     })
   )
 
+  it.effect("by closing its input while it lives on: it is ended as soon as it cannot be told something", () =>
+    Effect.gen(function* () {
+      const { failure, session, text } = yield* failedTurn("close-input")
+      assert.strictEqual(failure.error, "Agent odd closed its input and was ended.")
+      assert.strictEqual(text, "before")
+      yield* gone([session.pid])
+    })
+  )
+
   it.effect("though a descendant holds its output open: the turn does not wait for that", () =>
     Effect.gen(function* () {
       const { failure, text } = yield* failedTurn("held-output")
