@@ -23,6 +23,7 @@ const odd = (behaviour: string, loads = true) => {
 const failing: ReadonlyArray<readonly [behaviour: string, how: string, stderr?: string]> = [
   ["exit0", "exited with code 0."],
   ["exit3", "exited with code 3.", "the disk is on fire\\n"],
+  ["exit-without-folder", "exited with code 4."],
   ["sigkill", "was ended by SIGKILL."],
   ["close-output", "closed its output and was ended."],
   ["flood", "wrote more than 1000 lines that are no messages."],

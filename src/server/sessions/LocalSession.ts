@@ -24,10 +24,10 @@ import {
   RunFailed,
   SessionIsClosed
 } from "../../api/Api.ts"
-import type { SessionId } from "../../api/schema/Ids.ts"
 import type { TurnEvent } from "../../api/schema/TurnEvent.ts"
 import type { AgentPool } from "./AgentPool.ts"
 import type { Agents } from "./Agents.ts"
+import type { DataFolder } from "../storage/DataFolder.ts"
 import { Ledger } from "../storage/Ledger.ts"
 import * as RunFailure from "../runs/RunFailure.ts"
 import type { SessionState, SessionTurn, TurnDone } from "./SessionEngine.ts"
@@ -58,7 +58,6 @@ export interface LocalSession {
 }
 
 export interface Options extends SessionProcess.Options {
-  readonly sessionId: SessionId
   readonly appId: number
 }
 
@@ -80,7 +79,7 @@ const dropped = Validation.invalidKey("the turn of this key was cancelled before
 
 export const make = Effect.fnUntraced(function* (
   options: Options
-): Effect.fn.Return<LocalSession, never, AgentPool | Agents | Ledger | Scope.Scope | Shutdown | Uploads> {
+): Effect.fn.Return<LocalSession, never, AgentPool | Agents | DataFolder | Ledger | Scope.Scope | Shutdown | Uploads> {
   const ledger = yield* Ledger
   const shutdown = yield* Shutdown
   const uploads = yield* Uploads
@@ -194,7 +193,7 @@ export const make = Effect.fnUntraced(function* (
   })
 
   /** A session that is stopped takes its process from its turn, which may notice that first. */
-  const isStopped = (cause: Cause.Cause<unknown>) => Cause.hasInterruptsOnly(cause) && Deferred.isDoneUnsafe(stopped)
+  const isStopped = <E>(cause: Cause.Cause<E>) => Cause.hasInterruptsOnly(cause) && Deferred.isDoneUnsafe(stopped)
 
   return {
     wake,

@@ -94,6 +94,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     },
     Effect.provideService(AgentPool, pool),
     Effect.provideService(Agents, agents),
+    Effect.provideService(DataFolder, folder),
     Effect.provideService(Ledger, ledger),
     Effect.provideService(Shutdown, shutdown),
     Effect.provideService(Uploads, uploads)
@@ -141,7 +142,6 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     Effect.acquireUseRelease(
       prepare(options),
       Effect.fnUntraced(function* ({ appId, cwd, session, sessionId }) {
-        yield* folder.makeWorkingDirectory(sessionId)
         const agentSessionId = yield* session.wake.pipe(
           Effect.catchTag("AgentOptionRefused", ({ error, option }) =>
             Effect.fail(Validation.invalidBody(option, error))

@@ -5,8 +5,10 @@
 import { Duration, Effect, Exit, RcRef, Scope, Semaphore } from "effect"
 import type { AgentDefinition, AgentFailed, AgentOptionRefused, AgentSession, SystemPrompt } from "../../agent/Agent.ts"
 import type { PoolFull } from "../../api/Api.ts"
+import type { SessionId } from "../../api/schema/Ids.ts"
 import { AgentPool, type Place } from "./AgentPool.ts"
 import { Agents } from "./Agents.ts"
+import { DataFolder } from "../storage/DataFolder.ts"
 
 export interface SessionProcess {
   /** The agent, kept awake until the scope closes. One at a time: whoever holds the session sees to that. */
@@ -15,6 +17,7 @@ export interface SessionProcess {
 }
 
 export interface Options {
+  readonly sessionId: SessionId
   readonly definition: AgentDefinition
   readonly cwd: string
   readonly model: string | null
@@ -33,8 +36,9 @@ interface Process {
 /** The process ends with the scope, which waits for that. */
 export const make = Effect.fnUntraced(function* (
   options: Options
-): Effect.fn.Return<SessionProcess, never, AgentPool | Agents | Scope.Scope> {
+): Effect.fn.Return<SessionProcess, never, AgentPool | Agents | DataFolder | Scope.Scope> {
   const agents = yield* Agents
+  const folder = yield* DataFolder
   const pool = yield* AgentPool
   const scope = yield* Effect.scope
   let agentSessionId = options.agentSessionId
@@ -48,6 +52,7 @@ export const make = Effect.fnUntraced(function* (
     function* () {
       yield* life.takeScoped(1)
       const place = yield* pool.place
+      yield* folder.makeWorkingDirectory(options.sessionId)
       const agent = yield* agents.open(options.definition, {
         cwd: options.cwd,
         load: agentSessionId,

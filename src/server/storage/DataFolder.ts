@@ -20,6 +20,7 @@ export class DataFolder extends Context.Service<
     readonly agents: string
     /** Where the agent of a session works. */
     readonly workingDirectory: (sessionId: string) => string
+    /** Where there is none: an agent may also have removed its own. */
     readonly makeWorkingDirectory: (sessionId: string) => Effect.Effect<void>
     /** Removes it and all that is in it. Its agent must be dead by then. */
     readonly removeWorkingDirectory: (sessionId: string) => Effect.Effect<void>
@@ -139,8 +140,7 @@ export const make = Effect.fnUntraced(
       uploads,
       agents,
       workingDirectory,
-      makeWorkingDirectory: (sessionId) =>
-        Effect.orDie(fs.makeDirectory(workingDirectory(sessionId), { mode: folderMode })),
+      makeWorkingDirectory: (sessionId) => Effect.orDie(makeFolder(workingDirectory(sessionId))),
       removeWorkingDirectory: (sessionId) => Effect.orDie(remove(sessionId)),
       keepWorkingDirectories: Effect.fnUntraced(function* (sessionIds) {
         const names = yield* fs.readDirectory(sessions)

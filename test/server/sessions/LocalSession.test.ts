@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Layer, Option, Scope, Stream } from "effect"
-import type { AgentDefinition } from "../../../src/agent/Agent.ts"
+import { ByteSize, Duration, Effect, Exit, Layer, Option, Scope, Stream } from "effect"
 import { SessionIsClosed } from "../../../src/api/Api.ts"
 import { SessionId } from "../../../src/api/schema/Ids.ts"
 import { Uploads } from "../../../src/server/files/Uploads.ts"
@@ -9,15 +8,20 @@ import { Agents } from "../../../src/server/sessions/Agents.ts"
 import * as LocalSession from "../../../src/server/sessions/LocalSession.ts"
 import { Ledger } from "../../../src/server/storage/Ledger.ts"
 import * as Shutdown from "../../../src/server/upkeep/Shutdown.ts"
-
-const definition: AgentDefinition = { name: "any", command: ["/agent"], permissions: "deny" }
+import { definition, Folder } from "./Support.ts"
 
 const services = Layer.mergeAll(
   AgentPool.layer({ maxProcesses: 5 }),
   Shutdown.layer,
+  Folder,
   Layer.mock(Ledger, {}),
-  Layer.mock(Uploads, {}),
-  Layer.mock(Agents, { names: ["any"], byDefault: Option.some(definition), open: () => Effect.never })
+  Layer.mock(Uploads, { maxSize: ByteSize.bytes(1) }),
+  Layer.mock(Agents, {
+    find: () => Option.none(),
+    names: [],
+    byDefault: Option.none(),
+    open: () => Effect.never
+  })
 )
 
 describe("LocalSession", () => {

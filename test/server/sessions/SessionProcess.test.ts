@@ -1,12 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Latch, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
-import type { AgentDefinition } from "../../../src/agent/Agent.ts"
+import { SessionId } from "../../../src/api/schema/Ids.ts"
 import { Agents } from "../../../src/server/sessions/Agents.ts"
 import * as AgentPool from "../../../src/server/sessions/AgentPool.ts"
 import * as SessionProcess from "../../../src/server/sessions/SessionProcess.ts"
-
-const definition: AgentDefinition = { name: "any", command: ["/agent"], permissions: "deny" }
+import { definition, Folder } from "./Support.ts"
 
 /** Agents whose processes end when they are let go, and what became of them. */
 const make = Effect.gen(function* () {
@@ -39,7 +38,14 @@ describe("SessionProcess", () => {
     Effect.gen(function* () {
       const { agents, ending, letGo, log } = yield* make
       yield* Effect.gen(function* () {
-        const process = yield* SessionProcess.make({ definition, cwd: "/", model: null, effort: null, system: null })
+        const process = yield* SessionProcess.make({
+          sessionId: SessionId.make("a"),
+          definition,
+          cwd: "/",
+          model: null,
+          effort: null,
+          system: null
+        })
         const use = Effect.scoped(process.use)
         yield* use
         yield* TestClock.adjust("10 minutes")
@@ -51,7 +57,7 @@ describe("SessionProcess", () => {
         yield* Fiber.join(next)
         assert.deepStrictEqual(meanwhile, ["starts"])
         assert.deepStrictEqual(log, ["starts", "is gone", "starts"])
-      }).pipe(Effect.scoped, Effect.provide([agents, AgentPool.layer({ maxProcesses: 5 })]))
+      }).pipe(Effect.scoped, Effect.provide([agents, Folder, AgentPool.layer({ maxProcesses: 5 })]))
     })
   )
 })
