@@ -85,7 +85,7 @@ export class Ledger extends Context.Service<
     }) => Effect.Effect<ReadonlyArray<Session>>
     /** Every open session, of all apps. */
     readonly openSessions: Effect.Effect<ReadonlyArray<Session>>
-    /** Counts a turn that is about to be handed to the agent, and gives its number. */
+    /** Counts a turn that is about to be handed to the agent, and gives its number; one whose end was never written ends. */
     readonly beginTurn: (sessionId: SessionId) => Effect.Effect<number>
     readonly endTurn: (outcome: TurnOutcome) => Effect.Effect<void>
     /** Ends the turns that a server left in the middle when it was killed; nobody knows how they ended. */
@@ -190,16 +190,31 @@ export const make = Effect.gen(function* () {
     Effect.orDie
   )
 
-  const endCutTurns = Effect.gen(function* () {
-    const at = yield* Clock.currentTimeMillis
-    const detail = yield* encodeDetail({ stop_reason: "unknown" })
-    const cut = yield* sql<{ readonly session_id: string; readonly app_id: number; readonly turn_count: number }>`
-      UPDATE sessions SET last_turn_at = ${at}, in_turn = 0 WHERE in_turn = 1
+  const endCutTurns = Effect.fnUntraced(
+    function* (of: SessionId | undefined) {
+      const at = yield* Clock.currentTimeMillis
+      const detail = yield* encodeDetail({ stop_reason: "unknown" })
+      const cut = yield* sql<{ readonly session_id: string; readonly app_id: number; readonly turn_count: number }>`
+      UPDATE sessions SET last_turn_at = ${at}, in_turn = 0
+      WHERE in_turn = 1 ${of === undefined ? sql`` : sql`AND session_id = ${of}`}
       RETURNING session_id, app_id, turn_count`
-    for (const { app_id: appId, session_id: sessionId, turn_count: turnIndex } of cut) {
-      yield* addEvent({ sessionId, appId, turnIndex, at, kind: "turn", detail })
-    }
-  }).pipe(sql.withTransaction, Effect.orDie)
+      for (const { app_id: appId, session_id: sessionId, turn_count: turnIndex } of cut) {
+        yield* addEvent({ sessionId, appId, turnIndex, at, kind: "turn", detail })
+      }
+    },
+    sql.withTransaction,
+    Effect.orDie
+  )
+
+  const beginTurn = Effect.fnUntraced(
+    function* (sessionId: SessionId) {
+      // A disk that was full may have kept the end of the one before from being written.
+      yield* endCutTurns(sessionId)
+      return (yield* countTurn(sessionId)).turn_count
+    },
+    sql.withTransaction,
+    Effect.orDie
+  )
 
   const closeSession = Effect.fnUntraced(
     function* (sessionId: SessionId, kind: "close" | "sweep_close" = "close") {
@@ -268,9 +283,9 @@ export const make = Effect.gen(function* () {
     findSession: (of) => Effect.orDie(findSession(of)),
     listSessions: (of) => Effect.orDie(listSessions(of)),
     openSessions: Effect.orDie(openSessions()),
-    beginTurn: (sessionId) => Effect.map(Effect.orDie(countTurn(sessionId)), (row) => row.turn_count),
+    beginTurn,
     endTurn,
-    endCutTurns,
+    endCutTurns: endCutTurns(undefined),
     listEvents: (sessionId) => Effect.orDie(listEvents(sessionId)),
     listEventsAfter: (of) => Effect.orDie(listEventsAfter(of)),
     closeSession,

@@ -76,6 +76,26 @@ describe("Ledger", () => {
     }).pipe(withLedger)
   )
 
+  it.effect("a turn whose end could not be written is ended by the next one of its session", () =>
+    Effect.gen(function* () {
+      const ledger = yield* Ledger.Ledger
+      const [a, b] = [session("a"), session("b")]
+      for (const each of [a, b]) {
+        yield* ledger.addSession(each)
+        yield* ledger.beginTurn(each.sessionId)
+      }
+      assert.strictEqual(yield* ledger.beginTurn(a.sessionId), 2)
+      yield* ledger.endTurn({ ...a, turnIndex: 2, stopReason: "end_turn", durationMillis: 1 })
+      const turns = (events: ReadonlyArray<Ledger.SessionEvent>) =>
+        events.flatMap(({ detail, turnIndex }) => (turnIndex === null ? [] : [[turnIndex, detail?.stop_reason]]))
+      assert.deepStrictEqual(turns(yield* ledger.listEvents("a")), [
+        [1, "unknown"],
+        [2, "end_turn"]
+      ])
+      assert.deepStrictEqual(turns(yield* ledger.listEvents("b")), [])
+    }).pipe(withLedger)
+  )
+
   it.effect("the newest session is the first, also within one second", () =>
     Effect.gen(function* () {
       const ledger = yield* Ledger.Ledger
