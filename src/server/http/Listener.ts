@@ -152,7 +152,12 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     })
   }
   const allSent = yield* Latch.make(true)
-  const server = yield* NodeHttpServer.make(() => makeServer(options, allSent), {
+  // Those that are still open when it has ended would keep the program going for as long as their clients like.
+  const listener = yield* Effect.acquireRelease(
+    Effect.sync(() => makeServer(options, allSent)),
+    (listener) => Effect.sync(() => listener.closeAllConnections())
+  )
+  const server = yield* NodeHttpServer.make(() => listener, {
     host,
     port,
     gracefulShutdownTimeout: lastBytes

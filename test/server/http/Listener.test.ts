@@ -1,6 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { Context, Effect, Fiber, Layer } from "effect"
 import type * as ForgeServer from "../../../src/server/ForgeServer.ts"
+import { patience } from "../../support/Patience.ts"
 import * as Raw from "../Raw.ts"
 import { serve } from "../Support.ts"
 
@@ -97,3 +98,19 @@ it.layer(Shared.layer, { excludeTestServices: true })("the socket", (it) => {
     })
   )
 })
+
+it.live("a server that has ended holds no connection: neither one that said nothing nor one in mid-request", () =>
+  Effect.gen(function* () {
+    const server = yield* serve()
+    const { ask, send } = Raw.of(server.url)
+    const silent = yield* Effect.forkChild(send(""))
+    const midway = yield* Effect.forkChild(send(`GET /healthz HTTP/1.1\r\n${host}\r\n`))
+    // They came before this one, which is answered.
+    assert.strictEqual((yield* ask("GET /healthz HTTP/1.1", host))[0], 200)
+    yield* server.stop
+    assert.deepStrictEqual(yield* Effect.timeout(Effect.all([Fiber.join(silent), Fiber.join(midway)]), patience), [
+      "",
+      ""
+    ])
+  }).pipe(Effect.scoped)
+)
