@@ -3,8 +3,9 @@
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, it } from "@effect/vitest"
-import { Context, Effect, FileSystem, Layer, Logger, References } from "effect"
+import { Context, Effect, FileSystem, Layer, Logger, References, Schedule } from "effect"
 import { DatabaseSync } from "node:sqlite"
+import { patience } from "../support/Patience.ts"
 import { openStream, serve } from "./Support.ts"
 
 const serverError = '{"detail":"Internal Server Error"}'
@@ -19,14 +20,17 @@ const make = Effect.gen(function* () {
     logged.push({ message, requestId })
   })
   const server = yield* Effect.provide(serve({ data, maxOpenSessions: 1 }), Logger.layer([logger]))
-  /** Has the ledger until the scope closes. */
+  /** Has the ledger until the scope closes, as soon as the server is not just writing. */
   const lock = Effect.acquireRelease(
-    Effect.sync(() => {
-      const database = new DatabaseSync(`${data}/ledger.db`)
-      database.exec("BEGIN IMMEDIATE")
-      return database
-    }),
+    Effect.sync(() => new DatabaseSync(`${data}/ledger.db`, { timeout: 0 })),
     (database) => Effect.sync(() => database.close())
+  ).pipe(
+    Effect.tap((database) =>
+      Effect.try(() => database.exec("BEGIN IMMEDIATE")).pipe(
+        Effect.retry(Schedule.spaced(5)),
+        Effect.timeout(patience)
+      )
+    )
   )
   return { app: yield* server.mint("app"), lock, logged }
 }).pipe(Effect.provide(NodeFileSystem.layer))
