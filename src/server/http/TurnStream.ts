@@ -99,13 +99,13 @@ const lastFrames = Effect.fnUntraced(function* ({ body, status }: WireAnswer.Wir
 /** About as many characters as are written at once: an agent may tell of a large tool call with each of its updates. */
 const writeSize = 1024 * 1024
 
-/** The frames of a turn, after the first events of it were taken, if there were any in time. */
+/** The frames of a turn, after the first events of it were taken, if there were any yet. */
 const frames = (
   call: RunningCall,
   reader: TurnReader,
-  options: { readonly first: Option.Option<ReadonlyArray<TurnEvent>>; readonly keepAlive: Duration.Input }
+  options: { readonly first: ReadonlyArray<TurnEvent>; readonly keepAlive: Duration.Input }
 ): Stream.Stream<Uint8Array, ReaderStalled> => {
-  let taken = Option.getOrElse(options.first, () => [])
+  let taken = options.first
   let told = taken.length > 0
   let finished = false
 
@@ -145,8 +145,7 @@ const frames = (
     ),
     Effect.map(Array.of)
   )
-  const written = Stream.fromPull(Effect.succeed(pull))
-  return Option.isSome(options.first) ? written : Stream.prepend(written, [keepAliveComment])
+  return Stream.fromPull(Effect.succeed(pull))
 }
 
 /**
@@ -161,10 +160,10 @@ export const make = Effect.fnUntraced(function* <E, R>(follow: Effect.Effect<Run
   const call = yield* Scope.provide(follow, attached)
   const reader = yield* Scope.provide(call.feed.read, attached)
 
+  const isSilent = Option.isNone(yield* Effect.timeoutOption(reader.ready, keepAlive))
   // Nobody but this has the reader, so it has not left.
-  const take = Effect.orDie(reader.take)
-  const first = yield* Effect.timeoutOption(Effect.andThen(reader.ready, take), keepAlive)
-  if (Option.isSome(first) && first.value.length === 0) {
+  const first = yield* Effect.orDie(reader.take)
+  if (!isSilent && first.length === 0) {
     const answer = yield* call.answer
     if (answer.status !== 200) return WireAnswer.toResponse(answer)
   }
@@ -180,7 +179,8 @@ export const make = Effect.fnUntraced(function* <E, R>(follow: Effect.Effect<Run
     Effect.catchTag("ReaderStalled", () => cut),
     Effect.forkScoped
   )
-  return HttpServerResponse.stream(frames(call, reader, { first, keepAlive }), {
+  const written = frames(call, reader, { first, keepAlive })
+  return HttpServerResponse.stream(isSilent ? Stream.prepend(written, [keepAliveComment]) : written, {
     contentType: mediaType,
     headers: { "cache-control": "no-store", "x-accel-buffering": "no" }
   })
