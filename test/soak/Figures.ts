@@ -2,8 +2,9 @@
  * What a server holds that has nothing to do: memory, handles, processes, files, and what its ledger says; and whether it
  * has grown.
  *
- * - Its heap is taken after collections, with the memory of its buffers; all its memory is what the system says. Of both
- *   there are several samples, and what counts is the growth of the line through them: no two samples are the same.
+ * - Its heap is taken after collections, with the memory of its buffers; all its memory is what the system says, after
+ *   they have given back what is only kept to be used again. Of both there are several samples, and what counts is the
+ *   growth of the line through them: no two samples are the same.
  * - Handles, timers, descriptors and processes must not be more than at the start.
  * - Files are those of uploads, sessions and runs: each must belong to something that the ledger has, and what the ledger
  *   has of them must not be past its time.
@@ -131,10 +132,9 @@ const growth = (samples: ReadonlyArray<number>): number => {
 /**
  * Megabytes by which the line may rise over all samples. A heap that holds nothing more still has more compiled code and
  * feedback in it. Over an hour's hundreds of thousands of calls its three are a few bytes a call: less than the smallest
- * thing that could be left of each. All the memory goes up and down by what is set aside for young objects, which are
- * some tens of megabytes.
+ * thing that could be left of each. All the memory goes up and down by what allocators keep.
  */
-const allowed = { heap: 3, memory: 64 } as const
+const allowed = { heap: 3, memory: 16 } as const
 
 /** What a row that is kept takes, with its indexes, in bytes. */
 const auditRowBytes = 400
