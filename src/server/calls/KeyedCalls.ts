@@ -73,7 +73,7 @@ interface Entry extends RunningCall.RunningCall {
   fiber?: Fiber.Fiber<unknown> | undefined
   /** How many wait for it. */
   waiting: number
-  /** How often it has been left with nobody waiting. */
+  /** How many have waited for it and left. */
   departures: number
   isAbandoned: boolean
 }
@@ -135,7 +135,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     if (Option.isSome(before)) {
       return yield* Effect.catch(known(before.value, entry.requestHash), WireAnswer.fromFailure)
     }
-    const done = Effect.interruptible(work(entry.feed, Deferred.await(entry.asked)))
+    const done = Effect.interruptible(shutdown.track(work(entry.feed, Deferred.await(entry.asked))))
     return yield* settle(id, entry, yield* Effect.exit(done))
   })
 
@@ -176,10 +176,9 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     yield* Fiber.interrupt(entry.fiber)
   })
 
-  const detach = (name: string, entry: Entry) =>
+  const detach = (entry: Entry) =>
     Effect.suspend(() => {
       entry.waiting--
-      if (entry.waiting > 0 || entries.get(name) !== entry) return Effect.void
       entry.departures++
       return FiberSet.run(fibers, giveUp(entry, entry.departures))
     })
@@ -191,21 +190,19 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     const name = nameOf(id)
     const before = entries.has(name) ? Option.none() : yield* kept.find(id)
     if (Option.isSome(before)) return RunningCall.ended(yield* known(before.value, requestHash))
-    return yield* Effect.acquireRelease(attach({ ...id, sessionId, name, requestHash }, work), (entry) =>
-      detach(name, entry)
-    )
+    return yield* Effect.acquireRelease(attach({ ...id, sessionId, name, requestHash }, work), detach)
   })
 
   return KeyedCalls.of({
     follow: Effect.fnUntraced(function* (call, work) {
       const { key } = call
-      const tracked: RunningCall.Work = (feed, cancel) => shutdown.track(work(feed, cancel))
-      return yield* key === undefined ? RunningCall.start(tracked) : join({ ...call, key }, tracked)
+      if (key !== undefined) return yield* join({ ...call, key }, work)
+      return yield* RunningCall.start((feed, cancel) => shutdown.track(work(feed, cancel)))
     }),
     answer: Effect.fnUntraced(function* (call, effect, work) {
       const { key } = call
       if (key === undefined) return yield* effect
-      const { answer } = yield* join({ ...call, key }, (feed, cancel) => shutdown.track(work(feed, cancel)))
+      const { answer } = yield* join({ ...call, key }, work)
       return WireAnswer.toResponse(yield* answer)
     }, Effect.scoped),
     cancel: Effect.fnUntraced(function* (id) {

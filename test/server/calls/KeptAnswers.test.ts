@@ -1,0 +1,70 @@
+import { assert, describe, it } from "@effect/vitest"
+import { DateTime, Effect, Layer, Option } from "effect"
+import { TestClock } from "effect/testing"
+import * as KeptAnswers from "../../../src/server/calls/KeptAnswers.ts"
+import * as Migrations from "../../../src/server/storage/Migrations.ts"
+import * as NodeSqlite from "../../../src/server/storage/NodeSqlite.ts"
+
+const withStorage = Effect.provide(
+  Migrations.layer.pipe(Layer.provideMerge(NodeSqlite.layer({ filename: ":memory:" })))
+)
+
+const id = { appId: 1, path: "/p", key: "k" }
+const answer = { status: 200, body: '"first"' }
+
+describe("KeptAnswers", () => {
+  it.effect("a call begins once: a repeat gets what is known of it", () =>
+    Effect.gen(function* () {
+      const kept = yield* KeptAnswers.make
+      assert.isTrue(Option.isNone(yield* kept.begin({ ...id, requestHash: "h" })))
+      const running = Option.getOrThrow(yield* kept.begin({ ...id, requestHash: "other" }))
+      assert.deepStrictEqual(running, { requestHash: "h", answer: KeptAnswers.failed })
+      yield* kept.end({ ...id, answer })
+      const over = Option.getOrThrow(yield* kept.begin({ ...id, requestHash: "other" }))
+      assert.deepStrictEqual(over, { requestHash: "h", answer })
+    }).pipe(withStorage)
+  )
+
+  it.effect("a call of another app, on another path or under another key is another one", () =>
+    Effect.gen(function* () {
+      const kept = yield* KeptAnswers.make
+      const others = [
+        { ...id, appId: 2 },
+        { ...id, path: "/q" },
+        { ...id, key: "l" }
+      ]
+      for (const call of [...others, id]) {
+        assert.isTrue(Option.isNone(yield* kept.begin({ ...call, requestHash: "h" })))
+        yield* kept.end({ ...call, answer: { status: 200, body: JSON.stringify(call) } })
+      }
+      yield* kept.forget(id)
+      for (const call of others) {
+        const found = Option.getOrThrow(yield* kept.find(call))
+        assert.strictEqual(found.answer.body, JSON.stringify(call))
+      }
+    }).pipe(withStorage)
+  )
+
+  it.effect(
+    "an answer is as old as the time at which it was given, also by a server that found its call cut short",
+    () =>
+      Effect.gen(function* () {
+        const kept = yield* KeptAnswers.make
+        const cut = { ...id, key: "cut" }
+        yield* kept.begin({ ...id, requestHash: "h" })
+        yield* kept.begin({ ...cut, requestHash: "h" })
+        yield* TestClock.adjust("1 hour")
+        yield* kept.end({ ...id, answer })
+        const next = yield* KeptAnswers.make
+        yield* next.removeBefore(DateTime.makeUnsafe(3_599_999))
+        const answers = yield* Effect.forEach([id, cut], (call) => Effect.map(next.find(call), Option.getOrThrow))
+        assert.deepStrictEqual(
+          answers.map((found) => found.answer.body),
+          [answer.body, KeptAnswers.cutShort.body]
+        )
+        yield* next.removeBefore(DateTime.makeUnsafe(3_600_000))
+        assert.isTrue(Option.isNone(yield* next.find(id)))
+        assert.isTrue(Option.isNone(yield* next.find(cut)))
+      }).pipe(withStorage)
+  )
+})

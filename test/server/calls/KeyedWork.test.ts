@@ -1,0 +1,181 @@
+/**
+ * What becomes of the work of a call with a key, in the moments that a client cannot bring about.
+ */
+import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Exit, Fiber, Layer, Logger, Option, Queue, Scope } from "effect"
+import { HttpServerRequest, HttpServerResponse } from "effect/http"
+import { TestClock } from "effect/testing"
+import * as KeptAnswers from "../../../src/server/calls/KeptAnswers.ts"
+import * as KeyedCalls from "../../../src/server/calls/KeyedCalls.ts"
+import type * as RunningCall from "../../../src/server/calls/RunningCall.ts"
+import * as WireAnswer from "../../../src/server/http/WireAnswer.ts"
+import * as Migrations from "../../../src/server/storage/Migrations.ts"
+import * as NodeSqlite from "../../../src/server/storage/NodeSqlite.ts"
+import * as Shutdown from "../../../src/server/upkeep/Shutdown.ts"
+
+const id = { appId: 1, path: "/p", key: "k" }
+
+/** The calls of a server on a ledger of its own, all of them with the same key. */
+const make = Effect.fnUntraced(function* (
+  wrap: (kept: KeptAnswers.KeptAnswers["Service"]) => KeptAnswers.KeptAnswers["Service"] = (kept) => kept
+) {
+  const kept = yield* KeptAnswers.make
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  const calls = yield* KeyedCalls.make({}).pipe(
+    Effect.provideService(KeptAnswers.KeptAnswers, wrap(kept)),
+    Scope.provide(scope)
+  )
+  const requestOf = (body: string) => HttpServerRequest.fromWeb(new Request("http://a/p", { method: "POST", body }))
+  const ask = Effect.fnUntraced(function* (work: RunningCall.Work, body = "{}") {
+    const answer = yield* calls.answer({ ...id, request: requestOf(body) }, Effect.never, work)
+    return yield* Effect.promise(() => HttpServerResponse.toWeb(answer).text())
+  })
+  /** Waits for the call from now on, until it leaves. */
+  const come = Effect.fnUntraced(function* (work: RunningCall.Work, call: Partial<KeyedCalls.Call> = {}) {
+    const waiting = yield* Scope.fork(scope)
+    yield* Scope.provide(calls.follow({ ...id, ...call, request: requestOf("{}") }, work), waiting)
+    return { leave: Scope.close(waiting, Exit.void) }
+  })
+  return { ask, come, cancel: calls.cancel(id), kept, end: Scope.close(scope, Exit.void) }
+})
+
+const withServices = Effect.provide(
+  Layer.mergeAll(
+    Migrations.layer.pipe(Layer.provideMerge(NodeSqlite.layer({ filename: ":memory:" }))),
+    Shutdown.layer,
+    NodeCrypto.layer
+  )
+)
+
+/** Work that begins and does not end by itself. */
+const working = Effect.gen(function* () {
+  const began = yield* Deferred.make<void>()
+  const goOn = yield* Deferred.make<void>()
+  const work: RunningCall.Work = () =>
+    Deferred.succeed(began, undefined).pipe(
+      Effect.andThen(Deferred.await(goOn)),
+      Effect.as({ status: 200, body: '"done"' })
+    )
+  return { work, began: Deferred.await(began), goOn: Deferred.succeed(goOn, undefined) }
+})
+
+const mustNotBegin: RunningCall.Work = () => Effect.succeed({ status: 200, body: '"done twice"' })
+
+describe("the work of a call with a key", () => {
+  it.effect("is not done by one that looked before it began, and goes on after it has ended", () =>
+    Effect.gen(function* () {
+      const looked = yield* Queue.unbounded<void>()
+      const goOn = yield* Deferred.make<void>()
+      let late = 2
+      const { ask } = yield* make((kept) => ({
+        ...kept,
+        find: (call) => {
+          const found = kept.find(call)
+          if (late-- <= 0) return found
+          return Effect.tap(found, Effect.andThen(Queue.offer(looked, undefined), Deferred.await(goOn)))
+        }
+      }))
+      const waiting = yield* Effect.forkChild(
+        Effect.forEach(["{}", '{"other":1}'], (body) => ask(mustNotBegin, body), { concurrency: 2 })
+      )
+      yield* Queue.takeN(looked, 2)
+      const first = yield* ask(() => Effect.succeed({ status: 200, body: '"first"' }))
+      yield* Deferred.succeed(goOn, undefined)
+      const [same, other] = yield* Fiber.join(waiting)
+      assert.deepStrictEqual([first, same], ['"first"', '"first"'])
+      assert.include(other, "was used with another body")
+    }).pipe(Effect.scoped, withServices)
+  )
+
+  it.effect("that fails with a defect may have acted: it is not done again, and the log says so", () =>
+    Effect.gen(function* () {
+      const logged: Array<unknown> = []
+      const logger = Logger.layer([Logger.make(({ message }) => logged.push(message))])
+      const { ask } = yield* make()
+      const broken = yield* Effect.provide(
+        ask(() => Effect.die("broken")),
+        logger
+      )
+      assert.include(broken, "outcome unknown: the server failed during this call")
+      assert.strictEqual(yield* ask(mustNotBegin), broken)
+      assert.deepStrictEqual(logged, [["a call failed"]])
+    }).pipe(Effect.scoped, withServices)
+  )
+
+  it.effect("is not begun where it cannot be written down", () =>
+    Effect.gen(function* () {
+      const { ask, kept } = yield* make((kept) => ({ ...kept, begin: () => Effect.die("the disk is gone") }))
+      assert.strictEqual(yield* ask(mustNotBegin), WireAnswer.serverError.body)
+      assert.isTrue(Option.isNone(yield* kept.find(id)))
+    }).pipe(Effect.scoped, withServices)
+  )
+
+  it.effect("goes on while somebody waits for it, and for thirty seconds after the last one left", () =>
+    Effect.gen(function* () {
+      const { ask, come, kept } = yield* make()
+      const { began, work } = yield* working
+      const first = yield* come(work)
+      yield* began
+      yield* first.leave
+      yield* TestClock.adjust("20 seconds")
+      const second = yield* come(mustNotBegin)
+      yield* TestClock.adjust("20 seconds")
+      yield* second.leave
+      yield* TestClock.adjust("20 seconds")
+      const third = yield* come(mustNotBegin)
+      yield* third.leave
+      yield* TestClock.adjust("29 seconds")
+      assert.strictEqual(Option.getOrThrow(yield* kept.find(id)).answer, KeptAnswers.failed)
+      yield* TestClock.adjust("1 second")
+      assert.include(yield* ask(mustNotBegin), "nobody waited for its answer any more")
+    }).pipe(Effect.scoped, withServices)
+  )
+
+  it.effect("that is still under way when its server is gone is cut short", () =>
+    Effect.gen(function* () {
+      const { ask, end, kept } = yield* make()
+      const { began, work } = yield* working
+      const asking = yield* Effect.forkChild(ask(work))
+      yield* began
+      yield* end
+      assert.strictEqual(yield* Fiber.join(asking), KeptAnswers.cutShort.body)
+      const found = Option.getOrThrow(yield* kept.find(id))
+      assert.strictEqual(found.answer.body, KeptAnswers.cutShort.body)
+    }).pipe(Effect.scoped, withServices)
+  )
+
+  it.effect("is waited for by a cancel of its key, but no longer than five seconds", () =>
+    Effect.gen(function* () {
+      const { ask, cancel } = yield* make()
+      const { began, goOn, work } = yield* working
+      const asking = yield* Effect.forkChild(ask(work))
+      yield* began
+      const deaf = yield* Effect.forkChild(cancel, { startImmediately: true })
+      yield* TestClock.adjust("4 seconds")
+      assert.isUndefined(deaf.pollUnsafe())
+      yield* TestClock.adjust("1 second")
+      assert.isTrue(yield* Fiber.join(deaf))
+      yield* goOn
+      assert.strictEqual(yield* Fiber.join(asking), '"done"')
+      assert.isFalse(yield* cancel)
+    }).pipe(Effect.scoped, withServices)
+  )
+
+  for (const key of [id.key, undefined]) {
+    it.effect(`is waited for by the end of the server${key === undefined ? ", also without a key" : ""}`, () =>
+      Effect.gen(function* () {
+        const shutdown = yield* Shutdown.Shutdown
+        const { come } = yield* make()
+        const { began, goOn, work } = yield* working
+        yield* come(work, { key })
+        yield* began
+        const ending = yield* Effect.forkChild(shutdown.begin("10 seconds"), { startImmediately: true })
+        yield* TestClock.adjust("9 seconds")
+        assert.isUndefined(ending.pollUnsafe())
+        yield* goOn
+        yield* Fiber.join(ending)
+      }).pipe(Effect.scoped, withServices)
+    )
+  }
+})
