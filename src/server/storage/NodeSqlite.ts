@@ -59,7 +59,7 @@ const open = (options: Options) =>
       try: () => {
         const database = new DatabaseSync(options.filename, { timeout: busyMillis })
         const synchronous = options.durable === true ? "FULL" : "NORMAL"
-        database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}; PRAGMA foreign_keys = ON`)
+        database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}`)
         // What is deleted is overwritten, so that no text of it stays in the file.
         database.exec("PRAGMA secure_delete = ON")
         return database
