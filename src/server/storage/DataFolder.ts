@@ -123,9 +123,9 @@ export const make = Effect.fnUntraced(
     yield* refuseForeign(fs, folder, ledger)
     yield* makeFolders(fs, path, sessions)
     yield* fs.chmod(folder, folderMode)
-    // Made here, since SQLite gives the files that it makes the mode of any other file.
+    // Made here, since SQLite gives the files that it makes the mode of any other file. Nobody else gets into the folder.
     for (const file of [lockFile, ledger]) {
-      yield* fs.writeFileString(file, "", { flag: "a", mode: fileMode })
+      yield* fs.writeFileString(file, "", { flag: "a" })
       yield* fs.chmod(file, fileMode)
     }
     yield* lock(lockFile, folder)

@@ -1,0 +1,58 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { assert, layer } from "@effect/vitest"
+import { Effect, FileSystem } from "effect"
+import * as DataFolder from "../../../src/server/storage/DataFolder.ts"
+
+const modeOf = (path: string) =>
+  FileSystem.FileSystem.use((fs) => Effect.map(fs.stat(path), ({ mode }) => (mode & 0o777).toString(8)))
+
+layer(NodeServices.layer)("a data folder", (it) => {
+  it.effect("is private to its owner, with all that is in it, also where somebody had opened it", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const data = `${yield* fs.makeTempDirectoryScoped()}/a/b`
+      yield* fs.makeDirectory(data, { recursive: true })
+      yield* fs.writeFileString(`${data}/ledger.db`, "")
+      for (const [name, mode] of [
+        ["", 0o755],
+        ["ledger.db", 0o644]
+      ] as const)
+        yield* fs.chmod(`${data}/${name}`, mode)
+      const folder = yield* DataFolder.make({ data })
+      yield* folder.makeWorkingDirectory("one")
+      const names = ["", "agents", "runs", "uploads", "sessions", "sessions/one"]
+      assert.deepStrictEqual(
+        yield* Effect.forEach(names, (name) => modeOf(`${data}/${name}`)),
+        names.map(() => "700")
+      )
+      assert.deepStrictEqual(yield* Effect.forEach(["ledger.db", "lock.db"], (name) => modeOf(`${data}/${name}`)), [
+        "600",
+        "600"
+      ])
+    })
+  )
+
+  it.effect("of a server that was killed before it had a ledger is its own", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const data = yield* fs.makeTempDirectoryScoped()
+      yield* fs.makeDirectory(`${data}/sessions`)
+      yield* fs.writeFileString(`${data}/lock.db`, "")
+      yield* DataFolder.make({ data })
+      assert.isTrue(yield* fs.exists(`${data}/ledger.db`))
+    })
+  )
+
+  it.effect("is made by two servers that start at once, and had by one of them", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const data = `${yield* fs.makeTempDirectoryScoped()}/a/b/c`
+      const start = Effect.match(DataFolder.make({ data }), {
+        onFailure: ({ message }) => message,
+        onSuccess: () => ""
+      })
+      const said = yield* Effect.all([start, start], { concurrency: 2 })
+      assert.deepStrictEqual(said.toSorted(), ["", `another server is running on the data folder ${data}`])
+    })
+  )
+})
