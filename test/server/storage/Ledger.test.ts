@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Effect, Layer, Option } from "effect"
+import { DateTime, Effect, Exit, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { SessionId } from "../../../src/api/schema/Ids.ts"
@@ -32,6 +32,7 @@ describe("Ledger", () => {
     Effect.gen(function* () {
       const ledger = yield* Ledger.Ledger
       yield* ledger.addSession(session("a"))
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(ledger.addSession(session("a", 2)))))
       const found = yield* ledger.findSession({ sessionId: "a", appId: 1 })
       assert.deepStrictEqual(Option.getOrUndefined(found), session("a"))
       assert.isTrue(Option.isNone(yield* ledger.findSession({ sessionId: "a", appId: 2 })))
@@ -96,6 +97,30 @@ describe("Ledger", () => {
     }).pipe(withLedger)
   )
 
+  it.effect("what is done to a session and the event of it are written both or neither", () =>
+    Effect.gen(function* () {
+      const ledger = yield* Ledger.Ledger
+      const sql = yield* SqlClient.SqlClient
+      const { sessionId } = session("a")
+      yield* ledger.addSession(session("a"))
+      yield* ledger.beginTurn(sessionId)
+      const before = yield* sql`SELECT * FROM sessions`
+      yield* sql`CREATE TRIGGER full BEFORE INSERT ON session_events BEGIN SELECT RAISE(ABORT, 'full'); END`
+      const changes: ReadonlyArray<Effect.Effect<unknown>> = [
+        ledger.addSession(session("b")),
+        ledger.endTurn({ ...session("a"), turnIndex: 1, stopReason: "end_turn", durationMillis: 1 }),
+        ledger.endCutTurns,
+        ledger.beginTurn(sessionId),
+        ledger.closeSession(sessionId),
+        ledger.deleteSessions([sessionId])
+      ]
+      for (const change of changes) {
+        assert.isTrue(Exit.isFailure(yield* Effect.exit(change)))
+        assert.deepStrictEqual(yield* sql`SELECT * FROM sessions`, before)
+      }
+    }).pipe(withLedger)
+  )
+
   it.effect("the newest session is the first, also within one second", () =>
     Effect.gen(function* () {
       const ledger = yield* Ledger.Ledger
@@ -112,6 +137,10 @@ describe("Ledger", () => {
       assert.deepStrictEqual(
         yield* names(false),
         ["c", "b"].map((name) => SessionId.make(name))
+      )
+      assert.sameMembers(
+        [...(yield* ledger.idleSessions(DateTime.makeUnsafe(1_000)))],
+        ["b", "c", "other"].map((name) => SessionId.make(name))
       )
       const open = yield* ledger.openSessions
       assert.deepStrictEqual(

@@ -2,24 +2,66 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
 import { SqlClient } from "effect/sql"
+import { DatabaseSync } from "node:sqlite"
 import * as NodeSqlite from "../../../src/server/storage/NodeSqlite.ts"
 
 /** What SQLite calls NORMAL and FULL (https://www.sqlite.org/pragma.html#pragma_synchronous). */
 const normal = 1
 const full = 2
 
+const makeFolder = FileSystem.FileSystem.use((fs) => fs.makeTempDirectoryScoped())
+
+/** Does something with a database, which is closed then. */
+const withDatabase = <A, E>(options: NodeSqlite.Options, use: (sql: SqlClient.SqlClient) => Effect.Effect<A, E>) =>
+  Effect.provide(SqlClient.SqlClient.use(use), NodeSqlite.layer(options))
+
 layer(NodeServices.layer)("the ledger's database", (it) => {
   it.effect("waits for the disk where it is to outlive a loss of power, and not otherwise", () =>
     Effect.gen(function* () {
-      const fs = yield* FileSystem.FileSystem
-      const filename = `${yield* fs.makeTempDirectoryScoped()}/ledger.db`
+      const filename = `${yield* makeFolder}/ledger.db`
       const synchronous = (durable: boolean | undefined) =>
-        SqlClient.SqlClient.use((sql) => sql`PRAGMA synchronous`).pipe(
-          Effect.map((rows) => rows[0]?.["synchronous"]),
-          Effect.provide(NodeSqlite.layer({ filename, durable }))
+        withDatabase({ filename, durable }, (sql) =>
+          Effect.map(sql`PRAGMA synchronous`, (rows) => rows[0]?.["synchronous"])
         )
       assert.strictEqual(yield* synchronous(undefined), normal)
       assert.strictEqual(yield* synchronous(true), full)
+    })
+  )
+
+  it.effect("waits for another process that has it, but not for long", () =>
+    Effect.gen(function* () {
+      const filename = `${yield* makeFolder}/ledger.db`
+      const rows = yield* withDatabase({ filename }, (sql) => sql`PRAGMA busy_timeout`.values)
+      assert.deepStrictEqual(rows, [[250]])
+    })
+  )
+
+  it.effect("is written by nobody else from the begin of a transaction on", () =>
+    Effect.gen(function* () {
+      const filename = `${yield* makeFolder}/ledger.db`
+      const write = Effect.sync(() => {
+        const other = new DatabaseSync(filename, { timeout: 0 })
+        try {
+          other.exec("CREATE TABLE t (id INTEGER)")
+          return "written"
+        } catch (error) {
+          return String(error)
+        } finally {
+          other.close()
+        }
+      })
+      const said = yield* withDatabase({ filename }, (sql) => sql.withTransaction(write))
+      assert.include(said, "database is locked")
+      assert.strictEqual(yield* write, "written")
+    })
+  )
+
+  it.effect("is one file when it is closed", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const folder = yield* makeFolder
+      yield* withDatabase({ filename: `${folder}/ledger.db` }, (sql) => sql`CREATE TABLE t (id INTEGER)`)
+      assert.deepStrictEqual(yield* fs.readDirectory(folder), ["ledger.db"])
     })
   )
 })

@@ -35,7 +35,7 @@ describe("Readiness", () => {
   it.live("a server is ready until it ends", () =>
     Effect.gen(function* () {
       const { shutdown, state } = yield* start({})
-      assert.strictEqual(yield* state, "ready")
+      assert.deepStrictEqual([yield* state, yield* state], ["ready", "ready"])
       yield* shutdown.begin("1 second")
       assert.strictEqual(yield* state, "shutting down")
     }).pipe(Effect.scoped, withServices)
