@@ -171,8 +171,8 @@ export const make = Effect.fnUntraced(function* <E, R>(follow: Effect.Effect<Run
   const cut = Effect.andThen(
     Scope.close(attached, Exit.void),
     Effect.sync(() => {
-      // The answer is waiting for a socket that nobody reads.
-      if (request.source instanceof IncomingMessage) request.source.destroy()
+      // The answer is waiting for a socket that nobody reads. A request that was read whole would not close it.
+      if (request.source instanceof IncomingMessage) request.source.socket.destroy()
     })
   )
   yield* reader.watch(maxStall).pipe(

@@ -214,6 +214,14 @@ it.layer(Shared.layer, { excludeTestServices: true })("a turn as an event stream
       // It would have failed, had the agent written all that it may within a turn.
       assert.deepStrictEqual(yield* recorded(id, 2), ["create", "cancelled"])
       assert.strictEqual((yield* app.state(id)).live, true)
+      // Its connection is gone too, and counts no more for how many there may be.
+      for (const { id } of [yield* open, yield* open]) {
+        const next = Effect.repeat(stream(id, { prompt: "/wait" }), {
+          until: ({ status }) => status === 200,
+          schedule: Schedule.spaced(10)
+        })
+        yield* Effect.timeout(next, patience)
+      }
     })
   )
 })
