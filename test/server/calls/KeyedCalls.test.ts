@@ -2,25 +2,25 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, it } from "@effect/vitest"
 import { Context, Effect, Fiber, FileSystem, Layer, Redacted, Schedule } from "effect"
 import { DatabaseSync } from "node:sqlite"
+import type * as ForgeServer from "../../../src/server/ForgeServer.ts"
 import * as DemoAgent from "../../../src/agent/DemoAgent.ts"
 import { misbehaving } from "../../agent/Support.ts"
 import { patience } from "../../support/Patience.ts"
 import { type App, call, eventsIn, openStream, serve, turnOf } from "../Support.ts"
 
-const make = Effect.gen(function* () {
+const make = Effect.fnUntraced(function* (options: Partial<ForgeServer.Options>) {
   const fs = yield* FileSystem.FileSystem
   const data = yield* fs.makeTempDirectoryScoped()
-  const server = yield* serve({
-    data,
-    keyedCallLinger: "4 seconds",
-    maxOpenSessions: 40,
-    agents: [DemoAgent.definition, misbehaving("ignore-cancel")]
-  })
+  const agents = [DemoAgent.definition, misbehaving("ignore-cancel")]
+  const server = yield* serve({ data, maxOpenSessions: 40, agents, ...options })
   return { data, mint: server.mint, app: yield* server.mint("app") }
-}).pipe(Effect.provide(NodeFileSystem.layer))
+}, Effect.provide(NodeFileSystem.layer))
 
-class Shared extends Context.Service<Shared, Effect.Success<typeof make>>()("test/KeyedCalls") {
-  static readonly layer = Layer.effect(Shared, make)
+/** A server that gives a call up at once when nobody waits for it any more. */
+const hasty = make({ keyedCallLinger: 0 })
+
+class Shared extends Context.Service<Shared, Effect.Success<ReturnType<typeof make>>>()("test/KeyedCalls") {
+  static readonly layer = Layer.effect(Shared, make({}))
 }
 
 const post = (app: App, path: string, key: string, body: unknown, headers: Readonly<Record<string, string>> = {}) =>
@@ -174,7 +174,7 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("a call 
 
   it.effect("is cancelled when nobody comes back, and is not done again", () =>
     Effect.gen(function* () {
-      const { app, data } = yield* Shared
+      const { app, data } = yield* hasty
       const { id } = yield* app.open
       const dropped = yield* Effect.forkChild(turn(app, id, "gone", { prompt: "/wait" }))
       yield* app.turns(id, 1)
@@ -258,7 +258,7 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("a call 
   it.effect("tells whoever comes back while it is being cancelled what becomes of it", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const { app } = yield* Shared
+      const { app } = yield* hasty
       const opened = yield* app.request("POST", "/sessions", { body: { agent: "odd" } })
       const { cwd, session_id: id }: { session_id: string; cwd: string } = JSON.parse(opened.text)
       const dropped = yield* Effect.forkChild(turn(app, id, "late", { prompt: "go" }))
