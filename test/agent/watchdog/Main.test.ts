@@ -2,9 +2,12 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it } from "@effect/vitest"
 import { Effect, FileSystem, Stream } from "effect"
 import { ChildProcess } from "effect/process"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
 import { readFileSync } from "node:fs"
+import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
-import { gone } from "../Support.ts"
+import { gone, isAlive } from "../Support.ts"
 import { startGroup } from "./Group.ts"
 
 const program = fileURLToPath(new URL("../../../src/agent/watchdog/Main.ts", import.meta.url))
@@ -22,5 +25,39 @@ it.live("one that took another's place just before the server died ends what tha
     assert.strictEqual(yield* watchdog.exitCode, 0)
     yield* gone([leader, child])
     assert.deepStrictEqual(yield* fs.readDirectory(records), [])
+  }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+)
+
+it.live("what it ends is asked to end first", () =>
+  Effect.gen(function* () {
+    const agent = spawn("sleep", ["1000"], { env: { FORGE_AGENT_MARK: "asked.1" }, stdio: "ignore" })
+    const ended = once(agent, "exit")
+    yield* ChildProcess.make(process.execPath, [program, "FORGE_AGENT_MARK=asked"], { stdin: Stream.empty })
+    assert.deepStrictEqual(yield* Effect.promise(() => ended), [null, "SIGTERM"])
+  }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+)
+
+it.live("it ends what is left of one agent, and of no other; what it recorded goes with it", () =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const records = yield* fs.makeTempDirectoryScoped()
+    const { child, group, leader } = yield* startGroup
+    const other = spawn("sleep", ["1000"], { env: { FORGE_AGENT_MARK: "both.10" }, stdio: "ignore" })
+    const watchdog = spawn(process.execPath, [program, "FORGE_AGENT_MARK=both", records], {
+      stdio: ["pipe", "pipe", "inherit"]
+    })
+    const exited = once(watchdog, "exit")
+    const lines = createInterface({ input: watchdog.stdout })[Symbol.asyncIterator]()
+    const next = Effect.promise(async () => (await lines.next()).value)
+    assert.strictEqual(yield* next, "ready")
+    watchdog.stdin.write(`watch FORGE_AGENT_MARK=both.1 ${group.pid} ${group.startTime}\n`)
+    watchdog.stdin.write("reap FORGE_AGENT_MARK=both.1\n")
+    assert.strictEqual(yield* next, "reaped FORGE_AGENT_MARK=both.1")
+    assert.deepStrictEqual([leader, child, Number(other.pid)].filter(isAlive), [Number(other.pid)])
+    assert.deepStrictEqual(yield* fs.readDirectory(records), ["both"])
+    watchdog.stdin.write("done\n")
+    assert.deepStrictEqual(yield* Effect.promise(() => exited), [0, null])
+    assert.deepStrictEqual(yield* fs.readDirectory(records), [])
+    other.kill()
   }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
 )
