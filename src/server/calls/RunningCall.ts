@@ -23,7 +23,6 @@ export const start = Effect.fnUntraced(function* (work: Work): Effect.fn.Return<
   const answer = yield* Deferred.make<WireAnswer.WireAnswer>()
   yield* withDefects(work(feed, Effect.never)).pipe(
     Effect.onExit((exit) => Effect.andThen(Deferred.done(answer, exit), feed.end)),
-    Effect.interruptible,
     Effect.forkScoped
   )
   return { feed, answer: Deferred.await(answer) }
