@@ -92,7 +92,33 @@ describe("Uploads", () => {
       assert.isFalse(yield* isThere(1, used))
       assert.deepStrictEqual(yield* kept, { files: 1, rows: 1, used: 0 })
       assert.lengthOf(yield* fs.readDirectory(cwd), 3)
+      // They count as used before the session has them: a server may be killed in between.
+      const again = yield* uploads.find({ appId: 1, tokens: [yield* add(1, "again")] })
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(uploads.stage(again, { cwd: `${cwd}/gone`, sessionId: "u" }))))
+      yield* uploads.removeOfSession("u")
+      assert.deepStrictEqual(yield* kept, { files: 1, rows: 1, used: 0 })
     }).pipe(withUploads)
+  )
+
+  it.effect("are removed to the last, also where whoever asked for it is gone meanwhile", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const asked = yield* Deferred.make<void>()
+      const goOn = yield* Deferred.make<void>()
+      const slow: typeof fs.remove = (path, options) =>
+        Deferred.succeed(asked, undefined).pipe(
+          Effect.andThen(Deferred.await(goOn)),
+          Effect.andThen(fs.remove(path, options))
+        )
+      const uploads = yield* Effect.provideService(Uploads.make({}), FileSystem.FileSystem, { ...fs, remove: slow })
+      for (const text of ["one", "two"]) yield* Effect.provideService(add(1, text), Uploads.Uploads, uploads)
+      const removing = yield* Effect.forkChild(uploads.removeOfApp(1))
+      yield* Deferred.await(asked)
+      const leaving = yield* Effect.forkChild(Fiber.interrupt(removing), { startImmediately: true })
+      yield* Deferred.succeed(goOn, undefined)
+      yield* Fiber.join(leaving)
+      assert.deepStrictEqual(yield* kept, { files: 0, rows: 0, used: 0 })
+    }).pipe(Effect.provide(database))
   )
 
   it.effect("that fail or are interrupted leave nothing", () =>
@@ -109,6 +135,15 @@ describe("Uploads", () => {
       yield* Deferred.await(started)
       assert.deepStrictEqual(yield* kept, { files: 1, rows: 0, used: 0 })
       yield* Fiber.interrupt(adding)
+      assert.deepStrictEqual(yield* kept, { files: 0, rows: 0, used: 0 })
+      // Also where it is the very end that fails, when all of it had been kept.
+      const late = uploads.add(1, (write) =>
+        Effect.addFinalizer(() => Effect.die("too late")).pipe(
+          Effect.andThen(write(bytes("x"))),
+          Effect.as({ name: "late", size: 1, timeToLive: Duration.hours(1) })
+        )
+      )
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(late)))
       assert.deepStrictEqual(yield* kept, { files: 0, rows: 0, used: 0 })
     }).pipe(withUploads)
   )
