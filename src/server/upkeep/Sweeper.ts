@@ -54,7 +54,6 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   const deleteExpired = Effect.gen(function* () {
     const expired = yield* ledger.expiredSessions(yield* before(hardTtl))
-    if (expired.length === 0) return 0
     yield* Effect.forEach(expired, uploads.removeOfSession, { discard: true })
     yield* Effect.forEach(expired, kept.removeOfSession, { discard: true })
     yield* ledger.deleteSessions(expired)

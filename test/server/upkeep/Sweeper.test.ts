@@ -1,7 +1,20 @@
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
-import { ByteSize, Context, Deferred, Duration, Effect, Fiber, FileSystem, Layer, Logger, Option, Stream } from "effect"
+import {
+  ByteSize,
+  Context,
+  Deferred,
+  Duration,
+  Effect,
+  Fiber,
+  FileSystem,
+  Layer,
+  Logger,
+  Option,
+  Redacted,
+  Stream
+} from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { SessionId } from "../../../src/api/schema/Ids.ts"
@@ -213,6 +226,28 @@ describe("Sweeper", () => {
     })
   )
 
+  it.effect("uploads that a deleted session used go with it", () =>
+    Effect.gen(function* () {
+      const { engine, filesWith, open, sweeper, uploads } = yield* start({ hardTtl: "2 hours" }, asked)
+      const { cwd, sessionId } = yield* open("x")
+      const { token } = yield* uploads.add(1, (write) =>
+        Effect.as(write(new TextEncoder().encode("canary-upload")), {
+          name: "a.txt",
+          size: 13,
+          timeToLive: Duration.days(1)
+        })
+      )
+      yield* uploads.stage(yield* uploads.find({ appId: 1, tokens: [Redacted.value(token)] }), { cwd, sessionId })
+      yield* engine.close(sessionId)
+      yield* TestClock.adjust("1 hour")
+      yield* sweeper.sweep
+      assert.isNotEmpty(yield* filesWith("canary-upload"))
+      yield* TestClock.adjust("1 hour")
+      yield* sweeper.sweep
+      assert.deepStrictEqual(yield* filesWith("canary-upload"), [])
+    })
+  )
+
   it.effect("uploads whose time is over go", () =>
     Effect.gen(function* () {
       const { filesWith, uploads } = yield* start({ sessionTtl: "10 minutes" }, Sweeper.layer)
@@ -226,6 +261,33 @@ describe("Sweeper", () => {
       assert.isNotEmpty(yield* filesWith("canary-upload"))
       yield* TestClock.adjust("6 minutes")
       assert.deepStrictEqual(yield* filesWith("canary-upload"), [])
+    })
+  )
+
+  it.effect("a session whose text cannot be removed is not forgotten, so that the next sweep tries again", () =>
+    Effect.gen(function* () {
+      const done: Array<string> = []
+      const note = (what: string) => Effect.sync(() => void done.push(what))
+      const ledger = Layer.mock(Ledger.Ledger)({
+        idleSessions: () => Effect.succeed([]),
+        expiredSessions: () => Effect.succeed([SessionId.make("one")]),
+        deleteSessions: () => note("deleted"),
+        forgetAudit: () => Effect.void,
+        clearDeleted: Effect.void
+      })
+      const uploads = Layer.mock(Uploads.Uploads)({
+        maxSize: ByteSize.zero,
+        sweepExpired: Effect.succeed(0),
+        removeOfSession: () => note("uploads")
+      })
+      const kept = Layer.mock(KeptAnswers.KeptAnswers)({
+        removeBefore: () => Effect.void,
+        removeOfSession: () => Effect.andThen(note("answers"), Effect.die("the disk is gone"))
+      })
+      const layers = Layer.mergeAll(ledger, uploads, kept, Layer.mock(SessionEngine)({}), Logger.layer([]))
+      yield* Layer.build(Layer.provide(Sweeper.layer({}), layers))
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(done, ["uploads", "answers", "uploads", "answers"])
     })
   )
 
