@@ -162,20 +162,20 @@ describe("the work of a call with a key", () => {
     }).pipe(Effect.scoped, withServices)
   )
 
-  for (const key of [id.key, undefined]) {
-    it.effect(`is waited for by the end of the server${key === undefined ? ", also without a key" : ""}`, () =>
-      Effect.gen(function* () {
-        const shutdown = yield* Shutdown.Shutdown
-        const { come } = yield* make()
-        const { began, goOn, work } = yield* working
-        yield* come(work, { key })
-        yield* began
-        const ending = yield* Effect.forkChild(shutdown.begin("10 seconds"), { startImmediately: true })
-        yield* TestClock.adjust("9 seconds")
-        assert.isUndefined(ending.pollUnsafe())
-        yield* goOn
-        yield* Fiber.join(ending)
-      }).pipe(Effect.scoped, withServices)
-    )
-  }
+  it.effect("is waited for by the end of the server, as is that of a call without a key", () =>
+    Effect.gen(function* () {
+      const shutdown = yield* Shutdown.Shutdown
+      const { come } = yield* make()
+      const [first, second] = [yield* working, yield* working]
+      yield* come(first.work)
+      yield* come(second.work, { key: undefined })
+      yield* Effect.andThen(first.began, second.began)
+      const ending = yield* Effect.forkChild(shutdown.begin("10 seconds"), { startImmediately: true })
+      yield* first.goOn
+      yield* TestClock.adjust("9 seconds")
+      assert.isUndefined(ending.pollUnsafe())
+      yield* second.goOn
+      yield* Fiber.join(ending)
+    }).pipe(Effect.scoped, withServices)
+  )
 })
