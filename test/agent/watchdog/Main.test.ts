@@ -1,6 +1,6 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it } from "@effect/vitest"
-import { Effect, FileSystem, Stream } from "effect"
+import { Deferred, Effect, FileSystem, Stream } from "effect"
 import { ChildProcess } from "effect/process"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
@@ -12,16 +12,21 @@ import { startGroup } from "./Group.ts"
 
 const program = fileURLToPath(new URL("../../../src/agent/watchdog/Main.ts", import.meta.url))
 
-it.live("one that took another's place just before the server died ends what that one had recorded", () =>
+it.live("one that took another's place ends what that one had recorded when the server dies, and not before", () =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const records = yield* fs.makeTempDirectoryScoped()
     const { child, group, leader } = yield* startGroup
     const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
     yield* fs.writeFileString(`${records}/server.1`, `${boot} ${group.pid} ${group.startTime}`)
+    const died = yield* Deferred.make<void>()
     const watchdog = yield* ChildProcess.make(process.execPath, [program, "FORGE_AGENT_MARK=server", records], {
-      stdin: Stream.empty
+      stdin: Stream.fromEffectDrain(Deferred.await(died))
     })
+    const said = yield* watchdog.stdout.pipe(Stream.decodeText(), Stream.splitLines, Stream.take(1), Stream.mkString)
+    assert.strictEqual(said, "ready")
+    assert.deepStrictEqual([leader, child].filter(isAlive), [leader, child])
+    yield* Deferred.succeed(died, undefined)
     assert.strictEqual(yield* watchdog.exitCode, 0)
     yield* gone([leader, child])
     assert.deepStrictEqual(yield* fs.readDirectory(records), [])

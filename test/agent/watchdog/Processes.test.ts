@@ -1,9 +1,18 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Schedule } from "effect"
+import { existsSync } from "node:fs"
 import { signalAll } from "../../../src/agent/watchdog/Processes.ts"
+import { patience } from "../../support/Patience.ts"
 import { gone, isAlive } from "../Support.ts"
 import { startGroup } from "./Group.ts"
+
+/** Waits until nothing at all is known of a process. */
+const reaped = (pid: number) =>
+  Effect.sync(() => existsSync(`/proc/${pid}`)).pipe(
+    Effect.repeat({ until: (there) => !there, schedule: Schedule.spaced(10) }),
+    Effect.timeout(patience)
+  )
 
 const noMark = "FORGE_AGENT_MARK=of-nobody"
 
@@ -11,7 +20,8 @@ it.live("a child that cleared its environment is reached by its group, also when
   Effect.gen(function* () {
     const { child, group, leader } = yield* startGroup
     process.kill(leader, "SIGKILL")
-    yield* gone([leader])
+    yield* reaped(leader)
+    assert.isFalse(signalAll([{ ...group, startTime: undefined }], noMark, "SIGKILL"))
     assert.isTrue(isAlive(child))
     assert.isTrue(signalAll([group], noMark, "SIGKILL"))
     yield* gone([child])
