@@ -66,3 +66,24 @@ it.live("it ends what is left of one agent, and of no other; what it recorded go
     other.kill()
   }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
 )
+
+it.live(
+  "before it is ready it ends what an earlier server left, but nothing that was recorded before the machine began",
+  () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const records = yield* fs.makeTempDirectoryScoped()
+      const [left, other] = [yield* startGroup, yield* startGroup]
+      const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
+      yield* fs.writeFileString(`${records}/earlier.1`, `${boot} ${left.group.pid} ${left.group.startTime}`)
+      yield* fs.writeFileString(`${records}/oldest.1`, `another-boot ${other.group.pid} ${other.group.startTime}`)
+      const watchdog = yield* ChildProcess.make(process.execPath, [program, "FORGE_AGENT_MARK=next", records], {
+        stdin: Stream.never
+      })
+      yield* watchdog.stdout.pipe(Stream.decodeText(), Stream.splitLines, Stream.take(1), Stream.runDrain)
+      const pids = [left.leader, left.child, other.leader, other.child]
+      assert.deepStrictEqual(pids.filter(isAlive), [other.leader, other.child])
+      assert.deepStrictEqual(yield* fs.readDirectory(records), ["next"])
+      process.kill(other.child, "SIGKILL")
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+)
