@@ -61,18 +61,21 @@ it.effect("a tool call that gets some of its fields wrong is one all the same, u
   })
 )
 
-it.effect("what the first turn of a session has cost that was brought back is not known", () =>
-  Effect.gen(function* () {
-    const inbox = AgentInbox.make("allow")
-    const spend = Effect.fnUntraced(function* (amount: number) {
-      yield* inbox.attach(yield* queue)
-      const update = { sessionUpdate: "usage_update", cost: { amount, currency: "USD" } }
-      yield* inbox.update({ sessionId: "s", update })
-      return yield* inbox.cost
-    }, Effect.scoped)
-    yield* inbox.opened({ id: "s", loaded: true })
-    assert.deepStrictEqual([yield* spend(5), yield* spend(7)], [undefined, 2])
-  })
+it.effect(
+  "what a turn has cost is not known of the first of a session that was brought back, nor in other money than dollars",
+  () =>
+    Effect.gen(function* () {
+      const inbox = AgentInbox.make("allow")
+      const spend = Effect.fnUntraced(function* (amount: number, currency = "USD") {
+        yield* inbox.attach(yield* queue)
+        const update = { sessionUpdate: "usage_update", cost: { amount, currency } }
+        yield* inbox.update({ sessionId: "s", update })
+        return yield* inbox.cost
+      }, Effect.scoped)
+      yield* inbox.opened({ id: "s", loaded: true })
+      assert.deepStrictEqual([yield* spend(5), yield* spend(7)], [undefined, 2])
+      assert.isUndefined(yield* spend(900, "JPY"))
+    })
 )
 
 it.effect("of what replaces itself, only the last is news", () =>
@@ -130,6 +133,8 @@ it.effect("a permission is given in a turn, and not between turns, for another s
     const inbox = AgentInbox.make("allow")
     yield* inbox.opened({ id: "s", loaded: false })
     const cancelled = { outcome: "cancelled" }
+    assert.deepStrictEqual(yield* inbox.permission(request), cancelled)
+    yield* next(inbox)
     assert.deepStrictEqual(yield* inbox.permission(request), cancelled)
     yield* inbox.attach(yield* queue)
     assert.deepStrictEqual(yield* inbox.permission(request), { outcome: "selected", optionId: "y" })

@@ -19,6 +19,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("an agent that 
       "long-id",
       "Agent odd gave an answer to session/new that cannot be read."
     ],
+    ["has an empty id", "empty-id", "Agent odd gave an answer to session/new that cannot be read."],
     [
       "is not logged in",
       "refuse-new",
@@ -39,6 +40,15 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("an agent that 
     Effect.gen(function* () {
       const failure = yield* Effect.flip(open(misbehaving("exit-at-start")))
       assert.strictEqual(failure._tag === "AgentFailed" && failure.stderr, "no such model\n")
+    })
+  )
+
+  it.effect("no more of standard error is carried than its last 8,192 characters", () =>
+    Effect.gen(function* () {
+      const script = "process.stderr.write('x'.repeat(100_000) + 'end', () => process.exit(7))"
+      const wordy = { ...misbehaving("any"), command: [process.execPath, "-e", script] as const }
+      const failure = yield* Effect.flip(open(wordy))
+      assert.strictEqual(failure._tag === "AgentFailed" && failure.stderr, `${"x".repeat(8_189)}end`)
     })
   )
 
@@ -81,15 +91,20 @@ layer(Platform)("an agent that is silent", (it) => {
   for (const [method, behaviour] of [
     ["initialize", "silent"],
     ["session/new", "silent-new"],
-    ["session/load", "silent-load"]
+    ["session/load", "silent-load"],
+    ["session/set_config_option", "silent-option"],
+    ["session/set_mode", "silent-mode"]
   ] as const) {
     it.effect(`at ${method} is given up after 30 seconds: one sentence`, () =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
         const cwd = yield* temporaryFolder
         const load = method === "session/load" ? "session-1" : undefined
+        const model = method === "session/set_config_option" ? "big" : undefined
+        const mode = method === "session/set_mode" ? "calm" : undefined
         const { command, ...definition } = misbehaving(behaviour)
-        const opening = AgentProcess.open({ ...definition, command: [...command, "loads"] }, { cwd, load })
+        const agent = { ...definition, mode, command: [...command, "loads"] as const }
+        const opening = AgentProcess.open(agent, { cwd, load, model })
         const fiber = yield* Effect.forkChild(Effect.flip(opening))
         const asked = Effect.repeat(fs.exists(`${cwd}/asked`), {
           until: (there) => there,

@@ -1,6 +1,23 @@
-import { assert, layer } from "@effect/vitest"
-import { Deferred, Duration, Effect, Fiber, Stream } from "effect"
-import { collect, gone, isAlive, lastOf, misbehaving, open, Platform, prompt, textOf } from "./Support.ts"
+import { assert, describe, it, layer } from "@effect/vitest"
+import { Deferred, Duration, Effect, Fiber, FileSystem, Latch, Schema, Sink, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import type { AgentChild } from "../../src/agent/AgentChild.ts"
+import type { AgentConnection } from "../../src/agent/AgentConnection.ts"
+import * as AgentInbox from "../../src/agent/AgentInbox.ts"
+import * as AgentProcess from "../../src/agent/AgentProcess.ts"
+import * as AgentTurns from "../../src/agent/AgentTurns.ts"
+import {
+  collect,
+  gone,
+  isAlive,
+  lastOf,
+  misbehaving,
+  open,
+  Platform,
+  prompt,
+  temporaryFolder,
+  textOf
+} from "./Support.ts"
 
 /** The failure of a turn, and the text that came before it. */
 const failedTurn = Effect.fnUntraced(function* (behaviour: string, turn = prompt("go")) {
@@ -113,15 +130,29 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("what an agent 
     })
   )
 
-  it.effect("a reader that falls behind loses nothing", () =>
+  it.effect("an agent is read no faster than its turn, and a reader that falls behind loses nothing", () =>
     Effect.gen(function* () {
-      const session = yield* open(misbehaving("many"))
+      const fs = yield* FileSystem.FileSystem
+      const openIn = (cwd: string) => AgentProcess.open(misbehaving("plenty"), { cwd })
+      const [slowly, meanwhile] = [yield* temporaryFolder, yield* temporaryFolder]
+      const finished = Effect.forEach([slowly, meanwhile], (folder) => fs.exists(`${folder}/finished`))
+      const [reading, goOn] = [yield* Latch.make(), yield* Latch.make()]
       let count = 0
-      yield* session.turn(prompt("go")).pipe(
-        Stream.rechunk(1),
-        Stream.runForEach(() => (++count % 500 === 0 ? Effect.sleep("20 millis") : Effect.void))
+      const turn = yield* (yield* openIn(slowly)).turn(prompt("go")).pipe(
+        Stream.runForEach(() => {
+          count++
+          return Effect.andThen(reading.open, goOn.await)
+        }),
+        Effect.forkChild
       )
-      assert.strictEqual(count, 2_001)
+      yield* reading.await
+      // In the time in which this one is read to its end, the other one would come to its end too.
+      yield* collect(yield* openIn(meanwhile), prompt("go"))
+      assert.deepStrictEqual(yield* finished, [false, true])
+      yield* goOn.open
+      yield* Fiber.join(turn)
+      assert.strictEqual(count, 3_001)
+      assert.deepStrictEqual(yield* finished, [true, true])
     })
   )
 
@@ -230,6 +261,94 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("cancelling", (
       yield* cancel
       const events = yield* Fiber.join(fiber)
       assert.deepStrictEqual(lastOf(events), { _tag: "TurnEnd", stopReason: "cancelled" })
+    })
+  )
+})
+
+/** Turns of an agent that answers as a test has it answer, and what was done to it. */
+const makeTurns = Effect.fnUntraced(function* (
+  answer: (agent: {
+    readonly inbox: AgentInbox.AgentInbox
+    readonly cancelled: Effect.Effect<void>
+    readonly killed: Effect.Effect<void>
+  }) => Effect.Effect<void>
+) {
+  const [cancelled, killed] = [yield* Latch.make(), yield* Latch.make()]
+  const inbox = AgentInbox.make("deny")
+  const done: Array<string> = []
+  const connection: AgentConnection = {
+    request: (request) =>
+      answer({ inbox, cancelled: cancelled.await, killed: killed.await }).pipe(
+        Effect.andThen(Schema.decodeEffect(request.answer)({ stopReason: "end_turn" })),
+        Effect.orDie
+      ),
+    notify: (method) =>
+      Effect.andThen(
+        Effect.sync(() => done.push(method)),
+        cancelled.open
+      ),
+    beginTurn: Effect.void,
+    gone: Effect.never
+  }
+  const child: AgentChild = {
+    pid: 1,
+    stdin: Sink.drain,
+    stdout: Stream.empty,
+    note: () => Effect.void,
+    kill: () =>
+      Effect.andThen(
+        Effect.sync(() => done.push("killed")),
+        killed.open
+      ),
+    exited: Effect.never,
+    failure: () => Effect.never,
+    fail: () => Effect.never
+  }
+  const { turn } = AgentTurns.make({ name: "odd", sessionId: "s", child, connection, inbox, cancelGrace: "2 seconds" })
+  return { done, events: turn(prompt("go")) }
+})
+
+describe("the end of a turn", () => {
+  it.effect("by its answer: the agent is told nothing more", () =>
+    Effect.gen(function* () {
+      const { done, events } = yield* makeTurns(() => Effect.void)
+      yield* Stream.runDrain(events)
+      assert.deepStrictEqual(done, [])
+    })
+  )
+
+  it.effect("by an interruption: what the agent still says is taken, so that it can hear of it", () =>
+    Effect.gen(function* () {
+      const reading = yield* Latch.make()
+      const { done, events } = yield* makeTurns(({ cancelled, inbox, killed }) => {
+        const update = { sessionUpdate: "agent_message_chunk", content: { type: "text", text: "more" } }
+        const say = inbox.update({ sessionId: "s", update })
+        // Once its reader has the first one, more than there is room for.
+        const talking = Effect.all([say, reading.await, ...Array.from({ length: 1_100 }, () => say)], { discard: true })
+        return Effect.raceFirst(Effect.andThen(talking, cancelled), killed)
+      })
+      const turn = yield* Effect.forkChild(Stream.runForEach(events, () => Effect.andThen(reading.open, Effect.never)))
+      yield* reading.await
+      yield* TestClock.adjust(0)
+      yield* Effect.forkChild(Fiber.interrupt(turn), { startImmediately: true })
+      yield* TestClock.adjust("2 seconds")
+      assert.isDefined(turn.pollUnsafe())
+      assert.deepStrictEqual(done, ["session/cancel"])
+    })
+  )
+
+  it.effect("of an agent that has to be killed is when that is known to be gone", () =>
+    Effect.gen(function* () {
+      const [asked, gone] = [yield* Latch.make(), yield* Latch.make()]
+      const { done, events } = yield* makeTurns(() => Effect.andThen(asked.open, gone.await))
+      const turn = yield* Effect.forkChild(Stream.runDrain(events))
+      yield* asked.await
+      yield* Effect.forkChild(Fiber.interrupt(turn), { startImmediately: true })
+      yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual(done, ["session/cancel", "killed"])
+      assert.isUndefined(turn.pollUnsafe())
+      yield* gone.open
+      yield* Fiber.await(turn)
     })
   )
 })

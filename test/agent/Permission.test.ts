@@ -21,7 +21,11 @@ it("where nothing fits, the call is cancelled", () => {
 })
 
 it("an option is chosen by its kind, whatever its name and id", () => {
-  const request = { sessionId: "s", toolCall: { toolCallId: "c" }, options: ["x", option("allow_once")] }
+  const request = {
+    sessionId: "s",
+    toolCall: { toolCallId: "c" },
+    options: ["x", null, { kind: "allow_once" }, option("allow_once")]
+  }
   assert.deepStrictEqual(Permission.decide("allow", request).outcome, {
     outcome: "selected",
     optionId: "the allow_once"

@@ -122,6 +122,23 @@ describe("AgentPool", () => {
     })
   )
 
+  it.effect("one that falls asleep is not asked to again", () =>
+    Effect.gen(function* () {
+      const { start, waiting } = yield* make({ maxProcesses: 2, sleepAfter: "10 minutes" })
+      const a = yield* start("a")
+      const b = yield* start("b")
+      let asked = 0
+      yield* a.place.rest(Effect.sync(() => void asked++))
+      yield* waiting("c")
+      const d = yield* waiting("d")
+      yield* b.rest
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(asked, 1)
+      yield* a.end
+      yield* Fiber.join(d)
+    })
+  )
+
   it.effect("one that is used again before it fell asleep does not count as room", () =>
     Effect.gen(function* () {
       const { log, start, waiting } = yield* make({ maxProcesses: 2 })

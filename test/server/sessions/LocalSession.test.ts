@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ByteSize, Duration, Effect, Exit, Layer, Option, Scope, Stream } from "effect"
+import { ByteSize, Duration, Effect, Exit, Fiber, Latch, Layer, Option, Scope, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { AgentOptionRefused, type AgentSession } from "../../../src/agent/Agent.ts"
 import { SessionIsClosed } from "../../../src/api/Api.ts"
 import { SessionId } from "../../../src/api/schema/Ids.ts"
 import { Uploads } from "../../../src/server/files/Uploads.ts"
@@ -10,40 +12,144 @@ import { Ledger } from "../../../src/server/storage/Ledger.ts"
 import * as Shutdown from "../../../src/server/upkeep/Shutdown.ts"
 import { definition, Folder } from "./Support.ts"
 
-const services = Layer.mergeAll(
-  AgentPool.layer({ maxProcesses: 5 }),
-  Shutdown.layer,
-  Folder,
-  Layer.mock(Ledger, {}),
-  Layer.mock(Uploads, { maxSize: ByteSize.bytes(1) }),
-  Layer.mock(Agents, {
-    find: () => Option.none(),
-    names: [],
-    byDefault: Option.none(),
-    open: () => Effect.never
+const endTurn = { _tag: "TurnEnd", stopReason: "end_turn" } as const
+
+const agentOf = (turn: AgentSession["turn"]): AgentSession => ({
+  id: "agent-session",
+  pid: 1,
+  returns: false,
+  exited: Effect.never,
+  turn
+})
+
+/** A step of the ledger that is begun, and done once it may be. */
+const makeStep = Effect.gen(function* () {
+  const begun = yield* Latch.make()
+  const goOn = yield* Latch.make()
+  return { take: Effect.andThen(begun.open, goOn.await), begun: begun.await, goOn: goOn.open }
+})
+
+const turn = { prompt: "go", files: [], timeout: Duration.minutes(3) }
+
+/** A session with a turn that has begun, and what its ledger was told, a step at a time. */
+const make = Effect.fnUntraced(function* (
+  open: Effect.Effect<AgentSession, AgentOptionRefused> = Effect.succeed(agentOf(() => Stream.succeed(endTurn))),
+  written: Effect.Effect<void> = Effect.void
+) {
+  const told: Array<string> = []
+  const tell = (what: string) => Effect.sync(() => void told.push(what))
+  const [beginning, ending] = [yield* makeStep, yield* makeStep]
+  const ledger = Layer.mock(Ledger)({
+    beginTurn: () => beginning.take.pipe(Effect.andThen(tell("begun")), Effect.as(1)),
+    endTurn: ({ stopReason }) => ending.take.pipe(Effect.andThen(tell(stopReason)), Effect.andThen(written))
   })
-)
+  const agents = Layer.succeed(Agents, {
+    find: () => Option.some(definition),
+    names: ["any"],
+    byDefault: Option.some(definition),
+    open: () => open
+  })
+  const uploads = Layer.mock(Uploads)({ maxSize: ByteSize.zero, stage: () => Effect.succeed([]) })
+  const options = { definition, cwd: "/", model: null, effort: null, system: null, appId: 1 }
+  const context = yield* Layer.build(
+    Layer.mergeAll(ledger, agents, uploads, Folder, Shutdown.layer, AgentPool.layer({}))
+  )
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  const session = yield* LocalSession.make({ ...options, sessionId: SessionId.make("session") }).pipe(
+    Effect.provide(context),
+    Scope.provide(scope)
+  )
+  const close = Scope.close(scope, Exit.void)
+  const running = yield* Effect.forkChild(Stream.runDrain(session.turn(turn, Effect.never)))
+  const interrupt = Effect.forkChild(Fiber.interrupt(running), { startImmediately: true })
+  return { session, close, told, beginning, ending, running, interrupt }
+})
+
+/** One whose ledger is written at once. */
+const makeQuick = Effect.fnUntraced(function* (...options: Parameters<typeof make>) {
+  const made = yield* make(...options)
+  yield* made.beginning.goOn
+  yield* made.ending.goOn
+  return made
+})
 
 describe("LocalSession", () => {
+  it.effect("a turn that is interrupted while it is counted is one that was cancelled", () =>
+    Effect.gen(function* () {
+      const { beginning, ending, interrupt, told } = yield* make()
+      yield* beginning.begun
+      const interrupting = yield* interrupt
+      yield* beginning.goOn
+      yield* ending.goOn
+      yield* Fiber.join(interrupting)
+      assert.deepStrictEqual(told, ["begun", "cancelled"])
+    })
+  )
+
+  it.effect("one that is interrupted while its end is written has ended as it did", () =>
+    Effect.gen(function* () {
+      const { beginning, ending, interrupt, told } = yield* make()
+      yield* beginning.goOn
+      yield* ending.begun
+      const interrupting = yield* interrupt
+      yield* ending.goOn
+      yield* Fiber.join(interrupting)
+      assert.deepStrictEqual(told, ["begun", "end_turn"])
+    })
+  )
+
+  it.effect("an end that cannot be written is not written as another one", () =>
+    Effect.gen(function* () {
+      const { running, told } = yield* makeQuick(undefined, Effect.die("the disk is full"))
+      assert.isTrue(Exit.hasDies(yield* Fiber.await(running)))
+      assert.deepStrictEqual(told, ["begun", "end_turn"])
+    })
+  )
+
+  it.effect("a cancel answers when the turn has ended, and says if it was otherwise", () =>
+    Effect.gen(function* () {
+      const goOn = yield* Latch.make()
+      const agent = agentOf(() => Stream.fromEffect(Effect.as(goOn.await, endTurn)))
+      const { beginning, running, session } = yield* makeQuick(Effect.succeed(agent))
+      yield* beginning.begun
+      const cancelling = yield* Effect.forkChild(session.cancel, { startImmediately: true })
+      assert.isUndefined(cancelling.pollUnsafe())
+      yield* goOn.open
+      yield* Fiber.join(running)
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(cancelling.pollUnsafe(), Exit.succeed(false))
+    })
+  )
+
+  it.effect("a cancel does not wait longer than five seconds", () =>
+    Effect.gen(function* () {
+      const { beginning, session } = yield* makeQuick(Effect.succeed(agentOf(() => Stream.never)))
+      yield* beginning.begun
+      const cancelling = yield* Effect.forkChild(session.cancel, { startImmediately: true })
+      yield* TestClock.adjust("4 seconds")
+      assert.isUndefined(cancelling.pollUnsafe())
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(cancelling.pollUnsafe(), Exit.succeed(true))
+    })
+  )
+
   it.effect("a turn that finds its session stopped, and its process gone, says that it is closed", () =>
     Effect.gen(function* () {
-      const scope = yield* Scope.make()
-      const session = yield* Scope.provide(
-        LocalSession.make({
-          definition,
-          sessionId: SessionId.make("a"),
-          appId: 1,
-          cwd: "/",
-          model: null,
-          effort: null,
-          system: null
-        }),
-        scope
-      )
+      const { close, running, session } = yield* makeQuick()
+      yield* Fiber.join(running)
       yield* session.stop
-      yield* Scope.close(scope, Exit.void)
-      const turn = session.turn({ prompt: "hello", files: [], timeout: Duration.minutes(1) }, Effect.never)
-      assert.deepStrictEqual(yield* Effect.flip(Stream.runCollect(turn)), new SessionIsClosed())
-    }).pipe(Effect.scoped, Effect.provide(services))
+      yield* close
+      const late = yield* Effect.flip(Stream.runDrain(session.turn(turn, Effect.never)))
+      assert.deepStrictEqual(late, new SessionIsClosed())
+    })
+  )
+
+  it.effect("an agent that no longer takes what its session was opened with is lost", () =>
+    Effect.gen(function* () {
+      const refused = new AgentOptionRefused({ option: "model", error: "No such model." })
+      const { running } = yield* makeQuick(Effect.fail(refused))
+      const failure = yield* Effect.flip(Fiber.join(running))
+      assert.strictEqual(failure._tag === "AgentLost" && failure.failure.error, "No such model.")
+    })
   )
 })

@@ -67,4 +67,15 @@ describe("TurnFeed", () => {
       assert.strictEqual((yield* Effect.flip(reader.take))._tag, "ReaderStalled")
     })
   )
+
+  it.effect("a reader that has left waits for nothing any more", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const reader = yield* Scope.provide(TurnFeed.make().read, scope)
+      const waiting = yield* Effect.forkChild(reader.ready, { startImmediately: true })
+      yield* Scope.close(scope, Exit.void)
+      yield* TestClock.adjust(0)
+      assert.isDefined(waiting.pollUnsafe())
+    })
+  )
 })

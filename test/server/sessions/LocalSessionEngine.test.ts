@@ -1,0 +1,115 @@
+import { assert, describe, it } from "@effect/vitest"
+import { ByteSize, DateTime, Duration, Effect, Exit, Fiber, Latch, Layer, Option, Stream } from "effect"
+import { SecureRandom } from "effect/crypto/SecureRandom"
+import type { AgentDefinition } from "../../../src/agent/Agent.ts"
+import { SessionIsClosed } from "../../../src/api/Api.ts"
+import { SessionId } from "../../../src/api/schema/Ids.ts"
+import { Uploads } from "../../../src/server/files/Uploads.ts"
+import * as AgentPool from "../../../src/server/sessions/AgentPool.ts"
+import { Agents } from "../../../src/server/sessions/Agents.ts"
+import * as LocalSessionEngine from "../../../src/server/sessions/LocalSessionEngine.ts"
+import { DataFolder } from "../../../src/server/storage/DataFolder.ts"
+import { Ledger, type Session } from "../../../src/server/storage/Ledger.ts"
+import * as Shutdown from "../../../src/server/upkeep/Shutdown.ts"
+
+const definition: AgentDefinition = { name: "any", command: ["/agent"], permissions: "deny" }
+
+const session = (id: string, agent: string): Session => ({
+  sessionId: SessionId.make(id),
+  appId: 1,
+  appName: "app",
+  agent,
+  agentSessionId: "agent-session",
+  model: null,
+  effort: null,
+  system: null,
+  meta: null,
+  cwd: "/",
+  createdAt: DateTime.makeUnsafe(0),
+  lastTurnAt: null,
+  turnCount: 0,
+  closedAt: null
+})
+
+const noStates = { open: 0, running: 0, waiting: 0, asleep: 0 }
+
+/** An engine that finds two open sessions, one of them of an agent that is no more, and what its ledger was told. */
+const make = Effect.gen(function* () {
+  const [closing, goOn] = [yield* Latch.make(), yield* Latch.make(true)]
+  const told: Array<string> = []
+  const tell = (what: string) => Effect.sync(() => void told.push(what))
+  const ledger = Layer.mock(Ledger)({
+    endCutTurns: tell("cut turns end"),
+    openSessions: Effect.succeed([session("one", "any"), session("two", "no more")]),
+    closeSession: (id, kind = "close") =>
+      closing.open.pipe(Effect.andThen(goOn.await), Effect.andThen(tell(`${kind} ${id}`)), Effect.as(true))
+  })
+  const folder = Layer.mock(DataFolder)({
+    temporary: undefined,
+    ledger: "/ledger",
+    uploads: "/uploads",
+    agents: "/agents",
+    workingDirectory: (id) => `/${id}`,
+    keepWorkingDirectories: (ids) => tell(`keep ${[...ids].join()}`),
+    removeWorkingDirectory: () => Effect.void
+  })
+  const agents = Layer.mock(Agents)({
+    find: (name) => (name === "any" ? Option.some(definition) : Option.none()),
+    names: ["any"],
+    byDefault: Option.some(definition)
+  })
+  const uploads = Layer.mock(Uploads)({ maxSize: ByteSize.zero })
+  const random = Layer.mock(SecureRandom)({})
+  const context = yield* Layer.build(
+    Layer.mergeAll(ledger, folder, agents, uploads, random, Shutdown.layer, AgentPool.layer({}))
+  )
+  const engine = yield* Effect.provide(LocalSessionEngine.make({}), context)
+  return { engine, told, closing, goOn }
+})
+
+describe("LocalSessionEngine", () => {
+  it.effect("what an earlier server left in the middle is ended, and so are sessions of agents that are no more", () =>
+    Effect.gen(function* () {
+      const { engine, told } = yield* make
+      assert.deepStrictEqual(told, ["cut turns end", "close two", "keep one"])
+      assert.deepStrictEqual(yield* engine.states, { ...noStates, asleep: 1 })
+      assert.strictEqual(yield* engine.size, 1)
+    })
+  )
+
+  it.effect("no turn finds a session that is being closed because it was idle", () =>
+    Effect.gen(function* () {
+      const { closing, engine, goOn } = yield* make
+      yield* closing.close
+      yield* goOn.close
+      const call = yield* Effect.forkChild(engine.closeIdle(SessionId.make("one")))
+      yield* closing.await
+      const turn = engine.turn(SessionId.make("one"), { prompt: "go", files: [], timeout: Duration.minutes(3) })
+      const exit = yield* Effect.exit(Stream.runDrain(turn))
+      yield* goOn.open
+      yield* Fiber.join(call)
+      assert.deepStrictEqual(exit, Exit.fail(new SessionIsClosed()))
+    })
+  )
+
+  for (const [how, kind] of [
+    ["close", "close"],
+    ["closeIdle", "sweep_close"]
+  ] as const) {
+    it.effect(`${how} that is interrupted is whole all the same`, () =>
+      Effect.gen(function* () {
+        const { closing, engine, goOn, told } = yield* make
+        yield* closing.close
+        yield* goOn.close
+        const call = yield* Effect.forkChild(engine[how](SessionId.make("one")))
+        yield* closing.await
+        const interrupting = yield* Effect.forkChild(Fiber.interrupt(call), { startImmediately: true })
+        yield* goOn.open
+        yield* Fiber.join(interrupting)
+        assert.strictEqual(told.at(-1), `${kind} one`)
+        assert.deepStrictEqual(yield* engine.states, noStates)
+        assert.strictEqual(yield* engine.size, 0)
+      })
+    )
+  }
+})
