@@ -62,8 +62,11 @@ const parseFinite = Schema.decodeUnknownOption(
   })
 )
 
-/** A number that is too large for a double is read as infinity, which JSON cannot express: it becomes null. */
-const mayOverflow = /[eE]\+?\d{3}|\d{309}/
+/**
+ * A number that is too large for a double is read as infinity, which JSON cannot express: it becomes null. Digits are
+ * counted from the first of them on, since counting from each takes minutes over a line of nothing else.
+ */
+const mayOverflow = /[eE]\+?\d{3}|(?<!\d)\d{309}/
 
 const parse = (json: string) => (mayOverflow.test(json) ? parseFinite(json) : parsePlain(json))
 

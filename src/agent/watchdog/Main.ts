@@ -25,7 +25,7 @@ const lateMillis = 1_000
 /** After this time even what cannot be killed is given up. */
 const limitMillis = 10_000
 
-/** `NAME=VALUE`, as it stands in the environment of every agent of this parent; an agent's own mark begins with it. */
+/** `NAME=VALUE`, of which the marks of this parent's agents are made: they go on with a dot and a number. */
 const parentMark = process.argv[2] ?? ""
 const records = Records.open(process.argv[3] ?? "", parentMark)
 const temporary = process.argv[4] ?? ""
@@ -82,7 +82,7 @@ const removeTemporary = (): void => {
 /** The parent is dead. The records count too: a watchdog that replaced another may not know all that the other did. */
 const reapAll = async (): Promise<void> => {
   const recorded = records.own()
-  if (await reap(() => [...groups.values(), ...recorded], parentMark, lateMillis)) records.end()
+  if (await reap(() => [...groups.values(), ...recorded], `${parentMark}.`, lateMillis)) records.end()
   if (temporary !== "") removeTemporary()
   process.exit(0)
 }

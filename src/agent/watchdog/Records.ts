@@ -10,6 +10,7 @@ import type { Group } from "./Processes.ts"
 
 /** What a server left. */
 export interface Left {
+  /** What the marks of its agents begin with. */
   readonly mark: string
   readonly groups: ReadonlyArray<Group>
   readonly forget: () => void
@@ -80,9 +81,10 @@ export const open = (folder: string, ownMark: string): Records => {
     end: () => forget(own),
     left: () =>
       [...new Set(readdirSync(folder).map(serverOf))]
-        .filter((server) => server !== own)
+        // A file whose name begins with a dot is somebody else's.
+        .filter((server) => server !== own && server !== "")
         .map((server) => ({
-          mark: `${variable}=${server}`,
+          mark: `${variable}=${server}.`,
           groups: groupsOf(server),
           forget: () => forget(server)
         }))
