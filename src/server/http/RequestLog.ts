@@ -4,8 +4,9 @@
  * Of a path only the route is logged, since people put all kinds of things into paths; and the id of a session, if it has
  * the form of ours, which no token has.
  */
-import { Clock, Duration, Effect } from "effect"
+import { Duration, Effect } from "effect"
 import { HttpEffect, HttpRouter, HttpServerRequest, type HttpServerResponse } from "effect/http"
+import * as Stopwatch from "../Stopwatch.ts"
 import * as Metrics from "../upkeep/Metrics.ts"
 import * as Paths from "./Paths.ts"
 import * as RequestId from "./RequestId.ts"
@@ -36,11 +37,11 @@ const log = (
 export const layer = ({ logRequests = false }: Options) =>
   HttpRouter.middleware(
     (httpEffect) =>
-      Effect.flatMap(Clock.currentTimeMillis, (start) =>
+      Effect.flatMap(Stopwatch.start, (elapsed) =>
         HttpEffect.withPreResponseHandler(
           httpEffect,
           Effect.fnUntraced(function* (request, response) {
-            const duration = Duration.millis((yield* Clock.currentTimeMillis) - start)
+            const duration = yield* elapsed
             const { method } = request
             const route = Paths.find(request.url)?.path ?? "other"
             yield* Metrics.countRequest({ method, route, status: response.status, duration })

@@ -16,6 +16,7 @@ import * as RunFailure from "./RunFailure.ts"
 import * as RunResult from "./RunResult.ts"
 import { type Upload, Uploads } from "../files/Uploads.ts"
 import { Shutdown } from "../upkeep/Shutdown.ts"
+import * as Stopwatch from "../Stopwatch.ts"
 import * as Validation from "../http/Validation.ts"
 
 /** A run that is asked for. */
@@ -88,15 +89,15 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const record = Effect.fnUntraced(function* (
     run: NewRun,
     agent: AgentDefinition,
-    start: number,
+    began: { readonly at: number; readonly elapsed: Stopwatch.Stopwatch },
     exit: Exit.Exit<Told, FileNotFound | Invalid | PoolFull | RunFailed>
   ) {
-    const duration = yield* RunFailure.elapsedSince(start)
+    const duration = yield* began.elapsed
     yield* sql`INSERT INTO runs ${sql.insert({
       app_id: run.app.id,
       app_name: run.app.name,
       agent: agent.name,
-      at: start,
+      at: began.at,
       prompt_bytes: byteLength(run.prompt),
       response_bytes: Exit.isSuccess(exit) ? byteLength(exit.value.text) : 0,
       duration_ms: Duration.toMillis(duration),
@@ -130,7 +131,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   )
 
   /** The folder is removed when the agent is dead, since it was there before. */
-  const conduct = Effect.fnUntraced(function* (run: NewRun, agent: AgentDefinition, start: number) {
+  const conduct = Effect.fnUntraced(function* (run: NewRun, agent: AgentDefinition, elapsed: Stopwatch.Stopwatch) {
     const { effort, model, prompt, system, timeout } = run
     const outOfTime = (stderr: string) =>
       new AgentFailed({
@@ -144,29 +145,30 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       Effect.andThen(agents.open(agent, { cwd, effort, model, system })),
       Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(outOfTime("")) })
     )
-    const left = Duration.subtract(timeout, yield* RunFailure.elapsedSince(start))
+    const left = Duration.subtract(timeout, yield* elapsed)
     return yield* listen(agent, session.turn({ prompt, files, timeout: left })).pipe(
       Effect.mapError((failure) => (failure.stopReason === "timeout" ? outOfTime(failure.stderr) : failure))
     )
   }, Effect.scoped)
 
   const attempt = Effect.fnUntraced(function* (run: NewRun) {
-    const start = yield* Clock.currentTimeMillis
-    const failed = RunFailure.from(start)
+    const at = yield* Clock.currentTimeMillis
+    const elapsed = yield* Stopwatch.start
+    const failed = RunFailure.from(elapsed)
     if (Option.isNone(agents.byDefault)) {
       return yield* failed({ error: "There is no agent.", stderr: "", stopReason: "error" })
     }
     const agent = agents.byDefault.value
-    const { end, text } = yield* Effect.raceFirst(conduct(run, agent, start), cancelled).pipe(
+    const { end, text } = yield* Effect.raceFirst(conduct(run, agent, elapsed), cancelled).pipe(
       Effect.catchTags({
         AgentFailed: failed,
         AgentOptionRefused: ({ error, option }) => Effect.fail(Validation.invalidBody(option, error))
       }),
-      Effect.onExit((exit) => record(run, agent, start, exit))
+      Effect.onExit((exit) => record(run, agent, { at, elapsed }, exit))
     )
     const done: Run = {
       result: RunResult.fromText(text),
-      duration: yield* RunFailure.elapsedSince(start),
+      duration: yield* elapsed,
       stopReason: end.stopReason,
       usage: end.usage
     }

@@ -4,8 +4,9 @@
  * Places are given in the order in which they were asked for. Where none is left, the process that has rested longest
  * is put to sleep; one that has rested for long enough is put to sleep unasked.
  */
-import { Clock, Context, Duration, Effect, Exit, FiberSet, Latch, Layer, Scope, Semaphore } from "effect"
+import { Context, Duration, Effect, Exit, FiberSet, Latch, Layer, Scope, Semaphore } from "effect"
 import { PoolFull } from "../../api/Api.ts"
+import * as Stopwatch from "../Stopwatch.ts"
 
 /** Room for one process. */
 export interface Place {
@@ -52,14 +53,14 @@ const defaults = {
 /** A place whose process can be put to sleep. */
 interface Resting {
   readonly sleep: Effect.Effect<void>
-  readonly since: number
+  readonly rested: Stopwatch.Stopwatch
 }
 
 export const make = Effect.fnUntraced(function* (options: Options) {
   const maxProcesses = options.maxProcesses ?? defaults.maxProcesses
   const maxProcessWait = options.maxProcessWait ?? defaults.maxProcessWait
   const maxProcessQueue = options.maxProcessQueue ?? defaults.maxProcessQueue
-  const sleepAfter = Duration.toMillis(options.sleepAfter ?? defaults.sleepAfter)
+  const sleepAfter = Duration.fromInputUnsafe(options.sleepAfter ?? defaults.sleepAfter)
 
   const places = yield* Semaphore.make(maxProcesses)
   const falling = yield* FiberSet.make()
@@ -97,7 +98,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     const scope = yield* Effect.scope
     const place: Place = {
       rest: Effect.fnUntraced(function* (sleep) {
-        resting.set(place, { sleep, since: yield* Clock.currentTimeMillis })
+        resting.set(place, { sleep, rested: yield* Stopwatch.start })
         yield* someRest.open
         yield* makeRoom
       }),
@@ -125,8 +126,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     const [longest] = resting
     if (longest === undefined) return yield* someRest.close
     const [place, rest] = longest
-    const left = rest.since + sleepAfter - (yield* Clock.currentTimeMillis)
-    yield* left > 0 ? Effect.sleep(left) : putToSleep(place, rest)
+    const left = Duration.subtract(sleepAfter, yield* rest.rested)
+    yield* Duration.isPositive(left) ? Effect.sleep(left) : putToSleep(place, rest)
   }).pipe(Effect.forever, Effect.forkScoped)
 
   return AgentPool.of({ place, size: Effect.sync(() => taken) })

@@ -1,20 +1,7 @@
 /**
  * One open session on this machine: its turns, one at a time and in order.
  */
-import {
-  Cause,
-  Clock,
-  Data,
-  Deferred,
-  Duration,
-  Effect,
-  Exit,
-  flow,
-  Option,
-  type Scope,
-  Semaphore,
-  Stream
-} from "effect"
+import { Cause, Data, Deferred, Duration, Effect, Exit, flow, Option, type Scope, Semaphore, Stream } from "effect"
 import type { AgentFailed, AgentOptionRefused, TurnEnd } from "../../agent/Agent.ts"
 import {
   type FileNotFound,
@@ -34,6 +21,7 @@ import type { SessionState, SessionTurn, TurnDone } from "./SessionEngine.ts"
 import * as SessionProcess from "./SessionProcess.ts"
 import { Uploads } from "../files/Uploads.ts"
 import { Shutdown } from "../upkeep/Shutdown.ts"
+import * as Stopwatch from "../Stopwatch.ts"
 import * as Validation from "../http/Validation.ts"
 
 /** The agent has no way back to the session, which is of no more use. */
@@ -89,8 +77,8 @@ export const make = Effect.fnUntraced(function* (
   let flight: Flight | undefined
 
   const wake = Effect.gen(function* () {
-    const start = yield* Clock.currentTimeMillis
-    const agent = yield* Effect.catchTag(process.use, "AgentFailed", RunFailure.from(start))
+    const failed = RunFailure.from(yield* Stopwatch.start)
+    const agent = yield* Effect.catchTag(process.use, "AgentFailed", failed)
     return agent.id
   }).pipe(Effect.scoped)
 
@@ -136,11 +124,11 @@ export const make = Effect.fnUntraced(function* (
    * scope closes: by then the agent has ended it.
    */
   const begin = Effect.fnUntraced(function* (flight: Flight) {
-    const start = yield* Clock.currentTimeMillis
+    const elapsed = yield* Stopwatch.start
     const turnIndex = yield* ledger.beginTurn(options.sessionId)
     let ended = false
     const end = Effect.fnUntraced(function* (stopReason: string) {
-      const duration = yield* RunFailure.elapsedSince(start)
+      const duration = yield* elapsed
       ended = true
       flight.stopReason = stopReason
       yield* ledger.endTurn({ ...options, turnIndex, stopReason, durationMillis: Duration.toMillis(duration) })
@@ -154,7 +142,7 @@ export const make = Effect.fnUntraced(function* (
   const run = Effect.fnUntraced(function* (turn: SessionTurn, cancel: Effect.Effect<void>) {
     const drop = Effect.andThen(cancel, Effect.fail(dropped))
     const flight = yield* Effect.raceFirst(drop, takeOff)
-    const failed = RunFailure.from(yield* Clock.currentTimeMillis)
+    const failed = RunFailure.from(yield* Stopwatch.start)
     const lost = flow(
       failed,
       Effect.mapError((failure) => new AgentLost({ failure }))

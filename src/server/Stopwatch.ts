@@ -1,0 +1,13 @@
+/**
+ * How long something takes, by a clock that nobody sets: the time of day may be put back in the middle of a turn.
+ */
+import { Clock, Duration, Effect } from "effect"
+
+/** The time since it was started, in whole milliseconds. */
+export type Stopwatch = Effect.Effect<Duration.Duration>
+
+const nanosPerMilli = 1_000_000n
+
+export const start: Effect.Effect<Stopwatch> = Effect.map(Clock.monotonicTimeNanos, (began) =>
+  Effect.map(Clock.monotonicTimeNanos, (now) => Duration.millis(Number((now - began) / nanosPerMilli)))
+)
