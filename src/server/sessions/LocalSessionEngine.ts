@@ -1,7 +1,7 @@
 /**
  * The `SessionEngine` of one machine: its agents are processes beside this one.
  */
-import { DateTime, Effect, Exit, FiberSet, Layer, Option, Scope, Stream } from "effect"
+import { Clock, DateTime, Effect, Exit, FiberSet, Layer, Option, Scope, Stream } from "effect"
 import { SecureRandom } from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
 import { PoolFull, SessionIsClosed, TooMany } from "../../api/Api.ts"
@@ -34,6 +34,8 @@ interface Entry {
   readonly session: LocalSession.LocalSession
   readonly scope: Scope.Closeable
   turns: number
+  /** When the last of them was over, in this life of the server. */
+  usedAt?: number | undefined
 }
 
 const defaultMaxOpenSessions = 64
@@ -122,8 +124,9 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     return yield* Effect.ensuring(ledger.closeSession(sessionId), forget(sessionId))
   }, Effect.uninterruptible)
 
-  const closeIdle = Effect.fn("SessionEngine.closeIdle")(function* (sessionId: SessionId) {
-    if ((entries.get(sessionId)?.turns ?? 0) > 0) return false
+  const closeIdle = Effect.fn("SessionEngine.closeIdle")(function* (sessionId: SessionId, since: DateTime.Utc) {
+    const { turns = 0, usedAt = -Infinity } = entries.get(sessionId) ?? {}
+    if (turns > 0 || usedAt > DateTime.toEpochMillis(since)) return false
     yield* forget(sessionId)
     return yield* ledger.closeSession(sessionId, "sweep_close")
   }, Effect.uninterruptible)
@@ -181,7 +184,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
         if (entry.turns++ === 0) busyOf.add(entry.appId)
       }),
       () =>
-        Effect.sync(() => {
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          entry.usedAt = now
           if (--entry.turns === 0) busyOf.remove(entry.appId)
         })
     )

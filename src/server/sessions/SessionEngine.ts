@@ -5,7 +5,7 @@
  * one day agents of several. It fails with the contract's own errors, and has written to the ledger by the time it
  * answers.
  */
-import { Context, type Duration, type Effect, type Stream } from "effect"
+import { Context, type DateTime, type Duration, type Effect, type Stream } from "effect"
 import type { AgentDefinition, AgentTurn, SystemPrompt } from "../../agent/Agent.ts"
 import type { FileNotFound, Invalid, NotReady, PoolFull, RunFailed, SessionIsClosed, TooMany } from "../../api/Api.ts"
 import type { SessionId } from "../../api/schema/Ids.ts"
@@ -74,8 +74,8 @@ export class SessionEngine extends Context.Service<
      * be going when this answers.
      */
     readonly close: (sessionId: SessionId) => Effect.Effect<boolean>
-    /** Closes a session unless a turn of it runs or waits, and gives whether it did. */
-    readonly closeIdle: (sessionId: SessionId) => Effect.Effect<boolean>
+    /** Closes a session unless a turn of it runs or waits, or has ended since then, and gives whether it did. */
+    readonly closeIdle: (sessionId: SessionId, since: DateTime.Utc) => Effect.Effect<boolean>
     /** How many sessions are in each state. */
     readonly states: Effect.Effect<Readonly<Record<SessionState, number>>>
     /** How many sessions are open. */

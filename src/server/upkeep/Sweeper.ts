@@ -47,8 +47,11 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const before = (ttl: Duration.Duration) => Effect.map(DateTime.now, DateTime.subtractDuration(ttl))
 
   const closeIdle = Effect.gen(function* () {
-    const idle = yield* ledger.idleSessions(yield* before(sessionTtl))
-    const closed = yield* Effect.filter(idle, (id) => step("closing an idle session", engine.closeIdle(id), false))
+    const since = yield* before(sessionTtl)
+    const idle = yield* ledger.idleSessions(since)
+    const closed = yield* Effect.filter(idle, (id) =>
+      step("closing an idle session", engine.closeIdle(id, since), false)
+    )
     return closed.length
   })
 

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ByteSize, DateTime, Duration, Effect, Exit, Fiber, Latch, Layer, Option, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import { SecureRandom } from "effect/crypto/SecureRandom"
 import type { AgentDefinition } from "../../../src/agent/Agent.ts"
 import { SessionIsClosed } from "../../../src/api/Api.ts"
@@ -67,6 +68,8 @@ const make = Effect.gen(function* () {
   return { engine, told, closing, goOn }
 })
 
+const epoch = DateTime.makeUnsafe(0)
+
 describe("LocalSessionEngine", () => {
   it.effect("what an earlier server left in the middle is ended, and so are sessions of agents that are no more", () =>
     Effect.gen(function* () {
@@ -82,13 +85,26 @@ describe("LocalSessionEngine", () => {
       const { closing, engine, goOn } = yield* make
       yield* closing.close
       yield* goOn.close
-      const call = yield* Effect.forkChild(engine.closeIdle(SessionId.make("one")))
+      const call = yield* Effect.forkChild(engine.closeIdle(SessionId.make("one"), epoch))
       yield* closing.await
       const turn = engine.turn(SessionId.make("one"), { prompt: "go", files: [], timeout: Duration.minutes(3) })
       const exit = yield* Effect.exit(Stream.runDrain(turn))
       yield* goOn.open
       yield* Fiber.join(call)
       assert.deepStrictEqual(exit, Exit.fail(new SessionIsClosed()))
+    })
+  )
+
+  it.effect("one that was used since it was found idle is not closed", () =>
+    Effect.gen(function* () {
+      const { engine, told } = yield* make
+      const id = SessionId.make("one")
+      yield* TestClock.adjust("2 hours")
+      // It fails, since the agent cannot be started; but the session was asked for.
+      yield* Effect.exit(Stream.runDrain(engine.turn(id, { prompt: "go", files: [], timeout: Duration.minutes(3) })))
+      assert.isFalse(yield* engine.closeIdle(id, DateTime.addDuration(epoch, "1 hour")))
+      assert.isTrue(yield* engine.closeIdle(id, DateTime.addDuration(epoch, "2 hours")))
+      assert.strictEqual(told.at(-1), "sweep_close one")
     })
   )
 
@@ -101,7 +117,7 @@ describe("LocalSessionEngine", () => {
         const { closing, engine, goOn, told } = yield* make
         yield* closing.close
         yield* goOn.close
-        const call = yield* Effect.forkChild(engine[how](SessionId.make("one")))
+        const call = yield* Effect.forkChild(engine[how](SessionId.make("one"), epoch))
         yield* closing.await
         const interrupting = yield* Effect.forkChild(Fiber.interrupt(call), { startImmediately: true })
         yield* goOn.open
