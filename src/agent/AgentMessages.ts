@@ -86,28 +86,28 @@ const toMessage = (json: unknown): Option.Option<AnyMessage> => {
   return Option.some({ jsonrpc: json.jsonrpc, id: json.id, error })
 }
 
-/** A line whose end has not come yet. */
+/** A line whose end has not come yet. Its pieces are only joined at its end: one may come in as many as it has characters. */
 interface Unfinished {
-  readonly pieces: ReadonlyArray<string>
-  readonly length: number
+  readonly pieces: Array<string>
+  length: number
 }
 
-const empty: Unfinished = { pieces: [], length: 0 }
+const startingWith = (text: string): Unfinished => ({ pieces: [text], length: text.length })
 
-/** The pieces of an unfinished line are only joined at its end: a long line comes in many. */
-const splitLines = (before: Unfinished, text: string): readonly [Unfinished, ReadonlyArray<string>] => {
+const splitLines = (line: Unfinished, text: string): readonly [Unfinished, ReadonlyArray<string>] => {
   const [first = "", ...others] = text.split("\n")
   const last = others.pop()
-  if (last === undefined) return [{ pieces: [...before.pieces, first], length: before.length + first.length }, []]
-  return [{ pieces: [last], length: last.length }, [[...before.pieces, first].join(""), ...others]]
+  line.pieces.push(first)
+  line.length += first.length
+  return last === undefined ? [line, []] : [startingWith(last), [line.pieces.join(""), ...others]]
 }
 
 const lines = <E, R>(text: Stream.Stream<string, E, R>): Stream.Stream<string, E | Unreadable, R> =>
   text.pipe(
     Stream.mapAccumEffect(
-      () => empty,
-      (before, chunk: string) => {
-        const split = splitLines(before, chunk)
+      () => startingWith(""),
+      (line, chunk: string) => {
+        const split = splitLines(line, chunk)
         return split[0].length > maxLine
           ? Effect.fail(new Unreadable({ reason: `wrote a line of more than ${maxLine} characters` }))
           : Effect.succeed(split)
