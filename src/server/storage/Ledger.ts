@@ -1,10 +1,11 @@
 /**
  * What the server remembers of sessions, and what happened to each.
  *
- * It is written before an answer is given, so what a client was told survives a crash. It holds no text of a turn. A ledger that cannot be read or written leaves nothing to answer with, so that is a defect here.
+ * It is written before an answer is given, so what a client was told survives a crash. It holds no text of a turn. A
+ * ledger that cannot be read or written leaves nothing to answer with, so that is a defect here.
  */
 import { Clock, Context, DateTime, Effect, Layer, type Option, Schema } from "effect"
-import { SqlClient, type SqlError, SqlSchema } from "effect/sql"
+import { SqlClient, type SqlError, SqlSchema, type Statement } from "effect/sql"
 import { SessionId } from "../../api/schema/Ids.ts"
 import { Meta } from "../../api/schema/Sessions.ts"
 
@@ -85,7 +86,10 @@ export class Ledger extends Context.Service<
     }) => Effect.Effect<ReadonlyArray<Session>>
     /** Every open session, of all apps. */
     readonly openSessions: Effect.Effect<ReadonlyArray<Session>>
-    /** Counts a turn that is about to be handed to the agent, and gives its number; one whose end was never written ends. */
+    /**
+     * Counts a turn that is about to be handed to the agent, and gives its number. If the end of the turn before it could
+     * not be written, that one is ended first.
+     */
     readonly beginTurn: (sessionId: SessionId) => Effect.Effect<number>
     readonly endTurn: (outcome: TurnOutcome) => Effect.Effect<void>
     /** Ends the turns that a server left in the middle when it was killed; nobody knows how they ended. */
@@ -190,26 +194,24 @@ export const make = Effect.gen(function* () {
     Effect.orDie
   )
 
-  const endCutTurns = Effect.fnUntraced(
-    function* (of: SessionId | undefined) {
-      const at = yield* Clock.currentTimeMillis
-      const detail = yield* encodeDetail({ stop_reason: "unknown" })
-      const cut = yield* sql<{ readonly session_id: string; readonly app_id: number; readonly turn_count: number }>`
-      UPDATE sessions SET last_turn_at = ${at}, in_turn = 0
-      WHERE in_turn = 1 ${of === undefined ? sql`` : sql`AND session_id = ${of}`}
+  /** Gives an end to the turns of these sessions that have none. */
+  const endCut = Effect.fnUntraced(function* (sessions: Statement.Fragment) {
+    const at = yield* Clock.currentTimeMillis
+    const cut = yield* sql<{ readonly session_id: string; readonly app_id: number; readonly turn_count: number }>`
+      UPDATE sessions SET last_turn_at = ${at}, in_turn = 0 WHERE in_turn = 1 AND ${sessions}
       RETURNING session_id, app_id, turn_count`
-      for (const { app_id: appId, session_id: sessionId, turn_count: turnIndex } of cut) {
-        yield* addEvent({ sessionId, appId, turnIndex, at, kind: "turn", detail })
-      }
-    },
-    sql.withTransaction,
-    Effect.orDie
-  )
+    const detail = yield* encodeDetail({ stop_reason: "unknown" })
+    for (const { app_id: appId, session_id: sessionId, turn_count: turnIndex } of cut) {
+      yield* addEvent({ sessionId, appId, turnIndex, at, kind: "turn", detail })
+    }
+  })
+
+  const endCutTurns = endCut(sql`TRUE`).pipe(sql.withTransaction, Effect.orDie)
 
   const beginTurn = Effect.fnUntraced(
     function* (sessionId: SessionId) {
-      // A disk that was full may have kept the end of the one before from being written.
-      yield* endCutTurns(sessionId)
+      // The disk may have been full when the turn before it ended.
+      yield* endCut(sql`session_id = ${sessionId}`)
       return (yield* countTurn(sessionId)).turn_count
     },
     sql.withTransaction,
@@ -285,7 +287,7 @@ export const make = Effect.gen(function* () {
     openSessions: Effect.orDie(openSessions()),
     beginTurn,
     endTurn,
-    endCutTurns: endCutTurns(undefined),
+    endCutTurns,
     listEvents: (sessionId) => Effect.orDie(listEvents(sessionId)),
     listEventsAfter: (of) => Effect.orDie(listEventsAfter(of)),
     closeSession,
