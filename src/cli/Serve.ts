@@ -26,6 +26,11 @@ const seconds = Effect.fnUntraced(function* (variable: string, byDefault: Durati
   })
 })
 
+/** A flag is named after the option that it sets, but for those that `optionsOf` makes options of. */
+type Flags = {
+  readonly [Name in keyof Options | "adminTokenFile" | "listen" | "permissions"]?: Flag.Flag<unknown>
+}
+
 const flags = {
   listen: Values.address("listen").pipe(
     Flag.withDescription("Where to listen; port 0 takes a free one (default 127.0.0.1:8800)"),
@@ -49,29 +54,29 @@ const flags = {
     ),
     Flag.optional
   ),
-  allowedHost: Values.host("allowed-host").pipe(
+  allowedHosts: Values.host("allowed-host").pipe(
     Flag.withDescription("A name by which the server may be called, besides its address; any port; repeatable"),
     Flag.atLeast(0)
   ),
-  corsOrigin: Values.origin("cors-origin").pipe(
+  corsOrigins: Values.origin("cors-origin").pipe(
     Flag.withDescription("An origin whose web pages may use the server; repeatable"),
     Flag.atLeast(0)
   ),
-  trustProxy: Values.network("trust-proxy").pipe(
+  trustedProxies: Values.network("trust-proxy").pipe(
     Flag.withDescription("A network of proxies whose X-Forwarded-For is believed; repeatable"),
     Flag.atLeast(0)
   ),
-  maxLiveSessions: Values.count("max-live-sessions").pipe(
+  maxOpenSessions: Values.count("max-live-sessions").pipe(
     Flag.withDescription("How many sessions may be open (default 64)"),
     Flag.withDefault(64)
   ),
   maxAppSessions: Values.count("max-app-sessions").pipe(
     Flag.withDescription("How many of them one app may have (default all)"),
-    Flag.optional
+    Flag.withDefault(undefined)
   ),
   maxAppTurns: Values.count("max-app-turns").pipe(
     Flag.withDescription("How many turns of one app may run at once (default as many as sessions)"),
-    Flag.optional
+    Flag.withDefault(undefined)
   ),
   maxAppStreams: Values.count("max-app-streams").pipe(
     Flag.withDescription("How many of them may be read as event streams (default 128)"),
@@ -93,7 +98,7 @@ const flags = {
     Flag.withDescription("How long an agent that has nothing to do keeps its process (default 10 minutes)"),
     Flag.withDefault(Duration.minutes(10))
   ),
-  maxTurnTimeout: Values.span("max-turn-timeout", Timeouts.minimum).pipe(
+  maxTimeout: Values.span("max-turn-timeout", Timeouts.minimum).pipe(
     Flag.withDescription("How long a turn or a run may take at most (default 10 minutes)"),
     Flag.withDefault(Duration.minutes(10))
   ),
@@ -125,7 +130,7 @@ const flags = {
     Flag.withDescription("Wait for the disk, so that a loss of power costs nothing that was told"),
     Flag.withDefault(false)
   )
-} as const
+} as const satisfies Flags
 
 const allowedCidrs = Effect.gen(function* () {
   const cidrs = (yield* text("ALLOW_CIDRS")).split(/[\s,]+/).filter((cidr) => cidr !== "")
@@ -148,7 +153,7 @@ const defaultData = Effect.gen(function* () {
 type Settings = Command.Command.Config.Infer<typeof flags>
 
 /** Whoever lets other machines in has to say whether agents may act. */
-const permissionsOf = Effect.fnUntraced(function* ({ listen, permissions }: Settings) {
+const permissionsOf = Effect.fnUntraced(function* ({ listen, permissions }: Pick<Settings, "listen" | "permissions">) {
   if (Values.isLoopback(listen)) return Option.getOrElse(permissions, () => "allow" as const)
   if (Option.isNone(permissions)) {
     return yield* new UsageError({
@@ -160,34 +165,17 @@ const permissionsOf = Effect.fnUntraced(function* ({ listen, permissions }: Sett
 })
 
 const optionsOf = Effect.fnUntraced(function* (settings: Settings) {
+  const { adminTokenFile, agents: file, data, listen, permissions: given, ...others } = settings
   // The first thing, so that it is gone from the environment before anything else is started.
-  const adminToken = yield* AdminSecret.load(settings.adminTokenFile)
-  const permissions = yield* permissionsOf(settings)
+  const adminToken = yield* AdminSecret.load(adminTokenFile)
+  const permissions = yield* permissionsOf({ listen, permissions: given })
   return {
-    ...settings.listen,
+    ...others,
+    ...listen,
     adminToken,
-    agents: yield* AgentsTable.load({ file: settings.agents, permissions }),
-    data: Option.isSome(settings.data) ? settings.data.value : yield* defaultData,
+    agents: yield* AgentsTable.load({ file, permissions }),
+    data: Option.isSome(data) ? data.value : yield* defaultData,
     allowedCidrs: yield* allowedCidrs,
-    allowedHosts: settings.allowedHost,
-    corsOrigins: settings.corsOrigin,
-    trustedProxies: settings.trustProxy,
-    maxOpenSessions: settings.maxLiveSessions,
-    maxAppSessions: Option.getOrUndefined(settings.maxAppSessions),
-    maxAppTurns: Option.getOrUndefined(settings.maxAppTurns),
-    maxAppStreams: settings.maxAppStreams,
-    maxProcesses: settings.maxProcesses,
-    startTimeout: settings.startTimeout,
-    sleepAfter: settings.sleepAfter,
-    maxRuns: settings.maxRuns,
-    sessionTtl: settings.sessionTtl,
-    hardTtl: settings.hardTtl,
-    keyedCallLinger: settings.keyedCallLinger,
-    durable: settings.durable,
-    maxUpload: settings.maxUpload,
-    maxAppUploads: settings.maxAppUploads,
-    maxTimeout: settings.maxTurnTimeout,
-    grace: settings.grace,
     logRequests: true
   } satisfies Options
 })
