@@ -121,17 +121,21 @@ const openStreams = Effect.fnUntraced(function* (
     Stream.tapError((error) => (error._tag === "Unreadable" ? child.kill(error.reason) : Effect.void)),
     Stream.toReadableStreamEffect()
   )
-  // Only a pipe that nobody reads ends what is written to it.
+  // Writing to it goes on until the scope closes, unless nobody reads the pipe any more.
   return { readable, writable, inputClosed: Fiber.await(written) }
 })
 
 /**
- * Done with how the process ended, once it has. One that only closes its output or its input is ended: nothing more can
- * be heard of it, or told it. At the end of the scope it is done in any case, for whoever still waits for an answer.
+ * Done with how the process ended, once it has. A process that closes its input or its output and lives on is ended:
+ * nothing more can be told to it, or heard from it. At the end of the scope it is done in any case, for whoever still
+ * waits for an answer.
  */
 const watchEnd = Effect.fnUntraced(function* (
   { child, name }: Options,
-  { closed, inputClosed }: { readonly closed: Effect.Effect<unknown>; readonly inputClosed: Effect.Effect<unknown> }
+  {
+    inputClosed,
+    outputClosed
+  }: { readonly inputClosed: Effect.Effect<unknown>; readonly outputClosed: Effect.Effect<unknown> }
 ) {
   const gone = yield* Deferred.make<AgentFailed>()
   yield* Effect.addFinalizer(() =>
@@ -140,14 +144,14 @@ const watchEnd = Effect.fnUntraced(function* (
   yield* Effect.gen(function* () {
     const lost = yield* Effect.raceAllFirst([
       Effect.as(child.exited, "output"),
-      Effect.as(closed, "output"),
+      Effect.as(outputClosed, "output"),
       Effect.as(inputClosed, "input")
     ])
     const exited = yield* Effect.timeoutOption(child.exited, drainLimit)
     // Also where it ended by itself: others of its group may hold its output open.
     yield* child.kill(`closed its ${lost} and was ended`).pipe(Effect.forkScoped)
     const how = Option.isSome(exited) ? exited.value : yield* child.exited
-    yield* Effect.timeoutOption(closed, drainLimit)
+    yield* Effect.timeoutOption(outputClosed, drainLimit)
     yield* Deferred.succeed(gone, yield* child.failure(how))
   }).pipe(Effect.forkScoped)
   return gone
@@ -174,8 +178,10 @@ export const make = Effect.fnUntraced(function* (
     )
     .connect(streams)
   yield* Effect.addFinalizer(() => Effect.sync(() => connection.close()))
-  const { inputClosed } = streams
-  const gone = yield* watchEnd(options, { closed: Effect.promise(() => connection.closed), inputClosed })
+  const gone = yield* watchEnd(options, {
+    outputClosed: Effect.promise(() => connection.closed),
+    inputClosed: streams.inputClosed
+  })
   const ended = Effect.flatMap(Deferred.await(gone), Effect.fail)
 
   const send = (method: string, params: Params): Effect.Effect<unknown, RequestRefused | AgentFailed> =>
