@@ -3,14 +3,14 @@
  */
 import { ByteSize, Effect, Layer } from "effect"
 import { HttpIncomingMessage, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
-import { sentences } from "../../api/schema/Failures.ts"
 import * as Files from "../../api/schema/Files.ts"
 import * as UploadForm from "../files/UploadForm.ts"
 import { Uploads } from "../files/Uploads.ts"
 
 const json = ByteSize.mebibytes(8)
 
-const tooLarge = HttpServerResponse.jsonUnsafe({ detail: sentences.tooLarge }, { status: 413 })
+/** `Refusals` gives it its body. */
+const tooLarge = HttpServerResponse.empty({ status: 413 })
 
 const isUpload = ({ url }: HttpServerRequest.HttpServerRequest) => url.split("?", 1)[0] === Files.path
 

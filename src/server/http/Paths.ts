@@ -42,7 +42,8 @@ export const find = (url: string): Path | undefined => {
   return paths.find(({ pattern }) => pattern.test(path))
 }
 
-const notFound = HttpServerResponse.jsonUnsafe({ detail: sentences.notFound }, { status: 404 })
+/** `Refusals` gives it its body. */
+const notFound = HttpServerResponse.empty({ status: 404 })
 
 /** Answers requests to paths that do not exist, and with methods that their path does not have. */
 export const layer = HttpRouter.middleware(
