@@ -40,7 +40,10 @@ export const record = Effect.fnUntraced(function* <A, E>(
 export const attributesOf = (spans: ReadonlyArray<Tracer.Span>, name: string): Record<string, unknown> =>
   Object.fromEntries(spans.find((span) => span.name === name)?.attributes ?? [])
 
-/** The series of a metric: its attributes, and how often and with what sum it was updated. */
+/**
+ * The series of a metric: its attributes, and how often and with what sum it was updated. The state of each has the type
+ * of its kind of metric, which its id does not tell the compiler.
+ */
 export const seriesOf = ({ metrics }: { readonly metrics: ReadonlyArray<{ id: string }> }, id: string) =>
   metrics.filter((metric) => metric.id === id) as unknown as ReadonlyArray<{
     readonly attributes: Record<string, string>

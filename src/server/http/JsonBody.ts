@@ -6,7 +6,7 @@
  */
 import { Effect, Fiber, Layer } from "effect"
 import { HttpServerRequest } from "effect/http"
-import { isDeeper } from "../../agent/JsonDepth.ts"
+import * as JsonDepth from "../../agent/JsonDepth.ts"
 import { Invalid, JsonBody } from "../../api/Api.ts"
 import { Shutdown } from "../upkeep/Shutdown.ts"
 import * as Validation from "./Validation.ts"
@@ -32,7 +32,7 @@ export const layer = Layer.effect(
       const reading = yield* Effect.forkIn(read, scope, { startImmediately: true })
       const bytes = yield* Effect.raceFirst(Fiber.join(reading), refusal)
       const json = yield* Effect.try({ try: () => utf8.decode(bytes), catch: () => notUtf8 })
-      if (isDeeper(json, deepest)) return yield* tooDeep
+      if (JsonDepth.isDeeper(json, deepest)) return yield* tooDeep
       return yield* httpEffect
     })
   })
