@@ -1,26 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ByteSize, Duration, Effect, Exit, Fiber, Latch, Layer, Option, Scope, Stream } from "effect"
+import { ByteSize, Duration, Effect, Exit, Fiber, Latch, Layer, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { AgentOptionRefused, type AgentSession } from "../../../src/agent/Agent.ts"
 import { SessionIsClosed } from "../../../src/api/Api.ts"
 import { SessionId } from "../../../src/api/schema/Ids.ts"
 import { Uploads } from "../../../src/server/files/Uploads.ts"
 import * as AgentPool from "../../../src/server/sessions/AgentPool.ts"
-import { Agents } from "../../../src/server/sessions/Agents.ts"
 import * as LocalSession from "../../../src/server/sessions/LocalSession.ts"
 import { Ledger } from "../../../src/server/storage/Ledger.ts"
 import * as Shutdown from "../../../src/server/upkeep/Shutdown.ts"
-import { definition, Folder } from "./Support.ts"
+import { agentSession, agentsOf, definition, folderOf } from "./Support.ts"
 
 const endTurn = { _tag: "TurnEnd", stopReason: "end_turn" } as const
 
-const agentOf = (turn: AgentSession["turn"]): AgentSession => ({
-  id: "agent-session",
-  pid: 1,
-  returns: false,
-  exited: Effect.never,
-  turn
-})
+/** An agent whose turns are all as given. */
+const agentWith = (turn: ReturnType<AgentSession["turn"]>) => Effect.succeed(agentSession({ turn: () => turn }))
 
 /** A step of the ledger that is begun, and done once it may be. */
 const makeStep = Effect.gen(function* () {
@@ -33,7 +27,7 @@ const turn = { prompt: "go", files: [], timeout: Duration.minutes(3) }
 
 /** A session with a turn that has begun, and what its ledger was told, a step at a time. */
 const make = Effect.fnUntraced(function* (
-  open: Effect.Effect<AgentSession, AgentOptionRefused> = Effect.succeed(agentOf(() => Stream.succeed(endTurn))),
+  open: Effect.Effect<AgentSession, AgentOptionRefused> = agentWith(Stream.succeed(endTurn)),
   written: Effect.Effect<void> = Effect.void
 ) {
   const told: Array<string> = []
@@ -43,16 +37,17 @@ const make = Effect.fnUntraced(function* (
     beginTurn: () => beginning.take.pipe(Effect.andThen(tell("begun")), Effect.as(1)),
     endTurn: ({ stopReason }) => ending.take.pipe(Effect.andThen(tell(stopReason)), Effect.andThen(written))
   })
-  const agents = Layer.succeed(Agents, {
-    find: () => Option.some(definition),
-    names: ["any"],
-    byDefault: Option.some(definition),
-    open: () => open
-  })
   const uploads = Layer.mock(Uploads)({ maxSize: ByteSize.zero, stage: () => Effect.succeed([]) })
   const options = { definition, cwd: "/", model: null, effort: null, system: null, appId: 1 }
   const context = yield* Layer.build(
-    Layer.mergeAll(ledger, agents, uploads, Folder, Shutdown.layer, AgentPool.layer({}))
+    Layer.mergeAll(
+      ledger,
+      agentsOf(() => open),
+      uploads,
+      folderOf(),
+      Shutdown.layer,
+      AgentPool.layer({})
+    )
   )
   const scope = yield* Scope.fork(yield* Effect.scope)
   const session = yield* LocalSession.make({ ...options, sessionId: SessionId.make("session") }).pipe(
@@ -109,8 +104,8 @@ describe("LocalSession", () => {
   it.effect("a cancel answers when the turn has ended, and says if it was otherwise", () =>
     Effect.gen(function* () {
       const goOn = yield* Latch.make()
-      const agent = agentOf(() => Stream.fromEffect(Effect.as(goOn.await, endTurn)))
-      const { beginning, running, session } = yield* makeQuick(Effect.succeed(agent))
+      const agent = agentWith(Stream.fromEffect(Effect.as(goOn.await, endTurn)))
+      const { beginning, running, session } = yield* makeQuick(agent)
       yield* beginning.begun
       const cancelling = yield* Effect.forkChild(session.cancel, { startImmediately: true })
       assert.isUndefined(cancelling.pollUnsafe())
@@ -123,7 +118,7 @@ describe("LocalSession", () => {
 
   it.effect("a cancel does not wait longer than five seconds", () =>
     Effect.gen(function* () {
-      const { beginning, session } = yield* makeQuick(Effect.succeed(agentOf(() => Stream.never)))
+      const { beginning, session } = yield* makeQuick(agentWith(Stream.never))
       yield* beginning.begun
       const cancelling = yield* Effect.forkChild(session.cancel, { startImmediately: true })
       yield* TestClock.adjust("4 seconds")

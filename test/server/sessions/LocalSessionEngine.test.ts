@@ -1,19 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ByteSize, DateTime, Duration, Effect, Exit, Fiber, Latch, Layer, Option, Stream } from "effect"
+import { ByteSize, DateTime, Duration, Effect, Exit, Fiber, Latch, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { SecureRandom } from "effect/crypto/SecureRandom"
-import type { AgentDefinition } from "../../../src/agent/Agent.ts"
 import { SessionIsClosed } from "../../../src/api/Api.ts"
 import { SessionId } from "../../../src/api/schema/Ids.ts"
 import { Uploads } from "../../../src/server/files/Uploads.ts"
 import * as AgentPool from "../../../src/server/sessions/AgentPool.ts"
-import { Agents } from "../../../src/server/sessions/Agents.ts"
 import * as LocalSessionEngine from "../../../src/server/sessions/LocalSessionEngine.ts"
-import { DataFolder } from "../../../src/server/storage/DataFolder.ts"
 import { Ledger, type Session } from "../../../src/server/storage/Ledger.ts"
 import * as Shutdown from "../../../src/server/upkeep/Shutdown.ts"
-
-const definition: AgentDefinition = { name: "any", command: ["/agent"], permissions: "deny" }
+import { agentsOf, folderOf } from "./Support.ts"
 
 const session = (id: string, agent: string): Session => ({
   sessionId: SessionId.make(id),
@@ -45,20 +41,11 @@ const make = Effect.gen(function* () {
     closeSession: (id, kind = "close") =>
       closing.open.pipe(Effect.andThen(goOn.await), Effect.andThen(tell(`${kind} ${id}`)), Effect.as(true))
   })
-  const folder = Layer.mock(DataFolder)({
-    temporary: undefined,
-    ledger: "/ledger",
-    uploads: "/uploads",
-    agents: "/agents",
-    workingDirectory: (id) => `/${id}`,
+  const folder = folderOf({
     keepWorkingDirectories: (ids) => tell(`keep ${[...ids].join()}`),
     removeWorkingDirectory: () => Effect.void
   })
-  const agents = Layer.mock(Agents)({
-    find: (name) => (name === "any" ? Option.some(definition) : Option.none()),
-    names: ["any"],
-    byDefault: Option.some(definition)
-  })
+  const agents = agentsOf(() => Effect.die("the agent cannot be started"))
   const uploads = Layer.mock(Uploads)({ maxSize: ByteSize.zero })
   const random = Layer.mock(SecureRandom)({})
   const context = yield* Layer.build(

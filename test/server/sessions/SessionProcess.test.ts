@@ -1,11 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Latch, Layer, Option } from "effect"
+import { Effect, Fiber, Latch } from "effect"
 import { TestClock } from "effect/testing"
 import { SessionId } from "../../../src/api/schema/Ids.ts"
-import { Agents } from "../../../src/server/sessions/Agents.ts"
 import * as AgentPool from "../../../src/server/sessions/AgentPool.ts"
 import * as SessionProcess from "../../../src/server/sessions/SessionProcess.ts"
-import { definition, Folder } from "./Support.ts"
+import { agentSession, agentsOf, definition, folderOf } from "./Support.ts"
 
 /** Agents whose processes end when they are let go, and what became of them. */
 const make = Effect.gen(function* () {
@@ -15,7 +14,7 @@ const make = Effect.gen(function* () {
   const open = Effect.acquireRelease(
     Effect.sync(() => {
       log.push("starts")
-      return { id: "agent-session", pid: 1, returns: true, exited: Effect.never, turn: () => assert.fail() }
+      return agentSession({})
     }),
     () =>
       Effect.gen(function* () {
@@ -24,13 +23,7 @@ const make = Effect.gen(function* () {
         log.push("is gone")
       })
   )
-  const agents = {
-    find: () => Option.some(definition),
-    names: ["any"],
-    byDefault: Option.some(definition),
-    open: () => open
-  }
-  return { agents: Layer.succeed(Agents, agents), ending: ending.await, letGo: gone.open, log }
+  return { agents: agentsOf(() => open), ending: ending.await, letGo: gone.open, log }
 })
 
 describe("SessionProcess", () => {
@@ -57,7 +50,7 @@ describe("SessionProcess", () => {
         yield* Fiber.join(next)
         assert.deepStrictEqual(meanwhile, ["starts"])
         assert.deepStrictEqual(log, ["starts", "is gone", "starts"])
-      }).pipe(Effect.scoped, Effect.provide([agents, Folder, AgentPool.layer({ maxProcesses: 5 })]))
+      }).pipe(Effect.scoped, Effect.provide([agents, folderOf(), AgentPool.layer({ maxProcesses: 5 })]))
     })
   )
 })

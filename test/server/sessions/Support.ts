@@ -1,15 +1,38 @@
-/** What sessions need that their tests do without. */
-import { Effect, Layer } from "effect"
-import type { AgentDefinition } from "../../../src/agent/Agent.ts"
+/**
+ * What the tests of sessions put in the place of agents and of the data folder.
+ */
+import { Effect, Layer, Option, Stream } from "effect"
+import type { AgentDefinition, AgentSession } from "../../../src/agent/Agent.ts"
+import { Agents } from "../../../src/server/sessions/Agents.ts"
 import { DataFolder } from "../../../src/server/storage/DataFolder.ts"
 
 export const definition: AgentDefinition = { name: "any", command: ["/agent"], permissions: "deny" }
 
-export const Folder = Layer.mock(DataFolder, {
-  temporary: undefined,
-  ledger: "",
-  uploads: "",
-  agents: "",
-  workingDirectory: () => "/",
-  makeWorkingDirectory: () => Effect.void
+export const agentSession = (options: Partial<AgentSession>): AgentSession => ({
+  id: "agent-session",
+  pid: 1,
+  returns: true,
+  exited: Effect.never,
+  turn: () => Stream.never,
+  ...options
 })
+
+/** That agent and no other, whose sessions are opened as given. */
+export const agentsOf = (open: Agents["Service"]["open"]) =>
+  Layer.succeed(Agents, {
+    find: (name) => (name === definition.name ? Option.some(definition) : Option.none()),
+    names: [definition.name],
+    byDefault: Option.some(definition),
+    open
+  })
+
+export const folderOf = (does: Partial<DataFolder["Service"]> = {}) =>
+  Layer.mock(DataFolder, {
+    temporary: undefined,
+    ledger: "/ledger",
+    uploads: "/uploads",
+    agents: "/agents",
+    workingDirectory: (id) => `/${id}`,
+    makeWorkingDirectory: () => Effect.void,
+    ...does
+  })

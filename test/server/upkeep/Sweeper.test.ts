@@ -18,9 +18,7 @@ import {
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { SessionId } from "../../../src/api/schema/Ids.ts"
-import { type AgentDefinition } from "../../../src/agent/Agent.ts"
 import * as AgentPool from "../../../src/server/sessions/AgentPool.ts"
-import { Agents } from "../../../src/server/sessions/Agents.ts"
 import * as DataFolder from "../../../src/server/storage/DataFolder.ts"
 import * as KeptAnswers from "../../../src/server/calls/KeptAnswers.ts"
 import * as Ledger from "../../../src/server/storage/Ledger.ts"
@@ -31,24 +29,12 @@ import { SessionEngine } from "../../../src/server/sessions/SessionEngine.ts"
 import * as Shutdown from "../../../src/server/upkeep/Shutdown.ts"
 import * as Sweeper from "../../../src/server/upkeep/Sweeper.ts"
 import * as Uploads from "../../../src/server/files/Uploads.ts"
-
-const definition: AgentDefinition = { name: "any", command: ["/agent"], permissions: "deny" }
+import { agentSession, agentsOf, definition } from "../sessions/Support.ts"
 
 /** An agent whose turns end when they are let go. */
-const agentsOf = (go: Deferred.Deferred<void>) =>
-  Layer.succeed(Agents, {
-    find: () => Option.some(definition),
-    names: ["demo"],
-    byDefault: Option.some(definition),
-    open: () =>
-      Effect.succeed({
-        id: "agent-session",
-        pid: 1,
-        returns: true,
-        exited: Effect.never,
-        turn: () =>
-          Stream.fromEffect(Effect.as(Deferred.await(go), { _tag: "TurnEnd" as const, stopReason: "end_turn" }))
-      })
+const agentThatWaits = (go: Deferred.Deferred<void>) =>
+  agentSession({
+    turn: () => Stream.fromEffect(Effect.as(Deferred.await(go), { _tag: "TurnEnd", stopReason: "end_turn" }))
   })
 
 /** Everything that a sweep has to do with, on a folder that the test can look into. */
@@ -62,7 +48,7 @@ const start = Effect.fnUntraced(function* (options: Sweeper.Options, layer: type
       Layer.provide(Shutdown.layer),
       Layer.provideMerge(Uploads.layer({})),
       Layer.provide(AgentPool.layer({})),
-      Layer.provideMerge(agentsOf(go)),
+      Layer.provideMerge(agentsOf(() => Effect.succeed(agentThatWaits(go)))),
       Layer.provideMerge(Layer.merge(Ledger.layer, KeptAnswers.layer)),
       Layer.provide(Migrations.layer),
       Layer.provideMerge(NodeSqlite.layer({ filename: `${data}/ledger.db` })),
