@@ -1,0 +1,132 @@
+/**
+ * What ends a call with a key before it is done: a cancel of its key, or that nobody comes back for it.
+ */
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import { assert, it } from "@effect/vitest"
+import { Effect, Fiber, FileSystem, Schedule } from "effect"
+import * as DemoAgent from "../../../src/agent/DemoAgent.ts"
+import { misbehaving } from "../../agent/Support.ts"
+import { patience } from "../../support/Patience.ts"
+import { type App, turnOf } from "../Support.ts"
+import { make, Shared, stopsOf, turn } from "./Support.ts"
+
+/** A server that gives a call up at once when nobody waits for it any more. */
+const hasty = make({ keyedCallLinger: 0, agents: [DemoAgent.definition, misbehaving("ignore-cancel")] })
+
+/** Cancels the turn of a key and no other, as soon as the session has it. */
+const cancelKnown = (app: App, id: string, key: string) =>
+  cancel(app, id, key).pipe(
+    Effect.repeat({ until: ({ text }) => text === cancelled(true), schedule: Schedule.spaced(10) }),
+    Effect.timeout(patience)
+  )
+
+const cancel = (app: App, id: string, key: string) =>
+  app.request("POST", `/sessions/${id}/cancel`, { headers: { "idempotency-key": key } })
+
+const cancelled = (whether: boolean) => JSON.stringify({ ok: true, cancelled: whether })
+
+it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("a call with a key", (it) => {
+  it.effect("is cancelled when nobody comes back, and is not done again", () =>
+    Effect.gen(function* () {
+      const { app, data } = yield* hasty
+      const { id } = yield* app.open
+      const dropped = yield* Effect.forkChild(turn(app, id, "gone", { prompt: "/wait" }))
+      yield* app.turns(id, 1)
+      yield* Fiber.interrupt(dropped)
+      assert.deepStrictEqual(yield* stopsOf(data, id, 1), ["cancelled"])
+      const answer = yield* turn(app, id, "gone", { prompt: "/wait" })
+      assert.deepStrictEqual(
+        [answer.status, answer.text],
+        [
+          502,
+          '{"ok":false,"error":"the call was cancelled: nobody waited for its answer any more","stderr":"","duration_ms":0,"stop_reason":"cancelled"}'
+        ]
+      )
+      assert.strictEqual((yield* app.state(id)).turn_count, 1)
+    })
+  )
+
+  it.effect("that waits for its place is dropped by a cancel of its key: it never counts, and may be done again", () =>
+    Effect.gen(function* () {
+      const { app } = yield* Shared
+      const { id } = yield* app.open
+      const flying = yield* Effect.forkChild(turn(app, id, "flying", { prompt: "/wait" }))
+      yield* app.turns(id, 1)
+      const waiting = yield* Effect.forkChild(turn(app, id, "waiting", { prompt: "/echo again" }))
+      yield* cancelKnown(app, id, "waiting")
+      const dropped = yield* Fiber.join(waiting)
+      assert.deepStrictEqual(
+        [dropped.status, dropped.text],
+        [
+          422,
+          '{"detail":[{"loc":["header","idempotency-key"],"msg":"the turn of this key was cancelled before its agent got it","type":"value_error"}]}'
+        ]
+      )
+      assert.strictEqual((yield* app.state(id)).turn_count, 1)
+      assert.strictEqual((yield* cancel(app, id, "flying")).text, cancelled(true))
+      assert.strictEqual((yield* turnOf(yield* Fiber.join(flying))).stopReason, "cancelled")
+      const again = yield* turnOf(yield* turn(app, id, "waiting", { prompt: "/echo again" }))
+      assert.deepStrictEqual([again.turnIndex, again.text], [2, "again"])
+    })
+  )
+
+  it.effect("that is under way is cancelled by its key: its answer is kept, and those that wait are not touched", () =>
+    Effect.gen(function* () {
+      const { app } = yield* Shared
+      const { id } = yield* app.open
+      const back = turn(app, id, "mine", { prompt: "/wait" })
+      const flying = yield* Effect.forkChild(back)
+      yield* app.turns(id, 1)
+      const waiting = yield* Effect.forkChild(turn(app, id, "behind", { prompt: "/echo behind" }))
+      assert.strictEqual((yield* cancel(app, id, "mine")).text, cancelled(true))
+      const answer = yield* Fiber.join(flying)
+      assert.strictEqual((yield* turnOf(answer)).stopReason, "cancelled")
+      assert.strictEqual((yield* back).text, answer.text)
+      assert.strictEqual((yield* turnOf(yield* Fiber.join(waiting))).text, "behind")
+      assert.strictEqual((yield* app.state(id)).turn_count, 2)
+    })
+  )
+
+  it.effect("a cancel of a key that is unknown, over, malformed or another app's touches nothing", () =>
+    Effect.gen(function* () {
+      const { app, mint } = yield* Shared
+      const { id } = yield* app.open
+      yield* turn(app, id, "over", { prompt: "/echo over" })
+      const flying = yield* Effect.forkChild(turn(app, id, "flying", { prompt: "/wait" }))
+      yield* app.turns(id, 2)
+      for (const key of ["over", "unknown"]) {
+        assert.strictEqual((yield* cancel(app, id, key)).text, cancelled(false), key)
+      }
+      const malformed = yield* cancel(app, id, "a b")
+      assert.strictEqual(malformed.status, 422)
+      assert.include(malformed.text, '"loc":["header","idempotency-key"]')
+      const stranger = yield* mint("cancels")
+      assert.strictEqual((yield* cancel(stranger, id, "flying")).status, 404)
+      const theirs = yield* stranger.open
+      assert.strictEqual((yield* cancel(stranger, theirs.id, "flying")).text, cancelled(false))
+      assert.strictEqual((yield* cancel(app, id, "flying")).text, cancelled(true))
+      assert.strictEqual((yield* turnOf(yield* Fiber.join(flying))).stopReason, "cancelled")
+    })
+  )
+
+  it.effect("tells whoever comes back while it is being cancelled what becomes of it", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const { app } = yield* hasty
+      const opened = yield* app.request("POST", "/sessions", { body: { agent: "odd" } })
+      const { cwd, session_id: id }: { session_id: string; cwd: string } = JSON.parse(opened.text)
+      const dropped = yield* Effect.forkChild(turn(app, id, "late", { prompt: "go" }))
+      yield* app.turns(id, 1)
+      yield* Fiber.interrupt(dropped)
+      // It was told to stop, and is ended two seconds later.
+      const asked = fs.exists(`${cwd}/asked`)
+      yield* Effect.repeat(asked, { until: (there) => there, schedule: Schedule.spaced(20) })
+      const back = turn(app, id, "late", { prompt: "go" })
+      const answers = yield* Effect.all([back, back], { concurrency: 2 })
+      for (const { status, text } of answers) {
+        assert.strictEqual(status, 502, text)
+        assert.include(text, "the call was cancelled: nobody waited for its answer any more")
+      }
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+})
