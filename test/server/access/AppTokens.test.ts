@@ -3,16 +3,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Option, Redacted } from "effect"
 import { SqlClient } from "effect/sql"
 import * as AppTokens from "../../../src/server/access/AppTokens.ts"
-import * as Migrations from "../../../src/server/storage/Migrations.ts"
-import * as NodeSqlite from "../../../src/server/storage/NodeSqlite.ts"
+import { database } from "../storage/Support.ts"
 
-const withTokens = Effect.provide(
-  AppTokens.layer.pipe(
-    Layer.provideMerge(Migrations.layer),
-    Layer.provideMerge(NodeSqlite.layer({ filename: ":memory:" })),
-    Layer.provide(NodeCrypto.layer)
-  )
-)
+const withTokens = Effect.provide(AppTokens.layer.pipe(Layer.provideMerge(database), Layer.provide(NodeCrypto.layer)))
 
 const found = (token: Redacted.Redacted) =>
   Effect.map(

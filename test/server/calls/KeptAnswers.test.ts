@@ -1,13 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Effect, Layer, Option } from "effect"
+import { DateTime, Effect, Option } from "effect"
 import { TestClock } from "effect/testing"
 import * as KeptAnswers from "../../../src/server/calls/KeptAnswers.ts"
-import * as Migrations from "../../../src/server/storage/Migrations.ts"
-import * as NodeSqlite from "../../../src/server/storage/NodeSqlite.ts"
+import { database } from "../storage/Support.ts"
 
-const withStorage = Effect.provide(
-  Migrations.layer.pipe(Layer.provideMerge(NodeSqlite.layer({ filename: ":memory:" })))
-)
+const withStorage = Effect.provide(database)
 
 const id = { appId: 1, path: "/p", key: "k" }
 const answer = { status: 200, body: '"first"' }

@@ -10,9 +10,8 @@ import * as KeptAnswers from "../../../src/server/calls/KeptAnswers.ts"
 import * as KeyedCalls from "../../../src/server/calls/KeyedCalls.ts"
 import type * as RunningCall from "../../../src/server/calls/RunningCall.ts"
 import * as WireAnswer from "../../../src/server/http/WireAnswer.ts"
-import * as Migrations from "../../../src/server/storage/Migrations.ts"
-import * as NodeSqlite from "../../../src/server/storage/NodeSqlite.ts"
 import * as Shutdown from "../../../src/server/upkeep/Shutdown.ts"
+import { database } from "../storage/Support.ts"
 
 const id = { appId: 1, path: "/p", key: "k" }
 
@@ -40,13 +39,7 @@ const make = Effect.fnUntraced(function* (
   return { ask, come, cancel: calls.cancel(id), kept, end: Scope.close(scope, Exit.void) }
 })
 
-const withServices = Effect.provide(
-  Layer.mergeAll(
-    Migrations.layer.pipe(Layer.provideMerge(NodeSqlite.layer({ filename: ":memory:" }))),
-    Shutdown.layer,
-    NodeCrypto.layer
-  )
-)
+const withServices = Effect.provide(Layer.mergeAll(database, Shutdown.layer, NodeCrypto.layer))
 
 /** Work that begins and does not end by itself. */
 const working = Effect.gen(function* () {

@@ -1,20 +1,12 @@
-import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
-import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import { ByteSize, Context, Deferred, Duration, Effect, Exit, Fiber, FileSystem, Layer, Queue, Redacted } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import * as DataFolder from "../../../src/server/storage/DataFolder.ts"
-import * as Migrations from "../../../src/server/storage/Migrations.ts"
-import * as NodeSqlite from "../../../src/server/storage/NodeSqlite.ts"
 import * as Uploads from "../../../src/server/files/Uploads.ts"
+import { storage } from "../storage/Support.ts"
 
-const database = Migrations.layer.pipe(
-  Layer.provideMerge(NodeSqlite.layer({ filename: ":memory:" })),
-  Layer.provideMerge(DataFolder.layer({})),
-  Layer.provideMerge(Layer.merge(NodeServices.layer, NodeCrypto.layer))
-)
-const withUploads = Effect.provide(Uploads.layer({}).pipe(Layer.provideMerge(database)))
+const withUploads = Effect.provide(Layer.provideMerge(Uploads.layer({}), storage))
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 
@@ -118,7 +110,7 @@ describe("Uploads", () => {
       yield* Deferred.succeed(goOn, undefined)
       yield* Fiber.join(leaving)
       assert.deepStrictEqual(yield* kept, { files: 0, rows: 0, used: 0 })
-    }).pipe(Effect.provide(database))
+    }).pipe(Effect.provide(storage))
   )
 
   it.effect("that fail or are interrupted leave nothing", () =>
@@ -177,7 +169,7 @@ describe("Uploads", () => {
       assert.deepStrictEqual(yield* kept, { files: 3, rows: 3, used: 0 })
       yield* uploads.removeOfApp(1)
       yield* add(1, "x".repeat(10))
-    }).pipe(Effect.provide(layer.pipe(Layer.provideMerge(database))))
+    }).pipe(Effect.provide(layer.pipe(Layer.provideMerge(storage))))
   })
 
   it.effect("that end at the same time are counted as they are kept", () => {
@@ -204,7 +196,7 @@ describe("Uploads", () => {
       yield* Deferred.succeed(held, undefined)
       assert.strictEqual((yield* Effect.flip(Fiber.join(early)))._tag, "TooMany")
       assert.deepStrictEqual(yield* kept, { files: 1, rows: 1, used: 0 })
-    }).pipe(Effect.provide(layer.pipe(Layer.provideMerge(database))))
+    }).pipe(Effect.provide(layer.pipe(Layer.provideMerge(storage))))
   })
 
   it.effect("that went in the meantime are not found, and nothing is left half laid out", () =>
@@ -251,6 +243,6 @@ describe("Uploads", () => {
       assert.lengthOf(yield* fs.readDirectory(folder), 1)
       const found = yield* Context.get(second, Uploads.Uploads).find({ appId: 1, tokens: [token] })
       assert.strictEqual(yield* fs.readFileString(`${folder}/${found[0]?.sha256}`), "whole")
-    }).pipe(Effect.provide(database))
+    }).pipe(Effect.provide(storage))
   )
 })

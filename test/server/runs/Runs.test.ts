@@ -1,5 +1,3 @@
-import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
-import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, FileSystem, Layer, Option, Queue, Stream } from "effect"
 import { SqlClient } from "effect/sql"
@@ -8,12 +6,10 @@ import { AgentFailed, AgentOptionRefused, type AgentSession } from "../../../src
 import type * as AgentProcess from "../../../src/agent/AgentProcess.ts"
 import * as AgentPool from "../../../src/server/sessions/AgentPool.ts"
 import { Agents } from "../../../src/server/sessions/Agents.ts"
-import * as DataFolder from "../../../src/server/storage/DataFolder.ts"
-import * as Migrations from "../../../src/server/storage/Migrations.ts"
-import * as NodeSqlite from "../../../src/server/storage/NodeSqlite.ts"
 import * as Runs from "../../../src/server/runs/Runs.ts"
 import * as Uploads from "../../../src/server/files/Uploads.ts"
 import * as Shutdown from "../../../src/server/upkeep/Shutdown.ts"
+import { storage } from "../storage/Support.ts"
 
 type Turn = AgentSession["turn"]
 
@@ -52,11 +48,6 @@ const agentOf = (turn: Turn, onOpen: Effect.Effect<void, AgentFailed | AgentOpti
   return { opened, folders, layer }
 }
 
-const storage = Migrations.layer.pipe(
-  Layer.provideMerge(NodeSqlite.layer({ filename: ":memory:" })),
-  Layer.provideMerge(DataFolder.layer({})),
-  Layer.provideMerge(Layer.merge(NodeServices.layer, NodeCrypto.layer))
-)
 const withRuns = (agent: Pick<ReturnType<typeof agentOf>, "layer">, options: Runs.Options = {}) =>
   Effect.provide(
     Runs.layer(options).pipe(

@@ -4,11 +4,9 @@ import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { SessionId } from "../../../src/api/schema/Ids.ts"
 import * as Ledger from "../../../src/server/storage/Ledger.ts"
-import * as Migrations from "../../../src/server/storage/Migrations.ts"
-import * as NodeSqlite from "../../../src/server/storage/NodeSqlite.ts"
+import { database } from "./Support.ts"
 
-const memory = NodeSqlite.layer({ filename: ":memory:" })
-const withLedger = Effect.provide(Ledger.layer.pipe(Layer.provideMerge(Migrations.layer), Layer.provideMerge(memory)))
+const withLedger = Effect.provide(Layer.provideMerge(Ledger.layer, database))
 
 const session = (name: string, appId = 1): Ledger.Session => ({
   sessionId: SessionId.make(name),
@@ -148,60 +146,5 @@ describe("Ledger", () => {
         ["agent-b", "agent-c", "agent-other"]
       )
     }).pipe(withLedger)
-  )
-
-  it.effect("a ledger of a newer version is refused in one sentence, and left as it is", () =>
-    Effect.gen(function* () {
-      const sql = yield* SqlClient.SqlClient
-      yield* Migrations.run
-      const newer = Migrations.latest + 1
-      yield* sql`INSERT INTO effect_sql_migrations (migration_id, name) VALUES (${newer}, 'later')`
-      const failed = yield* Effect.flip(Effect.scoped(Layer.build(Migrations.layer)))
-      assert.strictEqual(
-        failed.message,
-        `the ledger is of a newer version (${newer}) than this server knows (${Migrations.latest})`
-      )
-    }).pipe(Effect.provide(memory))
-  )
-})
-
-describe("NodeSqlite", () => {
-  it.effect("a transaction that fails leaves nothing, and the connection goes on", () =>
-    Effect.gen(function* () {
-      const sql = yield* SqlClient.SqlClient
-      yield* sql`CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT UNIQUE)`
-      const failed = yield* sql`INSERT INTO t (name) VALUES ('a')`.pipe(
-        Effect.andThen(sql`INSERT INTO t (name) VALUES ('a')`),
-        sql.withTransaction,
-        Effect.flip
-      )
-      assert.strictEqual(failed.reason._tag, "UniqueViolation")
-      assert.deepStrictEqual(yield* sql`SELECT * FROM t`.values, [])
-      yield* sql`INSERT INTO t (id, name) VALUES (${1}, ${"a"})`
-      const taken = yield* Effect.flip(sql`INSERT INTO t (id, name) VALUES (${1}, ${"b"})`)
-      assert.strictEqual(taken.reason._tag, "UniqueViolation")
-      assert.deepStrictEqual(yield* sql`SELECT id, name FROM t`.values, [[1, "a"]])
-      assert.deepStrictEqual(yield* sql`SELECT ${true} AS yes, ${null} AS none`, [
-        Object.assign(Object.create(null), { yes: 1, none: null })
-      ])
-    }).pipe(Effect.provide(memory))
-  )
-
-  it.effect("twenty transactions at once do not lose a write", () =>
-    Effect.gen(function* () {
-      const sql = yield* SqlClient.SqlClient
-      yield* sql`CREATE TABLE t (n INTEGER)`
-      yield* sql`INSERT INTO t VALUES (0)`
-      const increment = Effect.gen(function* () {
-        const [row] = yield* sql<{ readonly n: number }>`SELECT n FROM t`
-        yield* Effect.yieldNow
-        yield* sql`UPDATE t SET n = ${(row?.n ?? 0) + 1}`
-      }).pipe(sql.withTransaction)
-      yield* Effect.all(
-        Array.from({ length: 20 }, () => increment),
-        { concurrency: "unbounded" }
-      )
-      assert.deepStrictEqual(yield* sql`SELECT n FROM t`.values, [[20]])
-    }).pipe(Effect.provide(memory))
   )
 })

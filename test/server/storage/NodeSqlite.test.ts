@@ -1,9 +1,10 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { assert, layer } from "@effect/vitest"
+import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
 import { SqlClient } from "effect/sql"
 import { DatabaseSync } from "node:sqlite"
 import * as NodeSqlite from "../../../src/server/storage/NodeSqlite.ts"
+import { memory } from "./Support.ts"
 
 /** What SQLite calls NORMAL and FULL (https://www.sqlite.org/pragma.html#pragma_synchronous). */
 const normal = 1
@@ -63,5 +64,46 @@ layer(NodeServices.layer)("the ledger's database", (it) => {
       yield* withDatabase({ filename: `${folder}/ledger.db` }, (sql) => sql`CREATE TABLE t (id INTEGER)`)
       assert.deepStrictEqual(yield* fs.readDirectory(folder), ["ledger.db"])
     })
+  )
+})
+
+describe("NodeSqlite", () => {
+  it.effect("a transaction that fails leaves nothing, and the connection goes on", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* sql`CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT UNIQUE)`
+      const failed = yield* sql`INSERT INTO t (name) VALUES ('a')`.pipe(
+        Effect.andThen(sql`INSERT INTO t (name) VALUES ('a')`),
+        sql.withTransaction,
+        Effect.flip
+      )
+      assert.strictEqual(failed.reason._tag, "UniqueViolation")
+      assert.deepStrictEqual(yield* sql`SELECT * FROM t`.values, [])
+      yield* sql`INSERT INTO t (id, name) VALUES (${1}, ${"a"})`
+      const taken = yield* Effect.flip(sql`INSERT INTO t (id, name) VALUES (${1}, ${"b"})`)
+      assert.strictEqual(taken.reason._tag, "UniqueViolation")
+      assert.deepStrictEqual(yield* sql`SELECT id, name FROM t`.values, [[1, "a"]])
+      assert.deepStrictEqual(yield* sql`SELECT ${true} AS yes, ${null} AS none`, [
+        Object.assign(Object.create(null), { yes: 1, none: null })
+      ])
+    }).pipe(Effect.provide(memory))
+  )
+
+  it.effect("twenty transactions at once do not lose a write", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* sql`CREATE TABLE t (n INTEGER)`
+      yield* sql`INSERT INTO t VALUES (0)`
+      const increment = Effect.gen(function* () {
+        const [row] = yield* sql<{ readonly n: number }>`SELECT n FROM t`
+        yield* Effect.yieldNow
+        yield* sql`UPDATE t SET n = ${(row?.n ?? 0) + 1}`
+      }).pipe(sql.withTransaction)
+      yield* Effect.all(
+        Array.from({ length: 20 }, () => increment),
+        { concurrency: "unbounded" }
+      )
+      assert.deepStrictEqual(yield* sql`SELECT n FROM t`.values, [[20]])
+    }).pipe(Effect.provide(memory))
   )
 })
