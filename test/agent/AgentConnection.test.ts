@@ -1,12 +1,11 @@
-import { assert, it } from "@effect/vitest"
+import { assert, it, layer } from "@effect/vitest"
 import { type Cause, Deferred, Effect, Exit, Fiber, Latch, Queue, Schema, Scope, Sink, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { AgentFailed } from "../../src/agent/Agent.ts"
-import type { AgentChild } from "../../src/agent/AgentChild.ts"
 import * as AgentConnection from "../../src/agent/AgentConnection.ts"
 import * as AgentInbox from "../../src/agent/AgentInbox.ts"
 import * as TurnBudget from "../../src/agent/TurnBudget.ts"
 import { patience } from "../support/Patience.ts"
+import { childOf, collect, failedTurn, gone, isAlive, Platform, prompt } from "./Support.ts"
 
 const room = 4_000
 const message = "no\n\n  credit ".repeat(100)
@@ -18,10 +17,7 @@ const make = Effect.gen(function* () {
   const exited = yield* Deferred.make<string>()
   const isReadNoMore = yield* Latch.make()
   const kills: Array<string> = []
-  const failure: AgentChild["failure"] = (error, stopReason = "error") =>
-    Effect.succeed(new AgentFailed({ error, stderr: "", stopReason }))
-  const child: AgentChild = {
-    pid: 1,
+  const child = childOf({
     stdin: Sink.forEach((bytes) => {
       const { id } = JSON.parse(new TextDecoder().decode(bytes))
       return Queue.offer(output, `${JSON.stringify({ jsonrpc: "2.0", id, error: { code: 1, message } })}\n`)
@@ -33,10 +29,8 @@ const make = Effect.gen(function* () {
         Effect.sync(() => kills.push(reason)),
         Effect.never
       ),
-    exited: Deferred.await(exited),
-    failure,
-    fail: (error, stopReason) => Effect.flatMap(failure(error, stopReason), Effect.fail)
-  }
+    exited: Deferred.await(exited)
+  })
   const budget = TurnBudget.make(room)
   const scope = yield* Scope.fork(yield* Effect.scope)
   const connection = yield* AgentConnection.make({ name: "odd", child, inbox: AgentInbox.make("deny") }).pipe(
@@ -123,3 +117,80 @@ it.effect("the words of a refusal are one line, and not many", () =>
     assert.deepInclude(refused, { _tag: "RequestRefused", message: "no credit ".repeat(100).slice(0, 500) })
   })
 )
+
+layer(Platform, { excludeTestServices: true, concurrent: true })("an agent that ends in the middle of a turn", (it) => {
+  it.effect("with exit code 0: the turn fails, after what was said", () =>
+    Effect.gen(function* () {
+      const { failure, session, text } = yield* failedTurn("exit0")
+      assert.strictEqual(failure.error, "Agent odd exited with code 0.")
+      assert.strictEqual(text, "before")
+      assert.strictEqual((yield* session.exited).error, "Agent odd exited with code 0.")
+    })
+  )
+
+  it.effect("with another exit code: the failure names it and carries standard error", () =>
+    Effect.gen(function* () {
+      const { failure, text } = yield* failedTurn("exit3")
+      assert.strictEqual(failure.error, "Agent odd exited with code 3.")
+      assert.strictEqual(failure.stderr, "the disk is on fire\n")
+      assert.strictEqual(failure.stopReason, "error")
+      assert.strictEqual(text, "before")
+    })
+  )
+
+  it.effect("by a signal: the failure names it", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* failedTurn("sigkill")).failure.error, "Agent odd was ended by SIGKILL.")
+    })
+  )
+
+  it.effect("a turn after that fails at once with the same sentence", () =>
+    Effect.gen(function* () {
+      const { session } = yield* failedTurn("exit3")
+      const failure = yield* Effect.flip(collect(session, prompt("again")))
+      assert.strictEqual(failure.error, "Agent odd exited with code 3.")
+    })
+  )
+
+  it.effect("by closing its output while it lives on: it is ended", () =>
+    Effect.gen(function* () {
+      const { failure, session, text } = yield* failedTurn("close-output")
+      assert.strictEqual(failure.error, "Agent odd closed its output and was ended.")
+      assert.strictEqual(text, "before")
+      yield* gone([session.pid])
+    })
+  )
+
+  it.effect("by closing its input while it lives on: it is ended as soon as it cannot be told something", () =>
+    Effect.gen(function* () {
+      const { failure, session, text } = yield* failedTurn("close-input")
+      assert.strictEqual(failure.error, "Agent odd closed its input and was ended.")
+      assert.strictEqual(text, "before")
+      yield* gone([session.pid])
+    })
+  )
+
+  it.effect("though a descendant holds its output open: the turn does not wait for that", () =>
+    Effect.gen(function* () {
+      const { failure, text } = yield* failedTurn("held-output")
+      assert.strictEqual(failure.error, "Agent odd exited with code 0.")
+      const pids: ReadonlyArray<number> = JSON.parse(text)
+      assert.isTrue(pids.every(isAlive))
+    })
+  )
+
+  it.effect("by an answer that is an error: the failure has the agent's words, and the process lives", () =>
+    Effect.gen(function* () {
+      const { failure, session } = yield* failedTurn("refuse")
+      assert.strictEqual(failure.error, "Agent odd failed the turn: Internal error: no credit")
+      assert.isTrue(isAlive(session.pid))
+    })
+  )
+
+  it.effect("by an error of a kind: the failure names it", () =>
+    Effect.gen(function* () {
+      const { failure } = yield* failedTurn("refuse-kind")
+      assert.strictEqual(failure.error, "Agent odd failed the turn: billing_error: No credit")
+    })
+  )
+})

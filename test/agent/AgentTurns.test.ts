@@ -1,14 +1,14 @@
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Deferred, Duration, Effect, Fiber, FileSystem, Latch, Schema, Sink, Stream } from "effect"
+import { Deferred, Duration, Effect, Fiber, FileSystem, Latch, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import type { AgentChild } from "../../src/agent/AgentChild.ts"
 import type { AgentConnection } from "../../src/agent/AgentConnection.ts"
 import * as AgentInbox from "../../src/agent/AgentInbox.ts"
 import * as AgentProcess from "../../src/agent/AgentProcess.ts"
 import * as AgentTurns from "../../src/agent/AgentTurns.ts"
 import {
+  childOf,
   collect,
-  gone,
+  failedTurn,
   isAlive,
   lastOf,
   misbehaving,
@@ -18,98 +18,6 @@ import {
   temporaryFolder,
   textOf
 } from "./Support.ts"
-
-/** The failure of a turn, and the text that came before it. */
-const failedTurn = Effect.fnUntraced(function* (behaviour: string, turn = prompt("go")) {
-  const session = yield* open(misbehaving(behaviour))
-  let text = ""
-  const failure = yield* session.turn(turn).pipe(
-    Stream.runForEach((event) =>
-      Effect.sync(() => {
-        if (event._tag === "Text") text += event.content
-      })
-    ),
-    Effect.flip
-  )
-  return { failure, session, text }
-})
-
-layer(Platform, { excludeTestServices: true, concurrent: true })("an agent that ends in the middle of a turn", (it) => {
-  it.effect("with exit code 0: the turn fails, after what was said", () =>
-    Effect.gen(function* () {
-      const { failure, session, text } = yield* failedTurn("exit0")
-      assert.strictEqual(failure.error, "Agent odd exited with code 0.")
-      assert.strictEqual(text, "before")
-      assert.strictEqual((yield* session.exited).error, "Agent odd exited with code 0.")
-    })
-  )
-
-  it.effect("with another exit code: the failure names it and carries standard error", () =>
-    Effect.gen(function* () {
-      const { failure, text } = yield* failedTurn("exit3")
-      assert.strictEqual(failure.error, "Agent odd exited with code 3.")
-      assert.strictEqual(failure.stderr, "the disk is on fire\n")
-      assert.strictEqual(failure.stopReason, "error")
-      assert.strictEqual(text, "before")
-    })
-  )
-
-  it.effect("by a signal: the failure names it", () =>
-    Effect.gen(function* () {
-      assert.strictEqual((yield* failedTurn("sigkill")).failure.error, "Agent odd was ended by SIGKILL.")
-    })
-  )
-
-  it.effect("a turn after that fails at once with the same sentence", () =>
-    Effect.gen(function* () {
-      const { session } = yield* failedTurn("exit3")
-      const failure = yield* Effect.flip(collect(session, prompt("again")))
-      assert.strictEqual(failure.error, "Agent odd exited with code 3.")
-    })
-  )
-
-  it.effect("by closing its output while it lives on: it is ended", () =>
-    Effect.gen(function* () {
-      const { failure, session, text } = yield* failedTurn("close-output")
-      assert.strictEqual(failure.error, "Agent odd closed its output and was ended.")
-      assert.strictEqual(text, "before")
-      yield* gone([session.pid])
-    })
-  )
-
-  it.effect("by closing its input while it lives on: it is ended as soon as it cannot be told something", () =>
-    Effect.gen(function* () {
-      const { failure, session, text } = yield* failedTurn("close-input")
-      assert.strictEqual(failure.error, "Agent odd closed its input and was ended.")
-      assert.strictEqual(text, "before")
-      yield* gone([session.pid])
-    })
-  )
-
-  it.effect("though a descendant holds its output open: the turn does not wait for that", () =>
-    Effect.gen(function* () {
-      const { failure, text } = yield* failedTurn("held-output")
-      assert.strictEqual(failure.error, "Agent odd exited with code 0.")
-      const pids: ReadonlyArray<number> = JSON.parse(text)
-      assert.isTrue(pids.every(isAlive))
-    })
-  )
-
-  it.effect("by an answer that is an error: the failure has the agent's words, and the process lives", () =>
-    Effect.gen(function* () {
-      const { failure, session } = yield* failedTurn("refuse")
-      assert.strictEqual(failure.error, "Agent odd failed the turn: Internal error: no credit")
-      assert.isTrue(isAlive(session.pid))
-    })
-  )
-
-  it.effect("by an error of a kind: the failure names it", () =>
-    Effect.gen(function* () {
-      const { failure } = yield* failedTurn("refuse-kind")
-      assert.strictEqual(failure.error, "Agent odd failed the turn: billing_error: No credit")
-    })
-  )
-})
 
 layer(Platform, { excludeTestServices: true, concurrent: true })("what an agent says", (it) => {
   it.effect("two thousand chunks come complete and in order, before the end", () =>
@@ -290,20 +198,13 @@ const makeTurns = Effect.fnUntraced(function* (
     beginTurn: Effect.void,
     gone: Effect.never
   }
-  const child: AgentChild = {
-    pid: 1,
-    stdin: Sink.drain,
-    stdout: Stream.empty,
-    note: () => Effect.void,
+  const child = childOf({
     kill: () =>
       Effect.andThen(
         Effect.sync(() => done.push("killed")),
         killed.open
-      ),
-    exited: Effect.never,
-    failure: () => Effect.never,
-    fail: () => Effect.never
-  }
+      )
+  })
   const { turn } = AgentTurns.make({ name: "odd", sessionId: "s", child, connection, inbox, cancelGrace: "2 seconds" })
   return { done, events: turn(prompt("go")) }
 })

@@ -1,9 +1,10 @@
 /** What the tests of agents share. */
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Duration, Effect, FileSystem, Layer, Schedule, Stream } from "effect"
+import { Duration, Effect, FileSystem, Layer, Schedule, Sink, Stream } from "effect"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import type { AgentDefinition, AgentSession, AgentTurn } from "../../src/agent/Agent.ts"
+import { type AgentDefinition, AgentFailed, type AgentSession, type AgentTurn } from "../../src/agent/Agent.ts"
+import type { AgentChild } from "../../src/agent/AgentChild.ts"
 import * as AgentProcess from "../../src/agent/AgentProcess.ts"
 import { Watchdog } from "../../src/agent/Watchdog.ts"
 import { patience } from "../support/Patience.ts"
@@ -38,10 +39,42 @@ export const prompt = (text: string, options?: Partial<AgentTurn>): AgentTurn =>
 /** All that a turn gives. */
 export const collect = (session: AgentSession, turn: AgentTurn) => Stream.runCollect(session.turn(turn))
 
+/** The failure of a turn, and the text that came before it. */
+export const failedTurn = Effect.fnUntraced(function* (behaviour: string, turn = prompt("go")) {
+  const session = yield* open(misbehaving(behaviour))
+  let text = ""
+  const failure = yield* session.turn(turn).pipe(
+    Stream.runForEach((event) =>
+      Effect.sync(() => {
+        if (event._tag === "Text") text += event.content
+      })
+    ),
+    Effect.flip
+  )
+  return { failure, session, text }
+})
+
 export const textOf = (events: ReadonlyArray<{ readonly _tag: string }>): string =>
   events.map((event) => (event._tag === "Text" && "content" in event ? String(event.content) : "")).join("")
 
 export const lastOf = <A>(events: ReadonlyArray<A>): A | undefined => events.at(-1)
+
+/** A process of which nothing is heard, but for what a test has it do. */
+export const childOf = (does: Partial<AgentChild>): AgentChild => {
+  const failure: AgentChild["failure"] = (error, stopReason = "error") =>
+    Effect.succeed(new AgentFailed({ error, stderr: "", stopReason }))
+  return {
+    pid: 1,
+    stdin: Sink.drain,
+    stdout: Stream.empty,
+    note: () => Effect.void,
+    kill: () => Effect.void,
+    exited: Effect.never,
+    failure,
+    fail: (error, stopReason) => Effect.flatMap(failure(error, stopReason), Effect.fail),
+    ...does
+  }
+}
 
 /** An orphan may stay a zombie for a while; that is as good as gone. */
 export const isAlive = (pid: number): boolean => {
