@@ -1,18 +1,20 @@
 /**
- * An interrupt in each phase of a call: what was sent, what is left, and what the next turn sees.
+ * An interrupt in each phase of a call: what was sent, what is left, and what the next turn sees. What an interrupt must
+ * not wait for never comes in these tests, so it would not return.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { Forge, ForgeClient, type Session, Upload } from "../src/index.ts"
 import { NodeForgeClient } from "../src/node/index.ts"
-import { layerClients } from "./support/Clients.ts"
+import { health, layerClients } from "./support/Clients.ts"
 import * as Connections from "./support/Connections.ts"
 import * as Memory from "./support/Memory.ts"
 import { patience } from "./support/Patience.ts"
 import {
   type Answer,
   created,
+  held,
   layer,
   layerServer,
   type Received,
@@ -21,8 +23,9 @@ import {
   turn
 } from "./support/ScriptedServer.ts"
 
-/** Interrupts. What it must not wait for never comes, in any of these tests: it would not return. */
-const interrupt = (fiber: Fiber.Fiber<unknown, unknown>) => Fiber.interrupt(fiber)
+/** Clients that connect like those of a program. */
+const clientsOf = (...options: Parameters<typeof layerClients>) =>
+  Layer.provide(layerClients(...options), NodeForgeClient.layerHttpClient)
 
 const requests = ScriptedServer.useSync(({ received }) =>
   received.map(({ body, method, path }) =>
@@ -36,7 +39,7 @@ const server = (
   features: ReadonlyArray<string> = []
 ): Script => {
   const usual = ({ body, method, path }: Received): Answer | Promise<Answer> => {
-    if (path === "/healthz") return { json: { ok: true, claude_present: true, claude_version: null, features } }
+    if (path === "/healthz") return { json: health(features) }
     if (path === "/sessions") return { json: created(1) }
     if (method === "DELETE") return { json: { ok: true } }
     if (path.endsWith("/cancel")) return { json: { ok: true, cancelled: true } }
@@ -46,27 +49,17 @@ const server = (
   return (request) => special[`${request.method} ${request.path}`] ?? usual(request)
 }
 
-/** Holds an answer until it is released. */
-const held = (answer: Answer) => {
-  let release = (): void => {}
-  const promise = new Promise<Answer>((resolve) => {
-    release = () => resolve(answer)
-  })
-  return { promise, release: Effect.sync(() => release()) }
-}
-
 const arrival = (nth: number) => ScriptedServer.use((scripted) => scripted.arrival(nth))
 
 /** Interrupts the turn of a prompt once the server has it, and sees that its connection is closed. */
-const interruptInFlight = (session: Session.Session, prompt: string) =>
-  Effect.gen(function* () {
-    const { received } = yield* ScriptedServer
-    const nth = received.length + 1
-    const fiber = yield* Effect.forkChild(session.turn(prompt), { startImmediately: true })
-    const request = yield* arrival(nth)
-    yield* interrupt(fiber)
-    yield* Deferred.await(request.aborted)
-  })
+const interruptInFlight = Effect.fnUntraced(function* (session: Session.Session, prompt: string) {
+  const { received } = yield* ScriptedServer
+  const nth = received.length + 1
+  const fiber = yield* Effect.forkChild(session.turn(prompt), { startImmediately: true })
+  const request = yield* arrival(nth)
+  yield* Fiber.interrupt(fiber)
+  yield* Deferred.await(request.aborted)
+})
 
 const opened = Forge.session({ agent: "demo" })
 
@@ -78,7 +71,7 @@ describe("an interrupt while a turn", () => {
       const ahead = yield* Effect.forkChild(session.turn("first"), { startImmediately: true })
       yield* arrival(2)
       const waiting = yield* Effect.forkChild(session.turn("second"), { startImmediately: true })
-      yield* interrupt(waiting)
+      yield* Fiber.interrupt(waiting)
       const behind = yield* Effect.forkChild(session.turn("third"), { startImmediately: true })
       yield* first.release
       yield* Fiber.joinAll([ahead, behind])
@@ -98,10 +91,8 @@ describe("an interrupt while a turn", () => {
         const fiber = yield* Effect.forkChild(turn, { startImmediately: true })
         yield* server.connected
         // Sooner than a connection is given up by itself.
-        yield* Effect.timeout(interrupt(fiber), "9 seconds")
-      }).pipe(
-        Effect.provide(Layer.provide(layerClients(`https://127.0.0.1:${server.port}`), NodeForgeClient.layerHttpClient))
-      )
+        yield* Effect.timeout(Fiber.interrupt(fiber), "9 seconds")
+      }).pipe(Effect.provide(clientsOf(`https://127.0.0.1:${server.port}`)))
       yield* server.quiet
       assert.notInclude(server.received(), "POST")
       assert.strictEqual(server.connections(), 1)
@@ -111,15 +102,14 @@ describe("an interrupt while a turn", () => {
   it.live("is being sent to a server that does not read: its connection is closed", () =>
     Effect.gen(function* () {
       const server = yield* Connections.tcp((socket) => socket.pause())
-      const clients = layerClients(`http://127.0.0.1:${server.port}`)
       yield* Effect.gen(function* () {
         const large = "x".repeat(32 * 1024 * 1024)
         const turn = ForgeClient.ForgeClient.use((client) => client.turn("s-1" as never, large))
         const fiber = yield* Effect.forkChild(turn, { startImmediately: true })
         yield* server.connected
-        yield* interrupt(fiber)
+        yield* Fiber.interrupt(fiber)
         yield* server.quiet
-      }).pipe(Effect.provide(Layer.provide(clients, NodeForgeClient.layerHttpClient)))
+      }).pipe(Effect.provide(clientsOf(`http://127.0.0.1:${server.port}`)))
     }).pipe(Effect.scoped)
   )
 
@@ -153,7 +143,7 @@ describe("an interrupt while a turn", () => {
       yield* arrival(2)
       // The answer is read, and its pause begun, once the same server has answered another call.
       yield* Forge.health
-      yield* interrupt(fiber)
+      yield* Fiber.interrupt(fiber)
       assert.strictEqual((yield* session.turn("next")).text, "next")
       assert.deepStrictEqual(yield* requests, [
         "POST /sessions",
@@ -173,7 +163,7 @@ describe("an interrupt while a turn", () => {
       const fiber = yield* Effect.forkChild(session.turn("broken"), { startImmediately: true })
       yield* arrival(2)
       yield* Forge.health
-      yield* interrupt(fiber)
+      yield* Fiber.interrupt(fiber)
       yield* session.turn("next")
       assert.deepStrictEqual((yield* requests).slice(-3), [
         "GET /healthz",
@@ -196,8 +186,7 @@ describe("an interrupted turn and a server that", () => {
   const sentBy = <E>(script: Script, program: Effect.Effect<void, E, ForgeClient.ForgeClient | ScriptedServer>) =>
     Effect.gen(function* () {
       const { url } = yield* ScriptedServer
-      const clients = Layer.provide(layerClients(url, { pause: "1 millis" }), NodeForgeClient.layerHttpClient)
-      yield* Effect.provide(program, clients)
+      yield* Effect.provide(program, clientsOf(url, { pause: "1 millis" }))
       return yield* requests
     }).pipe(Effect.provide(layerServer(script)))
 
@@ -208,7 +197,7 @@ describe("an interrupted turn and a server that", () => {
       const session = yield* opened
       const fiber = yield* Effect.forkChild(session.turn("silent"), { startImmediately: true })
       yield* arrival(3)
-      yield* interrupt(fiber)
+      yield* Fiber.interrupt(fiber)
       // It waits for the cancel.
       yield* session.turn("next")
     })
@@ -232,7 +221,7 @@ describe("an interrupted turn and a server that", () => {
       yield* arrival(2)
       const close = yield* Effect.forkChild(session.close, { startImmediately: true })
       yield* arrival(3)
-      yield* interrupt(turn)
+      yield* Fiber.interrupt(turn)
       yield* closing.release
       yield* Fiber.join(close)
     })
@@ -276,7 +265,7 @@ describe("an interrupted turn and a server that", () => {
       yield* interruptInFlight(session, "silent")
       const second = yield* Effect.forkChild(session.turn("second"), { startImmediately: true })
       yield* arrival(4)
-      yield* interrupt(second)
+      yield* Fiber.interrupt(second)
       yield* cancel.release
       yield* session.turn("third")
       const all = yield* requests
@@ -316,7 +305,7 @@ describe("an interrupt while a session", () => {
     return Effect.gen(function* () {
       const fiber = yield* Effect.forkChild(Effect.scoped(opened), { startImmediately: true })
       yield* TestClock.adjust("1 second")
-      yield* interrupt(fiber)
+      yield* Fiber.interrupt(fiber)
       yield* TestClock.adjust("1 hour")
       assert.deepStrictEqual(
         sent.map(({ request }) => request),
@@ -331,7 +320,7 @@ describe("an interrupt while a session", () => {
       const session = yield* opened
       const fiber = yield* Effect.forkChild(session.close, { startImmediately: true })
       yield* arrival(2)
-      yield* interrupt(fiber)
+      yield* Fiber.interrupt(fiber)
       const again = yield* Effect.forkChild(session.close, { startImmediately: true })
       yield* closing.release
       yield* Fiber.join(again)
@@ -348,13 +337,12 @@ it.live("an interrupted upload stops reading its file, and closes its connection
       Stream.forever(Stream.make(new Uint8Array(64 * 1024))),
       Deferred.succeed(closed, undefined)
     )
-    const clients = layerClients(`http://127.0.0.1:${server.port}`)
     yield* Effect.gen(function* () {
       const fiber = yield* Effect.forkChild(Forge.upload(Upload.fromStream("endless", endless)))
       yield* server.connected
-      yield* interrupt(fiber)
+      yield* Fiber.interrupt(fiber)
       yield* Deferred.await(closed)
       yield* server.quiet
-    }).pipe(Effect.provide(Layer.provide(clients, NodeForgeClient.layerHttpClient)))
+    }).pipe(Effect.provide(clientsOf(`http://127.0.0.1:${server.port}`)))
   }).pipe(Effect.scoped, Effect.timeout(patience))
 )

@@ -114,31 +114,6 @@ describe("Session", () => {
     }).pipe(Effect.scoped, Effect.provide(layer(script)))
   })
 
-  it.live("an interrupted waiter sends nothing, and the one behind it keeps its place", () => {
-    const { release, script } = held()
-    return Effect.gen(function* () {
-      const session = yield* open
-      const first = yield* Effect.forkChild(session.turn("held"))
-      yield* ScriptedServer.use(({ arrival }) => arrival(2))
-      const second = yield* Effect.forkChild(session.turn("second"), { startImmediately: true })
-      const third = yield* Effect.forkChild(session.turn("third"), { startImmediately: true })
-      yield* Fiber.interrupt(second)
-      yield* release
-      yield* Fiber.joinAll([first, third])
-      assert.deepStrictEqual(yield* prompts, ["held", "third"])
-    }).pipe(Effect.scoped, Effect.provide(layer(script)))
-  })
-
-  it.live("after an interrupted turn the session takes the next one", () =>
-    Effect.gen(function* () {
-      const session = yield* open
-      const first = yield* Effect.forkChild(session.turn("held"))
-      yield* ScriptedServer.use(({ arrival }) => arrival(2))
-      yield* Fiber.interrupt(first)
-      assert.strictEqual((yield* session.turn("next")).text, "next")
-    }).pipe(Effect.scoped, Effect.provide(layer(held().script)))
-  )
-
   describe("close", () => {
     it.live("a turn after it fails without a request", () =>
       Effect.gen(function* () {

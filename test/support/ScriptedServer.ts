@@ -35,6 +35,12 @@ export type Answer =
   | "reset"
   | "silence"
 
+/** An answer that is held until it is released. */
+export const held = (answer: Answer) => {
+  const { promise, resolve } = Promise.withResolvers<Answer>()
+  return { promise, release: Effect.sync(() => resolve(answer)) }
+}
+
 export type Script = (request: Received, nth: number) => Answer | Promise<Answer>
 
 export class ScriptedServer extends Context.Service<
