@@ -4,20 +4,12 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, it } from "@effect/vitest"
 import { Context, Effect, Fiber, FileSystem, Layer, Schedule } from "effect"
-import { TestClock } from "effect/testing"
 import { vi } from "vitest"
 import * as DemoAgent from "../../src/agent/DemoAgent.ts"
-import { gone, isAlive, misbehaving } from "../agent/Support.ts"
+import { gone, isAlive } from "../agent/Support.ts"
 import { patience } from "../support/Patience.ts"
-import { type Answer, appOf, eventsIn, processesIn, serve, turnOf } from "./Support.ts"
-
-type App = ReturnType<typeof appOf>
-
-/** An agent named after what it does; one that loads can be brought back. */
-const odd = (behaviour: string, loads = true) => {
-  const { command, ...definition } = misbehaving(behaviour)
-  return { ...definition, name: behaviour, command: [...command, ...(loads ? ["loads"] : [])] as const }
-}
+import { failureOf, odd, openWith, pong } from "./OddAgents.ts"
+import { type App, eventsIn, processesIn, serve, turnOf } from "./Support.ts"
 
 /** How a turn of each ends, and what it leaves on its standard error. */
 const failing: ReadonlyArray<readonly [behaviour: string, how: string, stderr?: string]> = [
@@ -45,20 +37,6 @@ const unready: ReadonlyArray<readonly [behaviour: string, how: string]> = [
     "could not bring back the session session-1: Authentication required: the agent is not logged in, or its key is not valid"
   ]
 ]
-type Refusal = readonly [behaviour: string, error: string, stopReason: string]
-const silent: ReadonlyArray<Refusal> = [
-  ["silent", "did not answer initialize within 30s.", "timeout"],
-  ["silent-new", "did not answer session/new within 30s.", "timeout"]
-]
-const unopenable: ReadonlyArray<Refusal> = [
-  ["version", "speaks version 2 of the protocol, not 1.", "error"],
-  [
-    "refuse-new",
-    "could not open a session: Authentication required: the agent is not logged in, or its key is not valid",
-    "error"
-  ],
-  ["exit-at-start", "exited with code 7.", "error"]
-]
 
 const make = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
@@ -80,22 +58,6 @@ const make = Effect.gen(function* () {
 class Shared extends Context.Service<Shared, Effect.Success<typeof make>>()("test/Shared") {
   static readonly layer = Layer.effect(Shared, make)
 }
-
-const openWith = (app: App, agent: string) =>
-  Effect.map(app.request("POST", "/sessions", { body: { agent } }), ({ text }) => {
-    const { cwd, session_id: id }: { session_id: string; cwd: string } = JSON.parse(text)
-    return { id, cwd }
-  })
-
-/** What a 502 says, and nothing else. */
-const failureOf = (answer: Answer): { error: string; stderr: string; stop_reason: string } => {
-  assert.strictEqual(answer.status, 502, answer.text)
-  const body = JSON.parse(answer.text)
-  assert.deepStrictEqual(Object.keys(body), ["ok", "error", "stderr", "duration_ms", "stop_reason"])
-  return body
-}
-
-const pong = { stopReason: "end_turn", text: "pong" }
 
 /** Somebody else's session, which goes on while an effect runs. */
 const meanwhile = Effect.fnUntraced(function* <A, E, R>(app: App, effect: Effect.Effect<A, E, R>) {
@@ -312,55 +274,3 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("an agen
     })
   )
 })
-
-const refused = Effect.fnUntraced(function* (app: App, [behaviour, error, stopReason]: Refusal) {
-  const failure = failureOf(yield* app.request("POST", "/sessions", { body: { agent: behaviour } }))
-  assert.deepStrictEqual([failure.error, failure.stop_reason], [`Agent ${behaviour} ${error}`, stopReason])
-})
-
-/** A server by a clock that stands: it must end without time going by, also where its test fails. */
-const serveStill = Effect.fnUntraced(function* (behaviours: ReadonlyArray<string>) {
-  const data = yield* Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped())
-  const agents = behaviours.map((behaviour) => odd(behaviour))
-  const { mint } = yield* serve({ data, agents, grace: 0 })
-  return { data, app: yield* mint("app") }
-})
-
-/** The files in the folders of the sessions, once they are as they should be. */
-const filesOnce = Effect.fnUntraced(function* (data: string, until: (files: ReadonlyArray<string>) => boolean) {
-  const fs = yield* FileSystem.FileSystem
-  const files = fs.readDirectory(`${data}/sessions`, { recursive: true })
-  return yield* Effect.repeat(files, { until, schedule: Schedule.spaced(20) }).pipe(
-    // A folder may be removed while it is read.
-    Effect.retry({ while: ({ reason }) => reason._tag === "NotFound" }),
-    Effect.timeout(patience),
-    TestClock.withLive
-  )
-})
-
-it.effect("a session that cannot be opened is 502 with the reason, and leaves nothing", () =>
-  Effect.gen(function* () {
-    const { app, data } = yield* serveStill([...silent, ...unopenable].map(([behaviour]) => behaviour))
-    yield* Effect.forEach(unopenable, (each) => refused(app, each), { concurrency: "unbounded" })
-    const waiting = yield* Effect.forEach(silent, (each) => Effect.forkChild(refused(app, each)))
-    yield* filesOnce(data, (files) => files.filter((file) => file.endsWith("/asked")).length === silent.length)
-    yield* TestClock.adjust("30 seconds")
-    yield* Effect.forEach(waiting, Fiber.join)
-    yield* filesOnce(data, (files) => files.length === 0)
-    assert.deepStrictEqual(processesIn(data), [])
-  }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
-)
-
-it.effect("one whose agent is silent when it is woken is woken by the next turn", () =>
-  Effect.gen(function* () {
-    const { app, data } = yield* serveStill(["silent-load"])
-    const { id } = yield* openWith(app, "silent-load")
-    failureOf(yield* app.turn(id, "go"))
-    const ping = yield* Effect.forkChild(app.turn(id, "ping"))
-    yield* filesOnce(data, (files) => files.some((file) => file.endsWith("/asked")))
-    yield* TestClock.adjust("30 seconds")
-    const failure = failureOf(yield* Fiber.join(ping))
-    assert.strictEqual(failure.error, "Agent silent-load did not answer session/load within 30s.")
-    assert.deepStrictEqual(yield* Effect.flatMap(app.turn(id, "ping"), turnOf), { turnIndex: 2, ...pong })
-  }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
-)
