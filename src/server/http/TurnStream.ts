@@ -26,31 +26,24 @@ export interface Options {
   readonly maxAppStreams?: number | undefined
 }
 
-const MaxStall = Context.Reference<Duration.Input>("effect-clawdforge/server/http/TurnStream/MaxStall", {
-  defaultValue: () => "60 seconds"
+const boundsOf = ({ keepAlive = "15 seconds", maxAppStreams = 128, maxStall = "60 seconds" }: Options) => ({
+  keepAlive,
+  maxAppStreams,
+  maxStall
 })
 
-const MaxAppStreams = Context.Reference<number>("effect-clawdforge/server/http/TurnStream/MaxAppStreams", {
-  defaultValue: () => 128
+const Bounds = Context.Reference("effect-clawdforge/server/http/TurnStream/Bounds", {
+  defaultValue: () => boundsOf({})
 })
 
-const KeepAlive = Context.Reference<Duration.Input>("effect-clawdforge/server/http/TurnStream/KeepAlive", {
-  defaultValue: () => "15 seconds"
-})
-
-export const layer = ({ keepAlive, maxAppStreams, maxStall }: Options) =>
-  Layer.mergeAll(
-    maxAppStreams === undefined ? Layer.empty : Layer.succeed(MaxAppStreams, maxAppStreams),
-    keepAlive === undefined ? Layer.empty : Layer.succeed(KeepAlive, keepAlive),
-    maxStall === undefined ? Layer.empty : Layer.succeed(MaxStall, maxStall)
-  )
+export const layer = (options: Options) => Layer.succeed(Bounds, boundsOf(options))
 
 /** Lets an app read one more stream until the scope closes, if it has not as many as it may. */
-export const limit = Effect.map(MaxAppStreams, (most) => {
+export const limit = Effect.map(Bounds, ({ maxAppStreams }) => {
   const open = AppCounts.make()
   return (appId: number): Effect.Effect<void, TooMany, Scope.Scope> =>
     Effect.suspend(() =>
-      open.of(appId) < most
+      open.of(appId) < maxAppStreams
         ? Effect.acquireRelease(
             Effect.sync(() => open.add(appId)),
             () => Effect.sync(() => open.remove(appId))
@@ -154,8 +147,7 @@ const frames = (
  */
 export const make = Effect.fnUntraced(function* <E, R>(follow: Effect.Effect<RunningCall, E, R | Scope.Scope>) {
   const request = yield* HttpServerRequest.HttpServerRequest
-  const keepAlive = yield* KeepAlive
-  const maxStall = yield* MaxStall
+  const { keepAlive, maxStall } = yield* Bounds
   const attached = yield* Scope.fork(yield* Effect.scope)
   const call = yield* Scope.provide(follow, attached)
   const reader = yield* Scope.provide(call.feed.read, attached)
