@@ -102,16 +102,14 @@ export const make = Effect.fnUntraced(function* (
     )
   })
 
-  const cancel = Effect.suspend(() => {
-    if (flight === undefined) return Effect.succeed(false)
-    const over = Effect.timeoutOption(Deferred.await(flight.over), cancelWait)
-    return Effect.andThen(
-      Deferred.succeed(flight.asked, undefined),
-      Effect.map(
-        over,
-        Option.getOrElse(() => true)
-      )
-    )
+  const cancel = Effect.gen(function* () {
+    if (flight === undefined) return false
+    const { asked, over } = flight
+    yield* Deferred.succeed(asked, undefined)
+    return yield* Effect.timeoutOrElse(Deferred.await(over), {
+      duration: cancelWait,
+      orElse: () => Effect.succeed(true)
+    })
   })
 
   const state = Effect.gen(function* () {
@@ -180,7 +178,7 @@ export const make = Effect.fnUntraced(function* (
     )
   })
 
-  /** A session that is stopped takes its process from its turn, which may notice that first. */
+  /** Stopping a session also ends its process, and a turn may notice that before it notices the stop. */
   const isStopped = <E>(cause: Cause.Cause<E>) => Cause.hasInterruptsOnly(cause) && Deferred.isDoneUnsafe(stopped)
 
   return {
