@@ -11,7 +11,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Clock, Console, Duration, Effect, Fiber, Random } from "effect"
 import { Command, Flag } from "effect/cli"
-import { readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import * as Values from "../../src/cli/Values.ts"
 import * as Served from "../conformance/Served.ts"
@@ -45,15 +45,6 @@ const longest = 14_000
 /** A tenth of the long life fills what is filled once; the rest has so many samples. */
 const samplesOfLongLife = 9
 
-const childrenOf = (parent: number) =>
-  readdirSync("/proc").filter((pid) => {
-    try {
-      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/status`, "utf8").includes(`\nPPid:\t${parent}\n`)
-    } catch {
-      return false
-    }
-  })
-
 const sigkill = (pid: number) => {
   try {
     process.kill(pid, "SIGKILL")
@@ -65,8 +56,8 @@ const sigkill = (pid: number) => {
 /** The watchdog is the child that is no agent: it does not have the server's environment. */
 const killWatchdog = ({ home, pid }: Served.Served) =>
   Effect.sync(() => {
-    const agents = new Set(Processes.withFolder(home).map(String))
-    for (const child of childrenOf(pid)) if (!agents.has(child)) sigkill(Number(child))
+    const agents = new Set(Processes.withFolder(home))
+    for (const child of Processes.childrenOf(pid)) if (!agents.has(child)) sigkill(child)
   })
 
 /** The ways in which a life ends. */
