@@ -73,7 +73,7 @@ interface Entry extends RunningCall.RunningCall {
   fiber?: Fiber.Fiber<unknown> | undefined
   /** How many wait for it. */
   waiting: number
-  /** How many have waited for it and left. */
+  /** How often somebody has left it: whoever comes back and leaves again starts the time anew. */
   departures: number
   isAbandoned: boolean
 }

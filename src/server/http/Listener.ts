@@ -152,7 +152,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     })
   }
   const allSent = yield* Latch.make(true)
-  // Those that are still open when it has ended would keep the program going for as long as their clients like.
+  // A connection that is open when the server has ended would keep the program running until its client closes it.
   const listener = yield* Effect.acquireRelease(
     Effect.sync(() => makeServer(options, allSent)),
     (listener) => Effect.sync(() => listener.closeAllConnections())

@@ -20,7 +20,7 @@ export class DataFolder extends Context.Service<
     readonly agents: string
     /** Where the agent of a session works. */
     readonly workingDirectory: (sessionId: string) => string
-    /** Where there is none: an agent may also have removed its own. */
+    /** Makes it where it is not there: an agent may have removed its own. */
     readonly makeWorkingDirectory: (sessionId: string) => Effect.Effect<void>
     /** Removes it and all that is in it. Its agent must be dead by then. */
     readonly removeWorkingDirectory: (sessionId: string) => Effect.Effect<void>
@@ -123,7 +123,7 @@ export const make = Effect.fnUntraced(
     yield* refuseForeign(fs, folder, ledger)
     yield* makeFolders(fs, path, sessions)
     yield* fs.chmod(folder, folderMode)
-    // Made here, since SQLite gives the files that it makes the mode of any other file. Nobody else gets into the folder.
+    // SQLite would make them with the mode of any other file. Nobody else gets into the folder before they have their own.
     for (const file of [lockFile, ledger]) {
       yield* fs.writeFileString(file, "", { flag: "a" })
       yield* fs.chmod(file, fileMode)
