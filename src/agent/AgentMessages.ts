@@ -17,6 +17,8 @@ export class Unreadable extends Data.TaggedError("Unreadable")<{
   }
 }
 
+const unreadable = (reason: string) => Effect.fail(new Unreadable({ reason }))
+
 /** An agent may send a file or an image in one message. While a long one is parsed, nothing else happens here. */
 const maxLine = 16 * 1024 * 1024
 
@@ -109,7 +111,7 @@ const lines = <E, R>(text: Stream.Stream<string, E, R>): Stream.Stream<string, E
       (line, chunk: string) => {
         const split = splitLines(line, chunk)
         return split[0].length > maxLine
-          ? Effect.fail(new Unreadable({ reason: `wrote a line of more than ${maxLine} characters` }))
+          ? unreadable(`wrote a line of more than ${maxLine} characters`)
           : Effect.succeed(split)
       }
     )
@@ -132,7 +134,7 @@ export const decode = <E, R>(
     Effect.suspend(() => {
       written.strays++
       return written.strays > maxStray
-        ? Effect.fail(new Unreadable({ reason: `wrote more than ${maxStray} lines that are no messages` }))
+        ? unreadable(`wrote more than ${maxStray} lines that are no messages`)
         : Effect.as(stray(line), [])
     })
   return output.pipe(
@@ -141,16 +143,11 @@ export const decode = <E, R>(
     Stream.filter((line) => line.trim() !== ""),
     Stream.mapEffect((line): Effect.Effect<ReadonlyArray<AnyMessage>, Unreadable> => {
       const { json, values } = JsonDepth.cut(line, maxDepth)
-      if (values > maxValues) {
-        return Effect.fail(new Unreadable({ reason: `wrote a line of more than ${maxValues} values` }))
-      }
+      if (values > maxValues) return unreadable(`wrote a line of more than ${maxValues} values`)
       const characters = line.length + values * valueWeight
-      if (written.characters + characters > maxTurn) {
-        return Effect.fail(new Unreadable({ reason: `wrote more than ${maxTurn} characters in one turn` }))
-      }
-      if (!budget.take(characters)) {
-        return Effect.fail(new Unreadable({ reason: "wrote more than there is room for beside the turns of others" }))
-      }
+      if (written.characters + characters > maxTurn)
+        return unreadable(`wrote more than ${maxTurn} characters in one turn`)
+      if (!budget.take(characters)) return unreadable("wrote more than there is room for beside the turns of others")
       written.characters += characters
       const message = Option.flatMap(parse(json), toMessage)
       return Option.isSome(message) ? Effect.succeed([message.value]) : skip(line)
