@@ -87,34 +87,28 @@ const connect = (database: DatabaseSync): SqlConnection.Connection => {
       },
       catch: sqlError
     })
-  const transformed = (
-    rows: Effect.Effect<ReadonlyArray<object>, SqlError.SqlError>,
-    transform: (<A extends object>(rows: ReadonlyArray<A>) => ReadonlyArray<A>) | undefined
-  ) => (transform === undefined ? rows : Effect.map(rows, transform))
-  return {
-    execute: (sql, params, transform) =>
-      transformed(
-        run(() => prepare(sql), params, false),
-        transform
-      ),
-    executeRaw: (sql, params) => run(() => prepare(sql), params, false),
-    executeStream: () => Stream.die("this connection does not stream"),
-    // With `setReturnArrays` a row is an array, which Node's types do not say.
-    executeValues: (sql, params) =>
+  const rows =
+    (prepare: (sql: string) => StatementSync): SqlConnection.Connection["execute"] =>
+    (sql, params, transform) => {
+      const found = run(() => prepare(sql), params, false)
+      return transform === undefined ? found : Effect.map(found, transform)
+    }
+  // With `setReturnArrays` a row is an array, which Node's types do not say.
+  const values =
+    (prepare: (sql: string) => StatementSync): SqlConnection.Connection["executeValues"] =>
+    (sql, params) =>
       Effect.map(
         run(() => prepare(sql), params, true),
-        (rows) => rows.map(Object.values)
-      ),
-    executeValuesUnprepared: (sql, params) =>
-      Effect.map(
-        run(() => database.prepare(sql), params, true),
-        (rows) => rows.map(Object.values)
-      ),
-    executeUnprepared: (sql, params, transform) =>
-      transformed(
-        run(() => database.prepare(sql), params, false),
-        transform
+        (found) => found.map(Object.values)
       )
+  const prepareOnce = (sql: string) => database.prepare(sql)
+  return {
+    execute: rows(prepare),
+    executeRaw: (sql, params) => run(() => prepare(sql), params, false),
+    executeStream: () => Stream.die("this connection does not stream"),
+    executeValues: values(prepare),
+    executeValuesUnprepared: values(prepareOnce),
+    executeUnprepared: rows(prepareOnce)
   }
 }
 
