@@ -7,6 +7,7 @@
 import { Context, Effect, FileSystem, Layer, Path, type PlatformError, Predicate, type Scope } from "effect"
 import { DatabaseSync } from "node:sqlite"
 import { StartFailed } from "../StartFailed.ts"
+import * as RemoveTree from "./RemoveTree.ts"
 
 export class DataFolder extends Context.Service<
   DataFolder,
@@ -20,14 +21,14 @@ export class DataFolder extends Context.Service<
     readonly agents: string
     /** Where the agent of a session works. */
     readonly workingDirectory: (sessionId: string) => string
-    /** Makes it where it is not there: an agent may have removed its own. */
+    /** Makes it where it is not there: an agent may have removed its own, or put something else in its place. */
     readonly makeWorkingDirectory: (sessionId: string) => Effect.Effect<void>
     /** Removes it and all that is in it. Its agent must be dead by then. */
     readonly removeWorkingDirectory: (sessionId: string) => Effect.Effect<void>
     /** Removes the working directories of all sessions but these. */
-    readonly keepWorkingDirectories: (sessionIds: ReadonlySet<string>) => Effect.Effect<void>
+    readonly keepWorkingDirectories: (sessionIds: ReadonlySet<string>) => Effect.Effect<void, StartFailed>
     /** Removes what the runs of a killed server left: no run outlives its server. Their agents must be dead by then. */
-    readonly removeRuns: Effect.Effect<void>
+    readonly removeRuns: Effect.Effect<void, StartFailed>
     /** A working directory for one run, removed with the scope. Its agent must be dead by then. */
     readonly runDirectory: Effect.Effect<string, never, Scope.Scope>
   }
@@ -92,6 +93,15 @@ const folderFailures: Readonly<Record<string, string>> = {
   PermissionDenied: "this user may not write there"
 }
 
+const unusable =
+  ({ data }: Options) =>
+  (cause: PlatformError.PlatformError) => {
+    const folder = data === undefined ? "a temporary data folder" : `the data folder ${data}`
+    const { _tag, cause: system } = cause.reason
+    const why = folderFailures[_tag] ?? (Predicate.isError(system) ? system.message : cause.message)
+    return new StartFailed({ message: `${folder} cannot be used: ${why}`, cause })
+  }
+
 /** What a server makes before its ledger: one that was killed just then leaves no more than this. */
 const firstMade: ReadonlySet<string> = new Set(["sessions", "lock.db"])
 
@@ -109,10 +119,10 @@ export const make = Effect.fnUntraced(
   function* (options: Options) {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    const folder =
-      options.data === undefined
-        ? yield* fs.makeTempDirectoryScoped({ prefix: "clawdforge-" })
-        : path.resolve(options.data)
+    const removeTree = yield* RemoveTree.make
+    const temporary = (where: { readonly directory?: string; readonly prefix: string }) =>
+      Effect.acquireRelease(fs.makeTempDirectory(where), removeTree)
+    const folder = options.data === undefined ? yield* temporary({ prefix: "clawdforge-" }) : path.resolve(options.data)
     const sessions = path.join(folder, "sessions")
     const uploads = path.join(folder, "uploads")
     const agents = path.join(folder, "agents")
@@ -133,34 +143,31 @@ export const make = Effect.fnUntraced(
     for (const each of [agents, runs, uploads]) yield* makeFolder(each)
 
     const workingDirectory = (sessionId: string) => path.join(sessions, sessionId)
-    const remove = (sessionId: string) => fs.remove(workingDirectory(sessionId), { recursive: true, force: true })
+    const removeAllBut = Effect.fnUntraced(
+      function* (folder: string, names: ReadonlySet<string>) {
+        const gone = (yield* fs.readDirectory(folder)).filter((name) => !names.has(name))
+        yield* Effect.forEach(gone, (name) => removeTree(path.join(folder, name)), { discard: true })
+      },
+      Effect.mapError(unusable(options))
+    )
     return DataFolder.of({
       temporary: options.data === undefined ? folder : undefined,
       ledger,
       uploads,
       agents,
       workingDirectory,
-      makeWorkingDirectory: (sessionId) => Effect.orDie(makeFolder(workingDirectory(sessionId))),
-      removeWorkingDirectory: (sessionId) => Effect.orDie(remove(sessionId)),
-      keepWorkingDirectories: Effect.fnUntraced(function* (sessionIds) {
-        const names = yield* fs.readDirectory(sessions)
-        yield* Effect.forEach(
-          names.filter((name) => !sessionIds.has(name)),
-          remove,
-          { discard: true }
-        )
+      makeWorkingDirectory: Effect.fnUntraced(function* (sessionId) {
+        const folder = workingDirectory(sessionId)
+        const otherwise = Effect.andThen(removeTree(folder), makeFolder(folder))
+        yield* Effect.catch(makeFolder(folder), () => otherwise)
       }, Effect.orDie),
-      removeRuns: Effect.orDie(Effect.andThen(fs.remove(runs, { recursive: true }), makeFolder(runs))),
-      runDirectory: Effect.orDie(fs.makeTempDirectoryScoped({ directory: runs, prefix: "run-" }))
+      removeWorkingDirectory: (sessionId) => removeTree(workingDirectory(sessionId)),
+      keepWorkingDirectories: (sessionIds) => removeAllBut(sessions, sessionIds),
+      removeRuns: removeAllBut(runs, new Set()),
+      runDirectory: Effect.orDie(temporary({ directory: runs, prefix: "run-" }))
     })
   },
-  (make, { data }) =>
-    Effect.catchTag(make, "PlatformError", (cause) => {
-      const folder = data === undefined ? "a temporary data folder" : `the data folder ${data}`
-      const { _tag, cause: system } = cause.reason
-      const why = folderFailures[_tag] ?? (Predicate.isError(system) ? system.message : cause.message)
-      return new StartFailed({ message: `${folder} cannot be used: ${why}`, cause })
-    })
+  (make, options) => Effect.catchTag(make, "PlatformError", (cause) => unusable(options)(cause))
 )
 
 export const layer = (options: Options) => Layer.effect(DataFolder, make(options))

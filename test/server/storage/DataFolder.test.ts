@@ -1,7 +1,8 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, layer } from "@effect/vitest"
-import { Effect, FileSystem } from "effect"
+import { Effect, FileSystem, Logger } from "effect"
 import * as DataFolder from "../../../src/server/storage/DataFolder.ts"
+import { keeping } from "./Keeping.ts"
 
 const modeOf = (path: string) =>
   FileSystem.FileSystem.use((fs) => Effect.map(fs.stat(path), ({ mode }) => (mode & 0o777).toString(8)))
@@ -53,6 +54,44 @@ layer(NodeServices.layer)("a data folder", (it) => {
       })
       const said = yield* Effect.all([start, start], { concurrency: 2 })
       assert.deepStrictEqual(said.toSorted(), ["", `another server is running on the data folder ${data}`])
+    })
+  )
+
+  it.effect("goes on with folders in it that cannot be removed, and the log says of each", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const data = yield* fs.makeTempDirectoryScoped()
+      const logged: Array<unknown> = []
+      const logger = Logger.layer([Logger.make(({ message }) => logged.push([message].flat()[0]))])
+      const left = yield* Effect.gen(function* () {
+        const folder = yield* DataFolder.make({ data })
+        yield* folder.makeWorkingDirectory("one")
+        yield* folder.removeWorkingDirectory("one")
+        const run = yield* Effect.scoped(folder.runDirectory)
+        yield* folder.keepWorkingDirectories(new Set())
+        yield* folder.removeRuns
+        const { temporary = "" } = yield* Effect.scoped(DataFolder.make({}))
+        const session = folder.workingDirectory("one")
+        return [session, run, session, run, temporary]
+      }).pipe(
+        keeping(() => Effect.succeed(true)),
+        Effect.provide(logger)
+      )
+      yield* Effect.forEach(new Set(left), (folder) => fs.remove(folder, { recursive: true }))
+      assert.deepStrictEqual(
+        logged,
+        left.map((folder) => `${folder} could not be removed`)
+      )
+    })
+  )
+
+  it.effect("has a working directory also where an agent put something else in its place", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const folder = yield* DataFolder.make({ data: yield* fs.makeTempDirectoryScoped() })
+      yield* fs.writeFileString(folder.workingDirectory("one"), "")
+      yield* folder.makeWorkingDirectory("one")
+      assert.deepStrictEqual(yield* fs.readDirectory(folder.workingDirectory("one")), [])
     })
   )
 })
