@@ -51,21 +51,25 @@ const busy = 5
  */
 const lock = (file: string, folder: string) =>
   Effect.acquireRelease(
-    Effect.try({
-      try: () => {
-        const database = new DatabaseSync(file, { timeout: 0 })
-        database.exec("BEGIN EXCLUSIVE")
-        return database
-      },
-      catch: (cause) => {
-        const taken = Predicate.hasProperty(cause, "errcode") && cause.errcode === busy
-        const message = taken
-          ? `another server is running on the data folder ${folder}`
-          : `the data folder ${folder} cannot be used: its lock.db cannot be locked`
-        return new StartFailed({ message, cause })
-      }
-    }),
+    Effect.try(() => new DatabaseSync(file, { timeout: 0 })),
     (database) => Effect.sync(() => database.close())
+  ).pipe(
+    Effect.flatMap((database) => Effect.try(() => database.exec("BEGIN EXCLUSIVE"))),
+    Effect.mapError(({ cause }) => {
+      const taken = Predicate.hasProperty(cause, "errcode") && cause.errcode === busy
+      const message = taken
+        ? `another server is running on the data folder ${folder}`
+        : `the data folder ${folder} cannot be used: its lock.db cannot be locked`
+      return new StartFailed({ message, cause })
+    })
+  )
+
+/** Where it is there already, it stays as it is. */
+const unlessThere = (making: Effect.Effect<void, PlatformError.PlatformError>) =>
+  Effect.catchIf(
+    making,
+    ({ reason }) => reason._tag === "AlreadyExists",
+    () => Effect.void
   )
 
 /**
@@ -79,12 +83,7 @@ const makeFolders = Effect.fnUntraced(function* (
 ): Effect.fn.Return<void, PlatformError.PlatformError> {
   if (yield* fs.exists(folder)) return
   yield* makeFolders(fs, path, path.dirname(folder))
-  yield* fs.makeDirectory(folder, { mode: folderMode }).pipe(
-    Effect.catchIf(
-      ({ reason }) => reason._tag === "AlreadyExists",
-      () => Effect.void
-    )
-  )
+  yield* unlessThere(fs.makeDirectory(folder, { mode: folderMode }))
 })
 
 const folderFailures: Readonly<Record<string, string>> = {
@@ -135,7 +134,9 @@ export const make = Effect.fnUntraced(
     yield* fs.chmod(folder, folderMode)
     // SQLite would make them with the mode of any other file. Nobody else gets into the folder before they have their own.
     for (const file of [lockFile, ledger]) {
-      yield* fs.writeFileString(file, "", { flag: "a" })
+      // One that is there is not opened. A process that closes a file loses all its locks on it, also those of another
+      // server in it; SQLite knows that, and keeps them.
+      yield* unlessThere(fs.writeFileString(file, "", { flag: "wx" }))
       yield* fs.chmod(file, fileMode)
     }
     yield* lock(lockFile, folder)
