@@ -4,8 +4,9 @@
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Context, type Duration, Effect, Layer, type Redacted } from "effect"
+import { Cause, Context, type Duration, Effect, Layer, type Redacted, Result } from "effect"
 import { HttpClient, HttpRouter, HttpServer } from "effect/http"
+import { SqlError } from "effect/sql"
 import { Watchdog } from "../agent/Watchdog.ts"
 import * as ForgeClient from "../ForgeClient.ts"
 import * as AdminAccess from "./access/AdminAccess.ts"
@@ -73,13 +74,27 @@ export interface Options
   readonly grace?: Duration.Input | undefined
 }
 
+const ledgerUnusable = "the ledger cannot be used: "
+
+/** Where a ledger cannot be used, a server that runs has nothing to answer with. One that starts has whom to tell. */
+const ledgerFailed = <E>(cause: Cause.Cause<E>): Cause.Cause<E | StartFailed> => {
+  const defect = Result.getOrUndefined(Cause.findDefect(cause))
+  return SqlError.isSqlError(defect)
+    ? Cause.fail(new StartFailed({ message: ledgerUnusable + defect.message, cause: defect }))
+    : cause
+}
+
 /** Whatever keeps a server from starting, as one error and one sentence. */
 const startFailed =
   (what = "") =>
   <A, E extends { readonly message: string }, R>(layer: Layer.Layer<A, E, R>): Layer.Layer<A, StartFailed, R> =>
-    Layer.catch(layer, (cause) =>
+    Layer.catchCause(layer, (cause) =>
       Layer.unwrap(
-        Effect.fail(cause instanceof StartFailed ? cause : new StartFailed({ message: what + cause.message, cause }))
+        Effect.failCause(
+          Cause.map(ledgerFailed(cause), (error) =>
+            error instanceof StartFailed ? error : new StartFailed({ message: what + error.message, cause: error })
+          )
+        )
       )
     )
 
@@ -90,7 +105,7 @@ const storage = (options: DataFolder.Options & NodeSqlite.Durability) => {
   return Layer.merge(Ledger.layer, KeptAnswers.layer).pipe(
     Layer.provideMerge(Migrations.layer),
     Layer.provideMerge(database),
-    startFailed("the ledger cannot be used: "),
+    startFailed(ledgerUnusable),
     Layer.provideMerge(DataFolder.layer(options))
   )
 }

@@ -68,11 +68,8 @@ export const make = Effect.gen(function* () {
   }, Effect.orDie)
 
   const now = Clock.currentTimeMillis
-  const cut = Effect.flatMap(now, (at) => {
-    const { body, status } = cutShort
-    return sql`UPDATE kept_answers SET status = ${status}, body = ${body}, at = ${at} WHERE status IS NULL`
-  })
-  yield* Effect.orDie(cut)
+  const { body, status } = cutShort
+  yield* sql`UPDATE kept_answers SET status = ${status}, body = ${body}, at = ${yield* now} WHERE status IS NULL`
 
   return KeptAnswers.of({
     find,

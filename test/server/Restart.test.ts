@@ -1,0 +1,39 @@
+/**
+ * A server that starts on the data of an earlier one.
+ */
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, FileSystem, Layer } from "effect"
+import { DatabaseSync } from "node:sqlite"
+import * as ForgeServer from "../../src/server/ForgeServer.ts"
+import { options, serve } from "./Support.ts"
+
+const full = "database or disk is full"
+
+/** Lets nobody write to a table, as a full disk would not. */
+const fill = (table: string) =>
+  `CREATE TRIGGER full_${table} BEFORE UPDATE ON ${table} BEGIN SELECT RAISE(ABORT, '${full}'); END`
+
+describe("a server that starts again", () => {
+  it.live("and cannot write down how what was cut short ended, says so in one sentence", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const data = yield* fs.makeTempDirectoryScoped()
+      const server = yield* serve({ data })
+      yield* Effect.flatMap(server.mint("app"), ({ open }) => open)
+      yield* server.stop
+      const startAfter = Effect.fnUntraced(function* (...statements: ReadonlyArray<string>) {
+        const database = new DatabaseSync(`${data}/ledger.db`)
+        for (const statement of statements) database.exec(statement)
+        database.close()
+        const { _tag, message } = yield* Effect.flip(
+          Effect.scoped(Layer.build(ForgeServer.layer({ ...options, data })))
+        )
+        assert.deepStrictEqual([_tag, message], ["StartFailed", `the ledger cannot be used: ${full}`])
+      })
+      yield* startAfter("UPDATE sessions SET in_turn = 1", fill("sessions"))
+      const call = "INSERT INTO kept_answers (app_id, path, key, request_sha256, at) VALUES (1, '/p', 'k', 'h', 0)"
+      yield* startAfter("DROP TRIGGER full_sessions", call, fill("kept_answers"))
+    }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
+  )
+})
