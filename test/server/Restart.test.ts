@@ -6,7 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Layer } from "effect"
 import { DatabaseSync } from "node:sqlite"
 import * as ForgeServer from "../../src/server/ForgeServer.ts"
-import { options, serve } from "./Support.ts"
+import { options, serve, turnOf } from "./Support.ts"
 
 const full = "database or disk is full"
 
@@ -15,6 +15,25 @@ const fill = (table: string) =>
   `CREATE TRIGGER full_${table} BEFORE UPDATE ON ${table} BEGIN SELECT RAISE(ABORT, '${full}'); END`
 
 describe("a server that starts again", () => {
+  it.live("finds its sessions where their data is now", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const root = yield* fs.makeTempDirectoryScoped()
+      const first = yield* serve({ data: `${root}/one` })
+      const app = yield* first.mint("app")
+      const { id } = yield* app.open
+      yield* app.turn(id, "Remember the word xyzzy.")
+      yield* first.stop
+      yield* fs.rename(`${root}/one`, `${root}/two`)
+
+      const second = yield* serve({ data: `${root}/two` })
+      const again = second.adopt(app.token)
+      const { text } = yield* Effect.flatMap(again.turn(id, "Which word did I tell you?"), turnOf)
+      assert.include(text, "xyzzy")
+      assert.include((yield* again.request("GET", `/sessions/${id}`)).text, `"cwd":"${root}/two/sessions/${id}"`)
+    }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
+  )
+
   it.live("and cannot write down how what was cut short ended, says so in one sentence", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem

@@ -219,7 +219,10 @@ export const make = Effect.fnUntraced(function* (options: Options) {
         yield* close(session.sessionId)
       } else {
         takePlace(session.sessionId, session.appId)
-        yield* enter({ ...session, definition: definition.value })
+        // Not where it was, if the data folder was moved.
+        const cwd = folder.workingDirectory(session.sessionId)
+        if (cwd !== session.cwd) yield* ledger.moveSession(session.sessionId, cwd)
+        yield* enter({ ...session, cwd, definition: definition.value })
       }
     }
     yield* folder.keepWorkingDirectories(new Set(places.keys()))

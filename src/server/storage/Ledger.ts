@@ -86,6 +86,8 @@ export class Ledger extends Context.Service<
     }) => Effect.Effect<ReadonlyArray<Session>>
     /** Every open session, of all apps. */
     readonly openSessions: Effect.Effect<ReadonlyArray<Session>>
+    /** Writes down where a session works from now on. */
+    readonly moveSession: (sessionId: SessionId, cwd: string) => Effect.Effect<void>
     /**
      * Counts a turn that is about to be handed to the agent, and gives its number. If the end of the turn before it could
      * not be written, that one is ended first.
@@ -174,6 +176,10 @@ export const make = Effect.gen(function* () {
     Result: Session,
     execute: () => sql`SELECT * FROM sessions WHERE closed_at IS NULL ORDER BY seq`
   })
+
+  const moveSession = Effect.fnUntraced(function* (sessionId: SessionId, cwd: string) {
+    yield* sql`UPDATE sessions SET cwd = ${cwd} WHERE session_id = ${sessionId}`
+  }, Effect.orDie)
 
   const countTurn = SqlSchema.findOne({
     Request: Schema.String,
@@ -285,6 +291,7 @@ export const make = Effect.gen(function* () {
     findSession: (of) => Effect.orDie(findSession(of)),
     listSessions: (of) => Effect.orDie(listSessions(of)),
     openSessions: Effect.orDie(openSessions()),
+    moveSession,
     beginTurn,
     endTurn,
     endCutTurns,

@@ -21,7 +21,7 @@ const session = (id: string, agent: string): Session => ({
   effort: null,
   system: null,
   meta: null,
-  cwd: "/",
+  cwd: `/${id}`,
   createdAt: DateTime.makeUnsafe(0),
   lastTurnAt: null,
   turnCount: 0,
