@@ -2,27 +2,41 @@
  * What clients were told, over all lives of a server, to be held against what it knows.
  */
 import { readFileSync, writeFileSync } from "node:fs"
+import type { Answer } from "./Http.ts"
 import * as Ledger from "./Ledger.ts"
 
-/** A call with a key that has no answer yet: it is repeated until it has one. */
-export interface Unanswered {
+/** A call with a key. */
+export interface Keyed {
   readonly name: string
   readonly path: string
   readonly key: string
-  readonly body: object
+  readonly body: Readonly<Record<string, unknown>>
+  /** When it was sent first, in milliseconds. */
+  readonly sent: number
 }
+
+/** One that must be answered the same again. */
+export interface Answered extends Keyed, Answer {}
 
 export interface Book {
   /** By session, the highest number of a turn that was told of. */
   readonly open: Map<string, number>
   readonly closed: Set<string>
+  /** Sessions that were to be closed, of which nobody was told whether they are. */
+  readonly closing: Set<string>
+  /** How many sessions may have been opened without anybody being told. */
+  unknown: number
   /** Files that were uploaded, and until when they are kept at most. */
   readonly uploads: Array<{ readonly token: string; readonly until: number }>
-  readonly unanswered: Array<Unanswered>
+  /** Calls that have no answer yet: each is repeated until it has one. */
+  readonly unanswered: Array<Keyed>
+  answered: ReadonlyArray<Answered>
   /** How often each thing was done, and what was answered. */
   readonly counts: Map<string, number>
   /** No two prompts are the same. */
   prompts: number
+  /** What was answered, so that it must have arrived at an agent. */
+  readonly due: Set<string>
   /** What agents were sent. */
   readonly arrived: Set<string>
 }
@@ -30,12 +44,31 @@ export interface Book {
 export const make = (): Book => ({
   open: new Map(),
   closed: new Set(),
+  closing: new Set(),
+  unknown: 0,
   uploads: [],
   unanswered: [],
+  answered: [],
   counts: new Map(),
   prompts: 0,
+  due: new Set(),
   arrived: new Set()
 })
+
+/** What was answered to the creation of a session. */
+export const created = (book: Book, { status, text }: Answer): void => {
+  const id = /"session_id":"([^"]+)"/.exec(text)?.[1]
+  if (status === 200 && id !== undefined) book.open.set(id, 0)
+  // The server was ended or killed in the middle of it.
+  if (status === 502) book.unknown++
+}
+
+/** What was answered to a turn. */
+export const turned = ({ open }: Book, id: string, { status, text }: Answer): void => {
+  if (status === 410 || status === 404) open.delete(id)
+  const index = Number(/"turn_index":(\d+)/.exec(text)?.[1] ?? 0)
+  if (open.has(id)) open.set(id, Math.max(open.get(id) ?? 0, index))
+}
 
 /** What clients were told and the ledger does not know. */
 export const contradictions = (book: Book, data: string): ReadonlyArray<string> => {
@@ -52,23 +85,38 @@ export const contradictions = (book: Book, data: string): ReadonlyArray<string> 
   ]
 }
 
-/** A message to an agent, as far as it is a prompt. */
-const promptIn = (line: string): string | undefined => {
-  const { method, params } = JSON.parse(line)
-  return method === "session/prompt" ? JSON.stringify(params.prompt) : undefined
+/** Sessions that are open, and that nobody was told of who asked for one. */
+export const strangers = ({ closing, open, unanswered, unknown }: Book, data: string): ReadonlyArray<string> => {
+  const found = [...Ledger.sessionsIn(data)].filter(([id, { isOpen }]) => isOpen && !open.has(id) && !closing.has(id))
+  const accounted = unknown + unanswered.filter(({ path }) => path === "/sessions").length
+  return found.length <= accounted
+    ? []
+    : [`${found.length} sessions are open that nobody was told of, and at most ${accounted} may be`]
 }
 
-/** Takes what the agents were sent since the last time, and gives the prompts that came twice. */
-export const twice = (book: Book, sent: string): ReadonlyArray<string> => {
+/** A message to an agent, as far as it is a prompt: its text, which comes after what is attached. */
+const promptIn = (line: string): string | undefined => {
+  const { method, params } = JSON.parse(line)
+  return method === "session/prompt" ? params.prompt.at(-1).text : undefined
+}
+
+/** Takes what the agents were sent since the last time, and tells what came twice, and what was answered and never came. */
+export const misdirected = ({ arrived, due }: Book, sent: string): ReadonlyArray<string> => {
   const prompts = readFileSync(sent, "utf8")
     .split("\n")
     // An agent that was killed may have left half a line.
     .flatMap((line) => (line.endsWith("}") ? [promptIn(line)] : []))
     .filter((prompt) => prompt !== undefined)
   writeFileSync(sent, "")
-  return prompts.filter((prompt) => {
-    if (book.arrived.has(prompt)) return true
-    book.arrived.add(prompt)
+  const twice = prompts.filter((prompt) => {
+    if (arrived.has(prompt)) return true
+    arrived.add(prompt)
     return false
   })
+  const missing = [...due].filter((prompt) => !arrived.has(prompt))
+  due.clear()
+  return [
+    ...twice.map((prompt) => `came twice: ${prompt}`),
+    ...missing.map((prompt) => `was answered and never came: ${prompt}`)
+  ]
 }

@@ -5,7 +5,8 @@
  * - Its heap is taken after collections, with the memory of its buffers; all its memory is what the system says, after
  *   they have given back what is only kept to be used again. Of both there are several samples, and what counts is the
  *   growth of the line through them: no two samples are the same.
- * - Handles, timers, descriptors and processes must not be more than at the start.
+ * - Handles, timers and descriptors must not be more than at the start. No process may be left beside the server's own: an
+ *   agent of no session, or what an agent has left behind.
  * - Files are those of uploads, sessions and runs: each must belong to something that the ledger has, and what the ledger
  *   has of them must not be past its time.
  * - The ledger keeps what happened for ninety days, and holds no text of it. So its file grows by these rows, and is told
@@ -83,10 +84,12 @@ const take = Effect.fnUntraced(function* (server: Watched) {
     held: {
       handles,
       timers,
-      descriptors: readdirSync(`/proc/${pid}/fd`).length,
-      processes: Processes.withFolder(home).length
+      descriptors: readdirSync(`/proc/${pid}/fd`).length
     },
-    faults: Ledger.faultsIn(data, hardTtlMillis),
+    faults: {
+      ...Ledger.faultsIn(data, hardTtlMillis),
+      "processes beside the server": Processes.withFolder(home).filter((found) => found !== pid).length
+    },
     ledger: ledgerBytes(data) / megabyte,
     auditRows: Ledger.auditRowsIn(data)
   }

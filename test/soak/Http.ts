@@ -18,6 +18,9 @@ export interface Call {
 /** The connection was lost before the answer was whole. */
 export class Lost extends Data.TaggedError("Lost")<{ readonly cause: unknown }> {}
 
+/** Longer than all that is asked for may take: a turn has two minutes, and others before it. */
+const deadline = "180 seconds"
+
 /** One request; interrupting it drops its connection. */
 export const call = (
   url: string,
@@ -26,7 +29,7 @@ export const call = (
   path: string,
   { body, headers }: Call = {}
 ): Effect.Effect<Answer, Lost> =>
-  Effect.callback((resume) => {
+  Effect.callback<Answer, Lost>((resume) => {
     const sent = request(url + path, {
       method,
       agent: false,
@@ -43,4 +46,9 @@ export const call = (
     })
     sent.end(body === undefined || typeof body === "string" ? body : JSON.stringify(body))
     return Effect.sync(() => sent.destroy())
-  })
+  }).pipe(
+    Effect.timeoutOrElse({
+      duration: deadline,
+      orElse: () => Effect.die(new Error(`${method} ${path} was not answered within ${deadline}`))
+    })
+  )

@@ -1,23 +1,15 @@
 /**
  * What many clients do at once for a while: turns, streams, files, keys, cancels, disconnects, agents that crash.
  *
- * Each answer is held to what it may be. What a client was told goes into the book.
+ * Each answer is held to what it may be (see Client.ts). What a client was told goes into the book.
  */
 import { Clock, Effect, Random } from "effect"
 import * as Form from "../conformance/Form.ts"
-import type { Book } from "./Book.ts"
-import { type Answer, call, type Call, type Lost } from "./Http.ts"
-
-export interface Server {
-  readonly url: string
-  readonly token: string
-}
-
-/** While a mix is under way: whether it shall end, and whether its server may break off at any moment. */
-export interface Phase {
-  isOver: boolean
-  readonly mayBreak: boolean
-}
+import * as Answers from "./Answers.ts"
+import * as Book from "./Book.ts"
+import * as Client from "./Client.ts"
+import { call, type Call, type Lost } from "./Http.ts"
+import * as Keyed from "./Keyed.ts"
 
 const maxSessions = 40
 const workers = 12
@@ -25,40 +17,15 @@ const workers = 12
 /** The shortest that there is. */
 const fileSeconds = 60
 
-/** Somebody else may have closed the session, and there may be too much to do. */
-const busyOrGone = [404, 410, 429, 503]
+const { busyOrGone } = Client
 
-export const run = Effect.fnUntraced(function* (server: Server, book: Book, phase: Phase) {
-  const { counts, open, unanswered, uploads } = book
-  const count = (name: string) => counts.set(name, (counts.get(name) ?? 0) + 1)
-
-  const wrong = (name: string, { status, text }: Answer) =>
-    Effect.die(new Error(`${name} was answered ${status} ${text.slice(0, 2_000)}`))
-
-  const ask = Effect.fnUntraced(function* (
-    name: string,
-    may: ReadonlyArray<number>,
-    method: string,
-    path: string,
-    options: Call = {}
-  ) {
-    const answer = yield* call(server.url, server.token, method, path, options).pipe(
-      Effect.tapError(() => Effect.sync(() => count(`${name} lost`)))
-    )
-    count(`${name} ${answer.status}`)
-    // A server that is ended ends its turns.
-    const mayBe = phase.mayBreak ? [...may, 502, 503] : may
-    return mayBe.includes(answer.status) ? answer : yield* wrong(name, answer)
-  })
+export const run = Effect.fnUntraced(function* (server: Client.Server, book: Book.Book, phase: Client.Phase) {
+  const { open, uploads } = book
+  const client = Client.make(book, server, phase)
+  const { ask, hear, leave, wrong } = client
+  const keyed = Keyed.make(book, client, phase)
 
   const newPrompt = (what: string) => `${what} ${++book.prompts}`
-  const newKey = Effect.map(Random.next, (number) => `soak-${number}`)
-
-  const told = (id: string, { status, text }: Answer) => {
-    if (status === 410 || status === 404) return open.delete(id)
-    const index = Number(/"turn_index":(\d+)/.exec(text)?.[1] ?? 0)
-    return open.has(id) && open.set(id, Math.max(open.get(id) ?? 0, index))
-  }
 
   interface TurnOptions extends Call {
     readonly may?: ReadonlyArray<number>
@@ -70,48 +37,24 @@ export const run = Effect.fnUntraced(function* (server: Server, book: Book, phas
       body: { prompt, ...(files === undefined ? {} : { files }) },
       headers
     })
+    yield* hear(name, prompt, answer)
     // Of a file that is gone, the session is still there.
-    if (!answer.text.includes("file not found")) told(id, answer)
+    if (!answer.text.includes("file not found")) Book.turned(book, id, answer)
     return answer
   })
 
-  /** Leaves an answer before it is there. */
-  const leave = Effect.fnUntraced(function* <A>(name: string, effect: Effect.Effect<A, Lost>) {
-    count(name)
-    return yield* Effect.timeoutOption(effect, yield* Random.nextIntBetween(1, 150))
-  })
-
-  /** Asks with a key; what gets no answer is in the book, for the next life of the server. */
-  const askKeyed = Effect.fnUntraced(function* (name: string, path: string, body: object) {
-    const key = yield* newKey
-    const keyed = { name, path, key, body }
-    unanswered.push(keyed)
-    const left = yield* leave(`${name} left`, ask(name, [200, ...busyOrGone], "POST", path, headed(keyed)))
-    const answer =
-      left._tag === "Some" && left.value.status !== 503
-        ? left.value
-        : yield* ask(`${name} repeated`, [200, ...busyOrGone], "POST", path, headed(keyed))
-    unanswered.splice(unanswered.indexOf(keyed), 1)
-    return answer
-  })
-  const headed = ({ body, key }: { readonly key: string; readonly body: object }) => ({
-    body,
-    headers: { "idempotency-key": key }
-  })
-
-  const opened = (answer: Answer) => {
-    const id = /"session_id":"([^"]+)"/.exec(answer.text)?.[1]
-    if (answer.status === 200 && id !== undefined) open.set(id, 0)
-  }
-  const create = Effect.suspend(() => {
-    if (open.size >= maxSessions) return Effect.void
-    return Effect.map(askKeyed("open", "/sessions", { agent: "demo", meta: { soak: true } }), opened)
-  })
+  const create = Effect.suspend(() =>
+    open.size < maxSessions ? keyed.ask("open", "/sessions", { agent: "demo", meta: { soak: true } }) : Effect.void
+  )
 
   const close = Effect.fnUntraced(function* (id: string) {
     open.delete(id)
+    Keyed.forgetSession(book, id)
+    book.closing.add(id)
     const { status } = yield* ask("close", [200, 404], "DELETE", `/sessions/${id}`)
-    if (status === 200) book.closed.add(id)
+    if (status !== 200) return
+    book.closing.delete(id)
+    book.closed.add(id)
   })
 
   const upload = Effect.fnUntraced(function* (content: string) {
@@ -152,12 +95,18 @@ export const run = Effect.fnUntraced(function* (server: Server, book: Book, phas
 
   const wholeStream = Effect.fnUntraced(function* (id: string) {
     const answer = yield* turn("stream", id, yield* chunks, stream)
-    const isWhole = /event: (done|error)\ndata: .*\n\n$/.test(answer.text)
-    if (answer.status === 200 && !isWhole && !phase.mayBreak) return yield* wrong("a stream", answer)
+    if (answer.status !== 200 || phase.mayBreak || Answers.saidIn(answer.text) !== undefined) return
+    const failure = Answers.failureIn(answer.text)
+    if (failure === undefined || !busyOrGone.includes(failure)) return yield* wrong("a stream", answer)
   })
 
   const keyedTurn = Effect.fnUntraced(function* (id: string) {
-    told(id, yield* askKeyed("keyed turn", `/sessions/${id}/turn`, { prompt: yield* slow }))
+    Book.turned(book, id, yield* keyed.ask("keyed turn", `/sessions/${id}/turn`, { prompt: yield* slow }))
+  })
+
+  const oneRun = Effect.gen(function* () {
+    const prompt = newPrompt("/echo run")
+    yield* hear("run", prompt, yield* ask("run", [200, 429, 503], "POST", "/run", { body: { prompt } }))
   })
 
   /** A turn that fails, unless another client cancels it before. */
@@ -176,6 +125,8 @@ export const run = Effect.fnUntraced(function* (server: Server, book: Book, phas
     keyedTurn,
     keyedTurn,
     keyedTurn,
+    () => keyed.again,
+    () => keyed.again,
     (id) =>
       Effect.all(
         [
@@ -191,7 +142,7 @@ export const run = Effect.fnUntraced(function* (server: Server, book: Book, phas
     // Its number is the exit code too.
     (id) => failing("crash", id, newPrompt("/exit")),
     (id) => failing("failure", id, newPrompt("/fail no luck")),
-    () => ask("run", [200, 429, 503], "POST", "/run", { body: { prompt: newPrompt("/echo") } }),
+    () => oneRun,
     (id) => ask("events", [200, 404], "GET", `/sessions/${id}/events`),
     () => ask("list", [200], "GET", "/sessions?include_closed=false"),
     (id) => Effect.flatMap(Random.next, (chance) => (chance < 0.5 ? close(id) : Effect.void))
@@ -204,20 +155,10 @@ export const run = Effect.fnUntraced(function* (server: Server, book: Book, phas
     yield* id === undefined || action === undefined ? create : action(id)
   })
 
-  /** What an earlier life left unanswered has an answer in this one. */
-  const repeat = Effect.gen(function* () {
-    for (let keyed = unanswered[0]; keyed !== undefined; keyed = unanswered[0]) {
-      const { name, path } = keyed
-      const answer = yield* ask(`${name} after a restart`, [200, 502, ...busyOrGone], "POST", path, headed(keyed))
-      unanswered.shift()
-      if (path === "/sessions") opened(answer)
-    }
-  })
-
   const tolerant = <A>(effect: Effect.Effect<A, Lost>) =>
     Effect.catchTag(effect, "Lost", (lost) => (phase.mayBreak ? Effect.sleep("50 millis") : Effect.die(lost)))
 
-  yield* tolerant(repeat)
+  yield* tolerant(keyed.afterRestart)
   const work = Effect.gen(function* () {
     while (!phase.isOver) yield* tolerant(act)
   })
@@ -228,8 +169,11 @@ export const run = Effect.fnUntraced(function* (server: Server, book: Book, phas
 })
 
 /** Closes every session that is open, also those whose client was never told. */
-export const closeAll = Effect.fnUntraced(function* ({ token, url }: Server, book: Book) {
+export const closeAll = Effect.fnUntraced(function* ({ token, url }: Client.Server, book: Book.Book) {
   const { text } = yield* call(url, token, "GET", "/sessions?include_closed=false")
   for (const [, id] of text.matchAll(/"session_id":"([^"]+)"/g)) yield* call(url, token, "DELETE", `/sessions/${id}`)
   book.open.clear()
+  book.closing.clear()
+  book.unknown = 0
+  book.answered = []
 })

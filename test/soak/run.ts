@@ -17,9 +17,12 @@ import * as Values from "../../src/cli/Values.ts"
 import * as Served from "../conformance/Served.ts"
 import * as Processes from "../support/Processes.ts"
 import * as Book from "./Book.ts"
+import type { Phase } from "./Client.ts"
 import * as Figures from "./Figures.ts"
 import * as Http from "./Http.ts"
+import * as Life from "./Life.ts"
 import * as Mix from "./Mix.ts"
+import * as Tally from "./Tally.ts"
 
 const flags = {
   duration: Values.span("for").pipe(
@@ -29,46 +32,17 @@ const flags = {
   seed: Flag.String("seed").pipe(Flag.withDescription("What decides who does what when"), Flag.withDefault("1"))
 }
 
-const hardTtlSeconds = 20
-const settings = [
-  "--max-processes=6",
-  "--max-live-sessions=48",
-  "--sleep-after=1",
-  `--hard-ttl=${hardTtlSeconds}`,
-  "--grace=1"
-]
-
 /** The lives that are cut short have this long each, in milliseconds, and at most a quarter of the time together. */
 const shortest = 2_000
 const longest = 14_000
 
-/** A tenth of the long life fills what is filled once; the rest has so many samples. */
+/**
+ * What is filled once is filled first, in a tenth of the long life: also code is compiled and feedback gathered in that
+ * time, which takes the longer the busier the machine is. The rest has so many samples.
+ */
+const shortestStart = 45_000
 const samplesOfLongLife = 9
-
-const sigkill = (pid: number) => {
-  try {
-    process.kill(pid, "SIGKILL")
-  } catch {
-    // It was an agent that has just begun, or just ended.
-  }
-}
-
-/** The watchdog is the child that is no agent: it does not have the server's environment. */
-const killWatchdog = ({ home, pid }: Served.Served) =>
-  Effect.sync(() => {
-    const agents = new Set(Processes.withFolder(home))
-    for (const child of Processes.childrenOf(pid)) if (!agents.has(child)) sigkill(child)
-  })
-
-/** The ways in which a life ends. */
-const endings = [
-  { name: "killed", end: (served: Served.Served) => served.end("SIGKILL") },
-  {
-    name: "killed with its watchdog",
-    end: (served: Served.Served) => Effect.andThen(killWatchdog(served), served.end("SIGKILL"))
-  },
-  { name: "told to end", end: (served: Served.Served) => served.end("SIGTERM") }
-] as const
+const shortestSample = 1_000
 
 const soak = Effect.fnUntraced(function* (duration: Duration.Duration) {
   const home = yield* Served.home
@@ -89,7 +63,7 @@ const soak = Effect.fnUntraced(function* (duration: Duration.Duration) {
   const begin = Served.serve({
     home,
     adminToken,
-    flags: [...settings, `--agents=${home}/agents.json`],
+    flags: [...Life.settings, `--agents=${home}/agents.json`],
     ...Figures.watched(home)
   })
   let token = ""
@@ -105,17 +79,14 @@ const soak = Effect.fnUntraced(function* (duration: Duration.Duration) {
     const left = Processes.withFolder(home).filter((found) => found !== pid)
     yield* note(life, left.length === 0 ? [] : [`${left.length} processes of an earlier life are left`])
     yield* note(life, Book.contradictions(book, data))
-    yield* note(
-      life,
-      Book.twice(book, sent).map((prompt) => `came twice: ${prompt}`)
-    )
+    yield* note(life, Book.misdirected(book, sent))
   })
 
   /** How much of its log says why a server did what it should not. */
   const logTail = 5_000
 
   const mix = Effect.fnUntraced(function* (served: Served.Served, millis: number, end?: Effect.Effect<void>) {
-    const phase: Mix.Phase = { isOver: false, mayBreak: end !== undefined }
+    const phase: Phase = { isOver: false, mayBreak: end !== undefined }
     const mixing = yield* Effect.forkChild(Mix.run(yield* serverOf(served), book, phase))
     const tellLog = Effect.suspend(() => Console.error(served.stderr().slice(-logTail)))
     // A fault ends it before.
@@ -125,36 +96,39 @@ const soak = Effect.fnUntraced(function* (duration: Duration.Duration) {
     yield* Effect.onError(Fiber.join(mixing), () => tellLog)
   })
 
-  const shortLife = Effect.fnUntraced(function* (number: number) {
+  const shortLife = Effect.fnUntraced(function* (life: string, ending: Life.Ending) {
     const served = yield* begin
-    const ending = endings[number % endings.length] ?? endings[0]
-    const life = `life ${number + 1}, ${ending.name}`
     yield* checkBeginning(life, served)
     yield* mix(served, yield* Random.nextIntBetween(shortest, longest), ending.end(served))
+    yield* note(life, yield* Life.remains(home, ending))
     yield* Console.log(life)
   }, Effect.scoped)
 
   const longLife = Effect.fnUntraced(function* (millis: number) {
     const served = yield* begin
+    const { hardTtlMillis } = Life
     yield* checkBeginning("the long life", served)
     const server = yield* serverOf(served)
     const look = Effect.fnUntraced(function* (name: string, start?: Figures.Figures) {
-      yield* Mix.closeAll(server, book)
-      const now = yield* Figures.settled({ ...served, hardTtlMillis: hardTtlSeconds * 1000 }, start)
       yield* note(name, Book.contradictions(book, served.data))
-      yield* note(
-        name,
-        Book.twice(book, sent).map((prompt) => `came twice: ${prompt}`)
-      )
+      yield* note(name, Book.strangers(book, served.data))
+      yield* Mix.closeAll(server, book)
+      const now = yield* Figures.settled({ ...served, hardTtlMillis }, start)
+      yield* note(name, Book.contradictions(book, served.data))
+      yield* note(name, Book.misdirected(book, sent))
       yield* Console.log(`${name}: ${Figures.line(now)}`)
       return now
     })
-    yield* mix(served, millis / 10)
+    const start = Math.max(millis / 10, shortestStart)
+    const each = Math.max((millis - start) / samplesOfLongLife, shortestSample)
+    yield* mix(served, start)
     const samples = [yield* look("start")]
     for (let number = 1; number <= samplesOfLongLife; number++) {
-      yield* mix(served, (millis * 0.9) / samplesOfLongLife)
+      yield* mix(served, each)
       samples.push(yield* look(`look ${number}`, samples[0]))
     }
+    yield* Life.toldToEnd.end(served)
+    yield* note("the long life", yield* Life.remains(home, Life.toldToEnd))
     yield* Console.log(Figures.trend(samples))
     faults.push(...Figures.grown(samples))
   }, Effect.scoped)
@@ -162,19 +136,16 @@ const soak = Effect.fnUntraced(function* (duration: Duration.Duration) {
   const began = yield* Clock.currentTimeMillis
   const all = Duration.toMillis(duration)
   let lives = 0
-  while (lives < endings.length || (yield* Clock.currentTimeMillis) - began + longest < all / 4)
-    yield* shortLife(lives++)
+  while (lives < Life.endings.length || (yield* Clock.currentTimeMillis) - began + longest < all / 4) {
+    const ending = Life.endings[lives % Life.endings.length] ?? Life.toldToEnd
+    yield* shortLife(`life ${++lives}, ${ending.name}`, ending)
+  }
   yield* longLife(all - ((yield* Clock.currentTimeMillis) - began))
 
   const seconds = Math.round(((yield* Clock.currentTimeMillis) - began) / 1000)
-  const calls = [...book.counts.values()].reduce((sum, count) => sum + count, 0)
+  const calls = Tally.total(book.counts)
   yield* Console.log(`${calls} calls in ${seconds} s over ${lives + 1} lives; ${book.arrived.size} prompts arrived`)
-  yield* Console.log(
-    [...book.counts]
-      .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .map(([name, count]) => `  ${name}: ${count}`)
-      .join("\n")
-  )
+  yield* Console.log(Tally.lines(book.counts))
   if (faults.length === 0) return yield* Console.log("nothing grew, nothing was lost, nothing came twice")
   yield* Console.log(`FAULTS: ${faults.join("; ")}`)
   return yield* Effect.sync(() => {
