@@ -22,10 +22,10 @@ export interface Book {
   /** By session, the highest number of a turn that was told of. */
   readonly open: Map<string, number>
   readonly closed: Set<string>
-  /** Sessions that were to be closed, of which nobody was told whether they are. */
-  readonly closing: Set<string>
-  /** How many sessions may have been opened without anybody being told. */
-  unknown: number
+  /** Sessions that may be open or not: nobody was told what became of them. */
+  readonly adrift: Set<string>
+  /** How many more of them there may be: creations that the server gave up when it was told to end. */
+  givenUp: number
   /** Files that were uploaded, and until when they are kept at most. */
   readonly uploads: Array<{ readonly token: string; readonly until: number }>
   /** Calls that have no answer yet: each is repeated until it has one. */
@@ -44,8 +44,8 @@ export interface Book {
 export const make = (): Book => ({
   open: new Map(),
   closed: new Set(),
-  closing: new Set(),
-  unknown: 0,
+  adrift: new Set(),
+  givenUp: 0,
   uploads: [],
   unanswered: [],
   answered: [],
@@ -59,8 +59,6 @@ export const make = (): Book => ({
 export const created = (book: Book, { status, text }: Answer): void => {
   const id = /"session_id":"([^"]+)"/.exec(text)?.[1]
   if (status === 200 && id !== undefined) book.open.set(id, 0)
-  // The server was ended or killed in the middle of it.
-  if (status === 502) book.unknown++
 }
 
 /** What was answered to a turn. */
@@ -85,13 +83,26 @@ export const contradictions = (book: Book, data: string): ReadonlyArray<string> 
   ]
 }
 
-/** Sessions that are open, and that nobody was told of who asked for one. */
-export const strangers = ({ closing, open, unanswered, unknown }: Book, data: string): ReadonlyArray<string> => {
-  const found = [...Ledger.sessionsIn(data)].filter(([id, { isOpen }]) => isOpen && !open.has(id) && !closing.has(id))
-  const accounted = unknown + unanswered.filter(({ path }) => path === "/sessions").length
-  return found.length <= accounted
+const strangersIn = ({ adrift, open }: Book, data: string): ReadonlyArray<string> =>
+  [...Ledger.sessionsIn(data)]
+    .filter(([id, { isOpen }]) => isOpen && !open.has(id) && !adrift.has(id))
+    .map(([id]) => id)
+
+const tooMany = (found: ReadonlyArray<string>, accounted: number): ReadonlyArray<string> =>
+  found.length <= accounted
     ? []
-    : [`${found.length} sessions are open that nobody was told of, and at most ${accounted} may be`]
+    : [`${found.length} sessions are open that nobody was told of, of ${accounted} that may be`]
+
+/** Sessions that are open, and that nobody was told of, while nobody waits for one. */
+export const strangers = (book: Book, data: string): ReadonlyArray<string> => tooMany(strangersIn(book, data), 0)
+
+/** Those at the beginning of a life, of the calls that the end of the last one cut short; more is a fault. */
+export const takeStrangers = (book: Book, data: string): ReadonlyArray<string> => {
+  const found = strangersIn(book, data)
+  const accounted = book.givenUp + book.unanswered.filter(({ path }) => path === "/sessions").length
+  for (const id of found) book.adrift.add(id)
+  book.givenUp = 0
+  return tooMany(found, accounted)
 }
 
 /** A message to an agent, as far as it is a prompt: its text, which comes after what is attached. */

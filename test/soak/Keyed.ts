@@ -66,6 +66,8 @@ export const make = (book: Book.Book, { ask, hear, leave, wrong }: Client, phase
         first === undefined || first.status === 503
           ? yield* ask(`${name} repeated`, may, "POST", path, headed(keyed))
           : first
+      // The server is being ended. What the last one was doing is looked for at the beginning of a life.
+      if (path === "/sessions" && answer.status === 502) book.givenUp++
       return yield* settle(keyed, answer)
     }),
     /** Asks again for what was answered a while ago. */

@@ -50,10 +50,10 @@ export const run = Effect.fnUntraced(function* (server: Client.Server, book: Boo
   const close = Effect.fnUntraced(function* (id: string) {
     open.delete(id)
     Keyed.forgetSession(book, id)
-    book.closing.add(id)
+    book.adrift.add(id)
     const { status } = yield* ask("close", [200, 404], "DELETE", `/sessions/${id}`)
     if (status !== 200) return
-    book.closing.delete(id)
+    book.adrift.delete(id)
     book.closed.add(id)
   })
 
@@ -173,7 +173,6 @@ export const closeAll = Effect.fnUntraced(function* ({ token, url }: Client.Serv
   const { text } = yield* call(url, token, "GET", "/sessions?include_closed=false")
   for (const [, id] of text.matchAll(/"session_id":"([^"]+)"/g)) yield* call(url, token, "DELETE", `/sessions/${id}`)
   book.open.clear()
-  book.closing.clear()
-  book.unknown = 0
+  book.adrift.clear()
   book.answered = []
 })

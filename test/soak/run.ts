@@ -79,6 +79,7 @@ const soak = Effect.fnUntraced(function* (duration: Duration.Duration) {
     const left = Processes.withFolder(home).filter((found) => found !== pid)
     yield* note(life, left.length === 0 ? [] : [`${left.length} processes of an earlier life are left`])
     yield* note(life, Book.contradictions(book, data))
+    yield* note(life, Book.takeStrangers(book, data))
     yield* note(life, Book.misdirected(book, sent))
   })
 
