@@ -1,5 +1,6 @@
 /**
- * The socket that the server listens on, and the limits on what a client sends until it is a request.
+ * The socket that the server listens on, and the limits on its clients: on what they send until it is a request, and on
+ * how long they let an answer wait.
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Context, Duration, Effect, Latch, Layer, Predicate } from "effect"
@@ -34,6 +35,11 @@ export interface Options {
   readonly requestTimeout?: Duration.Input | undefined
   /** How long a connection may stay open without a request; 65 seconds if not given. */
   readonly keepAliveTimeout?: Duration.Input | undefined
+  /**
+   * How long a client may leave an answer unread before its connection is cut; 60 seconds if not given. One that reads
+   * slowly is not cut, and one that stops is noticed after twice as long at the latest.
+   */
+  readonly maxStall?: Duration.Input | undefined
 }
 
 /** Where a server listens if nothing else is said. */
@@ -98,6 +104,20 @@ const watchAnswers = (server: Server, allSent: Latch.Latch) => {
   return unanswered
 }
 
+/**
+ * Cuts a connection on which an answer waits that nobody reads: it is held in memory, and a stream holds back its agent.
+ * The socket's own timer knows what the system has taken of a large write that is not done yet.
+ */
+const cutStalled = (server: Server, maxStall: number) => {
+  const note = ({ socket }: IncomingMessage, response: ServerResponse) =>
+    response.setTimeout(maxStall, () => {
+      // Otherwise it is the client that waits.
+      if (socket.writableLength > 0) socket.destroy()
+    })
+  server.on("request", note)
+  server.on("checkContinue", note)
+}
+
 /** Refuses what is not a request. */
 const refuseOthers = (server: Server, unanswered: ReadonlyMap<Duplex, ReadonlySet<ServerResponse>>) => {
   server.on("clientError", (error, socket) => {
@@ -125,6 +145,7 @@ const makeServer = (options: Options, allSent: Latch.Latch) => {
     shouldUpgradeCallback: () => false
   })
   server.maxConnections = options.maxConnections ?? 1_024
+  cutStalled(server, millis(options.maxStall, "60 seconds"))
   refuseOthers(server, watchAnswers(server, allSent))
   return server
 }

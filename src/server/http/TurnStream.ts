@@ -3,34 +3,27 @@
  * `error` with the answer that the turn would have had.
  *
  * A turn that fails before anything was written is answered like any other. Nothing is written before the first event,
- * unless that takes so long that a comment has to keep the connection open. A reader that does not read is cut.
+ * unless that takes so long that a comment has to keep the connection open.
  */
-import { Array, Cause, Context, type Duration, Effect, Exit, Layer, Option, Schema, Scope, Stream } from "effect"
-import { HttpServerRequest, HttpServerResponse } from "effect/http"
-import { IncomingMessage } from "node:http"
+import { Array, Cause, Context, type Duration, Effect, Layer, Option, Schema, type Scope, Stream } from "effect"
+import { type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { TooMany } from "../../api/Api.ts"
 import { TurnEvent } from "../../api/schema/TurnEvent.ts"
 import type { RunningCall } from "../calls/RunningCall.ts"
 import * as AppCounts from "../sessions/AppCounts.ts"
-import type { ReaderStalled, TurnReader } from "../sessions/TurnFeed.ts"
+import type { TurnReader } from "../sessions/TurnFeed.ts"
 import * as WireAnswer from "./WireAnswer.ts"
 
 const mediaType = "text/event-stream"
 
 export interface Options {
-  /** How long a reader of an event stream may keep its turn waiting before it is cut; 60 seconds if not given. */
-  readonly maxStall?: Duration.Input | undefined
   /** How long an event stream is silent before a comment keeps its connection open; 15 seconds if not given. */
   readonly keepAlive?: Duration.Input | undefined
   /** How many event streams one app may read at once; 128 if not given. */
   readonly maxAppStreams?: number | undefined
 }
 
-const boundsOf = ({ keepAlive = "15 seconds", maxAppStreams = 128, maxStall = "60 seconds" }: Options) => ({
-  keepAlive,
-  maxAppStreams,
-  maxStall
-})
+const boundsOf = ({ keepAlive = "15 seconds", maxAppStreams = 128 }: Options) => ({ keepAlive, maxAppStreams })
 
 const Bounds = Context.Reference("effect-clawdforge/server/http/TurnStream/Bounds", {
   defaultValue: () => boundsOf({})
@@ -97,7 +90,7 @@ const frames = (
   call: RunningCall,
   reader: TurnReader,
   options: { readonly first: ReadonlyArray<TurnEvent>; readonly keepAlive: Duration.Input }
-): Stream.Stream<Uint8Array, ReaderStalled> => {
+): Stream.Stream<Uint8Array> => {
   let taken = options.first
   let told = taken.length > 0
   let finished = false
@@ -146,31 +139,17 @@ const frames = (
  * somebody reads.
  */
 export const make = Effect.fnUntraced(function* <E, R>(follow: Effect.Effect<RunningCall, E, R | Scope.Scope>) {
-  const request = yield* HttpServerRequest.HttpServerRequest
-  const { keepAlive, maxStall } = yield* Bounds
-  const attached = yield* Scope.fork(yield* Effect.scope)
-  const call = yield* Scope.provide(follow, attached)
-  const reader = yield* Scope.provide(call.feed.read, attached)
+  const { keepAlive } = yield* Bounds
+  const call = yield* follow
+  const reader = yield* call.feed.read
 
   const isSilent = Option.isNone(yield* Effect.timeoutOption(reader.ready, keepAlive))
-  // Nobody but this has the reader, so it has not left.
-  const first = yield* Effect.orDie(reader.take)
+  const first = yield* reader.take
   if (!isSilent && first.length === 0) {
     const answer = yield* call.answer
     if (answer.status !== 200) return WireAnswer.toResponse(answer)
   }
 
-  const cut = Effect.andThen(
-    Scope.close(attached, Exit.void),
-    Effect.sync(() => {
-      // The answer is waiting for a socket that nobody reads. A request that was read whole would not close it.
-      if (request.source instanceof IncomingMessage) request.source.socket.destroy()
-    })
-  )
-  yield* reader.watch(maxStall).pipe(
-    Effect.catchTag("ReaderStalled", () => cut),
-    Effect.forkScoped
-  )
   const written = frames(call, reader, { first, keepAlive })
   return HttpServerResponse.stream(isSilent ? Stream.prepend(written, [keepAliveComment]) : written, {
     contentType: mediaType,

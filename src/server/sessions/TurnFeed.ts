@@ -4,19 +4,14 @@
  * A reader that comes late gets them from the first one on. The turn goes no further ahead than a reader is behind by
  * its bound, so an agent is not read faster than its slowest reader drains; a turn that nobody reads goes on by itself.
  */
-import { Data, type Duration, Effect, Latch, type Scope } from "effect"
+import { Effect, Latch, type Scope } from "effect"
 import type { TurnEvent } from "../../api/schema/TurnEvent.ts"
-
-/** The reader was too far behind for too long. */
-export class ReaderStalled extends Data.TaggedError("ReaderStalled")<{}> {}
 
 export interface TurnReader {
   /** Waits until there is something to take, or nothing will be any more. */
   readonly ready: Effect.Effect<void>
-  /** The next events; none at the end. It fails once the reader is no reader any more. */
-  readonly take: Effect.Effect<ReadonlyArray<TurnEvent>, ReaderStalled>
-  /** Fails once the reader has kept the turn waiting for so long without a pause. */
-  readonly watch: (stall: Duration.Input) => Effect.Effect<never, ReaderStalled>
+  /** The next events; none at the end. */
+  readonly take: Effect.Effect<ReadonlyArray<TurnEvent>>
 }
 
 export interface TurnFeed {
@@ -36,13 +31,10 @@ const maxTaken = 256
 
 interface Place {
   position: number
-  left: boolean
   /** Open while there is something to take. */
   readonly news: Latch.Latch
   /** Open while the turn need not wait for this reader. */
   readonly room: Latch.Latch
-  /** Open while it has to. */
-  readonly full: Latch.Latch
 }
 
 export const make = (options: { readonly isOver: boolean } = { isOver: false }): TurnFeed => {
@@ -53,10 +45,8 @@ export const make = (options: { readonly isOver: boolean } = { isOver: false }):
   const enter = Effect.sync(() => {
     const place: Place = {
       position: 0,
-      left: false,
       news: Latch.makeUnsafe(isOver || told.length > 0),
-      room: Latch.makeUnsafe(true),
-      full: Latch.makeUnsafe(false)
+      room: Latch.makeUnsafe(true)
     }
     places.add(place)
     return place
@@ -65,31 +55,18 @@ export const make = (options: { readonly isOver: boolean } = { isOver: false }):
   const leave = (place: Place) =>
     Effect.sync(() => {
       places.delete(place)
-      place.left = true
       place.room.openUnsafe()
       place.news.openUnsafe()
     })
 
   const take = (place: Place) =>
-    Effect.suspend(() => {
-      if (place.left) return Effect.fail(new ReaderStalled())
+    Effect.sync(() => {
       const taken = told.slice(place.position, place.position + maxTaken)
       place.position += taken.length
       if (place.position === told.length && !isOver) place.news.closeUnsafe()
-      if (told.length - place.position <= maxAhead) {
-        place.full.closeUnsafe()
-        place.room.openUnsafe()
-      }
-      return Effect.succeed(taken)
+      if (told.length - place.position <= maxAhead) place.room.openUnsafe()
+      return taken
     })
-
-  const watch = (place: Place, stall: Duration.Input) =>
-    place.full.await.pipe(
-      Effect.andThen(
-        Effect.timeoutOrElse(place.room.await, { duration: stall, orElse: () => Effect.fail(new ReaderStalled()) })
-      ),
-      Effect.forever
-    )
 
   return {
     offer: (event) =>
@@ -97,10 +74,7 @@ export const make = (options: { readonly isOver: boolean } = { isOver: false }):
         told.push(event)
         for (const place of places) place.news.openUnsafe()
         const behind = [...places].filter(({ position }) => told.length - position > maxAhead)
-        for (const { full, room } of behind) {
-          room.closeUnsafe()
-          full.openUnsafe()
-        }
+        for (const { room } of behind) room.closeUnsafe()
         return Effect.forEach(behind, ({ room }) => room.await, { discard: true })
       }),
     end: Effect.sync(() => {
@@ -109,8 +83,7 @@ export const make = (options: { readonly isOver: boolean } = { isOver: false }):
     }),
     read: Effect.map(Effect.acquireRelease(enter, leave), (place) => ({
       ready: place.news.await,
-      take: take(place),
-      watch: (stall) => watch(place, stall)
+      take: take(place)
     }))
   }
 }

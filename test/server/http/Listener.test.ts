@@ -1,5 +1,8 @@
 import { assert, it } from "@effect/vitest"
-import { Context, Effect, Fiber, Layer } from "effect"
+import { Context, Deferred, Effect, Fiber, Latch, Layer, Stream } from "effect"
+import { HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { connect } from "node:net"
+import * as Listener from "../../../src/server/http/Listener.ts"
 import type * as ForgeServer from "../../../src/server/ForgeServer.ts"
 import { patience } from "../../support/Patience.ts"
 import * as Raw from "../Raw.ts"
@@ -113,4 +116,57 @@ it.live("a server that has ended holds no connection: neither one that said noth
       ""
     ])
   }).pipe(Effect.scoped)
+)
+
+/** More than the system takes of an answer that nobody reads. */
+const long = "x".repeat(64 * 1024 * 1024)
+
+/** Asks, and reads nothing before `read`, which gives how many bytes come. */
+const askAndStall = Effect.fnUntraced(function* (url: string, path: string) {
+  const socket = yield* Effect.acquireRelease(
+    Effect.sync(() => connect(Number(new URL(url).port), "127.0.0.1")),
+    (socket) => Effect.sync(() => socket.destroy())
+  )
+  socket.on("error", () => {})
+  socket.write(`GET ${path} HTTP/1.1\r\n${host}\r\n\r\n`)
+  const read = Effect.callback<number>((resume) => {
+    socket.on("close", () => resume(Effect.succeed(socket.bytesRead)))
+    socket.resume()
+  })
+  return { read }
+})
+
+it.live("an answer that nobody reads is cut, also one that is all written; one that is silent is not", () =>
+  Effect.gen(function* () {
+    const asked = yield* Latch.make()
+    const speak = yield* Latch.make()
+    const ends = { "/whole": yield* Deferred.make<void>(), "/stream": yield* Deferred.make<void>() }
+    const server = yield* HttpServer.HttpServer
+    yield* server.serve(
+      Effect.gen(function* () {
+        const { url } = yield* HttpServerRequest.HttpServerRequest
+        if (url === "/whole" || url === "/stream") {
+          yield* Effect.addFinalizer(() => Deferred.succeed(ends[url], undefined))
+          return url === "/whole"
+            ? HttpServerResponse.text(long)
+            : HttpServerResponse.stream(Stream.make(new TextEncoder().encode(long)))
+        }
+        yield* asked.open
+        yield* speak.await
+        return HttpServerResponse.text("Here.")
+      })
+    )
+    // A server waits at its end for what it has not answered.
+    yield* Effect.addFinalizer(() => speak.open)
+    const url = HttpServer.formatAddress(server.address)
+    const silent = yield* Effect.forkChild(Raw.of(url).send(`GET /silent HTTP/1.1\r\n${host}\r\n\r\n`))
+    yield* asked.await
+    for (const path of ["/whole", "/stream"] as const) {
+      const { read } = yield* askAndStall(url, path)
+      yield* Effect.timeout(Deferred.await(ends[path]), patience)
+      assert.isBelow(yield* read, long.length, path)
+    }
+    yield* speak.open
+    assert.include(yield* Fiber.join(silent), "Here.")
+  }).pipe(Effect.scoped, Effect.provide(Listener.layer({ port: 0, maxStall: "100 millis" })))
 )
