@@ -2,11 +2,13 @@
  * How much the turns of all agents may hold together. The heap is one for the whole process, so this is too: a turn
  * within its own bounds shall not end the turns of everybody else.
  */
-import { Context } from "effect"
+import { Context, Effect, type Scope } from "effect"
 
 export interface TurnBudget {
   /** Whether there was room for as many characters; they are taken then. */
   readonly take: (characters: number) => boolean
+  /** Takes them also where there is no room: they are held already. */
+  readonly hold: (characters: number) => void
   readonly give: (characters: number) => void
 }
 
@@ -21,6 +23,9 @@ export const make = (limit = maxHeld): TurnBudget => {
       held += characters
       return true
     },
+    hold: (characters) => {
+      held += characters
+    },
     give: (characters) => {
       held -= characters
     }
@@ -30,3 +35,12 @@ export const make = (limit = maxHeld): TurnBudget => {
 export const TurnBudget = Context.Reference<TurnBudget>("effect-clawdforge/agent/TurnBudget", {
   defaultValue: () => make()
 })
+
+/** Counts what is held until the scope closes, such as an answer that waits for its reader. */
+export const hold = (characters: number): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.flatMap(TurnBudget, (budget) =>
+    Effect.acquireRelease(
+      Effect.sync(() => budget.hold(characters)),
+      () => Effect.sync(() => budget.give(characters))
+    )
+  )

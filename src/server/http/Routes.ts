@@ -15,6 +15,7 @@ import * as Paths from "./Paths.ts"
 import * as Refusals from "./Refusals.ts"
 import * as RequestId from "./RequestId.ts"
 import * as RequestLog from "./RequestLog.ts"
+import * as Unsent from "./Unsent.ts"
 import * as Shutdown from "../upkeep/Shutdown.ts"
 import * as Validation from "./Validation.ts"
 
@@ -42,6 +43,7 @@ export interface Options extends Cors.Options, RequestLog.Options {}
 export const layer = <E, R>(access: Layer.Layer<never, E, R>, options: Options = {}) =>
   endpoints.pipe(
     Layer.merge(Docs.layer),
+    Layer.provideMerge(Unsent.layer),
     Layer.provideMerge(BodyLimit.layer),
     Layer.provideMerge(Shutdown.layerRefusal),
     Layer.provideMerge(Paths.layer),

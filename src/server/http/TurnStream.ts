@@ -7,6 +7,7 @@
  */
 import { Array, Cause, Context, type Duration, Effect, Layer, Option, Schema, type Scope, Stream } from "effect"
 import { type HttpServerRequest, HttpServerResponse } from "effect/http"
+import * as TurnBudget from "../../agent/TurnBudget.ts"
 import { TooMany } from "../../api/Api.ts"
 import { TurnEvent } from "../../api/schema/TurnEvent.ts"
 import type { RunningCall } from "../calls/RunningCall.ts"
@@ -142,6 +143,8 @@ export const make = Effect.fnUntraced(function* <E, R>(follow: Effect.Effect<Run
   const { keepAlive } = yield* Bounds
   const call = yield* follow
   const reader = yield* call.feed.read
+  // The turn's agent has its part of the budget back by then, while all that it said is still here.
+  yield* Effect.forkScoped(Effect.flatMap(call.answer, ({ body }) => TurnBudget.hold(body.length)))
 
   const isSilent = Option.isNone(yield* Effect.timeoutOption(reader.ready, keepAlive))
   const first = yield* reader.take

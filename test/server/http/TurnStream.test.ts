@@ -5,6 +5,7 @@ import { Headers, HttpServerRequest, type HttpServerResponse } from "effect/http
 import { TestClock } from "effect/testing"
 import { fileURLToPath } from "node:url"
 import * as DemoAgent from "../../../src/agent/DemoAgent.ts"
+import * as TurnBudget from "../../../src/agent/TurnBudget.ts"
 import * as RunningCall from "../../../src/server/calls/RunningCall.ts"
 import type { TurnEvent } from "../../../src/api/schema/TurnEvent.ts"
 import * as TurnStream from "../../../src/server/http/TurnStream.ts"
@@ -318,6 +319,21 @@ describe("what a stream writes", () => {
       assert.strictEqual(parts.at(-1), 'event: done\ndata: {"ok":true}\n\n')
     })
   )
+
+  it.effect("counts against the budget of turns until it is sent", () => {
+    const budget = TurnBudget.make(1_000)
+    const answer = { status: 200, body: JSON.stringify({ events: [{ type: "text", content: "x".repeat(900) }] }) }
+    return Effect.gen(function* () {
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* TurnStream.make(Effect.succeed(RunningCall.ended(answer)))
+          yield* TestClock.adjust(0)
+          assert.isFalse(budget.take(100))
+        })
+      )
+      assert.isTrue(budget.take(1_000))
+    }).pipe(Effect.provideService(TurnBudget.TurnBudget, budget), inRequest)
+  })
 
   it.effect("ends with an error frame where an event cannot be written", () =>
     Effect.gen(function* () {
