@@ -1,6 +1,6 @@
 /**
- * How much the turns of all agents may hold together. The heap is one for the whole process, so this is too: a turn
- * within its own bounds shall not end the turns of everybody else.
+ * How much the turns of all agents may hold together, with the answers that are not sent yet. The heap is one for the
+ * whole process, so this is too: a turn within its own bounds shall not end the turns of everybody else.
  */
 import { Context, Effect, type Scope } from "effect"
 

@@ -33,18 +33,18 @@ it.live("one that took another's place ends what that one had recorded when the 
   }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
 )
 
-it.live("a file that is no record of a server ends nobody's agents", () =>
+it.live("a file that is no record of a server ends nobody's agents, and stays if its name is none of ours", () =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const records = yield* fs.makeTempDirectoryScoped()
     for (const name of [".nfs0001", "some"]) yield* fs.writeFileString(`${records}/${name}`, "")
-    const agent = spawn("sleep", ["1000"], { env: { FORGE_AGENT_MARK: "somebody.1" }, stdio: "ignore" })
+    const agent = yield* ChildProcess.make("sleep", ["1000"], { env: { FORGE_AGENT_MARK: "somebody.1" } })
     const watchdog = yield* ChildProcess.make(process.execPath, [program, "FORGE_AGENT_MARK=mine", records], {
       stdin: Stream.never
     })
     yield* watchdog.stdout.pipe(Stream.decodeText(), Stream.splitLines, Stream.take(1), Stream.runDrain)
-    assert.isTrue(isAlive(Number(agent.pid)))
-    agent.kill()
+    assert.isTrue(isAlive(agent.pid))
+    assert.deepStrictEqual((yield* fs.readDirectory(records)).toSorted(), [".nfs0001", "mine"])
   }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
 )
 
