@@ -16,7 +16,7 @@
  */
 import { type Config, Context, Effect, Layer } from "effect"
 import { HttpBody, type HttpClient } from "effect/http"
-import * as Wire from "./api/schema/Tokens.ts"
+import * as Wire from "./wire/Tokens.ts"
 import type { MintedToken, MintOptions, TokenInfo } from "./AppToken.ts"
 import type { Options } from "./ForgeClient.ts"
 import type { ApiError, MintError, RevokeError, TokensError } from "./ForgeError.ts"

@@ -7,8 +7,8 @@
  */
 import { type Config, Context, Deferred, Duration, Effect, Exit, Fiber, Layer, type Redacted, Scope } from "effect"
 import { HttpBody, type HttpClient } from "effect/http"
-import * as SessionsWire from "./api/schema/Sessions.ts"
-import * as TurnsWire from "./api/schema/Turns.ts"
+import * as SessionsWire from "./wire/Sessions.ts"
+import * as TurnsWire from "./wire/Turns.ts"
 import {
   ApiError,
   type CancelError,

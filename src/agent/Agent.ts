@@ -2,8 +2,8 @@
  * What the server knows of an agent: how it is started, what a turn of it is, and how it fails.
  */
 import { Data, type Duration, type Effect, type Stream } from "effect"
-import type { TurnEvent } from "../api/schema/TurnEvent.ts"
-import type { Usage } from "../api/schema/Usage.ts"
+import type { TurnEvent } from "../wire/TurnEvent.ts"
+import type { Usage } from "../wire/Usage.ts"
 
 /** One row of the agents table: an argv, never a shell string, and what of the environment it may see. */
 export interface AgentDefinition {

@@ -5,8 +5,8 @@
  * not about a turn that is over.
  */
 import { type Cause, Effect, Queue, Schema, type Scope } from "effect"
-import { toEvent, type ToolCalls } from "../api/schema/AcpUpdate.ts"
-import type { TurnEvent } from "../api/schema/TurnEvent.ts"
+import { toEvent, type ToolCalls } from "../wire/AcpUpdate.ts"
+import type { TurnEvent } from "../wire/TurnEvent.ts"
 import type { AgentDefinition, AgentFailed, TurnEnd } from "./Agent.ts"
 import * as Permission from "./Permission.ts"
 

@@ -6,8 +6,8 @@
  */
 import { type Cause, Duration, Effect, Fiber, Option, Queue, Schema, Stream } from "effect"
 import { pathToFileURL } from "node:url"
-import type { TurnEvent } from "../api/schema/TurnEvent.ts"
-import type { Usage } from "../api/schema/Usage.ts"
+import type { TurnEvent } from "../wire/TurnEvent.ts"
+import type { Usage } from "../wire/Usage.ts"
 import type { AgentFailed, AgentSession, AgentTurn, Attachment, TurnEnd } from "./Agent.ts"
 import type { AgentChild } from "./AgentChild.ts"
 import type { AgentConnection } from "./AgentConnection.ts"

@@ -13,16 +13,16 @@ import {
   HttpApiSecurity,
   OpenApi
 } from "effect/http-api"
-import { isDeeper } from "./schema/Depth.ts"
-import * as Failures from "./schema/Failures.ts"
-import * as Files from "./schema/Files.ts"
-import { Flag } from "./schema/Flag.ts"
-import * as Health from "./schema/Health.ts"
-import { IdempotencyKey, Millis, nullable } from "./schema/Ids.ts"
-import * as Runs from "./schema/Runs.ts"
-import * as Sessions from "./schema/Sessions.ts"
-import * as Tokens from "./schema/Tokens.ts"
-import * as Turns from "./schema/Turns.ts"
+import { isDeeper } from "../wire/Depth.ts"
+import * as Failures from "../wire/Failures.ts"
+import * as Files from "../wire/Files.ts"
+import { Flag } from "../wire/Flag.ts"
+import * as Health from "../wire/Health.ts"
+import { IdempotencyKey, Millis, nullable } from "../wire/Ids.ts"
+import * as Runs from "../wire/Runs.ts"
+import * as Sessions from "../wire/Sessions.ts"
+import * as Tokens from "../wire/Tokens.ts"
+import * as Turns from "../wire/Turns.ts"
 
 /** The body of a refusal that is one fixed sentence. */
 const sentence = <const Text extends string>(text: Text) => ({ detail: Schema.tag(text) })

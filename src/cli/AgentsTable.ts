@@ -5,7 +5,7 @@ import { Effect, FileSystem, Option, Schema, SchemaIssue } from "effect"
 import type { AgentDefinition } from "../agent/Agent.ts"
 import * as ClaudeAgent from "../agent/ClaudeAgent.ts"
 import * as DemoAgent from "../agent/DemoAgent.ts"
-import { AgentName } from "../api/schema/Ids.ts"
+import { AgentName } from "../wire/Ids.ts"
 import { unreadable, UsageError } from "./Failure.ts"
 
 export interface Options {

@@ -3,7 +3,7 @@
  */
 import { Clock, DateTime, Duration, Effect, Option, Redacted, Result, Schema } from "effect"
 import type { HttpClientResponse } from "effect/http"
-import * as Failures from "../api/schema/Failures.ts"
+import * as Failures from "../wire/Failures.ts"
 import {
   ApiError,
   type ApiErrors,

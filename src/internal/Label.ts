@@ -3,7 +3,7 @@
  * secret too.
  */
 import { Schema } from "effect"
-import { AgentName, ModelName, SessionId } from "../api/schema/Ids.ts"
+import { AgentName, ModelName, SessionId } from "../wire/Ids.ts"
 import * as Secrets from "./Secrets.ts"
 
 const label = (schema: Schema.Schema<string>) => {

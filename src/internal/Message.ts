@@ -2,7 +2,7 @@
  * The one sentence of a failure: taken from what the server said, bounded, and without what the request kept secret.
  */
 import { Predicate, Schema } from "effect"
-import * as Failures from "../api/schema/Failures.ts"
+import * as Failures from "../wire/Failures.ts"
 import type { Issue } from "../ForgeError.ts"
 import * as Secrets from "./Secrets.ts"
 

@@ -2,7 +2,7 @@
  * The address, the token and the bounds of a client, checked before they are used.
  */
 import { Config, Duration, Effect, Predicate, type Redacted } from "effect"
-import { durationMessage } from "../api/schema/Ids.ts"
+import { durationMessage } from "../wire/Ids.ts"
 import type { RetryOptions } from "../ForgeClient.ts"
 import type { ApiError, Issue } from "../ForgeError.ts"
 import * as Input from "./Input.ts"

@@ -1,6 +1,6 @@
 import { assert, it } from "@effect/vitest"
 import { type Cause, Effect, Queue } from "effect"
-import type { TurnEvent } from "../../src/api/schema/TurnEvent.ts"
+import type { TurnEvent } from "../../src/wire/TurnEvent.ts"
 import type { AgentFailed, TurnEnd } from "../../src/agent/Agent.ts"
 import * as AgentInbox from "../../src/agent/AgentInbox.ts"
 

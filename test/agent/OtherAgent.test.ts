@@ -2,7 +2,7 @@ import { assert, layer } from "@effect/vitest"
 import { Deferred, Effect, Stream } from "effect"
 import { fileURLToPath } from "node:url"
 import type { AgentDefinition, TurnEnd } from "../../src/agent/Agent.ts"
-import type { TurnEvent } from "../../src/api/schema/TurnEvent.ts"
+import type { TurnEvent } from "../../src/wire/TurnEvent.ts"
 import { collect, fixture, lastOf, open, Platform, prompt, textOf } from "./Support.ts"
 
 const definition: AgentDefinition = {

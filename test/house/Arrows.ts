@@ -13,7 +13,7 @@ interface Room {
   readonly packages: ReadonlyArray<string>
 }
 
-const schema = ["api/schema", "events"]
+const schema = ["wire", "events"]
 const core = ["client core", ...schema]
 /** What of Effect a service is made of, beside its core. */
 const service = [
@@ -32,11 +32,11 @@ const platform = ["node:", "@effect/platform-node"]
 export const rooms: ReadonlyArray<Room> = [
   {
     name: "events",
-    holds: /^src\/api\/schema\/(AcpUpdate|TurnEvents?|Usage)\.ts$/,
+    holds: /^src\/wire\/(AcpUpdate|TurnEvents?|Usage)\.ts$/,
     rooms: [],
     packages: ["effect"]
   },
-  { name: "api/schema", holds: /^src\/api\/schema\//, rooms: ["events"], packages: ["effect"] },
+  { name: "wire", holds: /^src\/wire\//, rooms: ["events"], packages: ["effect"] },
   { name: "api", holds: /^src\/api\//, rooms: schema, packages: ["effect", "effect/http-api"] },
   { name: "client core", holds: /^src\/([^/]+\.ts$|internal\/)/, rooms: schema, packages: ["effect", "effect/http"] },
   { name: "node", holds: /^src\/node\//, rooms: core, packages: ["effect", "effect/http", ...platform] },

@@ -47,7 +47,7 @@ describe("npm run check", () => {
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       // As little as there can be, since each part of it takes longer the more there is to look at.
-      const root = yield* copyOf(["src/api/schema", "test/house"])
+      const root = yield* copyOf(["src/wire", "test/house"])
       for (const { path, text } of planted) yield* fs.writeFileString(`${root}/${path}`, text)
       const { code, output } = yield* run(root, "npm", ["run", "check"])
       assert.strictEqual(code, 1)

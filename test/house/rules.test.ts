@@ -32,8 +32,8 @@ describe("Arrows", () => {
     ]
     for (const form of forms) {
       assert.deepStrictEqual(
-        arrows("src/api/schema/Ids.ts", `\n${form}\n`),
-        [`src/api/schema/Ids.ts:2: imports "node:fs"; api/schema may import events, effect, and itself`],
+        arrows("src/wire/Ids.ts", `\n${form}\n`),
+        [`src/wire/Ids.ts:2: imports "node:fs"; wire may import events, effect, and itself`],
         form
       )
     }
@@ -43,14 +43,14 @@ describe("Arrows", () => {
   it("knows who may import whom", () => {
     const allowed = [
       ["src/Forge.ts", "./ForgeClient.ts"],
-      ["src/Forge.ts", "./api/schema/Sessions.ts"],
+      ["src/Forge.ts", "./wire/Sessions.ts"],
       ["src/internal/Exchange.ts", "../ForgeError.ts"],
       ["src/internal/Exchange.ts", "effect/http"],
       ["src/node/NodeForgeClient.ts", "@effect/platform-node/NodeHttpClient"],
       ["src/node/NodeForgeClient.ts", "../ForgeClient.ts"],
       ["src/api/Api.ts", "effect/http-api"],
       ["src/agent/AgentProcess.ts", "@agentclientprotocol/sdk"],
-      ["src/agent/AgentProcess.ts", "../api/schema/TurnEvent.ts"],
+      ["src/agent/AgentProcess.ts", "../wire/TurnEvent.ts"],
       ["src/server/ForgeServer.ts", "../ForgeClient.ts"],
       ["src/server/ForgeServer.ts", "../api/Api.ts"],
       ["src/server/NodeSqlite.ts", "effect/sql/SqlClient"],
@@ -64,7 +64,7 @@ describe("Arrows", () => {
       ["src/Forge.ts", "./api/Api.ts"],
       ["src/internal/Exchange.ts", "../server/ForgeServer.ts"],
       ["src/testing/ForgeTest.ts", "node:fs"],
-      ["src/agent/AgentProcess.ts", "../api/schema/Sessions.ts"],
+      ["src/agent/AgentProcess.ts", "../wire/Sessions.ts"],
       ["src/agent/AgentProcess.ts", "../server/Ledger.ts"],
       ["src/agent/demo/Main.ts", "effect"],
       ["src/server/ForgeServer.ts", "@effect/platform-node"],
@@ -80,12 +80,12 @@ describe("Arrows", () => {
   it("follows the imports of the client to their end", () => {
     const way = Arrows.violations([
       parse("src/Forge.ts", `import "./internal/Exchange.ts"`),
-      parse("src/internal/Exchange.ts", `import "../api/schema/Ids.ts"`),
-      parse("src/api/schema/Ids.ts", `import "node:fs"`)
+      parse("src/internal/Exchange.ts", `import "../wire/Ids.ts"`),
+      parse("src/wire/Ids.ts", `import "node:fs"`)
     ])
     assert.include(
       way,
-      `src/Forge.ts → src/internal/Exchange.ts → src/api/schema/Ids.ts → "node:fs": the client must run without it`
+      `src/Forge.ts → src/internal/Exchange.ts → src/wire/Ids.ts → "node:fs": the client must run without it`
     )
   })
 })

@@ -2,7 +2,7 @@
  * Options take `undefined` for what is not given, and what goes in and comes out is of the public types.
  */
 import type { Effect, Redacted, Scope } from "effect"
-import type * as Wire from "../../src/api/schema/TurnEvent.ts"
+import type * as Wire from "../../src/wire/TurnEvent.ts"
 import type { AppToken, Forge, ForgeClient, Run, SessionInfo, Turn, TurnEvent, Upload } from "../../src/index.ts"
 import type { Equal, Holds } from "./Expect.ts"
 

@@ -3,8 +3,8 @@
  */
 import { Duration, Effect, Schema, Stream } from "effect"
 import type { HttpBody } from "effect/http"
-import * as Wire from "../../api/schema/Files.ts"
-import { Seconds } from "../../api/schema/Ids.ts"
+import * as Wire from "../../wire/Files.ts"
+import { Seconds } from "../../wire/Ids.ts"
 import type { ApiError } from "../../ForgeError.ts"
 import { fileToken, type Source, type UploadedFile, type UploadOptions } from "../../Upload.ts"
 import * as Input from "../Input.ts"

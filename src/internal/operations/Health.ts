@@ -1,7 +1,7 @@
 /**
  * `GET /healthz`.
  */
-import * as Wire from "../../api/schema/Health.ts"
+import * as Wire from "../../wire/Health.ts"
 import type { Health } from "../../Health.ts"
 import { callDeadline, decodeTo, decoder, define } from "../Operation.ts"
 

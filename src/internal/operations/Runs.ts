@@ -1,7 +1,7 @@
 /**
  * `POST /run`.
  */
-import * as Wire from "../../api/schema/Runs.ts"
+import * as Wire from "../../wire/Runs.ts"
 import type { Run, RunOptions } from "../../Run.ts"
 import * as Input from "../Input.ts"
 import { decodeTo, decoder, define } from "../Operation.ts"

@@ -2,8 +2,8 @@
  * The calls that open, show and close sessions.
  */
 import { Duration, Effect, Schema } from "effect"
-import { SessionId } from "../../api/schema/Ids.ts"
-import * as Wire from "../../api/schema/Sessions.ts"
+import { SessionId } from "../../wire/Ids.ts"
+import * as Wire from "../../wire/Sessions.ts"
 import { ApiError, type CloseError, type Status } from "../../ForgeError.ts"
 import type { LiveState, SessionInfo, SessionOptions, SessionState } from "../../SessionInfo.ts"
 import * as Input from "../Input.ts"

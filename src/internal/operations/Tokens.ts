@@ -2,8 +2,8 @@
  * The calls that make, list and revoke app tokens.
  */
 import { Effect, Redacted, Schema } from "effect"
-import { TokenName } from "../../api/schema/Ids.ts"
-import * as Wire from "../../api/schema/Tokens.ts"
+import { TokenName } from "../../wire/Ids.ts"
+import * as Wire from "../../wire/Tokens.ts"
 import type { MintedToken, MintOptions, TokenInfo } from "../../AppToken.ts"
 import * as Input from "../Input.ts"
 import { callDeadline, decodeTo, decoder, define } from "../Operation.ts"

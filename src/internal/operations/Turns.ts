@@ -2,10 +2,10 @@
  * The calls that send a turn, and that cancel the one under way.
  */
 import { Duration, Schema } from "effect"
-import { IdempotencyKey } from "../../api/schema/Ids.ts"
-import * as Sessions from "../../api/schema/Sessions.ts"
-import * as TurnEvents from "../../api/schema/TurnEvents.ts"
-import * as Wire from "../../api/schema/Turns.ts"
+import { IdempotencyKey } from "../../wire/Ids.ts"
+import * as Sessions from "../../wire/Sessions.ts"
+import * as TurnEvents from "../../wire/TurnEvents.ts"
+import * as Wire from "../../wire/Turns.ts"
 import * as Turn from "../../Turn.ts"
 import * as Input from "../Input.ts"
 import { callDeadline, decodeTo, decoder, define } from "../Operation.ts"

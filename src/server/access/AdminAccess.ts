@@ -5,7 +5,7 @@ import { Context, Effect, Layer, Option, Redacted } from "effect"
 import * as Digest from "effect/crypto/Digest"
 import { timingSafeEqual } from "node:crypto"
 import { AdminAccess, Unauthorized } from "../../api/Api.ts"
-import { sentences } from "../../api/schema/Failures.ts"
+import { sentences } from "../../wire/Failures.ts"
 import { StartFailed } from "../StartFailed.ts"
 
 export class AdminToken extends Context.Service<

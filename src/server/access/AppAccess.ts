@@ -12,7 +12,7 @@ import {
   SessionNotFound,
   Unauthorized
 } from "../../api/Api.ts"
-import { sentences } from "../../api/schema/Failures.ts"
+import { sentences } from "../../wire/Failures.ts"
 import { AppTokens } from "./AppTokens.ts"
 import { Ledger } from "../storage/Ledger.ts"
 import * as Networks from "./Networks.ts"

@@ -10,8 +10,8 @@ import { SecureRandom } from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
 import { SqlClient, SqlSchema } from "effect/sql"
 import { Unauthorized } from "../../api/Api.ts"
-import { sentences } from "../../api/schema/Failures.ts"
-import { TokenName } from "../../api/schema/Ids.ts"
+import { sentences } from "../../wire/Failures.ts"
+import { TokenName } from "../../wire/Ids.ts"
 
 const Cidrs = Schema.NullOr(Schema.fromJsonString(Schema.Array(Schema.String)))
 

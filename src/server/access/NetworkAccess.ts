@@ -8,7 +8,7 @@ import { Effect, Layer, Option } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { IncomingMessage } from "node:http"
 import { isIP } from "node:net"
-import { sentences } from "../../api/schema/Failures.ts"
+import { sentences } from "../../wire/Failures.ts"
 import * as Networks from "./Networks.ts"
 
 export interface Options {

@@ -7,7 +7,7 @@ import { Context, Deferred, type Duration, Effect, Exit, Fiber, FiberSet, Layer,
 import * as Digest from "effect/crypto/Digest"
 import type { HttpServerRequest, HttpServerResponse } from "effect/http"
 import type { Invalid } from "../../api/Api.ts"
-import type { SessionId } from "../../api/schema/Ids.ts"
+import type { SessionId } from "../../wire/Ids.ts"
 import * as CanonicalJson from "./CanonicalJson.ts"
 import { type CallId, cutShort, failed, KeptAnswers, type KeptCall } from "./KeptAnswers.ts"
 import * as RunningCall from "./RunningCall.ts"

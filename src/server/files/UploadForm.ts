@@ -6,7 +6,7 @@
 import { ByteSize, type Duration, Effect, Option, Schema, Stream } from "effect"
 import { type HttpServerRequest, Multipart } from "effect/http"
 import { Invalid, TooLarge } from "../../api/Api.ts"
-import * as Wire from "../../api/schema/Files.ts"
+import * as Wire from "../../wire/Files.ts"
 import * as Validation from "../http/Validation.ts"
 
 /** What the form says beside the content. */

@@ -3,7 +3,7 @@
  */
 import { ByteSize, Effect, Layer } from "effect"
 import { HttpIncomingMessage, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
-import * as Files from "../../api/schema/Files.ts"
+import * as Files from "../../wire/Files.ts"
 import * as UploadForm from "../files/UploadForm.ts"
 import { Uploads } from "../files/Uploads.ts"
 

@@ -4,7 +4,7 @@
 import { Duration, Effect, Redacted } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api, CurrentApp } from "../../api/Api.ts"
-import * as Wire from "../../api/schema/Files.ts"
+import * as Wire from "../../wire/Files.ts"
 import { AppTokens } from "../access/AppTokens.ts"
 import * as UploadForm from "../files/UploadForm.ts"
 import { Uploads, type Write } from "../files/Uploads.ts"

@@ -8,7 +8,7 @@ import { HttpServer } from "effect/http"
 import { randomUUID } from "node:crypto"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { Duplex } from "node:stream"
-import { sentences } from "../../api/schema/Failures.ts"
+import { sentences } from "../../wire/Failures.ts"
 import { StartFailed } from "../StartFailed.ts"
 
 /** The answers that are on their way to their clients. */

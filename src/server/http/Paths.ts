@@ -7,7 +7,7 @@
 import { Array, Effect } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { Api } from "../../api/Api.ts"
-import { sentences } from "../../api/schema/Failures.ts"
+import { sentences } from "../../wire/Failures.ts"
 import * as Docs from "./Docs.ts"
 
 export interface Path {

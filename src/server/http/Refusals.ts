@@ -3,7 +3,7 @@
  */
 import { Effect } from "effect"
 import { HttpEffect, HttpRouter, HttpServerError, HttpServerResponse } from "effect/http"
-import { type Detail, type Invalid, sentences } from "../../api/schema/Failures.ts"
+import { type Detail, type Invalid, sentences } from "../../wire/Failures.ts"
 import * as Validation from "./Validation.ts"
 
 const noJson: Invalid = {

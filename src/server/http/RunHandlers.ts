@@ -4,7 +4,7 @@
 import { Duration, Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api, CurrentApp } from "../../api/Api.ts"
-import * as Wire from "../../api/schema/Runs.ts"
+import * as Wire from "../../wire/Runs.ts"
 import { AppTokens } from "../access/AppTokens.ts"
 import { KeyedCalls } from "../calls/KeyedCalls.ts"
 import { Runs } from "../runs/Runs.ts"

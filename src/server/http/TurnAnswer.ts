@@ -2,10 +2,10 @@
  * The answer to a turn, all at once: its events, merged, when it has ended.
  */
 import { Effect, Schema, Stream } from "effect"
-import type { SessionId } from "../../api/schema/Ids.ts"
-import { TurnEvent } from "../../api/schema/TurnEvent.ts"
-import * as TurnEvents from "../../api/schema/TurnEvents.ts"
-import type { TurnResponse } from "../../api/schema/Turns.ts"
+import type { SessionId } from "../../wire/Ids.ts"
+import { TurnEvent } from "../../wire/TurnEvent.ts"
+import * as TurnEvents from "../../wire/TurnEvents.ts"
+import type { TurnResponse } from "../../wire/Turns.ts"
 import type { TurnDone } from "../sessions/SessionEngine.ts"
 
 const isDone = (event: TurnEvent | TurnDone): event is TurnDone => event._tag === "TurnDone"

@@ -9,7 +9,7 @@ import { Array, Cause, Context, type Duration, Effect, Layer, Option, Schema, ty
 import { type HttpServerRequest, HttpServerResponse } from "effect/http"
 import * as TurnBudget from "../../agent/TurnBudget.ts"
 import { TooMany } from "../../api/Api.ts"
-import { TurnEvent } from "../../api/schema/TurnEvent.ts"
+import { TurnEvent } from "../../wire/TurnEvent.ts"
 import type { RunningCall } from "../calls/RunningCall.ts"
 import * as AppCounts from "../sessions/AppCounts.ts"
 import type { TurnReader } from "../sessions/TurnFeed.ts"

@@ -4,7 +4,7 @@
 import { Effect, SchemaIssue } from "effect"
 import { HttpApiMiddleware } from "effect/http-api"
 import { Invalid, Validation } from "../../api/Api.ts"
-import type { Issue } from "../../api/schema/Failures.ts"
+import type { Issue } from "../../wire/Failures.ts"
 
 /** The part of a request that an issue is about, as the contract names it. */
 const parts = { Params: "path", Headers: "header", Query: "query", Payload: "body" } as const

@@ -15,7 +15,7 @@ import {
   type TooManyRuns,
   type Unauthorized
 } from "../../api/Api.ts"
-import type { SessionId } from "../../api/schema/Ids.ts"
+import type { SessionId } from "../../wire/Ids.ts"
 import * as Refusals from "./Refusals.ts"
 
 export interface WireAnswer {

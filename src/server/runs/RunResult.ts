@@ -2,7 +2,7 @@
  * The result of a run: what the agent said last, as JSON where it is JSON.
  */
 import { Option, type Schema } from "effect"
-import type { TurnEvent } from "../../api/schema/TurnEvent.ts"
+import type { TurnEvent } from "../../wire/TurnEvent.ts"
 
 /** What an agent has said so far: since its last tool call, and before that. */
 export interface Said {

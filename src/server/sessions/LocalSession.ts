@@ -11,7 +11,7 @@ import {
   RunFailed,
   SessionIsClosed
 } from "../../api/Api.ts"
-import type { TurnEvent } from "../../api/schema/TurnEvent.ts"
+import type { TurnEvent } from "../../wire/TurnEvent.ts"
 import type { AgentPool } from "./AgentPool.ts"
 import type { Agents } from "./Agents.ts"
 import type { DataFolder } from "../storage/DataFolder.ts"

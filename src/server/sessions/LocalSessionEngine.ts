@@ -5,7 +5,7 @@ import { Clock, DateTime, Effect, Exit, FiberSet, Layer, Option, Scope, Stream }
 import { SecureRandom } from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
 import { PoolFull, SessionIsClosed, TooMany } from "../../api/Api.ts"
-import { SessionId } from "../../api/schema/Ids.ts"
+import { SessionId } from "../../wire/Ids.ts"
 import { AgentPool } from "./AgentPool.ts"
 import * as AppCounts from "./AppCounts.ts"
 import { Agents } from "./Agents.ts"

@@ -5,7 +5,7 @@
  * its bound, so an agent is not read faster than its slowest reader drains; a turn that nobody reads goes on by itself.
  */
 import { Effect, Latch, type Scope } from "effect"
-import type { TurnEvent } from "../../api/schema/TurnEvent.ts"
+import type { TurnEvent } from "../../wire/TurnEvent.ts"
 
 export interface TurnReader {
   /** Waits until there is something to take, or nothing will be any more. */

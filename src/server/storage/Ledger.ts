@@ -6,8 +6,8 @@
  */
 import { Clock, Context, DateTime, Effect, Layer, type Option, Schema } from "effect"
 import { SqlClient, type SqlError, SqlSchema, type Statement } from "effect/sql"
-import { SessionId } from "../../api/schema/Ids.ts"
-import { Meta } from "../../api/schema/Sessions.ts"
+import { SessionId } from "../../wire/Ids.ts"
+import { Meta } from "../../wire/Sessions.ts"
 
 const millis = Schema.DateTimeUtcFromMillis
 

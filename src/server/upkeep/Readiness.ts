@@ -4,7 +4,7 @@
 import { ByteSize, Context, Effect, Layer } from "effect"
 import { statfs } from "node:fs/promises"
 import { NotReady } from "../../api/Api.ts"
-import { sentences } from "../../api/schema/Failures.ts"
+import { sentences } from "../../wire/Failures.ts"
 import { DataFolder } from "../storage/DataFolder.ts"
 import { Ledger } from "../storage/Ledger.ts"
 import { Shutdown } from "./Shutdown.ts"

@@ -5,7 +5,7 @@
 import { Context, type Duration, Effect, Latch, Layer } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { NotReady } from "../../api/Api.ts"
-import { sentences } from "../../api/schema/Failures.ts"
+import { sentences } from "../../wire/Failures.ts"
 
 export class Shutdown extends Context.Service<
   Shutdown,

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { TurnEvent } from "../../../src/api/schema/TurnEvent.ts"
+import type { TurnEvent } from "../../../src/wire/TurnEvent.ts"
 import * as RunResult from "../../../src/server/runs/RunResult.ts"
 
 const text = (content: string): TurnEvent => ({ _tag: "Text", content })

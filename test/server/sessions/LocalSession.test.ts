@@ -3,7 +3,7 @@ import { ByteSize, Duration, Effect, Exit, Fiber, Latch, Layer, Scope, Stream } 
 import { TestClock } from "effect/testing"
 import { AgentOptionRefused, type AgentSession } from "../../../src/agent/Agent.ts"
 import { SessionIsClosed } from "../../../src/api/Api.ts"
-import { SessionId } from "../../../src/api/schema/Ids.ts"
+import { SessionId } from "../../../src/wire/Ids.ts"
 import { Uploads } from "../../../src/server/files/Uploads.ts"
 import * as AgentPool from "../../../src/server/sessions/AgentPool.ts"
 import * as LocalSession from "../../../src/server/sessions/LocalSession.ts"

@@ -3,7 +3,7 @@ import { ByteSize, DateTime, Duration, Effect, Exit, Fiber, Latch, Layer, Stream
 import { TestClock } from "effect/testing"
 import { SecureRandom } from "effect/crypto/SecureRandom"
 import { SessionIsClosed } from "../../../src/api/Api.ts"
-import { SessionId } from "../../../src/api/schema/Ids.ts"
+import { SessionId } from "../../../src/wire/Ids.ts"
 import { Uploads } from "../../../src/server/files/Uploads.ts"
 import * as AgentPool from "../../../src/server/sessions/AgentPool.ts"
 import * as LocalSessionEngine from "../../../src/server/sessions/LocalSessionEngine.ts"

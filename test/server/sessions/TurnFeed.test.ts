@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import type { TurnEvent } from "../../../src/api/schema/TurnEvent.ts"
+import type { TurnEvent } from "../../../src/wire/TurnEvent.ts"
 import * as TurnFeed from "../../../src/server/sessions/TurnFeed.ts"
 
 const event = (number: number): TurnEvent => ({ _tag: "Text", content: String(number) })

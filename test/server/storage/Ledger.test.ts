@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Exit, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
-import { SessionId } from "../../../src/api/schema/Ids.ts"
+import { SessionId } from "../../../src/wire/Ids.ts"
 import * as Ledger from "../../../src/server/storage/Ledger.ts"
 import { database } from "./Support.ts"
 

@@ -17,7 +17,7 @@ import {
 } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
-import { SessionId } from "../../../src/api/schema/Ids.ts"
+import { SessionId } from "../../../src/wire/Ids.ts"
 import * as AgentPool from "../../../src/server/sessions/AgentPool.ts"
 import * as DataFolder from "../../../src/server/storage/DataFolder.ts"
 import * as KeptAnswers from "../../../src/server/calls/KeptAnswers.ts"

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { members, TurnEvent } from "../../../src/api/schema/TurnEvent.ts"
-import * as TurnEvents from "../../../src/api/schema/TurnEvents.ts"
-import { text } from "../../../src/TurnEvent.ts"
+import { members, TurnEvent } from "../../src/wire/TurnEvent.ts"
+import * as TurnEvents from "../../src/wire/TurnEvents.ts"
+import { text } from "../../src/TurnEvent.ts"
 
 const { Json, Literals, optionalKey, String, Struct, Union } = Schema
 
