@@ -20,8 +20,8 @@ import * as Wire from "./wire/Tokens.ts"
 import type { MintedToken, MintOptions, TokenInfo } from "./AppToken.ts"
 import type { Options } from "./ForgeClient.ts"
 import type { ApiError, MintError, RevokeError, TokensError } from "./ForgeError.ts"
-import * as Exchange from "./internal/Exchange.ts"
-import * as Tokens from "./internal/operations/Tokens.ts"
+import * as Exchange from "./internal/exchange/Exchange.ts"
+import * as Tokens from "./internal/calls/Tokens.ts"
 import * as Settings from "./internal/Settings.ts"
 
 /** The administration of one clawdforge server. */

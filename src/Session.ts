@@ -17,11 +17,11 @@ import {
   type StateError,
   type TurnError
 } from "./ForgeError.ts"
-import * as Invocation from "./internal/Invocation.ts"
-import * as Sessions from "./internal/operations/Sessions.ts"
-import * as Turns from "./internal/operations/Turns.ts"
-import * as SessionSpan from "./internal/SessionSpan.ts"
-import * as Unclosed from "./internal/Unclosed.ts"
+import * as Invocation from "./internal/telemetry/Invocation.ts"
+import * as Sessions from "./internal/calls/Sessions.ts"
+import * as Turns from "./internal/calls/Turns.ts"
+import * as SessionSpan from "./internal/telemetry/SessionSpan.ts"
+import * as Unclosed from "./internal/telemetry/CloseFailure.ts"
 import type { LiveState, SessionId, SessionInfo, SessionOptions } from "./SessionInfo.ts"
 import type { Turn, TurnOptions } from "./Turn.ts"
 

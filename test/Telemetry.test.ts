@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Option, Redacted } from "effect"
 import { ApiError, Forge, ForgeError, SessionInfo } from "../src/index.ts"
 import { NodeForgeClient } from "../src/node/index.ts"
-import * as ErrorType from "../src/internal/ErrorType.ts"
+import * as ErrorType from "../src/internal/telemetry/ErrorType.ts"
 import { attributesOf, record, script, seriesOf, type Test } from "./support/Recorded.ts"
 import { created, type Received, type Script, ScriptedServer, turn } from "./support/ScriptedServer.ts"
 

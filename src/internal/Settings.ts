@@ -5,8 +5,8 @@ import { Config, Duration, Effect, Predicate, type Redacted } from "effect"
 import { durationMessage } from "../wire/Ids.ts"
 import type { RetryOptions } from "../ForgeClient.ts"
 import type { ApiError, Issue } from "../ForgeError.ts"
-import * as Input from "./Input.ts"
-import { type Bounds, bounds } from "./Retry.ts"
+import * as Input from "./calls/Input.ts"
+import { type Bounds, bounds } from "./exchange/Retry.ts"
 
 const call = { operation: "ForgeClient.make", method: "", path: "" }
 

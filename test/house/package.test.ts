@@ -104,7 +104,7 @@ layer(Consumer.layer.pipe(Layer.provideMerge(NodeServices.layer)), {
   it.effect("keeps its rooms closed", () =>
     Effect.gen(function* () {
       const { root } = yield* Consumer
-      for (const name of ["wire/Ids", "internal/Failure", "dist/index.js"]) {
+      for (const name of ["wire/Ids", "internal/failure/ResponseFailure", "dist/index.js"]) {
         const closed = yield* run(root, process.execPath, ["-e", `import("effect-clawdforge/${name}")`])
         assert.include(closed.output, "ERR_PACKAGE_PATH_NOT_EXPORTED")
       }

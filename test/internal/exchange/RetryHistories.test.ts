@@ -5,10 +5,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Random } from "effect"
 import { TestClock } from "effect/testing"
-import { ForgeClient, type SessionInfo } from "../../src/index.ts"
-import { health, layerClients } from "../support/Clients.ts"
-import * as Memory from "../support/Memory.ts"
-import { turn } from "../support/ScriptedServer.ts"
+import { ForgeClient, type SessionInfo } from "../../../src/index.ts"
+import { health, layerClients } from "../../support/Clients.ts"
+import * as Memory from "../../support/Memory.ts"
+import { turn } from "../../support/ScriptedServer.ts"
 
 const histories = 3000
 

@@ -3,8 +3,8 @@
  * secret too.
  */
 import { Schema } from "effect"
-import { AgentName, ModelName, SessionId } from "../wire/Ids.ts"
-import * as Secrets from "./Secrets.ts"
+import { AgentName, ModelName, SessionId } from "../../wire/Ids.ts"
+import * as Secrets from "../failure/Secrets.ts"
 
 const label = (schema: Schema.Schema<string>) => {
   const isOne = Schema.is(schema)

@@ -3,7 +3,7 @@
  */
 import { Clock, DateTime, Duration, Effect, Option, Redacted, Result, Schema } from "effect"
 import type { HttpClientResponse } from "effect/http"
-import * as Failures from "../wire/Failures.ts"
+import * as Failures from "../../wire/Failures.ts"
 import {
   ApiError,
   type ApiErrors,
@@ -21,10 +21,10 @@ import {
   TooLarge,
   TooManyRuns,
   Unexpected
-} from "../ForgeError.ts"
-import { type Body, parseJson } from "./Body.ts"
+} from "../../ForgeError.ts"
+import { type Body, parseJson } from "../exchange/Body.ts"
 import * as Message from "./Message.ts"
-import type { CallInfo } from "./Operation.ts"
+import type { CallInfo } from "../calls/Operation.ts"
 import * as Secrets from "./Secrets.ts"
 
 /** An answer that is not a success, as it was read. */

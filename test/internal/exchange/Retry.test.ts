@@ -4,10 +4,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Random } from "effect"
 import { TestClock } from "effect/testing"
-import { ApiError, type ForgeClient } from "../../src/index.ts"
-import { health, layerClients } from "../support/Clients.ts"
-import * as Memory from "../support/Memory.ts"
-import { calls } from "../support/Operations.ts"
+import { ApiError, type ForgeClient } from "../../../src/index.ts"
+import { health, layerClients } from "../../support/Clients.ts"
+import * as Memory from "../../support/Memory.ts"
+import { calls } from "../../support/Operations.ts"
 
 const call = (name: string) => calls[name]?.call ?? Effect.die(`there is no call ${name}`)
 

@@ -2,8 +2,8 @@
  * The one sentence of a failure: taken from what the server said, bounded, and without what the request kept secret.
  */
 import { Predicate, Schema } from "effect"
-import * as Failures from "../wire/Failures.ts"
-import type { Issue } from "../ForgeError.ts"
+import * as Failures from "../../wire/Failures.ts"
+import type { Issue } from "../../ForgeError.ts"
 import * as Secrets from "./Secrets.ts"
 
 const maxLength = 200

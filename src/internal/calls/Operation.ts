@@ -2,7 +2,7 @@
  * One kind of call: what is the same for each of them, and how its answer is read.
  */
 import { Duration, Result, Schema, SchemaIssue } from "effect"
-import type { Status } from "../ForgeError.ts"
+import type { Status } from "../../ForgeError.ts"
 
 /** One kind of call. */
 export interface Operation<S extends Status, A> {

@@ -7,9 +7,9 @@ import * as Wire from "../../wire/Files.ts"
 import { Seconds } from "../../wire/Ids.ts"
 import type { ApiError } from "../../ForgeError.ts"
 import { fileToken, type Source, type UploadedFile, type UploadOptions } from "../../Upload.ts"
-import * as Input from "../Input.ts"
-import * as Multipart from "../Multipart.ts"
-import { callOf, decodeTo, decoder, define } from "../Operation.ts"
+import * as Input from "./Input.ts"
+import * as Multipart from "../exchange/Multipart.ts"
+import { callOf, decodeTo, decoder, define } from "./Operation.ts"
 
 const toFile = (uploaded: Wire.Uploaded): UploadedFile => ({
   token: fileToken(uploaded.fileToken),

@@ -2,8 +2,8 @@
  * A session that could not be closed: its operator is told, and it is counted.
  */
 import { Cause, Effect, Metric, Predicate } from "effect"
-import type { SessionId } from "../SessionInfo.ts"
-import { Enabled, failedCloses } from "../Telemetry.ts"
+import type { SessionId } from "../../SessionInfo.ts"
+import { Enabled, failedCloses } from "../../Telemetry.ts"
 import * as Label from "./Label.ts"
 
 const reasonOf = (cause: Cause.Cause<unknown>): string => {

@@ -3,8 +3,8 @@
  */
 import * as Wire from "../../wire/Runs.ts"
 import type { Run, RunOptions } from "../../Run.ts"
-import * as Input from "../Input.ts"
-import { decodeTo, decoder, define } from "../Operation.ts"
+import * as Input from "./Input.ts"
+import { decodeTo, decoder, define } from "./Operation.ts"
 import { deadlineOf, onWire, timeoutOf } from "./Turns.ts"
 
 const toRun = ({ duration, result, stopReason, usage }: Wire.RunResponse): Run => ({

@@ -3,7 +3,7 @@
  */
 import * as Wire from "../../wire/Health.ts"
 import type { Health } from "../../Health.ts"
-import { callDeadline, decodeTo, decoder, define } from "../Operation.ts"
+import { callDeadline, decodeTo, decoder, define } from "./Operation.ts"
 
 const toHealth = (health: Wire.Health): Health => ({
   ok: health.ok,

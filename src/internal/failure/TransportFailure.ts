@@ -3,8 +3,8 @@
  */
 import { Duration, Predicate } from "effect"
 import type { HttpClientError } from "effect/http"
-import { Connect, Malformed, type Outcome, Reset, Timeout, TransportError } from "../ForgeError.ts"
-import type { CallInfo } from "./Operation.ts"
+import { Connect, Malformed, type Outcome, Reset, Timeout, TransportError } from "../../ForgeError.ts"
+import type { CallInfo } from "../calls/Operation.ts"
 
 /**
  * Codes that only a connection that never came about has. Others (`ECONNRESET`, `ETIMEDOUT`, `EHOSTUNREACH`, those of

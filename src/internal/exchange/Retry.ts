@@ -6,8 +6,8 @@
  * Where the server may have acted on an earlier try, no later one undoes that: the error says so.
  */
 import { Clock, Deferred, Duration, Effect, Option, Random } from "effect"
-import type { RetryOptions } from "../ForgeClient.ts"
-import type { ApiError, AuthError, TransportError } from "../ForgeError.ts"
+import type { RetryOptions } from "../../ForgeClient.ts"
+import type { ApiError, AuthError, TransportError } from "../../ForgeError.ts"
 
 /** The bounds in milliseconds. */
 export interface Bounds {

@@ -7,8 +7,8 @@ import * as Sessions from "../../wire/Sessions.ts"
 import * as TurnEvents from "../../wire/TurnEvents.ts"
 import * as Wire from "../../wire/Turns.ts"
 import * as Turn from "../../Turn.ts"
-import * as Input from "../Input.ts"
-import { callDeadline, decodeTo, decoder, define } from "../Operation.ts"
+import * as Input from "./Input.ts"
+import { callDeadline, decodeTo, decoder, define } from "./Operation.ts"
 
 const defaultTimeout = Duration.minutes(2)
 

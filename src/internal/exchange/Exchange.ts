@@ -10,15 +10,15 @@ import {
   HttpClientRequest,
   type HttpClientResponse
 } from "effect/http"
-import type { ApiErrors, AuthError, Status, TransportError } from "../ForgeError.ts"
+import type { ApiErrors, AuthError, Status, TransportError } from "../../ForgeError.ts"
 import * as Body from "./Body.ts"
-import * as Failure from "./Failure.ts"
-import { type CallInfo, callOf, type Operation } from "./Operation.ts"
-import * as Health from "./operations/Health.ts"
+import * as Failure from "../failure/ResponseFailure.ts"
+import { type CallInfo, callOf, type Operation } from "../calls/Operation.ts"
+import * as Health from "../calls/Health.ts"
 import { randomHex } from "./Random.ts"
 import * as Retry from "./Retry.ts"
-import * as Tracing from "./Tracing.ts"
-import * as Transport from "./Transport.ts"
+import * as Tracing from "../telemetry/RequestSpan.ts"
+import * as Transport from "../failure/TransportFailure.ts"
 
 /** What differs from call to call. */
 export interface Request {

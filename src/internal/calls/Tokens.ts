@@ -5,8 +5,8 @@ import { Effect, Redacted, Schema } from "effect"
 import { TokenName } from "../../wire/Ids.ts"
 import * as Wire from "../../wire/Tokens.ts"
 import type { MintedToken, MintOptions, TokenInfo } from "../../AppToken.ts"
-import * as Input from "../Input.ts"
-import { callDeadline, decodeTo, decoder, define } from "../Operation.ts"
+import * as Input from "./Input.ts"
+import { callDeadline, decodeTo, decoder, define } from "./Operation.ts"
 
 const toMinted = ({ ipCidrs, name, token }: Wire.Minted): MintedToken => ({
   name,

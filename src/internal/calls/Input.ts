@@ -2,7 +2,7 @@
  * Refusing bad input before anything is sent.
  */
 import { Duration, Effect, Option, Predicate, Redacted, Result, Schema, SchemaIssue } from "effect"
-import { ApiError, Invalid, type Issue, type Status } from "../ForgeError.ts"
+import { ApiError, Invalid, type Issue, type Status } from "../../ForgeError.ts"
 import { type CallInfo, callOf, type Operation } from "./Operation.ts"
 
 const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1({

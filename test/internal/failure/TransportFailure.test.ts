@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { HttpClientError, HttpClientRequest, HttpClientResponse } from "effect/http"
-import * as Transport from "../../src/internal/Transport.ts"
+import * as Transport from "../../../src/internal/failure/TransportFailure.ts"
 
 const request = HttpClientRequest.post("http://127.0.0.1:8800/run")
 const call = { operation: "Forge.run", method: "POST", path: "/run" }

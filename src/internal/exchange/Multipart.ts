@@ -3,7 +3,7 @@
  */
 import { Deferred, Effect, Stream } from "effect"
 import { HttpBody } from "effect/http"
-import type { Source } from "../Upload.ts"
+import type { Source } from "../../Upload.ts"
 import { randomHex } from "./Random.ts"
 
 const encoder = new TextEncoder()

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Message from "../../src/internal/Message.ts"
+import * as Message from "../../../src/internal/failure/Message.ts"
 
 describe("Message.issuesOf", () => {
   it("takes where and what of each issue, and no more of them than anybody reads", () => {

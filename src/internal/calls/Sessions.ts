@@ -6,8 +6,8 @@ import { SessionId } from "../../wire/Ids.ts"
 import * as Wire from "../../wire/Sessions.ts"
 import { ApiError, type CloseError, type Status } from "../../ForgeError.ts"
 import type { LiveState, SessionInfo, SessionOptions, SessionState } from "../../SessionInfo.ts"
-import * as Input from "../Input.ts"
-import { callDeadline, callOf, decodeTo, decoder, define, type Operation } from "../Operation.ts"
+import * as Input from "./Input.ts"
+import { callDeadline, callOf, decodeTo, decoder, define, type Operation } from "./Operation.ts"
 
 const toInfo = (created: Wire.Created): SessionInfo => ({
   id: created.sessionId,

@@ -2,10 +2,10 @@
  * The spans and metrics of what an agent is asked to do: the creating of a session, turns, runs.
  */
 import { type Cause, Clock, Effect, Exit, Metric, type Tracer } from "effect"
-import type { Run, RunOptions } from "../Run.ts"
-import type { SessionInfo } from "../SessionInfo.ts"
-import { CaptureContent, Enabled, operationDuration, tokenUsage } from "../Telemetry.ts"
-import type { Turn, Usage } from "../Turn.ts"
+import type { Run, RunOptions } from "../../Run.ts"
+import type { SessionInfo } from "../../SessionInfo.ts"
+import { CaptureContent, Enabled, operationDuration, tokenUsage } from "../../Telemetry.ts"
+import type { Turn, Usage } from "../../Turn.ts"
 import * as ErrorType from "./ErrorType.ts"
 import * as Label from "./Label.ts"
 import { noStack, place, type SessionSpan } from "./SessionSpan.ts"

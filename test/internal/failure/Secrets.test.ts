@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Message from "../../src/internal/Message.ts"
-import * as Secrets from "../../src/internal/Secrets.ts"
+import * as Message from "../../../src/internal/failure/Message.ts"
+import * as Secrets from "../../../src/internal/failure/Secrets.ts"
 
 describe("Secrets.scrub", () => {
   it("takes a secret out wherever it stands, as it is or as JSON writes it", () => {

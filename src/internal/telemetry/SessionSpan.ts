@@ -4,8 +4,8 @@
  * There is none where telemetry is off, and none for a session that is only borrowed.
  */
 import { Effect, Metric, type Scope, Tracer } from "effect"
-import type { SessionInfo } from "../SessionInfo.ts"
-import { Enabled, openSessions } from "../Telemetry.ts"
+import type { SessionInfo } from "../../SessionInfo.ts"
+import { Enabled, openSessions } from "../../Telemetry.ts"
 import * as Label from "./Label.ts"
 
 /** The span of a session, and the one that was current where it was opened. */

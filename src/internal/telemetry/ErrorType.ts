@@ -2,7 +2,7 @@
  * A failure in one word, as spans and metrics name it in `error.type`.
  */
 import { Cause } from "effect"
-import { ApiError, AuthError, SessionClosed, TransportError } from "../ForgeError.ts"
+import { ApiError, AuthError, SessionClosed, TransportError } from "../../ForgeError.ts"
 
 /** The status that a server answered with, else what kept it from answering, else the kind of error. */
 export const ofError = (error: unknown): string => {

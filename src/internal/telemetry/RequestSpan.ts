@@ -2,10 +2,10 @@
  * The span of one request, and the header that tells the server of it.
  */
 import { Effect, Tracer } from "effect"
-import type { Status } from "../ForgeError.ts"
-import * as Telemetry from "../Telemetry.ts"
+import type { Status } from "../../ForgeError.ts"
+import * as Telemetry from "../../Telemetry.ts"
 import * as ErrorType from "./ErrorType.ts"
-import type { Operation } from "./Operation.ts"
+import type { Operation } from "../calls/Operation.ts"
 
 /** What an attempt is told: the header to send, and where to note the status that it got. */
 export interface Attempt {
