@@ -1,190 +1,30 @@
 /**
  * The endpoints of the contract, over the schemas that the client uses too: for the server, and for its OpenAPI page.
- *
- * The errors are the contract's own bodies. They carry a `_tag` in memory and none on the wire.
  */
-import { Context, Effect, Schema } from "effect"
-import {
-  HttpApi,
-  HttpApiEndpoint,
-  HttpApiGroup,
-  HttpApiMiddleware,
-  HttpApiSchema,
-  HttpApiSecurity,
-  OpenApi
-} from "effect/http-api"
+import { Effect, Schema } from "effect"
+import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { isDeeper } from "../wire/Depth.ts"
-import * as Failures from "../wire/Failures.ts"
 import * as Files from "../wire/Files.ts"
 import { Flag } from "../wire/Flag.ts"
 import * as Health from "../wire/Health.ts"
-import { IdempotencyKey, Millis, nullable } from "../wire/Ids.ts"
+import { IdempotencyKey, nullable } from "../wire/Ids.ts"
 import * as Runs from "../wire/Runs.ts"
 import * as Sessions from "../wire/Sessions.ts"
 import * as Tokens from "../wire/Tokens.ts"
 import * as Turns from "../wire/Turns.ts"
-
-/** The body of a refusal that is one fixed sentence. */
-const sentence = <const Text extends string>(text: Text) => ({ detail: Schema.tag(text) })
-
-/** 401: the bearer is missing, unknown or revoked. */
-export class Unauthorized extends Schema.Error<Unauthorized>("effect-clawdforge/api/Api/Unauthorized")(
-  { detail: Schema.Literals([Failures.sentences.missingBearer, Failures.sentences.invalidToken]) },
-  { httpApiStatus: 401 }
-) {
-  readonly _tag = "Unauthorized"
-}
-
-/** 403: the bearer is known, but not allowed from this address. */
-export class AddressNotAllowed extends Schema.Error<AddressNotAllowed>("effect-clawdforge/api/Api/AddressNotAllowed")(
-  sentence(Failures.sentences.addressNotAllowed),
-  { httpApiStatus: 403 }
-) {
-  readonly _tag = "AddressNotAllowed"
-}
-
-/** 404: no token has this name. */
-export class TokenNotFound extends Schema.Error<TokenNotFound>("effect-clawdforge/api/Api/TokenNotFound")(
-  sentence(Failures.sentences.tokenNotFound),
-  { httpApiStatus: 404 }
-) {
-  readonly _tag = "TokenNotFound"
-}
-
-/** 409: a token of this name is live. */
-export class TokenExists extends Schema.Error<TokenExists>("effect-clawdforge/api/Api/TokenExists")(
-  sentence(Failures.sentences.tokenExists),
-  { httpApiStatus: 409 }
-) {
-  readonly _tag = "TokenExists"
-}
-
-/** 404: no session of the calling app has this id; another app's looks the same. */
-export class SessionNotFound extends Schema.Error<SessionNotFound>("effect-clawdforge/api/Api/SessionNotFound")(
-  sentence(Failures.sentences.sessionNotFound),
-  { httpApiStatus: 404 }
-) {
-  readonly _tag = "SessionNotFound"
-}
-
-/** 404: a file token is unknown, expired, or another app's. */
-export class FileNotFound extends Schema.Error<FileNotFound>("effect-clawdforge/api/Api/FileNotFound")(
-  sentence(Failures.sentences.fileNotFound),
-  { httpApiStatus: 404 }
-) {
-  readonly _tag = "FileNotFound"
-}
-
-/** 410: the session is closed, or was closed while the turn ran or waited. */
-export class SessionIsClosed extends Schema.Error<SessionIsClosed>("effect-clawdforge/api/Api/SessionIsClosed")(
-  sentence(Failures.sentences.sessionClosed),
-  { httpApiStatus: 410 }
-) {
-  readonly _tag = "SessionIsClosed"
-}
-
-/** 413: the body, or the file in it, is larger than the server takes. */
-export class TooLarge extends Schema.Error<TooLarge>("effect-clawdforge/api/Api/TooLarge")(
-  sentence(Failures.sentences.tooLarge),
-  { httpApiStatus: 413 }
-) {
-  readonly _tag = "TooLarge"
-}
-
-/** 422: each thing that is wrong with the request. */
-export class Invalid extends Schema.Error<Invalid>("effect-clawdforge/api/Api/Invalid")(Failures.Invalid.fields, {
-  httpApiStatus: 422
-}) {
-  readonly _tag = "Invalid"
-}
-
-/** 429: the app has as much under way as one app may. */
-export class TooMany extends Schema.Error<TooMany>("effect-clawdforge/api/Api/TooMany")(
-  sentence(Failures.sentences.tooMany),
-  { httpApiStatus: 429 }
-) {
-  readonly _tag = "TooMany"
-}
-
-/** 502: the agent failed. */
-export class RunFailed extends Schema.Error<RunFailed>("effect-clawdforge/api/Api/RunFailed")({
-  ok: Schema.tag(false),
-  error: Schema.String,
-  stderr: Schema.String,
-  duration: Millis,
-  stopReason: Schema.NullOr(Schema.String)
-}) {
-  readonly _tag = "RunFailed"
-}
-
-/** The body of a 502. */
-export const RunFailedBody = RunFailed.pipe(
-  Schema.encodeKeys({ duration: "duration_ms", stopReason: "stop_reason" }),
-  HttpApiSchema.status(502)
-)
-
-/** 503: as many sessions are open as the server allows. */
-export class PoolFull extends Schema.Error<PoolFull>("effect-clawdforge/api/Api/PoolFull")(
-  sentence(Failures.sentences.poolFull),
-  {
-    httpApiStatus: 503
-  }
-) {
-  readonly _tag = "PoolFull"
-}
-
-/** 503: as many runs are under way as the server allows. */
-export class TooManyRuns extends Schema.Error<TooManyRuns>("effect-clawdforge/api/Api/TooManyRuns")(
-  sentence(Failures.sentences.tooManyRuns),
-  { httpApiStatus: 503 }
-) {
-  readonly _tag = "TooManyRuns"
-}
-
-/** 503: the server takes no work now, and why. */
-export class NotReady extends Schema.Error<NotReady>("effect-clawdforge/api/Api/NotReady")(Failures.Detail.fields, {
-  httpApiStatus: 503
-}) {
-  readonly _tag = "NotReady"
-}
-
-/** The app that the bearer of a request stands for. */
-export class CurrentApp extends Context.Service<CurrentApp, { readonly id: number; readonly name: string }>()(
-  "effect-clawdforge/api/Api/CurrentApp"
-) {}
-
-/** Finds the app by its bearer, from the `Authorization` header alone. */
-export class AppAccess extends HttpApiMiddleware.Service<AppAccess, { provides: CurrentApp }>()(
-  "effect-clawdforge/api/Api/AppAccess",
-  { error: [Unauthorized, AddressNotAllowed], security: { bearer: HttpApiSecurity.bearer } }
-) {}
-
-/** Lets through whoever shows the admin token, in the `Authorization` header alone. */
-export class AdminAccess extends HttpApiMiddleware.Service<AdminAccess>()("effect-clawdforge/api/Api/AdminAccess", {
-  error: Unauthorized,
-  security: { bearer: HttpApiSecurity.bearer }
-}) {}
-
-/** The session that the path of a request names; it belongs to the calling app. */
-export class CurrentSession extends Context.Service<CurrentSession, Sessions.Row>()(
-  "effect-clawdforge/api/Api/CurrentSession"
-) {}
-
-/** Lets a request through only to a session of its own app, before anything else in it is looked at. */
-export class SessionAccess extends HttpApiMiddleware.Service<
-  SessionAccess,
-  { requires: CurrentApp; provides: CurrentSession }
->()("effect-clawdforge/api/Api/SessionAccess", { error: SessionNotFound }) {}
-
-/** Answers what does not fit its schema with a 422 in the list form. */
-export class Validation extends HttpApiMiddleware.Service<Validation>()("effect-clawdforge/api/Api/Validation", {
-  error: Invalid
-}) {}
-
-/** Refuses a body that is not UTF-8, nested too deep, or still coming as the server ends, before it is parsed. */
-export class JsonBody extends HttpApiMiddleware.Service<JsonBody>()("effect-clawdforge/api/Api/JsonBody", {
-  error: [Invalid, NotReady, TooLarge]
-}) {}
+import {
+  FileNotFound,
+  NotReady,
+  PoolFull,
+  RunFailedBody,
+  SessionIsClosed,
+  TokenExists,
+  TokenNotFound,
+  TooLarge,
+  TooMany,
+  TooManyRuns
+} from "./Errors.ts"
+import { AdminAccess, AppAccess, JsonBody, SessionAccess, Validation } from "./Middlewares.ts"
 
 const deepest = 16
 const largest = 16 * 1024

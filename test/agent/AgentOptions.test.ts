@@ -1,7 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import type { AgentDefinition } from "../../src/agent/Agent.ts"
-import type * as AgentProcess from "../../src/agent/AgentProcess.ts"
+import type * as AgentLauncher from "../../src/agent/AgentLauncher.ts"
 import { collect, fixture, open, Platform, prompt, textOf } from "./Support.ts"
 
 const asked: AgentDefinition = {
@@ -13,13 +13,13 @@ const asked: AgentDefinition = {
 }
 
 /** What an agent was asked for before its first turn. */
-const askedOf = Effect.fnUntraced(function* (options: Omit<AgentProcess.Options, "cwd">, definition = asked) {
+const askedOf = Effect.fnUntraced(function* (options: Partial<AgentLauncher.Options>, definition = asked) {
   const session = yield* open(definition, options)
   const told: unknown = JSON.parse(textOf(yield* collect(session, prompt("go"))))
   return told
 }, Effect.scoped)
 
-const refusal = (options: Omit<AgentProcess.Options, "cwd">, definition = asked) =>
+const refusal = (options: Partial<AgentLauncher.Options>, definition = asked) =>
   Effect.scoped(Effect.flip(open(definition, options)))
 
 layer(Platform, { excludeTestServices: true, concurrent: true })("what an agent is asked for", (it) => {

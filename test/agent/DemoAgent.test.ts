@@ -1,6 +1,5 @@
 import { assert, layer } from "@effect/vitest"
 import { Deferred, Effect, Fiber, FileSystem, Stream } from "effect"
-import * as AgentProcess from "../../src/agent/AgentProcess.ts"
 import { definition } from "../../src/agent/DemoAgent.ts"
 import { collect, isAlive, lastOf, open, Platform, prompt, temporaryFolder, textOf } from "./Support.ts"
 
@@ -121,13 +120,13 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("the demo agent
       const cwd = yield* temporaryFolder
       const first = yield* Effect.scoped(
         Effect.gen(function* () {
-          const session = yield* AgentProcess.open(definition, { cwd })
+          const session = yield* open(definition, { cwd })
           yield* collect(session, prompt(remember))
           return { id: session.id, pid: session.pid }
         })
       )
       assert.isFalse(isAlive(first.pid))
-      const session = yield* AgentProcess.open(definition, { cwd, load: first.id })
+      const session = yield* open(definition, { cwd, load: first.id })
       assert.strictEqual(session.id, first.id)
       const events = yield* collect(session, prompt(ask))
       assert.match(textOf(events), /^You told me the word xyzzy\./)

@@ -4,9 +4,10 @@ import { Duration, Effect, FileSystem, Layer, Schedule, Sink, Stream } from "eff
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { type AgentDefinition, AgentFailed, type AgentSession, type AgentTurn } from "../../src/agent/Agent.ts"
-import type { AgentChild } from "../../src/agent/AgentChild.ts"
-import * as AgentProcess from "../../src/agent/AgentProcess.ts"
-import { Watchdog } from "../../src/agent/Watchdog.ts"
+import type { AgentChild } from "../../src/agent/process/AgentProcess.ts"
+import * as AgentLauncher from "../../src/agent/AgentLauncher.ts"
+import { Watchdog } from "../../src/agent/process/Watchdog.ts"
+import * as TurnBudget from "../../src/server/TurnBudget.ts"
 import { patience } from "../support/Patience.ts"
 
 export const Platform = Watchdog.layer().pipe(Layer.provideMerge(NodeServices.layer))
@@ -24,9 +25,13 @@ export const temporaryFolder = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.
 /** A session in a fresh folder. */
 export const open = Effect.fnUntraced(function* (
   definition: AgentDefinition,
-  options?: Omit<AgentProcess.Options, "cwd">
+  options?: Partial<AgentLauncher.Options>
 ) {
-  return yield* AgentProcess.open(definition, { cwd: yield* temporaryFolder, ...options })
+  return yield* AgentLauncher.open(definition, {
+    cwd: yield* temporaryFolder,
+    budget: TurnBudget.make(),
+    ...options
+  })
 })
 
 export const prompt = (text: string, options?: Partial<AgentTurn>): AgentTurn => ({

@@ -42,7 +42,7 @@ export const rooms: ReadonlyArray<Room> = [
   { name: "node", holds: /^src\/node\//, rooms: core, packages: ["effect", "effect/http", ...platform] },
   { name: "testing", holds: /^src\/testing\//, rooms: core, packages: ["effect", "effect/http"] },
   // Programs of their own, of which many run at once: they load nothing but Node's modules.
-  { name: "agent programs", holds: /^src\/agent\/(demo|watchdog)\//, rooms: [], packages: ["node:"] },
+  { name: "agent programs", holds: /^src\/agent\/(demo|process\/watchdog)\//, rooms: [], packages: ["node:"] },
   {
     name: "agent",
     holds: /^src\/agent\//,

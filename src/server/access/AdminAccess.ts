@@ -4,7 +4,8 @@
 import { Context, Effect, Layer, Option, Redacted } from "effect"
 import * as Digest from "effect/crypto/Digest"
 import { timingSafeEqual } from "node:crypto"
-import { AdminAccess, Unauthorized } from "../../api/Api.ts"
+import { Unauthorized } from "../../api/Errors.ts"
+import { AdminAccess } from "../../api/Middlewares.ts"
 import { sentences } from "../../wire/Failures.ts"
 import { StartFailed } from "../StartFailed.ts"
 

@@ -3,15 +3,8 @@
  */
 import { Effect, Layer, Option, Redacted } from "effect"
 import { HttpRouter, HttpServerRequest } from "effect/http"
-import {
-  AddressNotAllowed,
-  AppAccess,
-  CurrentApp,
-  CurrentSession,
-  SessionAccess,
-  SessionNotFound,
-  Unauthorized
-} from "../../api/Api.ts"
+import { AddressNotAllowed, SessionNotFound, Unauthorized } from "../../api/Errors.ts"
+import { AppAccess, CurrentApp, CurrentSession, SessionAccess } from "../../api/Middlewares.ts"
 import { sentences } from "../../wire/Failures.ts"
 import { AppTokens } from "./AppTokens.ts"
 import { Ledger } from "../storage/Ledger.ts"

@@ -9,7 +9,7 @@ import * as Digest from "effect/crypto/Digest"
 import { SecureRandom } from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
 import { SqlClient, SqlSchema } from "effect/sql"
-import { Unauthorized } from "../../api/Api.ts"
+import { Unauthorized } from "../../api/Errors.ts"
 import { sentences } from "../../wire/Failures.ts"
 import { TokenName } from "../../wire/Ids.ts"
 

@@ -8,7 +8,7 @@
 import { Clock, Context, DateTime, Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import type { SessionId } from "../../wire/Ids.ts"
-import * as WireAnswer from "../http/WireAnswer.ts"
+import * as WireAnswer from "./WireAnswer.ts"
 
 /** What a key is unique within. Only what is posted takes a key, so the method is always the same. */
 export interface CallId {

@@ -6,15 +6,15 @@
 import { Context, Deferred, type Duration, Effect, Exit, Fiber, FiberSet, Layer, Option, type Scope } from "effect"
 import * as Digest from "effect/crypto/Digest"
 import type { HttpServerRequest, HttpServerResponse } from "effect/http"
-import type { Invalid } from "../../api/Api.ts"
+import type { Invalid } from "../../api/Errors.ts"
 import type { SessionId } from "../../wire/Ids.ts"
 import * as CanonicalJson from "./CanonicalJson.ts"
 import { type CallId, cutShort, failed, KeptAnswers, type KeptCall } from "./KeptAnswers.ts"
 import * as RunningCall from "./RunningCall.ts"
-import { Shutdown } from "../upkeep/Shutdown.ts"
-import * as TurnFeed from "../sessions/TurnFeed.ts"
+import { Shutdown } from "../Shutdown.ts"
+import * as TurnFeed from "./TurnFeed.ts"
 import * as Validation from "../http/Validation.ts"
-import * as WireAnswer from "../http/WireAnswer.ts"
+import * as WireAnswer from "./WireAnswer.ts"
 
 /** Whose call it is, and where to. */
 export interface Call {

@@ -2,8 +2,8 @@
  * A call that has an agent act, on its way to its answer: one that somebody may follow while it runs.
  */
 import { Deferred, Effect, type Scope } from "effect"
-import * as TurnFeed from "../sessions/TurnFeed.ts"
-import * as WireAnswer from "../http/WireAnswer.ts"
+import * as TurnFeed from "./TurnFeed.ts"
+import * as WireAnswer from "./WireAnswer.ts"
 
 export interface RunningCall {
   readonly feed: TurnFeed.TurnFeed

@@ -5,7 +5,7 @@
  */
 import { ByteSize, type Duration, Effect, Option, Schema, Stream } from "effect"
 import { type HttpServerRequest, Multipart } from "effect/http"
-import { Invalid, TooLarge } from "../../api/Api.ts"
+import { Invalid, TooLarge } from "../../api/Errors.ts"
 import * as Wire from "../../wire/Files.ts"
 import * as Validation from "../http/Validation.ts"
 

@@ -3,12 +3,13 @@
  */
 import { Duration, Effect, Redacted } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import { Api, CurrentApp } from "../../api/Api.ts"
+import { Api } from "../../api/Api.ts"
+import { CurrentApp } from "../../api/Middlewares.ts"
 import * as Wire from "../../wire/Files.ts"
 import { AppTokens } from "../access/AppTokens.ts"
 import * as UploadForm from "../files/UploadForm.ts"
 import { Uploads, type Write } from "../files/Uploads.ts"
-import { Shutdown } from "../upkeep/Shutdown.ts"
+import { Shutdown } from "../Shutdown.ts"
 
 const defaultTimeToLive = Duration.seconds(Wire.ttl.default)
 

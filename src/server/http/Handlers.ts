@@ -3,13 +3,15 @@
  */
 import { Duration, Effect, Layer, Option, Stream } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import { clientInfo } from "../../agent/ClientInfo.ts"
-import { Api, CurrentApp, CurrentSession, SessionIsClosed } from "../../api/Api.ts"
+import { clientInfo } from "../../agent/acp/ClientInfo.ts"
+import { Api } from "../../api/Api.ts"
+import { SessionIsClosed } from "../../api/Errors.ts"
+import { CurrentApp, CurrentSession } from "../../api/Middlewares.ts"
 import * as Sessions from "../../wire/Sessions.ts"
 import * as Turns from "../../wire/Turns.ts"
 import * as AdminHandlers from "./AdminHandlers.ts"
-import { Agents } from "../sessions/Agents.ts"
-import { InstalledAgents } from "../sessions/InstalledAgents.ts"
+import { Agents } from "../agents/Agents.ts"
+import { InstalledAgents } from "../agents/InstalledAgents.ts"
 import { AppTokens } from "../access/AppTokens.ts"
 import * as FileHandlers from "./FileHandlers.ts"
 import { KeyedCalls } from "../calls/KeyedCalls.ts"
@@ -24,7 +26,7 @@ import * as TurnAnswer from "./TurnAnswer.ts"
 import * as TurnStream from "./TurnStream.ts"
 import { Uploads } from "../files/Uploads.ts"
 import * as Validation from "./Validation.ts"
-import * as WireAnswer from "./WireAnswer.ts"
+import * as WireAnswer from "../calls/WireAnswer.ts"
 
 /** What the server adds to the contract. */
 const features = ["cancel", "events", "idempotency", "ready", "request_id", "session_options", "stream", "usage"]

@@ -6,9 +6,10 @@
  */
 import { Effect, Fiber, Layer } from "effect"
 import { HttpServerRequest } from "effect/http"
-import * as JsonDepth from "../../agent/JsonDepth.ts"
-import { Invalid, JsonBody } from "../../api/Api.ts"
-import { Shutdown } from "../upkeep/Shutdown.ts"
+import * as JsonDepth from "../../agent/acp/JsonDepth.ts"
+import { Invalid } from "../../api/Errors.ts"
+import { JsonBody } from "../../api/Middlewares.ts"
+import { Shutdown } from "../Shutdown.ts"
 import * as Validation from "./Validation.ts"
 
 const deepest = 64

@@ -7,7 +7,7 @@
 import { Duration, Effect } from "effect"
 import { HttpEffect, HttpRouter, HttpServerRequest, type HttpServerResponse } from "effect/http"
 import * as Stopwatch from "../Stopwatch.ts"
-import * as Metrics from "../upkeep/Metrics.ts"
+import * as Metrics from "../Metrics.ts"
 import * as Paths from "./Paths.ts"
 import * as RequestId from "./RequestId.ts"
 

@@ -15,8 +15,8 @@ import * as Paths from "./Paths.ts"
 import * as Refusals from "./Refusals.ts"
 import * as RequestId from "./RequestId.ts"
 import * as RequestLog from "./RequestLog.ts"
-import * as Unsent from "./Unsent.ts"
-import * as Shutdown from "../upkeep/Shutdown.ts"
+import * as Unsent from "./ResponseBudget.ts"
+import * as Shutdown from "../Shutdown.ts"
 import * as Validation from "./Validation.ts"
 
 const endpoints = HttpApiBuilder.layer(Api).pipe(

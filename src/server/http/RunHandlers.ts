@@ -3,7 +3,8 @@
  */
 import { Duration, Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import { Api, CurrentApp } from "../../api/Api.ts"
+import { Api } from "../../api/Api.ts"
+import { CurrentApp } from "../../api/Middlewares.ts"
 import * as Wire from "../../wire/Runs.ts"
 import { AppTokens } from "../access/AppTokens.ts"
 import { KeyedCalls } from "../calls/KeyedCalls.ts"
@@ -12,7 +13,7 @@ import * as SystemPrompts from "../SystemPrompts.ts"
 import * as Timeouts from "../Timeouts.ts"
 import { Uploads } from "../files/Uploads.ts"
 import * as Validation from "./Validation.ts"
-import * as WireAnswer from "./WireAnswer.ts"
+import * as WireAnswer from "../calls/WireAnswer.ts"
 
 const encode = WireAnswer.from(Wire.RunResponse)
 

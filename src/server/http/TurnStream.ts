@@ -7,13 +7,13 @@
  */
 import { Array, Cause, Context, type Duration, Effect, Layer, Option, Schema, type Scope, Stream } from "effect"
 import { type HttpServerRequest, HttpServerResponse } from "effect/http"
-import * as TurnBudget from "../../agent/TurnBudget.ts"
-import { TooMany } from "../../api/Api.ts"
+import * as TurnBudget from "../TurnBudget.ts"
+import { TooMany } from "../../api/Errors.ts"
 import { TurnEvent } from "../../wire/TurnEvent.ts"
 import type { RunningCall } from "../calls/RunningCall.ts"
-import * as AppCounts from "../sessions/AppCounts.ts"
-import type { TurnReader } from "../sessions/TurnFeed.ts"
-import * as WireAnswer from "./WireAnswer.ts"
+import * as AppCounts from "../AppCounts.ts"
+import type { TurnReader } from "../calls/TurnFeed.ts"
+import * as WireAnswer from "../calls/WireAnswer.ts"
 
 const mediaType = "text/event-stream"
 

@@ -3,7 +3,8 @@
  */
 import { Effect, SchemaIssue } from "effect"
 import { HttpApiMiddleware } from "effect/http-api"
-import { Invalid, Validation } from "../../api/Api.ts"
+import { Invalid } from "../../api/Errors.ts"
+import { Validation } from "../../api/Middlewares.ts"
 import type { Issue } from "../../wire/Failures.ts"
 
 /** The part of a request that an issue is about, as the contract names it. */

@@ -10,17 +10,17 @@ import {
   type PoolFull,
   RunFailed,
   SessionIsClosed
-} from "../../api/Api.ts"
+} from "../../api/Errors.ts"
 import type { TurnEvent } from "../../wire/TurnEvent.ts"
-import type { AgentPool } from "./AgentPool.ts"
-import type { Agents } from "./Agents.ts"
+import type { AgentPool } from "../agents/AgentPool.ts"
+import type { Agents } from "../agents/Agents.ts"
 import type { DataFolder } from "../storage/DataFolder.ts"
 import { Ledger } from "../storage/Ledger.ts"
-import * as RunFailure from "../runs/RunFailure.ts"
+import * as RunFailure from "../agents/RunFailure.ts"
 import type { SessionState, SessionTurn, TurnDone } from "./SessionEngine.ts"
 import * as SessionProcess from "./SessionProcess.ts"
 import { Uploads } from "../files/Uploads.ts"
-import { Shutdown } from "../upkeep/Shutdown.ts"
+import { Shutdown } from "../Shutdown.ts"
 import * as Stopwatch from "../Stopwatch.ts"
 import * as Validation from "../http/Validation.ts"
 

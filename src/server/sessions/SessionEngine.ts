@@ -7,7 +7,15 @@
  */
 import { Context, type DateTime, type Duration, type Effect, type Stream } from "effect"
 import type { AgentDefinition, AgentTurn, SystemPrompt } from "../../agent/Agent.ts"
-import type { FileNotFound, Invalid, NotReady, PoolFull, RunFailed, SessionIsClosed, TooMany } from "../../api/Api.ts"
+import type {
+  FileNotFound,
+  Invalid,
+  NotReady,
+  PoolFull,
+  RunFailed,
+  SessionIsClosed,
+  TooMany
+} from "../../api/Errors.ts"
 import type { SessionId } from "../../wire/Ids.ts"
 import type { Meta } from "../../wire/Sessions.ts"
 import type { TurnEvent } from "../../wire/TurnEvent.ts"

@@ -4,10 +4,10 @@
  */
 import { Duration, Effect, Exit, RcRef, Scope, Semaphore } from "effect"
 import type { AgentDefinition, AgentFailed, AgentOptionRefused, AgentSession, SystemPrompt } from "../../agent/Agent.ts"
-import type { PoolFull } from "../../api/Api.ts"
+import type { PoolFull } from "../../api/Errors.ts"
 import type { SessionId } from "../../wire/Ids.ts"
-import { AgentPool, type Place } from "./AgentPool.ts"
-import { Agents } from "./Agents.ts"
+import { AgentPool, type Place } from "../agents/AgentPool.ts"
+import { Agents } from "../agents/Agents.ts"
 import { DataFolder } from "../storage/DataFolder.ts"
 
 export interface SessionProcess {

@@ -3,11 +3,11 @@
  */
 import { ByteSize, Context, Effect, Layer } from "effect"
 import { statfs } from "node:fs/promises"
-import { NotReady } from "../../api/Api.ts"
+import { NotReady } from "../../api/Errors.ts"
 import { sentences } from "../../wire/Failures.ts"
 import { DataFolder } from "../storage/DataFolder.ts"
 import { Ledger } from "../storage/Ledger.ts"
-import { Shutdown } from "./Shutdown.ts"
+import { Shutdown } from "../Shutdown.ts"
 
 export class Readiness extends Context.Service<
   Readiness,

@@ -5,7 +5,7 @@
 import { Context, DateTime, Duration, Effect, Layer, Schedule } from "effect"
 import { KeptAnswers } from "../calls/KeptAnswers.ts"
 import { Ledger } from "../storage/Ledger.ts"
-import * as Metrics from "./Metrics.ts"
+import * as Metrics from "../Metrics.ts"
 import { SessionEngine } from "../sessions/SessionEngine.ts"
 import { Uploads } from "../files/Uploads.ts"
 

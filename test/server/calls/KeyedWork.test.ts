@@ -9,8 +9,8 @@ import { TestClock } from "effect/testing"
 import * as KeptAnswers from "../../../src/server/calls/KeptAnswers.ts"
 import * as KeyedCalls from "../../../src/server/calls/KeyedCalls.ts"
 import type * as RunningCall from "../../../src/server/calls/RunningCall.ts"
-import * as WireAnswer from "../../../src/server/http/WireAnswer.ts"
-import * as Shutdown from "../../../src/server/upkeep/Shutdown.ts"
+import * as WireAnswer from "../../../src/server/calls/WireAnswer.ts"
+import * as Shutdown from "../../../src/server/Shutdown.ts"
 import { database } from "../storage/Support.ts"
 
 const id = { appId: 1, path: "/p", key: "k" }

@@ -5,13 +5,12 @@ import { assert, describe, it } from "@effect/vitest"
 import { Context, Duration, Effect, Layer, Option, Stream } from "effect"
 import { HttpClientRequest, HttpRouter } from "effect/http"
 import { AgentFailed, AgentOptionRefused, type AgentTurn } from "../../../src/agent/Agent.ts"
-import type * as AgentProcess from "../../../src/agent/AgentProcess.ts"
 import * as AdminAccess from "../../../src/server/access/AdminAccess.ts"
-import * as AgentPool from "../../../src/server/sessions/AgentPool.ts"
-import { Agents } from "../../../src/server/sessions/Agents.ts"
+import * as AgentPool from "../../../src/server/agents/AgentPool.ts"
+import { Agents, type OpenOptions } from "../../../src/server/agents/Agents.ts"
 import * as AppTokens from "../../../src/server/access/AppTokens.ts"
 import * as DataFolder from "../../../src/server/storage/DataFolder.ts"
-import * as InstalledAgents from "../../../src/server/sessions/InstalledAgents.ts"
+import * as InstalledAgents from "../../../src/server/agents/InstalledAgents.ts"
 import * as InProcess from "../../../src/server/http/InProcess.ts"
 import * as KeptAnswers from "../../../src/server/calls/KeptAnswers.ts"
 import * as KeyedCalls from "../../../src/server/calls/KeyedCalls.ts"
@@ -22,11 +21,11 @@ import * as NodeSqlite from "../../../src/server/storage/NodeSqlite.ts"
 import * as Readiness from "../../../src/server/upkeep/Readiness.ts"
 import * as Routes from "../../../src/server/http/Routes.ts"
 import * as Runs from "../../../src/server/runs/Runs.ts"
-import * as Shutdown from "../../../src/server/upkeep/Shutdown.ts"
+import * as Shutdown from "../../../src/server/Shutdown.ts"
 import * as Uploads from "../../../src/server/files/Uploads.ts"
 
 interface Asked {
-  readonly opened: Array<AgentProcess.Options>
+  readonly opened: Array<OpenOptions>
   readonly turns: Array<AgentTurn>
 }
 

@@ -3,12 +3,11 @@ import { Deferred, Duration, Effect, Fiber, FileSystem, Layer, Option, Queue, St
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { AgentFailed, AgentOptionRefused, type AgentSession } from "../../../src/agent/Agent.ts"
-import type * as AgentProcess from "../../../src/agent/AgentProcess.ts"
-import * as AgentPool from "../../../src/server/sessions/AgentPool.ts"
-import { Agents } from "../../../src/server/sessions/Agents.ts"
+import * as AgentPool from "../../../src/server/agents/AgentPool.ts"
+import { Agents, type OpenOptions } from "../../../src/server/agents/Agents.ts"
 import * as Runs from "../../../src/server/runs/Runs.ts"
 import * as Uploads from "../../../src/server/files/Uploads.ts"
-import * as Shutdown from "../../../src/server/upkeep/Shutdown.ts"
+import * as Shutdown from "../../../src/server/Shutdown.ts"
 import { storage } from "../storage/Support.ts"
 
 type Turn = AgentSession["turn"]
@@ -23,7 +22,7 @@ const answering =
 
 /** An agent whose turns are as given, and what is seen of it from outside. */
 const agentOf = (turn: Turn, onOpen: Effect.Effect<void, AgentFailed | AgentOptionRefused> = Effect.void) => {
-  const opened: Array<AgentProcess.Options> = []
+  const opened: Array<OpenOptions> = []
   const folders: Array<{ readonly open: boolean; readonly closed: boolean }> = []
   const layer = Layer.effect(
     Agents,

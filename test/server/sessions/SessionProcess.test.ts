@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Latch } from "effect"
 import { TestClock } from "effect/testing"
 import { SessionId } from "../../../src/wire/Ids.ts"
-import * as AgentPool from "../../../src/server/sessions/AgentPool.ts"
+import * as AgentPool from "../../../src/server/agents/AgentPool.ts"
 import * as SessionProcess from "../../../src/server/sessions/SessionProcess.ts"
 import { agentSession, agentsOf, definition, folderOf } from "./Support.ts"
 

@@ -3,7 +3,7 @@
  */
 import { Effect, Layer, Option, Stream } from "effect"
 import type { AgentDefinition, AgentSession } from "../../../src/agent/Agent.ts"
-import { Agents } from "../../../src/server/sessions/Agents.ts"
+import { Agents } from "../../../src/server/agents/Agents.ts"
 import { DataFolder } from "../../../src/server/storage/DataFolder.ts"
 
 export const definition: AgentDefinition = { name: "any", command: ["/agent"], permissions: "deny" }

@@ -7,7 +7,7 @@ import * as Ledger from "../../../src/server/storage/Ledger.ts"
 import * as Migrations from "../../../src/server/storage/Migrations.ts"
 import * as NodeSqlite from "../../../src/server/storage/NodeSqlite.ts"
 import * as Readiness from "../../../src/server/upkeep/Readiness.ts"
-import * as Shutdown from "../../../src/server/upkeep/Shutdown.ts"
+import * as Shutdown from "../../../src/server/Shutdown.ts"
 
 const start = Effect.fnUntraced(function* (options: Readiness.Options) {
   const fs = yield* FileSystem.FileSystem

@@ -1,0 +1,132 @@
+/**
+ * The failures of the contract, with the status and body of each.
+ *
+ * They carry a `_tag` in memory and none on the wire.
+ */
+import { Schema } from "effect"
+import { HttpApiSchema } from "effect/http-api"
+import * as Failures from "../wire/Failures.ts"
+import { Millis } from "../wire/Ids.ts"
+
+/** The body of a refusal that is one fixed sentence. */
+const sentence = <const Text extends string>(text: Text) => ({ detail: Schema.tag(text) })
+
+/** 401: the bearer is missing, unknown or revoked. */
+export class Unauthorized extends Schema.Error<Unauthorized>("effect-clawdforge/api/Errors/Unauthorized")(
+  { detail: Schema.Literals([Failures.sentences.missingBearer, Failures.sentences.invalidToken]) },
+  { httpApiStatus: 401 }
+) {
+  readonly _tag = "Unauthorized"
+}
+
+/** 403: the bearer is known, but not allowed from this address. */
+export class AddressNotAllowed extends Schema.Error<AddressNotAllowed>(
+  "effect-clawdforge/api/Errors/AddressNotAllowed"
+)(sentence(Failures.sentences.addressNotAllowed), { httpApiStatus: 403 }) {
+  readonly _tag = "AddressNotAllowed"
+}
+
+/** 404: no token has this name. */
+export class TokenNotFound extends Schema.Error<TokenNotFound>("effect-clawdforge/api/Errors/TokenNotFound")(
+  sentence(Failures.sentences.tokenNotFound),
+  { httpApiStatus: 404 }
+) {
+  readonly _tag = "TokenNotFound"
+}
+
+/** 409: a token of this name is live. */
+export class TokenExists extends Schema.Error<TokenExists>("effect-clawdforge/api/Errors/TokenExists")(
+  sentence(Failures.sentences.tokenExists),
+  { httpApiStatus: 409 }
+) {
+  readonly _tag = "TokenExists"
+}
+
+/** 404: no session of the calling app has this id; another app's looks the same. */
+export class SessionNotFound extends Schema.Error<SessionNotFound>("effect-clawdforge/api/Errors/SessionNotFound")(
+  sentence(Failures.sentences.sessionNotFound),
+  { httpApiStatus: 404 }
+) {
+  readonly _tag = "SessionNotFound"
+}
+
+/** 404: a file token is unknown, expired, or another app's. */
+export class FileNotFound extends Schema.Error<FileNotFound>("effect-clawdforge/api/Errors/FileNotFound")(
+  sentence(Failures.sentences.fileNotFound),
+  { httpApiStatus: 404 }
+) {
+  readonly _tag = "FileNotFound"
+}
+
+/** 410: the session is closed, or was closed while the turn ran or waited. */
+export class SessionIsClosed extends Schema.Error<SessionIsClosed>("effect-clawdforge/api/Errors/SessionIsClosed")(
+  sentence(Failures.sentences.sessionClosed),
+  { httpApiStatus: 410 }
+) {
+  readonly _tag = "SessionIsClosed"
+}
+
+/** 413: the body, or the file in it, is larger than the server takes. */
+export class TooLarge extends Schema.Error<TooLarge>("effect-clawdforge/api/Errors/TooLarge")(
+  sentence(Failures.sentences.tooLarge),
+  { httpApiStatus: 413 }
+) {
+  readonly _tag = "TooLarge"
+}
+
+/** 422: each thing that is wrong with the request. */
+export class Invalid extends Schema.Error<Invalid>("effect-clawdforge/api/Errors/Invalid")(Failures.Invalid.fields, {
+  httpApiStatus: 422
+}) {
+  readonly _tag = "Invalid"
+}
+
+/** 429: the app has as much under way as one app may. */
+export class TooMany extends Schema.Error<TooMany>("effect-clawdforge/api/Errors/TooMany")(
+  sentence(Failures.sentences.tooMany),
+  { httpApiStatus: 429 }
+) {
+  readonly _tag = "TooMany"
+}
+
+/** 502: the agent failed. */
+export class RunFailed extends Schema.Error<RunFailed>("effect-clawdforge/api/Errors/RunFailed")({
+  ok: Schema.tag(false),
+  error: Schema.String,
+  stderr: Schema.String,
+  duration: Millis,
+  stopReason: Schema.NullOr(Schema.String)
+}) {
+  readonly _tag = "RunFailed"
+}
+
+/** The body of a 502. */
+export const RunFailedBody = RunFailed.pipe(
+  Schema.encodeKeys({ duration: "duration_ms", stopReason: "stop_reason" }),
+  HttpApiSchema.status(502)
+)
+
+/** 503: as many sessions are open as the server allows. */
+export class PoolFull extends Schema.Error<PoolFull>("effect-clawdforge/api/Errors/PoolFull")(
+  sentence(Failures.sentences.poolFull),
+  {
+    httpApiStatus: 503
+  }
+) {
+  readonly _tag = "PoolFull"
+}
+
+/** 503: as many runs are under way as the server allows. */
+export class TooManyRuns extends Schema.Error<TooManyRuns>("effect-clawdforge/api/Errors/TooManyRuns")(
+  sentence(Failures.sentences.tooManyRuns),
+  { httpApiStatus: 503 }
+) {
+  readonly _tag = "TooManyRuns"
+}
+
+/** 503: the server takes no work now, and why. */
+export class NotReady extends Schema.Error<NotReady>("effect-clawdforge/api/Errors/NotReady")(Failures.Detail.fields, {
+  httpApiStatus: 503
+}) {
+  readonly _tag = "NotReady"
+}

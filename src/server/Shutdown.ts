@@ -1,0 +1,79 @@
+/**
+ * The end of a server: it takes no new work, and lets what is under way end within a grace. What has not ended then is
+ * cancelled, and answers as such.
+ */
+import { Context, type Duration, Effect, Latch, Layer } from "effect"
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { NotReady } from "../api/Errors.ts"
+import { sentences } from "../wire/Failures.ts"
+
+export class Shutdown extends Context.Service<
+  Shutdown,
+  {
+    readonly isUnderWay: Effect.Effect<boolean>
+    /** Waits for the end of the grace. Whoever has an agent at work ends it then, in a way that still has an answer. */
+    readonly graceIsOver: Effect.Effect<void>
+    /** Fails at the end of the grace, for work that no agent has got yet: it can be asked for again, of another server. */
+    readonly refusal: Effect.Effect<never, NotReady>
+    /** Counts work that the end waits for. */
+    readonly track: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+    /**
+     * Refuses new work from now on, and waits until the rest has ended and its answers are sent, but no longer than the
+     * grace and as long as a cancel may take.
+     */
+    readonly begin: (grace: Duration.Input, allSent?: Effect.Effect<void>) => Effect.Effect<void>
+  }
+>()("effect-clawdforge/server/Shutdown") {}
+
+/** An agent that ignores its cancel is killed within four seconds. */
+const cancelLimit = "8 seconds"
+
+export const make = Effect.gen(function* () {
+  const idle = yield* Latch.make(true)
+  const over = yield* Latch.make()
+  let underWay = false
+  let working = 0
+
+  return Shutdown.of({
+    isUnderWay: Effect.sync(() => underWay),
+    graceIsOver: over.await,
+    refusal: Effect.andThen(over.await, Effect.fail(new NotReady({ detail: sentences.shuttingDown }))),
+    track: (effect) =>
+      Effect.acquireUseRelease(
+        Effect.suspend(() => {
+          working++
+          return idle.close
+        }),
+        () => effect,
+        () => Effect.suspend(() => (--working === 0 ? idle.open : Effect.void))
+      ),
+    begin: Effect.fn("Shutdown.begin")(function* (grace: Duration.Input, allSent: Effect.Effect<void> = Effect.void) {
+      underWay = true
+      const ended = Effect.andThen(idle.await, allSent)
+      yield* Effect.timeoutOption(ended, grace)
+      yield* over.open
+      yield* Effect.timeoutOption(ended, cancelLimit)
+    })
+  })
+})
+
+export const layer = Layer.effect(Shutdown, make)
+
+const shuttingDown = HttpServerResponse.jsonUnsafe({ detail: sentences.shuttingDown }, { status: 503 })
+
+/** A cancel is posted too, and only makes the end come sooner. */
+const isCancel = (url: string) => /^\/sessions\/[^/?]+\/cancel(\?|$)/.test(url)
+
+/** Refuses new work, which is whatever else is posted; what only looks or closes goes on. */
+export const layerRefusal = Layer.unwrap(
+  Effect.map(Shutdown, ({ isUnderWay, track }) =>
+    HttpRouter.middleware(
+      (httpEffect) =>
+        Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ method, url }) => {
+          if (method !== "POST" || isCancel(url)) return httpEffect
+          return Effect.flatMap(isUnderWay, (ending) => (ending ? Effect.succeed(shuttingDown) : track(httpEffect)))
+        }),
+      { global: true }
+    )
+  )
+)

@@ -1,0 +1,194 @@
+import { assert, layer } from "@effect/vitest"
+import { Deferred, Effect, Exit, Fiber, FileSystem, Schedule, Scope, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import type { AgentDefinition } from "../../src/agent/Agent.ts"
+import { collect, isAlive, misbehaving, open, Platform, prompt, temporaryFolder, textOf } from "./Support.ts"
+
+layer(Platform, { excludeTestServices: true, concurrent: true })("an agent that cannot be opened", (it) => {
+  const cases: ReadonlyArray<readonly [name: string, behaviour: string, error: string]> = [
+    ["speaks another version", "version", "Agent odd speaks version 2 of the protocol, not 1."],
+    ["tells its version as a text", "version-text", 'Agent odd speaks version "1" of the protocol, not 1.'],
+    [
+      "tells a long text as its version",
+      "version-long",
+      `Agent odd speaks version "${"9".repeat(99)} of the protocol, not 1.`
+    ],
+    [
+      "has a longer id for the session than can be kept",
+      "long-id",
+      "Agent odd gave an answer to session/new that cannot be read."
+    ],
+    ["has an empty id", "empty-id", "Agent odd gave an answer to session/new that cannot be read."],
+    [
+      "is not logged in",
+      "refuse-new",
+      "Agent odd could not open a session: Authentication required: the agent is not logged in, or its key is not valid"
+    ],
+    ["exits at start", "exit-at-start", "Agent odd exited with code 7."]
+  ]
+  for (const [name, behaviour, error] of cases) {
+    it.effect(`that ${name}: one sentence`, () =>
+      Effect.gen(function* () {
+        const failure = yield* Effect.flip(open(misbehaving(behaviour)))
+        assert.deepInclude(failure, { _tag: "AgentFailed", message: error, stopReason: "error" })
+      })
+    )
+  }
+
+  it.effect("a failure at start carries the tail of standard error", () =>
+    Effect.gen(function* () {
+      const failure = yield* Effect.flip(open(misbehaving("exit-at-start")))
+      assert.strictEqual(failure._tag === "AgentFailed" && failure.stderr, "no such model\n")
+    })
+  )
+
+  it.effect("no more of standard error is carried than its last 8,192 characters", () =>
+    Effect.gen(function* () {
+      const script = "process.stderr.write('x'.repeat(100_000) + 'end', () => process.exit(7))"
+      const wordy = { ...misbehaving("any"), command: [process.execPath, "-e", script] as const }
+      const failure = yield* Effect.flip(open(wordy))
+      assert.strictEqual(failure._tag === "AgentFailed" && failure.stderr, `${"x".repeat(8_189)}end`)
+    })
+  )
+
+  it.effect("a command that is not there, and a folder that is not there: one sentence each", () =>
+    Effect.gen(function* () {
+      const missing: AgentDefinition = { name: "odd", command: ["/nowhere/agent"], permissions: "allow" }
+      const noCommand = yield* Effect.flip(open(missing))
+      assert.strictEqual(noCommand.message, "Agent odd cannot start: the command /nowhere/agent was not found.")
+      const noFolder = yield* Effect.flip(open(misbehaving("many"), { cwd: "/nowhere" }))
+      assert.strictEqual(noFolder.message, "Agent odd cannot start: its working directory /nowhere cannot be used.")
+    })
+  )
+
+  it.effect("an agent that cannot load says so when it is asked to", () =>
+    Effect.gen(function* () {
+      const failure = yield* Effect.flip(open(misbehaving("many"), { load: "session-1" }))
+      assert.strictEqual(failure.message, "Agent odd cannot bring a session back.")
+    })
+  )
+
+  it.effect("is held in the mode that its definition has, and not opened where it does not enter it", () =>
+    Effect.gen(function* () {
+      const session = yield* open({ ...misbehaving("mode"), mode: "calm" })
+      assert.strictEqual(textOf(yield* collect(session, prompt("Which mode?"))), "calm")
+      const failure = yield* Effect.flip(open({ ...misbehaving("mode"), mode: "silly" }))
+      assert.strictEqual(failure.message, "Agent odd could not enter the mode silly: No such mode")
+    })
+  )
+
+  it.effect("a model that the agent has no option for is refused as such", () =>
+    Effect.gen(function* () {
+      const failure = yield* Effect.flip(open(misbehaving("many"), { model: "big" }))
+      assert.strictEqual(failure._tag, "AgentOptionRefused")
+      assert.strictEqual(failure.message, "Agent odd has no option for the model.")
+    })
+  )
+})
+
+layer(Platform)("an agent that is silent", (it) => {
+  for (const [method, behaviour] of [
+    ["initialize", "silent"],
+    ["session/new", "silent-new"],
+    ["session/load", "silent-load"],
+    ["session/set_config_option", "silent-option"],
+    ["session/set_mode", "silent-mode"]
+  ] as const) {
+    it.effect(`at ${method} is given up after 30 seconds: one sentence`, () =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const cwd = yield* temporaryFolder
+        const load = method === "session/load" ? "session-1" : undefined
+        const model = method === "session/set_config_option" ? "big" : undefined
+        const mode = method === "session/set_mode" ? "calm" : undefined
+        const { command, ...definition } = misbehaving(behaviour)
+        const agent = { ...definition, mode, command: [...command, "loads"] as const }
+        const opening = open(agent, { cwd, load, model })
+        const fiber = yield* Effect.forkChild(Effect.flip(opening))
+        const asked = Effect.repeat(fs.exists(`${cwd}/asked`), {
+          until: (there) => there,
+          schedule: Schedule.spaced(20)
+        })
+        yield* TestClock.withLive(asked)
+        yield* TestClock.adjust("29 seconds")
+        assert.strictEqual(fiber.pollUnsafe(), undefined)
+        yield* TestClock.adjust("1 second")
+        const message = `Agent odd did not answer ${method} within 30s.`
+        assert.deepInclude(yield* Fiber.join(fiber), { _tag: "AgentFailed", message, stopReason: "timeout" })
+      })
+    )
+  }
+})
+
+layer(Platform, { excludeTestServices: true, concurrent: true })("the end of a session", (it) => {
+  const inOwnScope = Effect.fnUntraced(function* (behaviour: string) {
+    const scope = yield* Scope.make()
+    const session = yield* open(misbehaving(behaviour)).pipe(Scope.provide(scope))
+    return { session, close: Scope.close(scope, Exit.void) }
+  })
+
+  it.effect("takes its descendants along, in its group or out of it, obedient or not", () =>
+    Effect.gen(function* () {
+      const { close, session } = yield* inOwnScope("strays")
+      const pids: ReadonlyArray<number> = JSON.parse(textOf(yield* collect(session, prompt("go"))))
+      assert.strictEqual(pids.filter(isAlive).length, 4)
+      yield* close
+      assert.deepStrictEqual([session.pid, ...pids].filter(isAlive), [])
+    })
+  )
+
+  it.effect("takes along what an agent left behind that ended by itself", () =>
+    Effect.gen(function* () {
+      const { close, session } = yield* inOwnScope("strays-exit")
+      let text = ""
+      yield* session.turn(prompt("go")).pipe(
+        Stream.runForEach((event) => Effect.sync(() => (event._tag === "Text" ? (text += event.content) : text))),
+        Effect.ignore
+      )
+      const pids: ReadonlyArray<number> = JSON.parse(text)
+      yield* close
+      assert.deepStrictEqual([session.pid, ...pids].filter(isAlive), [])
+    })
+  )
+
+  it.effect("in the middle of a turn fails the turn", () =>
+    Effect.gen(function* () {
+      const { close, session } = yield* inOwnScope("ignore-cancel")
+      const speaking = yield* Deferred.make<void>()
+      const fiber = yield* session.turn(prompt("go")).pipe(
+        Stream.tap(() => Deferred.succeed(speaking, undefined)),
+        Stream.runDrain,
+        Effect.forkChild
+      )
+      yield* Deferred.await(speaking)
+      yield* close
+      assert.strictEqual((yield* Effect.flip(Fiber.join(fiber))).error, "Agent odd was closed.")
+      assert.isFalse(isAlive(session.pid))
+    })
+  )
+
+  it.effect("is at once where it could not be opened", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const cwd = yield* temporaryFolder
+      yield* Effect.flip(open(misbehaving("version"), { cwd }))
+      assert.isFalse(isAlive(Number(yield* fs.readFileString(`${cwd}/pid`))))
+    })
+  )
+
+  it.effect("is at once where opening it was interrupted", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const cwd = yield* temporaryFolder
+      const fiber = yield* open(misbehaving("silent"), { cwd }).pipe(Effect.scoped, Effect.forkChild)
+      const pid = yield* fs.readFileString(`${cwd}/pid`).pipe(
+        Effect.filterOrFail((text) => text !== ""),
+        Effect.retry(Schedule.spaced("10 millis")),
+        Effect.map(Number)
+      )
+      assert.isTrue(isAlive(pid))
+      yield* Fiber.interrupt(fiber)
+      assert.isFalse(isAlive(pid))
+    })
+  )
+})

@@ -1,0 +1,104 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { assert, it } from "@effect/vitest"
+import { Deferred, Effect, FileSystem, Stream } from "effect"
+import { ChildProcess } from "effect/process"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { readFileSync } from "node:fs"
+import { createInterface } from "node:readline"
+import { fileURLToPath } from "node:url"
+import { gone, isAlive } from "../../Support.ts"
+import { startGroup } from "./Group.ts"
+
+const program = fileURLToPath(new URL("../../../../src/agent/process/watchdog/Main.ts", import.meta.url))
+
+it.live("one that took another's place ends what that one had recorded when the server dies, and not before", () =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const records = yield* fs.makeTempDirectoryScoped()
+    const { child, group, leader } = yield* startGroup
+    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
+    yield* fs.writeFileString(`${records}/server.1`, `${boot} ${group.pid} ${group.startTime}`)
+    const died = yield* Deferred.make<void>()
+    const watchdog = yield* ChildProcess.make(process.execPath, [program, "FORGE_AGENT_MARK=server", records], {
+      stdin: Stream.fromEffectDrain(Deferred.await(died))
+    })
+    const said = yield* watchdog.stdout.pipe(Stream.decodeText(), Stream.splitLines, Stream.take(1), Stream.mkString)
+    assert.strictEqual(said, "ready")
+    assert.deepStrictEqual([leader, child].filter(isAlive), [leader, child])
+    yield* Deferred.succeed(died, undefined)
+    assert.strictEqual(yield* watchdog.exitCode, 0)
+    yield* gone([leader, child])
+    assert.deepStrictEqual(yield* fs.readDirectory(records), [])
+  }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+)
+
+it.live("a file that is no record of a server ends nobody's agents, and stays if its name is none of ours", () =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const records = yield* fs.makeTempDirectoryScoped()
+    for (const name of [".nfs0001", "some"]) yield* fs.writeFileString(`${records}/${name}`, "")
+    const agent = yield* ChildProcess.make("sleep", ["1000"], { env: { FORGE_AGENT_MARK: "somebody.1" } })
+    const watchdog = yield* ChildProcess.make(process.execPath, [program, "FORGE_AGENT_MARK=mine", records], {
+      stdin: Stream.never
+    })
+    yield* watchdog.stdout.pipe(Stream.decodeText(), Stream.splitLines, Stream.take(1), Stream.runDrain)
+    assert.isTrue(isAlive(agent.pid))
+    assert.deepStrictEqual((yield* fs.readDirectory(records)).toSorted(), [".nfs0001", "mine"])
+  }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+)
+
+it.live("what it ends is asked to end first", () =>
+  Effect.gen(function* () {
+    const agent = spawn("sleep", ["1000"], { env: { FORGE_AGENT_MARK: "asked.1" }, stdio: "ignore" })
+    const ended = once(agent, "exit")
+    yield* ChildProcess.make(process.execPath, [program, "FORGE_AGENT_MARK=asked"], { stdin: Stream.empty })
+    assert.deepStrictEqual(yield* Effect.promise(() => ended), [null, "SIGTERM"])
+  }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+)
+
+it.live("it ends what is left of one agent, and of no other; what it recorded goes with it", () =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const records = yield* fs.makeTempDirectoryScoped()
+    const { child, group, leader } = yield* startGroup
+    const other = spawn("sleep", ["1000"], { env: { FORGE_AGENT_MARK: "both.10" }, stdio: "ignore" })
+    const watchdog = spawn(process.execPath, [program, "FORGE_AGENT_MARK=both", records], {
+      stdio: ["pipe", "pipe", "inherit"]
+    })
+    const exited = once(watchdog, "exit")
+    const lines = createInterface({ input: watchdog.stdout })[Symbol.asyncIterator]()
+    const next = Effect.promise(async () => (await lines.next()).value)
+    assert.strictEqual(yield* next, "ready")
+    watchdog.stdin.write(`watch FORGE_AGENT_MARK=both.1 ${group.pid} ${group.startTime}\n`)
+    watchdog.stdin.write("reap FORGE_AGENT_MARK=both.1\n")
+    assert.strictEqual(yield* next, "reaped FORGE_AGENT_MARK=both.1")
+    assert.deepStrictEqual([leader, child, Number(other.pid)].filter(isAlive), [Number(other.pid)])
+    assert.deepStrictEqual(yield* fs.readDirectory(records), ["both"])
+    watchdog.stdin.write("done\n")
+    assert.deepStrictEqual(yield* Effect.promise(() => exited), [0, null])
+    assert.deepStrictEqual(yield* fs.readDirectory(records), [])
+    other.kill()
+  }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+)
+
+it.live(
+  "before it is ready it ends what an earlier server left, but nothing that was recorded before the machine began",
+  () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const records = yield* fs.makeTempDirectoryScoped()
+      const [left, other] = [yield* startGroup, yield* startGroup]
+      const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
+      yield* fs.writeFileString(`${records}/earlier.1`, `${boot} ${left.group.pid} ${left.group.startTime}`)
+      yield* fs.writeFileString(`${records}/oldest.1`, `another-boot ${other.group.pid} ${other.group.startTime}`)
+      const watchdog = yield* ChildProcess.make(process.execPath, [program, "FORGE_AGENT_MARK=next", records], {
+        stdin: Stream.never
+      })
+      yield* watchdog.stdout.pipe(Stream.decodeText(), Stream.splitLines, Stream.take(1), Stream.runDrain)
+      const pids = [left.leader, left.child, other.leader, other.child]
+      assert.deepStrictEqual(pids.filter(isAlive), [other.leader, other.child])
+      assert.deepStrictEqual(yield* fs.readDirectory(records), ["next"])
+      process.kill(other.child, "SIGKILL")
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+)
