@@ -34,6 +34,7 @@ import * as Sessions from "./internal/calls/Sessions.ts"
 import * as Turns from "./internal/calls/Turns.ts"
 import * as Settings from "./internal/Settings.ts"
 import * as Unclosed from "./internal/telemetry/CloseFailure.ts"
+import type { RetryPolicy } from "./RetryPolicy.ts"
 import type { Run, RunOptions } from "./Run.ts"
 import type { LiveState, SessionId, SessionInfo, SessionOptions, SessionState } from "./SessionInfo.ts"
 import type { Turn, TurnOptions } from "./Turn.ts"
@@ -130,20 +131,6 @@ export class ForgeClient extends Context.Service<
   }
 >()("effect-clawdforge/ForgeClient") {}
 
-/** The bounds of repeating; what is not given has the default that its comment names. */
-export interface RetryOptions {
-  /** How often a call is repeated at most: 3. */
-  readonly times?: number | undefined
-  /** The pause before the first repeat, doubled for each further one, and longer by up to a half: 200 milliseconds. */
-  readonly pause?: Duration.Input | undefined
-  /** The longest pause that this client chooses by itself: 5 seconds. */
-  readonly maxPause?: Duration.Input | undefined
-  /** The longest `Retry-After` that is obeyed; a call that is asked to wait longer fails at once: 30 seconds. */
-  readonly maxRetryAfter?: Duration.Input | undefined
-  /** How long after its first failure a call may still be repeated: 1 minute. */
-  readonly budget?: Duration.Input | undefined
-}
-
 /** How a client is made. */
 export interface Options {
   /** Where the server is: `http://127.0.0.1:8800` by default. A path prefix is kept. */
@@ -151,7 +138,7 @@ export interface Options {
   /** The app token, `cf_…`. */
   readonly token: Redacted.Redacted
   /** The bounds of repeating calls; `false` never repeats one. */
-  readonly retry?: RetryOptions | false | undefined
+  readonly retry?: RetryPolicy | false | undefined
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

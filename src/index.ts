@@ -21,6 +21,9 @@ export { ApiError, AuthError, SessionClosed, TransportError } from "./ForgeError
 /** Whether a server is alive, and what it can do. */
 export type * as Health from "./Health.ts"
 
+/** The bounds of retries. */
+export type * as RetryPolicy from "./RetryPolicy.ts"
+
 /** One prompt, one answer. */
 export type * as Run from "./Run.ts"
 

@@ -74,11 +74,28 @@ export class TooLarge extends Schema.Error<TooLarge>("effect-clawdforge/api/Erro
   readonly _tag = "TooLarge"
 }
 
+/** Something that is wrong with the body; what was rejected is not repeated. */
+export const bodyIssue = (path: ReadonlyArray<string | number>, msg: string): Failures.Issue => ({
+  loc: ["body", ...path],
+  msg,
+  type: "value_error"
+})
+
 /** 422: each thing that is wrong with the request. */
 export class Invalid extends Schema.Error<Invalid>("effect-clawdforge/api/Errors/Invalid")(Failures.Invalid.fields, {
   httpApiStatus: 422
 }) {
   readonly _tag = "Invalid"
+
+  /** One field of the body is wrong. */
+  static body(field: string, msg: string): Invalid {
+    return new Invalid({ detail: [bodyIssue([field], msg)] })
+  }
+
+  /** The key of a call has the form of one, and cannot be used. */
+  static key(msg: string): Invalid {
+    return new Invalid({ detail: [{ loc: ["header", "idempotency-key"], msg, type: "value_error" }] })
+  }
 }
 
 /** 429: the app has as much under way as one app may. */

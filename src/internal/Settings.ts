@@ -3,7 +3,7 @@
  */
 import { Config, Duration, Effect, Predicate, type Redacted } from "effect"
 import { durationMessage } from "../wire/Ids.ts"
-import type { RetryOptions } from "../ForgeClient.ts"
+import type { RetryPolicy } from "../RetryPolicy.ts"
 import type { ApiError, Issue } from "../ForgeError.ts"
 import * as Input from "./calls/Input.ts"
 import { type Bounds, bounds } from "./exchange/Retry.ts"
@@ -45,7 +45,7 @@ export const token = (input: Redacted.Redacted): Effect.Effect<Redacted.Redacted
 
 const durations = ["pause", "maxPause", "maxRetryAfter", "budget"] as const
 
-const retryIssues = (options: RetryOptions): ReadonlyArray<Issue> => [
+const retryIssues = (options: RetryPolicy): ReadonlyArray<Issue> => [
   ...(options.times === undefined || options.times >= 0
     ? []
     : [{ path: ["retry", "times"], message: "must be a number, and not negative" }]),
@@ -55,7 +55,7 @@ const retryIssues = (options: RetryOptions): ReadonlyArray<Issue> => [
 ]
 
 /** The bounds of repeating, which can all be kept. */
-export const retry = (options: RetryOptions | false = {}): Effect.Effect<Bounds, ApiError<422>> => {
+export const retry = (options: RetryPolicy | false = {}): Effect.Effect<Bounds, ApiError<422>> => {
   if (options === false) return Effect.succeed(bounds({ times: 0 }))
   if (!Predicate.isObject(options)) return refuse("retry", "must be an object, or false")
   const issues = retryIssues(options)

@@ -3,7 +3,6 @@
  * cancelled, and answers as such.
  */
 import { Context, type Duration, Effect, Latch, Layer } from "effect"
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { NotReady } from "../api/Errors.ts"
 import { sentences } from "../wire/Failures.ts"
 
@@ -58,22 +57,3 @@ export const make = Effect.gen(function* () {
 })
 
 export const layer = Layer.effect(Shutdown, make)
-
-const shuttingDown = HttpServerResponse.jsonUnsafe({ detail: sentences.shuttingDown }, { status: 503 })
-
-/** A cancel is posted too, and only makes the end come sooner. */
-const isCancel = (url: string) => /^\/sessions\/[^/?]+\/cancel(\?|$)/.test(url)
-
-/** Refuses new work, which is whatever else is posted; what only looks or closes goes on. */
-export const layerRefusal = Layer.unwrap(
-  Effect.map(Shutdown, ({ isUnderWay, track }) =>
-    HttpRouter.middleware(
-      (httpEffect) =>
-        Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ method, url }) => {
-          if (method !== "POST" || isCancel(url)) return httpEffect
-          return Effect.flatMap(isUnderWay, (ending) => (ending ? Effect.succeed(shuttingDown) : track(httpEffect)))
-        }),
-      { global: true }
-    )
-  )
-)

@@ -57,5 +57,6 @@ export const sentences = {
   tooMany: "too many requests",
   poolFull: "session pool is full",
   tooManyRuns: "too many runs",
-  shuttingDown: "shutting down"
+  shuttingDown: "shutting down",
+  serverError: "Internal Server Error"
 } as const

@@ -28,6 +28,16 @@ const service = [
 ]
 const platform = ["node:", "@effect/platform-node"]
 
+const serverRooms = ["storage", "access", "agents", "files", "sessions", "runs", "calls", "upkeep", "http"]
+
+/** A folder of the server, and the folders of it that it may import. */
+const serverRoom = (name: string, ...below: ReadonlyArray<string>): Room => ({
+  name: `server/${name}`,
+  holds: new RegExp(`^src/server/${name}/`),
+  rooms: [...below.map((room) => `server/${room}`), "server basics", "api", "agent", ...schema],
+  packages: ["effect", ...service, ...platform]
+})
+
 /** The first room that holds a file is its room. */
 export const rooms: ReadonlyArray<Room> = [
   {
@@ -50,15 +60,30 @@ export const rooms: ReadonlyArray<Room> = [
     packages: ["effect", "effect/encoding", "effect/process", "@agentclientprotocol/sdk", "node:"]
   },
   {
+    name: "server basics",
+    holds: /^src\/server\/(AppCounts|Metrics|Shutdown|StartFailed|Stopwatch|SystemPrompts|Timeouts|TurnBudget)\.ts$/,
+    rooms: ["agent", "api", ...schema],
+    packages: ["effect"]
+  },
+  serverRoom("storage"),
+  serverRoom("access", "storage"),
+  serverRoom("agents", "storage"),
+  serverRoom("files", "storage"),
+  serverRoom("sessions", "agents", "files", "storage"),
+  serverRoom("runs", "agents", "files", "storage"),
+  serverRoom("calls", "sessions", "runs", "storage"),
+  serverRoom("upkeep", "calls", "sessions", "files", "storage"),
+  serverRoom("http", "access", "upkeep", "calls", "sessions", "runs", "agents", "files", "storage"),
+  {
     name: "server",
-    holds: /^src\/server\//,
-    rooms: ["api", "agent", ...core],
+    holds: /^src\/server\/[^/]+$/,
+    rooms: [...serverRooms.map((name) => `server/${name}`), "server basics", "api", "agent", ...core],
     packages: ["effect", ...service, ...platform]
   },
   {
     name: "cli",
     holds: /^src\/cli\//,
-    rooms: ["api", "agent", "server", "node", ...core],
+    rooms: ["api", "agent", "server", "server basics", ...serverRooms.map((name) => `server/${name}`), "node", ...core],
     packages: ["effect", "effect/cli", ...service, ...platform]
   }
 ]
@@ -121,8 +146,31 @@ const ofClient = (files: ReadonlyArray<SourceFile>): ReadonlyArray<string> => {
   return found
 }
 
-/** Every import that the table does not allow, one sentence each. */
+/** The files that import each other in a circle, types included; each circle once, by the way round it. */
+const circles = (files: ReadonlyArray<SourceFile>): ReadonlyArray<string> => {
+  const byPath = new Map(files.map((file) => [file.path, file]))
+  const done = new Set<string>()
+  const found: Array<string> = []
+  const follow = (file: SourceFile, way: ReadonlyArray<string>) => {
+    const start = way.indexOf(file.path)
+    if (start !== -1) {
+      found.push(`${[...way.slice(start), file.path].join(" → ")}: a circle`)
+      return
+    }
+    if (done.has(file.path)) return
+    for (const { specifier } of file.imports) {
+      const next = specifier === undefined ? undefined : byPath.get(target(file, specifier))
+      if (next !== undefined) follow(next, [...way, file.path])
+    }
+    done.add(file.path)
+  }
+  for (const file of files) follow(file, [])
+  return found
+}
+
+/** Every import that the table does not allow, and every circle, one sentence each. */
 export const violations = (files: ReadonlyArray<SourceFile>): ReadonlyArray<string> => [
   ...files.flatMap(ofFile),
-  ...ofClient(files)
+  ...ofClient(files),
+  ...circles(files)
 ]

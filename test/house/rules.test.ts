@@ -17,6 +17,17 @@ describe("Arrows", () => {
     assert.deepStrictEqual(Arrows.violations(files), [])
   })
 
+  it("sees a circle, of types alone too, and names the way round it", () => {
+    const files = [
+      parse("src/Turn.ts", `import type { Run } from "./Run.ts"`),
+      parse("src/Run.ts", `import { Health } from "./Health.ts"`),
+      parse("src/Health.ts", `import type { Turn } from "./Turn.ts"`)
+    ]
+    assert.deepStrictEqual(Arrows.violations(files), [
+      "src/Turn.ts → src/Run.ts → src/Health.ts → src/Turn.ts: a circle"
+    ])
+  })
+
   it("sees every form of import, and names the file, the line, the import and the rule", () => {
     const forms = [
       `import { a } from "node:fs"`,

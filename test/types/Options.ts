@@ -3,7 +3,17 @@
  */
 import type { Effect, Redacted, Scope } from "effect"
 import type * as Wire from "../../src/wire/TurnEvent.ts"
-import type { AppToken, Forge, ForgeClient, Run, SessionInfo, Turn, TurnEvent, Upload } from "../../src/index.ts"
+import type {
+  AppToken,
+  Forge,
+  ForgeClient,
+  RetryPolicy,
+  Run,
+  SessionInfo,
+  Turn,
+  TurnEvent,
+  Upload
+} from "../../src/index.ts"
 import type { Equal, Holds } from "./Expect.ts"
 
 /** Whether every field of an options object can be left out, and can be `undefined`. */
@@ -16,7 +26,7 @@ export type TakeUndefined = Holds<
     Lenient<Run.RunOptions>,
     Lenient<Upload.UploadOptions>,
     Lenient<ForgeClient.ListOptions>,
-    Lenient<ForgeClient.RetryOptions>,
+    Lenient<RetryPolicy.RetryPolicy>,
     Lenient<Omit<ForgeClient.Options, "token">>,
     Lenient<AppToken.MintOptions>,
     Equal<ForgeClient.Options["token"], Redacted.Redacted>

@@ -6,7 +6,7 @@
  * Where the server may have acted on an earlier try, no later one undoes that: the error says so.
  */
 import { Clock, Deferred, Duration, Effect, Option, Random } from "effect"
-import type { RetryOptions } from "../../ForgeClient.ts"
+import type { RetryPolicy } from "../../RetryPolicy.ts"
 import type { ApiError, AuthError, TransportError } from "../../ForgeError.ts"
 
 /** The bounds in milliseconds. */
@@ -22,7 +22,7 @@ const millis = (input: Duration.Input | undefined, otherwise: number): number =>
   input === undefined ? otherwise : Duration.toMillis(Duration.fromInputUnsafe(input))
 
 /** Bounds from options; what is not given has its default. */
-export const bounds = ({ budget, maxPause, maxRetryAfter, pause, times = 3 }: RetryOptions): Bounds => ({
+export const bounds = ({ budget, maxPause, maxRetryAfter, pause, times = 3 }: RetryPolicy): Bounds => ({
   times,
   pause: millis(pause, 200),
   maxPause: millis(maxPause, 5_000),

@@ -6,14 +6,13 @@
 import { Context, Deferred, type Duration, Effect, Exit, Fiber, FiberSet, Layer, Option, type Scope } from "effect"
 import * as Digest from "effect/crypto/Digest"
 import type { HttpServerRequest, HttpServerResponse } from "effect/http"
-import type { Invalid } from "../../api/Errors.ts"
+import { Invalid } from "../../api/Errors.ts"
 import type { SessionId } from "../../wire/Ids.ts"
 import * as CanonicalJson from "./CanonicalJson.ts"
 import { type CallId, cutShort, failed, KeptAnswers, type KeptCall } from "./KeptAnswers.ts"
 import * as RunningCall from "./RunningCall.ts"
 import { Shutdown } from "../Shutdown.ts"
 import * as TurnFeed from "./TurnFeed.ts"
-import * as Validation from "../http/Validation.ts"
 import * as WireAnswer from "./WireAnswer.ts"
 
 /** Whose call it is, and where to. */
@@ -62,7 +61,7 @@ const cancelWait = "5 seconds"
 const acted: ReadonlySet<number> = new Set([200, 410, 502])
 
 const abandoned = WireAnswer.failed("the call was cancelled: nobody waited for its answer any more", "cancelled")
-const otherBody = Validation.invalidKey("was used with another body")
+const otherBody = Invalid.key("was used with another body")
 
 /** A call that is under way. */
 interface Entry extends RunningCall.RunningCall {

@@ -16,7 +16,7 @@ import {
   type Unauthorized
 } from "../../api/Errors.ts"
 import type { SessionId } from "../../wire/Ids.ts"
-import * as Refusals from "../http/Refusals.ts"
+import { sentences } from "../../wire/Failures.ts"
 
 export interface WireAnswer {
   readonly status: number
@@ -68,7 +68,7 @@ export const failed = (error: string, stopReason: string): WireAnswer => ({
 })
 
 /** A failure of the server's own. */
-export const serverError: WireAnswer = { status: 500, body: JSON.stringify(Refusals.serverError) }
+export const serverError: WireAnswer = { status: 500, body: JSON.stringify({ detail: sentences.serverError }) }
 
 /** What a call answers as the wire has it, its failures too. */
 export const from = <S extends Schema.ConstraintEncoder<unknown>>(

@@ -5,9 +5,8 @@
  */
 import { ByteSize, type Duration, Effect, Option, Schema, Stream } from "effect"
 import { type HttpServerRequest, Multipart } from "effect/http"
-import { Invalid, TooLarge } from "../../api/Errors.ts"
+import { Invalid, TooLarge, bodyIssue } from "../../api/Errors.ts"
 import * as Wire from "../../wire/Files.ts"
-import * as Validation from "../http/Validation.ts"
 
 /** What the form says beside the content. */
 export interface UploadForm {
@@ -32,14 +31,14 @@ export const maxOverhead = ByteSize.kibibytes(512)
 
 const mediaType = /^multipart\/form-data\s*(;|$)/i
 
-const unreadable = new Invalid({ detail: [Validation.bodyIssue([], "must be multipart/form-data, and whole")] })
-const tooManyParts = new Invalid({ detail: [Validation.bodyIssue([], `must not have more than ${maxParts} parts`)] })
+const unreadable = new Invalid({ detail: [bodyIssue([], "must be multipart/form-data, and whole")] })
+const tooManyParts = new Invalid({ detail: [bodyIssue([], `must not have more than ${maxParts} parts`)] })
 const missing = new Invalid({
   detail: [{ loc: ["body", Wire.filePart], msg: `must have a file in a part named ${Wire.filePart}`, type: "missing" }]
 })
-const misnamed = Validation.invalidBody(Wire.filePart, "must be the name of the part that holds the file")
-const onlyOne = Validation.invalidBody(Wire.filePart, "must be the only file")
-const noFile = Validation.invalidBody(Wire.filePart, "must be a file with a name")
+const misnamed = Invalid.body(Wire.filePart, "must be the name of the part that holds the file")
+const onlyOne = Invalid.body(Wire.filePart, "must be the only file")
+const noFile = Invalid.body(Wire.filePart, "must be a file with a name")
 
 /** What the parser stopped at; a body that ended too soon is one of these. */
 const refusal = (error: Multipart.MultipartError): Invalid | TooLarge => {
@@ -94,7 +93,7 @@ export const read = Effect.fnUntraced(function* <E>(
       return yield* noFile
     } else if (part.key === Wire.ttlField) {
       timeToLive = yield* Effect.mapError(decodeTimeToLive(part.value), () =>
-        Validation.invalidBody(Wire.ttlField, Wire.timeToLiveRule)
+        Invalid.body(Wire.ttlField, Wire.timeToLiveRule)
       )
     }
   })

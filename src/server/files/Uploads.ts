@@ -10,10 +10,9 @@ import { SecureRandom } from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
 import { SqlClient, type SqlError, SqlSchema } from "effect/sql"
 import type { Attachment } from "../../agent/Agent.ts"
-import { FileNotFound, type Invalid, TooMany } from "../../api/Errors.ts"
+import { FileNotFound, Invalid, TooMany } from "../../api/Errors.ts"
 import { DataFolder } from "../storage/DataFolder.ts"
 import * as FileName from "./FileName.ts"
-import * as Validation from "../http/Validation.ts"
 
 export interface Options {
   /** How large a file may be; 100 MB if not given. */
@@ -196,7 +195,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     readonly tokens: ReadonlyArray<string>
   }) {
     if (of.tokens.length > maxFiles) {
-      return yield* Validation.invalidBody("files", `must not be more than ${maxFiles}`)
+      return yield* Invalid.body("files", `must not be more than ${maxFiles}`)
     }
     const now = yield* Clock.currentTimeMillis
     return yield* Effect.forEach(of.tokens, (token) =>

@@ -5,7 +5,7 @@ import { Effect, Option, Redacted } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import { Api } from "../../api/Api.ts"
-import { Invalid, TokenExists, TokenNotFound } from "../../api/Errors.ts"
+import { Invalid, TokenExists, TokenNotFound, bodyIssue } from "../../api/Errors.ts"
 import { AgentPool } from "../agents/AgentPool.ts"
 import { AppTokens } from "../access/AppTokens.ts"
 import { KeptAnswers } from "../calls/KeptAnswers.ts"
@@ -14,19 +14,15 @@ import * as Metrics from "../Metrics.ts"
 import * as Networks from "../access/Networks.ts"
 import { SessionEngine } from "../sessions/SessionEngine.ts"
 import { Uploads } from "../files/Uploads.ts"
-import * as Validation from "./Validation.ts"
 
 /** Names every network that is not one. A token that is good from nowhere is of no use to anybody. */
 const checkNetworks = Effect.fnUntraced(function* (cidrs: ReadonlyArray<string> | null) {
   if (cidrs?.length === 0) {
-    return yield* Validation.invalidBody(
-      "ip_cidrs",
-      "must name a network, or be null for a token that is good from anywhere"
-    )
+    return yield* Invalid.body("ip_cidrs", "must name a network, or be null for a token that is good from anywhere")
   }
   const [, wrong] = yield* Effect.partition(cidrs ?? [], (cidr, index) =>
     Effect.mapError(Networks.make([cidr]), () =>
-      Validation.bodyIssue(["ip_cidrs", index], "must be a network, such as 10.0.0.0/8 or fd00::/8")
+      bodyIssue(["ip_cidrs", index], "must be a network, such as 10.0.0.0/8 or fd00::/8")
     )
   )
   if (wrong.length > 0) return yield* new Invalid({ detail: wrong })
@@ -48,8 +44,7 @@ export const layer = HttpApiBuilder.group(
         const token = yield* Effect.catchTag(
           tokens.mint(name, { ipCidrs: ipCidrs ?? undefined }),
           "TokenRefused",
-          ({ message, reason }) =>
-            Effect.fail(reason === "taken" ? new TokenExists() : Validation.invalidBody("name", message))
+          ({ message, reason }) => Effect.fail(reason === "taken" ? new TokenExists() : Invalid.body("name", message))
         )
         return { name, token: Redacted.value(token), ipCidrs }
       }),

@@ -5,7 +5,7 @@ import { Duration, Effect, Layer, Option, Stream } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { clientInfo } from "../../agent/acp/ClientInfo.ts"
 import { Api } from "../../api/Api.ts"
-import { SessionIsClosed } from "../../api/Errors.ts"
+import { Invalid, SessionIsClosed } from "../../api/Errors.ts"
 import { CurrentApp, CurrentSession } from "../../api/Middlewares.ts"
 import * as Sessions from "../../wire/Sessions.ts"
 import * as Turns from "../../wire/Turns.ts"
@@ -25,7 +25,6 @@ import * as Timeouts from "../Timeouts.ts"
 import * as TurnAnswer from "./TurnAnswer.ts"
 import * as TurnStream from "./TurnStream.ts"
 import { Uploads } from "../files/Uploads.ts"
-import * as Validation from "./Validation.ts"
 import * as WireAnswer from "../calls/WireAnswer.ts"
 
 /** What the server adds to the contract. */
@@ -92,7 +91,7 @@ const sessions = HttpApiBuilder.group(
           const agent = agents.find(payload.agent)
           if (Option.isNone(agent)) {
             const has = agents.names.join(", ")
-            return yield* Validation.invalidBody("agent", `no agent of this name: the server has ${has}`)
+            return yield* Invalid.body("agent", `no agent of this name: the server has ${has}`)
           }
           const session = yield* engine
             .open({

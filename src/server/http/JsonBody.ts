@@ -7,14 +7,13 @@
 import { Effect, Fiber, Layer } from "effect"
 import { HttpServerRequest } from "effect/http"
 import * as JsonDepth from "../../agent/acp/JsonDepth.ts"
-import { Invalid } from "../../api/Errors.ts"
+import { Invalid, bodyIssue } from "../../api/Errors.ts"
 import { JsonBody } from "../../api/Middlewares.ts"
 import { Shutdown } from "../Shutdown.ts"
-import * as Validation from "./Validation.ts"
 
 const deepest = 64
 
-const invalid = (msg: string) => new Invalid({ detail: [Validation.bodyIssue([], msg)] })
+const invalid = (msg: string) => new Invalid({ detail: [bodyIssue([], msg)] })
 const tooDeep = invalid(`must not be nested deeper than ${deepest}`)
 const notUtf8 = invalid("must be UTF-8")
 

@@ -1,23 +1,20 @@
 /**
  * The answers that no endpoint gives: to a body that is too large or not JSON, to a defect, to the end of the server.
  */
+import { bodyIssue } from "../../api/Errors.ts"
 import { Effect } from "effect"
 import { HttpEffect, HttpRouter, HttpServerError, HttpServerResponse } from "effect/http"
 import { type Detail, type Invalid, sentences } from "../../wire/Failures.ts"
-import * as Validation from "./Validation.ts"
 
 const noJson: Invalid = {
-  detail: [Validation.bodyIssue([], "must be JSON, and sent with the header Content-Type: application/json")]
+  detail: [bodyIssue([], "must be JSON, and sent with the header Content-Type: application/json")]
 }
 
 const tooLarge = HttpServerResponse.jsonUnsafe({ detail: sentences.tooLarge }, { status: 413 })
 
-/** What went wrong is the server's own affair. */
-export const serverError: Detail = { detail: "Internal Server Error" }
-
 const bodies: Readonly<Record<number, Detail>> = {
   404: { detail: sentences.notFound },
-  500: serverError
+  500: { detail: sentences.serverError }
 }
 
 /**

@@ -16,7 +16,7 @@ import * as Refusals from "./Refusals.ts"
 import * as RequestId from "./RequestId.ts"
 import * as RequestLog from "./RequestLog.ts"
 import * as Unsent from "./ResponseBudget.ts"
-import * as Shutdown from "../Shutdown.ts"
+import * as ShutdownRefusal from "./ShutdownRefusal.ts"
 import * as Validation from "./Validation.ts"
 
 const endpoints = HttpApiBuilder.layer(Api).pipe(
@@ -45,7 +45,7 @@ export const layer = <E, R>(access: Layer.Layer<never, E, R>, options: Options =
     Layer.merge(Docs.layer),
     Layer.provideMerge(Unsent.layer),
     Layer.provideMerge(BodyLimit.layer),
-    Layer.provideMerge(Shutdown.layerRefusal),
+    Layer.provideMerge(ShutdownRefusal.layer),
     Layer.provideMerge(Paths.layer),
     Layer.provideMerge(Cors.layer(options)),
     Layer.provideMerge(access),

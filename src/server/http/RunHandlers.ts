@@ -1,6 +1,7 @@
 /**
  * What the endpoint of runs does.
  */
+import { Invalid } from "../../api/Errors.ts"
 import { Duration, Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "../../api/Api.ts"
@@ -12,7 +13,6 @@ import { Runs } from "../runs/Runs.ts"
 import * as SystemPrompts from "../SystemPrompts.ts"
 import * as Timeouts from "../Timeouts.ts"
 import { Uploads } from "../files/Uploads.ts"
-import * as Validation from "./Validation.ts"
 import * as WireAnswer from "../calls/WireAnswer.ts"
 
 const encode = WireAnswer.from(Wire.RunResponse)
@@ -35,7 +35,7 @@ export const layer = HttpApiBuilder.group(
         const run = Effect.gen(function* () {
           const limit = timeout ?? Duration.min(Timeouts.byDefault, maximum)
           if (!Duration.between(limit, { minimum, maximum })) {
-            return yield* Validation.invalidBody("timeout_secs", range)
+            return yield* Invalid.body("timeout_secs", range)
           }
           const { usage, ...done } = yield* runs
             .run({

@@ -25,20 +25,6 @@ const toIssue =
     }
   }
 
-/** Something that is wrong with the body, found by no schema. */
-export const bodyIssue = (path: ReadonlyArray<string | number>, msg: string): Issue => ({
-  loc: ["body", ...path],
-  msg,
-  type: "value_error"
-})
-
-/** One thing that is wrong with the body, found by no schema. */
-export const invalidBody = (field: string, msg: string) => new Invalid({ detail: [bodyIssue([field], msg)] })
-
-/** Something that is wrong with the key of a call, though it has the form of one. */
-export const invalidKey = (msg: string) =>
-  new Invalid({ detail: [{ loc: ["header", "idempotency-key"], msg, type: "value_error" }] })
-
 export const layer = HttpApiMiddleware.layerSchemaErrorTransform(Validation, (error) => {
   // An answer that does not fit its own schema is the server's fault.
   if (error.kind === "Body" || error.kind === "ResponseHeaders") return Effect.fail(error)

@@ -6,7 +6,7 @@
 import { Clock, Context, Duration, Effect, Exit, Layer, Option, type Schema, Semaphore, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { type AgentDefinition, AgentFailed, type SystemPrompt, type TurnEnd } from "../../agent/Agent.ts"
-import { type FileNotFound, type Invalid, type PoolFull, RunFailed, TooManyRuns } from "../../api/Errors.ts"
+import { type FileNotFound, Invalid, type PoolFull, RunFailed, TooManyRuns } from "../../api/Errors.ts"
 import type { TurnEvent } from "../../wire/TurnEvent.ts"
 import type { Usage } from "../../wire/Usage.ts"
 import { AgentPool } from "../agents/AgentPool.ts"
@@ -17,7 +17,6 @@ import * as RunResult from "./RunResult.ts"
 import { type Upload, Uploads } from "../files/Uploads.ts"
 import { Shutdown } from "../Shutdown.ts"
 import * as Stopwatch from "../Stopwatch.ts"
-import * as Validation from "../http/Validation.ts"
 
 /** A run that is asked for. */
 export interface NewRun {
@@ -162,7 +161,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     const { end, text } = yield* Effect.raceFirst(conduct(run, agent, elapsed), cancelled).pipe(
       Effect.catchTags({
         AgentFailed: failed,
-        AgentOptionRefused: ({ error, option }) => Effect.fail(Validation.invalidBody(option, error))
+        AgentOptionRefused: ({ error, option }) => Effect.fail(Invalid.body(option, error))
       }),
       Effect.onExit((exit) => record(run, agent, { at, elapsed }, exit))
     )

@@ -5,7 +5,7 @@ import { Cause, Data, Deferred, Duration, Effect, Exit, flow, Option, type Scope
 import type { AgentFailed, AgentOptionRefused, TurnEnd } from "../../agent/Agent.ts"
 import {
   type FileNotFound,
-  type Invalid,
+  Invalid,
   type NotReady,
   type PoolFull,
   RunFailed,
@@ -22,7 +22,6 @@ import * as SessionProcess from "./SessionProcess.ts"
 import { Uploads } from "../files/Uploads.ts"
 import { Shutdown } from "../Shutdown.ts"
 import * as Stopwatch from "../Stopwatch.ts"
-import * as Validation from "../http/Validation.ts"
 
 /** The agent has no way back to the session, which is of no more use. */
 export class AgentLost extends Data.TaggedError("AgentLost")<{ readonly failure: RunFailed }> {}
@@ -63,7 +62,7 @@ interface Flight {
 /** A cancel waits no longer than this for a slow reader of the turn: it goes on by itself. */
 const cancelWait = "5 seconds"
 
-const dropped = Validation.invalidKey("the turn of this key was cancelled before its agent got it")
+const dropped = Invalid.key("the turn of this key was cancelled before its agent got it")
 
 export const make = Effect.fnUntraced(function* (
   options: Options

@@ -4,7 +4,7 @@
 import { Clock, DateTime, Effect, Exit, FiberSet, Layer, Option, Scope, Stream } from "effect"
 import { SecureRandom } from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
-import { PoolFull, SessionIsClosed, TooMany } from "../../api/Errors.ts"
+import { Invalid, PoolFull, SessionIsClosed, TooMany } from "../../api/Errors.ts"
 import { SessionId } from "../../wire/Ids.ts"
 import { AgentPool } from "../agents/AgentPool.ts"
 import * as AppCounts from "../AppCounts.ts"
@@ -15,7 +15,6 @@ import * as LocalSession from "./LocalSession.ts"
 import { type NewSession, SessionEngine, type SessionTurn } from "./SessionEngine.ts"
 import { Uploads } from "../files/Uploads.ts"
 import { Shutdown } from "../Shutdown.ts"
-import * as Validation from "../http/Validation.ts"
 
 export interface Options {
   /** How many sessions may be open at once; 64 if not given. */
@@ -146,9 +145,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       prepare(options),
       Effect.fnUntraced(function* ({ appId, cwd, session, sessionId }) {
         const agentSessionId = yield* session.wake.pipe(
-          Effect.catchTag("AgentOptionRefused", ({ error, option }) =>
-            Effect.fail(Validation.invalidBody(option, error))
-          ),
+          Effect.catchTag("AgentOptionRefused", ({ error, option }) => Effect.fail(Invalid.body(option, error))),
           Effect.raceFirst(shutdown.refusal)
         )
         const opened: Session = {

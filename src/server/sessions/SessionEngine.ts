@@ -20,13 +20,12 @@ import type { SessionId } from "../../wire/Ids.ts"
 import type { Meta } from "../../wire/Sessions.ts"
 import type { TurnEvent } from "../../wire/TurnEvent.ts"
 import type { Usage } from "../../wire/Usage.ts"
-import type { App } from "../access/AppTokens.ts"
 import type { Session } from "../storage/Ledger.ts"
 import type { Upload } from "../files/Uploads.ts"
 
 /** A session to be opened. */
 export interface NewSession {
-  readonly app: Pick<App, "id" | "name">
+  readonly app: { readonly id: number; readonly name: string }
   readonly agent: AgentDefinition
   readonly model: string | null
   readonly effort?: string | undefined
