@@ -120,6 +120,7 @@ export interface Reasons {
   readonly 400: Unexpected
   readonly 404: NotFound | Unexpected
   readonly 409: TokenExists | Unexpected
+  readonly 410: Unexpected
   readonly 413: TooLarge
   readonly 422: Invalid
   readonly 429: RateLimited
@@ -220,41 +221,45 @@ export class SessionClosed extends Data.TaggedError("SessionClosed")<{
 // What each operation can fail with
 // ---------------------------------------------------------------------------------------------------------------------
 
-/** The statuses that every call can get, from the server or from a proxy before it. */
-type Everywhere = 400 | 429 | 500 | 503
+/** The statuses that every call can get, from the server or from a proxy in front of it. */
+export type CommonStatus = 400 | 429 | 500 | 503
 
 /** What `Forge.health` can fail with. */
-export type HealthError = AuthError | ApiErrors<Everywhere> | TransportError
+export type HealthError = AuthError | ApiErrors<CommonStatus> | TransportError
 
 /** What opening a session can fail with. */
-export type CreateError = AuthError | ApiErrors<Everywhere | 413 | 422 | 502> | TransportError
+export type CreateError = AuthError | ApiErrors<CommonStatus | 413 | 422 | 502> | TransportError
 
 /** What `Forge.sessions` can fail with. */
-export type ListError = AuthError | ApiErrors<Everywhere> | TransportError
+export type ListError = AuthError | ApiErrors<CommonStatus> | TransportError
 
 /** What reading a session's state can fail with. */
-export type StateError = AuthError | ApiErrors<Everywhere | 404 | 422> | TransportError
+export type StateError = AuthError | ApiErrors<CommonStatus | 404 | 422> | TransportError
 
 /** What closing a session can fail with. */
-export type CloseError = AuthError | ApiErrors<Everywhere | 404 | 422> | TransportError
+export type CloseError = AuthError | ApiErrors<CommonStatus | 404 | 422> | TransportError
 
 /** What cancelling a turn can fail with. */
-export type CancelError = AuthError | ApiErrors<Everywhere | 404 | 422> | TransportError
+export type CancelError = AuthError | ApiErrors<CommonStatus | 404 | 422> | TransportError
 
 /** What `Forge.run` can fail with. */
-export type RunError = AuthError | ApiErrors<Everywhere | 404 | 413 | 422 | 502> | TransportError
+export type RunError = AuthError | ApiErrors<CommonStatus | 404 | 413 | 422 | 502> | TransportError
 
 /** What `Forge.upload` can fail with, beside the failures of what it uploads. */
-export type UploadError = AuthError | ApiErrors<Everywhere | 413 | 422> | TransportError
+export type UploadError = AuthError | ApiErrors<CommonStatus | 413 | 422> | TransportError
 
 /** What `ForgeAdmin.mint` can fail with. */
-export type MintError = AuthError | ApiErrors<Everywhere | 409 | 422> | TransportError
+export type MintError = AuthError | ApiErrors<CommonStatus | 409 | 422> | TransportError
 
 /** What `ForgeAdmin.list` can fail with. */
-export type TokensError = AuthError | ApiErrors<Everywhere> | TransportError
+export type TokensError = AuthError | ApiErrors<CommonStatus> | TransportError
 
 /** What `ForgeAdmin.revoke` can fail with. */
-export type RevokeError = AuthError | ApiErrors<Everywhere | 404 | 422> | TransportError
+export type RevokeError = AuthError | ApiErrors<CommonStatus | 404 | 422> | TransportError
 
 /** What a turn can fail with. */
-export type TurnError = AuthError | ApiErrors<Everywhere | 404 | 413 | 422 | 502> | TransportError | SessionClosed
+export type TurnError =
+  | AuthError
+  | ApiErrors<CommonStatus | 404 | 410 | 413 | 422 | 502>
+  | TransportError
+  | SessionClosed

@@ -8,6 +8,7 @@ import { TestClock } from "effect/testing"
 import { Forge, ForgeClient, type Session, Upload } from "../src/index.ts"
 import { NodeForgeClient } from "../src/node/index.ts"
 import { health, layerClients } from "./support/Clients.ts"
+import { Calls } from "./support/Calls.ts"
 import * as Connections from "./support/Connections.ts"
 import * as Memory from "./support/Memory.ts"
 import { patience } from "./support/Patience.ts"
@@ -87,7 +88,7 @@ describe("an interrupt while a turn", () => {
     Effect.gen(function* () {
       const server = yield* Connections.tcp(() => {})
       yield* Effect.gen(function* () {
-        const turn = ForgeClient.ForgeClient.use((client) => client.turn("s-1" as never, "hello"))
+        const turn = Calls.use((calls) => calls.turn("s-1" as never, "hello"))
         const fiber = yield* Effect.forkChild(turn, { startImmediately: true })
         yield* server.connected
         // Sooner than a connection is given up by itself.
@@ -104,7 +105,7 @@ describe("an interrupt while a turn", () => {
       const server = yield* Connections.tcp((socket) => socket.pause())
       yield* Effect.gen(function* () {
         const large = "x".repeat(32 * 1024 * 1024)
-        const turn = ForgeClient.ForgeClient.use((client) => client.turn("s-1" as never, large))
+        const turn = Calls.use((calls) => calls.turn("s-1" as never, large))
         const fiber = yield* Effect.forkChild(turn, { startImmediately: true })
         yield* server.connected
         yield* Fiber.interrupt(fiber)

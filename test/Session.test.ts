@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Redacted, Scheduler } from "effect"
-import { Forge, type ForgeClient, ForgeError, type Session } from "../src/index.ts"
+import { Forge, type ForgeClient, ForgeError, type Session, Upload } from "../src/index.ts"
 import { NodeForgeClient } from "../src/node/index.ts"
 import {
   created,
@@ -208,6 +208,107 @@ describe("Session", () => {
       )
       assert.deepStrictEqual(yield* deletes, [])
     }).pipe(Effect.provide(layer(script)))
+  })
+
+  it.live("a 410 of a proxy leaves the session open, and its scope closes it", () => {
+    const usual = wellBehaved()
+    const script: Script = (request, nth) =>
+      request.path.endsWith("/turn") ? { status: 410, text: "<h1>Gone</h1>" } : usual(request, nth)
+    return Effect.gen(function* () {
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const session = yield* open
+          for (const prompt of ["one", "two"]) {
+            const error = yield* Effect.flip(session.turn(prompt))
+            assert.deepInclude(error, { _tag: "ApiError", status: 410, outcome: "refused" })
+            assert.deepInclude("reason" in error ? error.reason : {}, { _tag: "Unexpected", status: 410 })
+          }
+          assert.deepStrictEqual(yield* prompts, ["one", "two"])
+        })
+      )
+      assert.deepStrictEqual(yield* deletes, ["/sessions/s-1"])
+    }).pipe(Effect.provide(layer(script, { retry: false })))
+  })
+
+  describe("closed waits for the end, and says which side closed the session", () => {
+    const closedBy = (session: Session.Session) => Effect.forkChild(session.closed, { startImmediately: true })
+
+    it.live("its own close", () =>
+      Effect.gen(function* () {
+        const session = yield* open
+        const closed = yield* closedBy(session)
+        yield* session.turn("hello")
+        assert.isUndefined(closed.pollUnsafe())
+        yield* session.close
+        assert.strictEqual(yield* Fiber.join(closed), "client")
+      }).pipe(Effect.scoped, Effect.provide(layer(wellBehaved())))
+    )
+
+    it.live("the end of its scope, also where the server cannot be reached then", () => {
+      const usual = wellBehaved()
+      const script: Script = (request, nth) => (request.method === "DELETE" ? { status: 500 } : usual(request, nth))
+      return Effect.gen(function* () {
+        const [session, closed] = yield* Effect.scoped(
+          Effect.gen(function* () {
+            const session = yield* open
+            const failed = yield* Effect.flip(session.close)
+            assert.strictEqual(failed._tag, "ApiError")
+            return [session, yield* closedBy(session)] as const
+          })
+        )
+        assert.strictEqual(yield* Fiber.join(closed), "client")
+        assert.strictEqual(yield* session.closed, "client")
+      }).pipe(Effect.provide(layer(script, { retry: false })))
+    })
+
+    it.live("a turn that finds it closed on the server", () => {
+      const usual = wellBehaved()
+      const script: Script = (request, nth) =>
+        request.path.endsWith("/turn") ? { status: 410, json: { detail: "session is closed" } } : usual(request, nth)
+      return Effect.gen(function* () {
+        const session = yield* open
+        const closed = yield* closedBy(session)
+        yield* Effect.flip(session.turn("late"))
+        assert.strictEqual(yield* Fiber.join(closed), "server")
+      }).pipe(Effect.scoped, Effect.provide(layer(script)))
+    })
+  })
+
+  describe("what is sent is what was given, however it is changed afterwards", () => {
+    it.live("the files of a turn that waits for its permit", () => {
+      const { release, script } = held()
+      return Effect.gen(function* () {
+        const session = yield* open
+        const files = [Upload.fileToken("ff_first")]
+        const ahead = yield* Effect.forkChild(session.turn("held"), { startImmediately: true })
+        const waiting = yield* Effect.forkChild(session.turn("waiting", { files }), { startImmediately: true })
+        files[0] = Upload.fileToken("ff_second")
+        yield* release
+        yield* Fiber.joinAll([ahead, waiting])
+        const sent = yield* requests("POST", /turn$/)
+        assert.deepInclude(JSON.parse(sent[1]?.body ?? ""), { prompt: "waiting", files: ["ff_first"] })
+      }).pipe(Effect.scoped, Effect.provide(layer(script)))
+    })
+
+    it.live("the options of a session that is tried again", () => {
+      const options = { agent: "demo", meta: { n: 1 } }
+      const usual = wellBehaved()
+      const script: Script = (request, nth) => {
+        if (request.path !== "/sessions" || nth > 1) return usual(request, nth)
+        options.agent = "other"
+        options.meta.n = 2
+        return { status: 429, json: { detail: "too many requests" } }
+      }
+      return Effect.gen(function* () {
+        const session = yield* Forge.session(options)
+        assert.strictEqual(session.info.agent, "demo")
+        const bodies = (yield* requests("POST", /sessions$/)).map(({ body }): unknown => JSON.parse(body))
+        assert.deepStrictEqual(bodies, [
+          { agent: "demo", meta: { n: 1 } },
+          { agent: "demo", meta: { n: 1 } }
+        ])
+      }).pipe(Effect.scoped, Effect.provide(layer(script, { retry: { pause: 1 } })))
+    })
   })
 
   it.live("a handle is told of a close by another one as the server tells it", () => {

@@ -191,17 +191,18 @@ describe("spans", () => {
   it.live("of what fails say how: the status, or what kept the server from answering", () =>
     Effect.gen(function* () {
       const ways = [
-        ["fail 502", 502, "502"],
-        ["fail 418", 418, "418"],
-        ["fail 401", 401, "401"],
-        ["fail 410", 410, "SessionClosed"],
-        ["broken", undefined, "Reset"]
+        ["fail 502", 502, "502", "502"],
+        ["fail 418", 418, "418", "418"],
+        ["fail 401", 401, "401", "401"],
+        ["fail 410", 410, "SessionClosed", "410"],
+        ["broken", undefined, "Reset", "Reset"]
       ] as const
-      for (const [prompt, status, type] of ways) {
+      for (const [prompt, status, type, httpType] of ways) {
         const { spans } = yield* record(Forge.withSession({ agent: "demo" }, (session) => session.turn(prompt)))
         const http = spans.find(({ name }) => name === "POST /sessions/{id}/turn")
         const agent = spans.find(({ name }) => name === "invoke_agent demo")
         assert.strictEqual(http?.attributes.get("http.response.status_code"), status)
+        assert.strictEqual(http?.attributes.get("error.type"), httpType)
         assert.strictEqual(agent?.attributes.get("error.type"), type)
         for (const span of [http, agent]) {
           assert.isTrue(span?.status._tag === "Ended" && Exit.isFailure(span.status.exit))

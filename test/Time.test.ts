@@ -6,6 +6,7 @@ import { Deferred, Duration, Effect, Fiber, Layer, Logger, References, Stream } 
 import { TestClock } from "effect/testing"
 import { Forge, ForgeClient, Upload } from "../src/index.ts"
 import { NodeForgeClient } from "../src/node/index.ts"
+import { Calls } from "./support/Calls.ts"
 import { type Failed, health, type Kind, layerClients, operations } from "./support/Clients.ts"
 import * as Memory from "./support/Memory.ts"
 import { calls } from "./support/Operations.ts"
@@ -55,19 +56,19 @@ describe("a silent server is waited for", () => {
     )
   }
 
-  const { ForgeClient: client } = ForgeClient
   const id = "s-1" as never
-  const turnWithin = (timeout: Duration.Input) => client.use((forge) => forge.turn(id, "hello", { timeout }))
-  const set: ReadonlyArray<readonly [string, Effect.Effect<unknown, Failed, ForgeClient.ForgeClient>, number]> = [
-    ["30 seconds longer than the agent may work on a turn", turnWithin("10 minutes"), seconds(630)],
-    ["30 seconds longer than a turn of no time", turnWithin(0), seconds(30)],
-    ["30 seconds longer than the agent may work on a run", Forge.run("hello", { timeout: "1 second" }), seconds(31)],
+  const turnWithin = (timeout: Duration.Input) => Calls.use((calls) => calls.turn(id, "hello", { timeout }))
+  const set: ReadonlyArray<readonly [string, Effect.Effect<unknown, Failed, ForgeClient.ForgeClient | Calls>, number]> =
     [
-      "as long as an upload says",
-      Forge.upload(Upload.fromBytes("a", new Uint8Array(1)), { timeout: "5 minutes" }),
-      seconds(300)
+      ["30 seconds longer than the agent may work on a turn", turnWithin("10 minutes"), seconds(630)],
+      ["30 seconds longer than a turn of no time", turnWithin(0), seconds(30)],
+      ["30 seconds longer than the agent may work on a run", Forge.run("hello", { timeout: "1 second" }), seconds(31)],
+      [
+        "as long as an upload says",
+        Forge.upload(Upload.fromBytes("a", new Uint8Array(1)), { timeout: "5 minutes" }),
+        seconds(300)
+      ]
     ]
-  ]
   for (const [name, call, millis] of set) {
     it.effect(name, () =>
       givesUp(call, millis).pipe(Effect.provide(layerClients("http://forge", false)), Effect.provide(silentServer))
@@ -187,7 +188,7 @@ describe("a session of a server that falls silent", () => {
       yield* TestClock.adjust(1)
       yield* Fiber.join(fiber)
       assert.lengthOf(told, 1)
-      assert.match(told[0] ?? "", /^a session was asked for, .* if it was made, it stays open/)
+      assert.match(told[0] ?? "", /^a session was requested, .* if it was created, it stays open/)
     }).pipe(Effect.provide(silent))
   })
 
@@ -211,8 +212,7 @@ describe.concurrent("what a call gives up on is closed", () => {
     "before the headers": "silence",
     "in a body of known length": { text: part, hang: true, headers: { "content-length": "100" } },
     "in a body of unknown length": { text: part, hang: true },
-    "in the body of a failure": { status: 503, text: part, hang: true, headers: { "content-length": "100" } },
-    "in the body of a redirect": { status: 302, text: part, hang: true }
+    "in the body of a failure": { status: 503, text: part, hang: true, headers: { "content-length": "100" } }
   }
   for (const [name, answer] of Object.entries(hanging)) {
     it.live(name, () =>
@@ -229,6 +229,19 @@ describe.concurrent("what a call gives up on is closed", () => {
       }).pipe(Effect.timeout(patience), Effect.provide(layer(() => answer, { retry: false })))
     )
   }
+
+  it.live("a redirect, whose body is not waited for", () =>
+    Effect.gen(function* () {
+      const { received } = yield* ScriptedServer
+      const error = yield* Effect.flip(Forge.upload(Upload.fromBytes("a", new Uint8Array(1))))
+      assert.strictEqual(error._tag === "TransportError" && error.reason._tag, "Malformed")
+      for (const request of received) yield* Deferred.await(request.aborted)
+      assert.lengthOf(received, 1)
+    }).pipe(
+      Effect.timeout(patience),
+      Effect.provide(layer(() => ({ status: 302, text: part, hang: true }), { retry: false }))
+    )
+  )
 
   it.live("a file that is read slower than the upload may take", () =>
     Effect.gen(function* () {

@@ -1,11 +1,12 @@
 /**
- * The address, the token and the bounds of a client, checked before they are used.
+ * The settings of a client: read from configuration, and checked before they are used.
  */
 import { Config, Duration, Effect, Predicate, type Redacted } from "effect"
 import { durationMessage } from "../wire/Ids.ts"
 import type { RetryPolicy } from "../RetryPolicy.ts"
 import type { ApiError, Issue } from "../ForgeError.ts"
 import * as Input from "./calls/Input.ts"
+import type * as Exchange from "./exchange/Exchange.ts"
 import { type Bounds, bounds } from "./exchange/Retry.ts"
 
 const call = { operation: "ForgeClient.make", method: "", path: "" }
@@ -15,15 +16,24 @@ const refuse = (setting: "url" | "token" | "retry", message: string): Effect.Eff
 
 const defaultUrl = "http://127.0.0.1:8800"
 
-/** The address from `CLAWDFORGE_URL`, and the token from the variable that holds it. */
-export const config = (token: "CLAWDFORGE_TOKEN" | "CLAWDFORGE_ADMIN_TOKEN") =>
-  Config.all({
-    url: Config.String("CLAWDFORGE_URL").pipe(Config.withDefault(defaultUrl)),
-    token: Config.Redacted(token)
-  })
+/** Where URL and token come from, if not from the environment. */
+interface Sources {
+  readonly url?: Config.Config<string | URL> | undefined
+  readonly token?: Config.Config<Redacted.Redacted> | undefined
+}
+
+/** Reads URL and token from their sources; by default from `CLAWDFORGE_URL` and the variable of the token. */
+export const load = (
+  tokenVariable: "CLAWDFORGE_TOKEN" | "CLAWDFORGE_ADMIN_TOKEN",
+  { token = Config.Redacted(tokenVariable), url = urlFromEnvironment() }: Sources = {}
+): Effect.Effect<{ readonly url: string | URL; readonly token: Redacted.Redacted }, Config.ConfigError> =>
+  Config.all({ url, token })
+
+const urlFromEnvironment = (): Config.Config<string | URL> =>
+  Config.String("CLAWDFORGE_URL").pipe(Config.withDefault(defaultUrl))
 
 /** A base URL: http or https, without user info, query or fragment. A path prefix is kept. */
-export const url = (input: string | URL = defaultUrl): Effect.Effect<URL, ApiError<422>> => {
+const checkUrl = (input: string | URL = defaultUrl): Effect.Effect<URL, ApiError<422>> => {
   const text = String(input)
   const parsed = URL.parse(text)
   if (parsed === null || (parsed.protocol !== "http:" && parsed.protocol !== "https:"))
@@ -34,8 +44,8 @@ export const url = (input: string | URL = defaultUrl): Effect.Effect<URL, ApiErr
   return Effect.succeed(parsed)
 }
 
-/** A bearer token as a header can carry it. */
-export const token = (input: Redacted.Redacted): Effect.Effect<Redacted.Redacted, ApiError<422>> =>
+/** A bearer token that a header can carry. */
+const checkToken = (input: Redacted.Redacted): Effect.Effect<Redacted.Redacted, ApiError<422>> =>
   /^[\x21-\x7e]+$/.test(Input.tokenText(input))
     ? Effect.succeed(input)
     : refuse(
@@ -54,10 +64,27 @@ const retryIssues = (options: RetryPolicy): ReadonlyArray<Issue> => [
     .map((name) => ({ path: ["retry", name], message: durationMessage }))
 ]
 
-/** The bounds of repeating, which can all be kept. */
-export const retry = (options: RetryPolicy | false = {}): Effect.Effect<Bounds, ApiError<422>> => {
+/** The bounds of retries. */
+const checkRetry = (options: RetryPolicy | false = {}): Effect.Effect<Bounds, ApiError<422>> => {
   if (options === false) return Effect.succeed(bounds({ times: 0 }))
   if (!Predicate.isObject(options)) return refuse("retry", "must be an object, or false")
   const issues = retryIssues(options)
   return issues.length === 0 ? Effect.succeed(bounds(options)) : Effect.fail(Input.refuse(call, issues))
 }
+
+/** The options of a client, as its caller gave them. */
+interface Unchecked extends Pick<Exchange.Options, "transformClient"> {
+  readonly url?: string | URL | undefined
+  readonly token: Redacted.Redacted
+  readonly retry?: RetryPolicy | false | undefined
+}
+
+/** Checks the options of a client, or refuses them with the first that cannot be used. */
+export const check = Effect.fnUntraced(function* (
+  options: Unchecked
+): Effect.fn.Return<Exchange.Options, ApiError<422>> {
+  const url = yield* checkUrl(options.url)
+  const token = yield* checkToken(options.token)
+  const bounds = yield* checkRetry(options.retry)
+  return { url, token, bounds, transformClient: options.transformClient }
+})

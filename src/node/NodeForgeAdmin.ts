@@ -10,13 +10,13 @@
  *
  * const names = ForgeAdmin.ForgeAdmin.use((admin) => admin.list).pipe(
  *   Effect.map((tokens) => tokens.map(({ name }) => name)),
- *   Effect.provide(NodeForgeAdmin.layerConfig) // CLAWDFORGE_URL and CLAWDFORGE_ADMIN_TOKEN
+ *   Effect.provide(NodeForgeAdmin.layerConfig()) // CLAWDFORGE_URL and CLAWDFORGE_ADMIN_TOKEN
  * )
  * ```
  */
 import { type Config, Layer } from "effect"
 import * as ForgeAdmin from "../ForgeAdmin.ts"
-import type { Options } from "../ForgeClient.ts"
+import type { ConfigOptions, Options } from "../ForgeClient.ts"
 import type { ApiError } from "../ForgeError.ts"
 import { layerHttpClient } from "./NodeForgeClient.ts"
 
@@ -24,11 +24,8 @@ import { layerHttpClient } from "./NodeForgeClient.ts"
 export const layer = (options: Options): Layer.Layer<ForgeAdmin.ForgeAdmin, ApiError<422>> =>
   Layer.provide(ForgeAdmin.layer(options), layerHttpClient)
 
-/**
- * The administration from the environment: `CLAWDFORGE_URL` (`http://127.0.0.1:8800` where it is not set) and
- * `CLAWDFORGE_ADMIN_TOKEN`.
- */
-export const layerConfig: Layer.Layer<ForgeAdmin.ForgeAdmin, ApiError<422> | Config.ConfigError> = Layer.provide(
-  ForgeAdmin.layerConfig,
-  layerHttpClient
-)
+/** The administration from configuration: by default from `CLAWDFORGE_URL` and `CLAWDFORGE_ADMIN_TOKEN`. */
+export const layerConfig = (
+  options?: ConfigOptions
+): Layer.Layer<ForgeAdmin.ForgeAdmin, ApiError<422> | Config.ConfigError> =>
+  Layer.provide(ForgeAdmin.layerConfig(options), layerHttpClient)

@@ -1,8 +1,8 @@
 /**
- * The client for Node: undici, whose only clock is the client's own.
+ * The client for Node, over undici, whose only time limits are the client's own.
  *
- * `fetch` gives up on every answer that takes more than 300 seconds, which is shorter than a turn can be. Where a program
- * has an `HttpClient` of its own, `ForgeClient.layer` takes that.
+ * `fetch` gives up on every response that takes more than 300 seconds, and a turn can take longer. A program with its own
+ * `HttpClient` passes that to `ForgeClient.layer`.
  *
  * **Example** (A client for the program's whole life)
  *
@@ -27,12 +27,12 @@ import { setMaxListeners } from "node:events"
 import * as ForgeClient from "../ForgeClient.ts"
 import type { ApiError } from "../ForgeError.ts"
 
-/** How long a connection may take to come about, in milliseconds. */
+/** How long connecting may take, in milliseconds. */
 const connectTimeout = 10_000
 
 /**
- * Connects, and marks what fails until then as Node marks a failed `connect`. A TLS handshake that breaks would otherwise
- * look like a connection that broke later, after a request was sent.
+ * Connects, and marks every failure on the way as Node marks a failed `connect`. A broken TLS handshake would otherwise look
+ * like a connection that broke later, after a request was sent.
  */
 const connectorUntil = (signal: AbortSignal): buildConnector.connector => {
   const connector = buildConnector({ timeout: connectTimeout, signal })
@@ -43,7 +43,7 @@ const connectorUntil = (signal: AbortSignal): buildConnector.connector => {
 }
 
 const makeDispatcher = Effect.gen(function* () {
-  // A dispatcher that is destroyed leaves behind the connections that are still coming about.
+  // Destroying the dispatcher leaves connections behind that are still being made.
   const signal = yield* Effect.abortSignal
   // Every open connection listens to it.
   setMaxListeners(0, signal)
@@ -52,11 +52,11 @@ const makeDispatcher = Effect.gen(function* () {
     // Turns of many sessions run at once, each of them for minutes.
     connections: null
   })
-  // Each request comes with an hour for its headers, which would be a clock that nobody can set.
+  // Effect sets an hour for the headers of each request, which no option of ours could change.
   return agent.compose((dispatch) => (options, handler) => dispatch({ ...options, headersTimeout: 0 }, handler))
 })
 
-/** The `HttpClient` of Node as clients of a clawdforge server want it. */
+/** An `HttpClient` for Node without time limits of its own, as a client of a clawdforge server needs it. */
 export const layerHttpClient: Layer.Layer<HttpClient.HttpClient> = Layer.provide(
   NodeHttpClient.layerUndiciNoDispatcher,
   Layer.effect(NodeHttpClient.Dispatcher, makeDispatcher)
@@ -66,10 +66,8 @@ export const layerHttpClient: Layer.Layer<HttpClient.HttpClient> = Layer.provide
 export const layer = (options: ForgeClient.Options): Layer.Layer<ForgeClient.ForgeClient, ApiError<422>> =>
   Layer.provide(ForgeClient.layer(options), layerHttpClient)
 
-/**
- * A client from the environment: `CLAWDFORGE_URL` (`http://127.0.0.1:8800` where it is not set) and `CLAWDFORGE_TOKEN`.
- */
-export const layerConfig: Layer.Layer<ForgeClient.ForgeClient, ApiError<422> | Config.ConfigError> = Layer.provide(
-  ForgeClient.layerConfig,
-  layerHttpClient
-)
+/** A client from configuration: by default from `CLAWDFORGE_URL` and `CLAWDFORGE_TOKEN`. */
+export const layerConfig = (
+  options?: ForgeClient.ConfigOptions
+): Layer.Layer<ForgeClient.ForgeClient, ApiError<422> | Config.ConfigError> =>
+  Layer.provide(ForgeClient.layerConfig(options), layerHttpClient)

@@ -2,16 +2,8 @@
  * What is checked of Claude: each check gives what it saw, in a few words.
  */
 import { Effect, Fiber, FileSystem } from "effect"
-import {
-  Forge,
-  ForgeClient as Client,
-  type ForgeError,
-  type Run,
-  type Session,
-  type Turn,
-  TurnEvent,
-  Upload
-} from "../../src/index.ts"
+import { Forge, type ForgeError, type Run, type Session, type Turn, TurnEvent, Upload } from "../../src/index.ts"
+import { Calls } from "../support/Calls.ts"
 import * as ForgeServe from "./ForgeServe.ts"
 import { Claude, hookMarker, pidIn, see } from "./Claude.ts"
 import { type Asked, message, text, thinking, toolUse, usage } from "./MessagesApi.ts"
@@ -280,10 +272,10 @@ export const wrongKey = failing("wrong")
 
 export const notLoggedIn = failing("keyless")
 
-/** A session that nobody closes: its server is killed under it. */
-const openSession = Client.ForgeClient.use((client) => client.createSession({ agent: "claude" })).pipe(
-  Effect.flatMap(({ join }) => join),
-  Effect.map(({ id }) => id)
+/** A session that no scope closes: its server is killed while it is open. */
+const openSession = Effect.map(
+  Calls.use((calls) => calls.create({ agent: "claude" })),
+  ({ id }) => id
 )
 
 export const served = Effect.gen(function* () {

@@ -1,12 +1,13 @@
 /**
  * `forge serve` as a process of its own, with nothing but its environment to tell it of Claude.
  */
-import { Effect, Option, Redacted, Stream } from "effect"
+import { Effect, Layer, Option, Redacted, Stream } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
 import { fileURLToPath } from "node:url"
-import { ForgeAdmin } from "../../src/index.ts"
+import { ForgeAdmin, ForgeClient } from "../../src/index.ts"
 import * as NodeForgeAdmin from "../../src/node/NodeForgeAdmin.ts"
 import * as NodeForgeClient from "../../src/node/NodeForgeClient.ts"
+import * as Calls from "../support/Calls.ts"
 import { Otherwise } from "./Claude.ts"
 
 const program = fileURLToPath(new URL("../../src/cli/forge.ts", import.meta.url))
@@ -50,5 +51,8 @@ export const mint = ({ url }: ForgeServe) =>
     Effect.provide(NodeForgeAdmin.layer({ url, token: Redacted.make(adminToken) }))
   )
 
-/** Our client of it. */
-export const client = ({ url }: ForgeServe, token: Redacted.Redacted) => NodeForgeClient.layer({ url, token })
+/** Our client of it, and its stateless calls. */
+export const client = ({ url }: ForgeServe, token: Redacted.Redacted) =>
+  Layer.merge(ForgeClient.layer({ url, token }), Calls.layer({ url, token })).pipe(
+    Layer.provide(NodeForgeClient.layerHttpClient)
+  )

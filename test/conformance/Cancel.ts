@@ -91,10 +91,11 @@ export const Cancel: Group = {
       test: Effect.gen(function* () {
         const app = yield* App
         const id = SessionInfo.sessionId(yield* app.open())
-        const flying = yield* Effect.forkChild(app.client.turn(id, "/wait"))
+        const session = yield* app.client.attach(id)
+        const turn = yield* Effect.forkChild(session.turn("/wait"))
         yield* app.turns(id, 1)
-        assert.equal(yield* app.client.cancelTurn(id), true)
-        assert.equal((yield* Fiber.join(flying)).stopReason, "cancelled")
+        assert.equal(yield* session.cancel, true)
+        assert.equal((yield* Fiber.join(turn)).stopReason, "cancelled")
       })
     }
   ]

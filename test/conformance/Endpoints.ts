@@ -142,7 +142,7 @@ export const Endpoints: Group = {
         const app = yield* App
         const health = yield* app.client.health
         assert.equal(typeof health.claudePresent, "boolean")
-        assert(Array.isArray(yield* app.client.listSessions()))
+        assert(Array.isArray(yield* app.client.sessions()))
       })
     }
   ]

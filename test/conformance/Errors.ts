@@ -149,7 +149,7 @@ export const Errors: Group = {
       test: Effect.gen(function* () {
         const { clientOf } = yield* Server
         const client = yield* clientOf("cf_unknown")
-        const failed = yield* Effect.flip(client.listSessions())
+        const failed = yield* Effect.flip(client.sessions())
         assert.deepEqual([failed._tag, "status" in failed ? failed.status : 0], ["AuthError", 401])
       })
     }

@@ -100,15 +100,15 @@ export const OneSession: Group = {
       test: Effect.gen(function* () {
         const { agent } = yield* Server
         const { client } = yield* App
-        const { id } = yield* Effect.flatMap(client.createSession({ agent, meta: { n: 1 } }), ({ join }) => join)
-        const state = yield* client.getSession(id)
+        const session = yield* client.session({ agent, meta: { n: 1 } })
+        const state = yield* session.state
         assert.deepEqual([state.live, state.turnCount, state.meta], [true, 0, { n: 1 }])
-        yield* client.closeSession(id)
-        yield* client.closeSession(id)
-        assert.equal((yield* client.getSession(id)).live, false)
-        assert.deepEqual(yield* client.listSessions({ includeClosed: false }), [])
-        assert.equal((yield* client.listSessions()).length, 1)
-        const unknown = yield* Effect.flip(client.getSession(SessionInfo.sessionId("nobody")))
+        yield* session.close
+        yield* session.close
+        assert.equal((yield* session.state).live, false)
+        assert.deepEqual(yield* client.sessions({ includeClosed: false }), [])
+        assert.equal((yield* client.sessions()).length, 1)
+        const unknown = yield* Effect.flip(client.attach(SessionInfo.sessionId("nobody")))
         assert.deepEqual([unknown._tag, "status" in unknown ? unknown.status : 0], ["ApiError", 404])
       })
     }

@@ -204,10 +204,11 @@ export const Turns: Group = {
       test: Effect.gen(function* () {
         const app = yield* App
         const id = SessionInfo.sessionId(yield* app.open())
-        const turn = yield* app.client.turn(id, "/echo by the client", { timeout: "1 minute" })
+        const session = yield* app.client.attach(id)
+        const turn = yield* session.turn("/echo by the client", { timeout: "1 minute" })
         assert.deepEqual([turn.text, turn.index, turn.stopReason], ["by the client", 1, "end_turn"])
-        yield* app.client.closeSession(id)
-        const closed = yield* Effect.flip(app.client.turn(id, "/echo too late"))
+        yield* app.request("DELETE", `/sessions/${id}`)
+        const closed = yield* Effect.flip(session.turn("/echo too late"))
         assert.deepEqual([closed._tag, "by" in closed ? closed.by : ""], ["SessionClosed", "server"])
       })
     }

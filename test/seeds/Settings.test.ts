@@ -4,6 +4,7 @@ import { Forge, ForgeAdmin, ForgeClient, Upload } from "../../src/index.ts"
 import { NodeForgeAdmin, NodeForgeClient } from "../../src/node/index.ts"
 import { inspect } from "node:util"
 import { answers, conversation } from "../support/Conversation.ts"
+import * as Calls from "../support/Calls.ts"
 import { calls, layerClients } from "../support/Operations.ts"
 import { layer, ScriptedServer, start, wellBehaved } from "../support/ScriptedServer.ts"
 
@@ -58,7 +59,8 @@ describe("the seeds: the address", () => {
         for (const given of [`${url}${suffix}`, new URL(`${url}${suffix}`)]) {
           yield* Effect.provide(calls["close"]?.call ?? Effect.void, [
             NodeForgeClient.layer({ url: given, token }),
-            NodeForgeAdmin.layer({ url: given, token })
+            NodeForgeAdmin.layer({ url: given, token }),
+            Layer.provide(Calls.layer({ url: given, token }), NodeForgeClient.layerHttpClient)
           ])
         }
         assert.deepStrictEqual(
@@ -173,9 +175,9 @@ describe("the seeds: settings from the environment", () => {
         CLAWDFORGE_TOKEN: "cf_app",
         CLAWDFORGE_ADMIN_TOKEN: "admin"
       }
-      yield* Forge.sessions().pipe(Effect.provide(NodeForgeClient.layerConfig), withEnvironment(environment))
+      yield* Forge.sessions().pipe(Effect.provide(NodeForgeClient.layerConfig()), withEnvironment(environment))
       yield* ForgeAdmin.ForgeAdmin.use((admin) => admin.list).pipe(
-        Effect.provide(NodeForgeAdmin.layerConfig),
+        Effect.provide(NodeForgeAdmin.layerConfig()),
         withEnvironment(environment)
       )
       assert.deepStrictEqual(
@@ -190,7 +192,7 @@ describe("the seeds: settings from the environment", () => {
 
   it.effect("say which one is missing, and never what stood in a bad one", () =>
     Effect.gen(function* () {
-      const build = Effect.flip(Effect.scoped(Layer.build(NodeForgeClient.layerConfig)))
+      const build = Effect.flip(Effect.scoped(Layer.build(NodeForgeClient.layerConfig())))
       const missing = yield* build.pipe(withEnvironment({}))
       assert.instanceOf(missing, Config.ConfigError)
       assert.include(missing.message, "CLAWDFORGE_TOKEN")

@@ -1,21 +1,33 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Fiber, FileSystem, Layer, Schedule, Scope } from "effect"
+import { Context, Effect, Exit, Fiber, FileSystem, Layer, Redacted, Schedule, Scope } from "effect"
 import { existsSync, readdirSync } from "node:fs"
 import * as DemoAgent from "../../src/agent/DemoAgent.ts"
 import * as Forge from "../../src/Forge.ts"
-import { ForgeClient } from "../../src/ForgeClient.ts"
+import * as ForgeAdmin from "../../src/ForgeAdmin.ts"
+import * as ForgeClient from "../../src/ForgeClient.ts"
 import * as ForgeServer from "../../src/server/ForgeServer.ts"
+import * as Calls from "../support/Calls.ts"
 import { patience } from "../support/Patience.ts"
 import { openCallsIn, processesIn } from "./Support.ts"
 
 const embedded = ForgeServer.layerEmbedded({ agents: [DemoAgent.definition] })
 
+const adminToken = Redacted.make("an-admin-token-of-the-embedded-server")
+
+/** The same server, with calls whose sessions no scope closes. */
+const withCalls = Layer.unwrap(
+  Effect.map(
+    Effect.flatMap(ForgeAdmin.make({ token: adminToken }), (admin) => admin.mint("calls")),
+    ({ token }) => Layer.merge(ForgeClient.layer({ token }), Calls.layer({ token }))
+  )
+).pipe(Layer.provide(ForgeServer.layerHttpClient({ agents: [DemoAgent.definition], adminToken })))
+
 describe("ForgeServer.layerEmbedded", () => {
   it.live("is a client of a whole server, of which nothing is left", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
-      const context = yield* Layer.buildWithScope(embedded, scope)
+      const context = yield* Layer.buildWithScope(withCalls, scope)
       const cwd = yield* Effect.gen(function* () {
         const session = yield* Forge.session({ agent: "demo" })
         yield* session.turn("Remember the word xyzzy.")
@@ -26,8 +38,7 @@ describe("ForgeServer.layerEmbedded", () => {
         return cwd
       }).pipe(Effect.scoped, Effect.provideContext(context))
       // Another session stays open, for the server to end.
-      const client = Context.get(context, ForgeClient)
-      yield* Effect.scoped(Effect.flatMap(client.createSession({ agent: "demo" }), ({ join }) => join))
+      yield* Context.get(context, Calls.Calls).create({ agent: "demo" })
       yield* Scope.close(scope, Exit.void)
       const folder = cwd.slice(0, cwd.indexOf("/sessions/"))
       assert.isFalse(existsSync(folder))
@@ -83,10 +94,9 @@ describe("ForgeServer.layerEmbedded", () => {
   it.live("what is in flight at its end is cancelled, and what comes later finds no server", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
-      const context = yield* Layer.buildWithScope(embedded, scope)
+      const context = yield* Layer.buildWithScope(withCalls, scope)
       yield* Effect.gen(function* () {
-        const client = yield* ForgeClient
-        const { id } = yield* Effect.scoped(Effect.flatMap(client.createSession({ agent: "demo" }), ({ join }) => join))
+        const { id } = yield* Calls.Calls.use((calls) => calls.create({ agent: "demo" }))
         const session = yield* Forge.attach(id)
         const { cwd } = yield* session.state
         const turn = yield* Effect.forkChild(session.turn("/wait"))

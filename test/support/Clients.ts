@@ -4,6 +4,7 @@
 import { Layer, Redacted } from "effect"
 import type { HttpClient } from "effect/http"
 import { ForgeAdmin, ForgeClient, type ForgeError } from "../../src/index.ts"
+import * as Calls from "./Calls.ts"
 import { type Call, calls } from "./Operations.ts"
 
 export type Failed = ForgeError.AuthError | ForgeError.ApiError | ForgeError.TransportError | ForgeError.SessionClosed
@@ -39,7 +40,11 @@ export const health = (features: ReadonlyArray<string> = []) => ({
 export const layerClients = (
   url: string,
   retry?: ForgeClient.Options["retry"]
-): Layer.Layer<ForgeClient.ForgeClient | ForgeAdmin.ForgeAdmin, ForgeError.ApiError<422>, HttpClient.HttpClient> => {
+): Layer.Layer<
+  ForgeClient.ForgeClient | ForgeAdmin.ForgeAdmin | Calls.Calls,
+  ForgeError.ApiError<422>,
+  HttpClient.HttpClient
+> => {
   const options = { url, token: Redacted.make("cf_test-token"), retry }
-  return Layer.merge(ForgeClient.layer(options), ForgeAdmin.layer(options))
+  return Layer.mergeAll(ForgeClient.layer(options), ForgeAdmin.layer(options), Calls.layer(options))
 }

@@ -4,9 +4,8 @@
 import { Effect, Layer, Redacted } from "effect"
 import { Forge, ForgeAdmin, ForgeClient, type ForgeError, type SessionInfo, Upload } from "../../src/index.ts"
 import { NodeForgeClient } from "../../src/node/index.ts"
+import * as Calls from "./Calls.ts"
 import { created, type Script, ScriptedServer, start, turn } from "./ScriptedServer.ts"
-
-const Client = ForgeClient.ForgeClient
 
 /** A server with a script, and a client and an administration for it. */
 export const layerClients = (
@@ -20,7 +19,8 @@ export const layerClients = (
     Effect.map(ScriptedServer, ({ url }) => {
       const client = ForgeClient.layer({ url, token: Redacted.make("cf_test-token"), retry })
       const admin = ForgeAdmin.layer({ url, token: Redacted.make("admin-token"), retry })
-      return Layer.provide(Layer.merge(client, admin), http)
+      const calls = Calls.layer({ url, token: Redacted.make("cf_test-token"), retry })
+      return Layer.provide(Layer.mergeAll(client, admin, calls), http)
     })
   ).pipe(Layer.provideMerge(Layer.effect(ScriptedServer, start(script))))
 
@@ -28,7 +28,7 @@ type Error = ForgeError.TurnError | ForgeError.CreateError | ForgeError.MintErro
 
 /** One call, and what a server of the contract answers it. */
 export interface Call {
-  readonly call: Effect.Effect<unknown, Error, ForgeClient.ForgeClient | ForgeAdmin.ForgeAdmin>
+  readonly call: Effect.Effect<unknown, Error, ForgeClient.ForgeClient | ForgeAdmin.ForgeAdmin | Calls.Calls>
   /** Method and path. */
   readonly request: string
   readonly good: Readonly<Record<string, unknown>>
@@ -49,16 +49,13 @@ const row = {
   model: null
 }
 
-/** Of `Forge.session` this is the creating alone: nothing closes what it made. */
-const create = Effect.flatMap(Client, (client) => Effect.flatMap(client.createSession(), ({ join }) => join))
-
 export const calls: Readonly<Record<string, Call>> = {
   health: {
     call: Forge.health,
     request: "GET /healthz",
     good: { ok: true, claude_present: true, claude_version: "2.1", features: [] }
   },
-  create: { call: create, request: "POST /sessions", good: created(1) },
+  create: { call: Calls.Calls.use((calls) => calls.create()), request: "POST /sessions", good: created(1) },
   list: {
     call: Forge.sessions(),
     request: "GET /sessions?include_closed=true",
@@ -66,17 +63,17 @@ export const calls: Readonly<Record<string, Call>> = {
   },
   state: { call: Forge.attach(id), request: "GET /sessions/s-1", good: { ok: true, ...row, live: true } },
   turn: {
-    call: Client.use((client) => client.turn(id, "hello there")),
+    call: Calls.Calls.use((calls) => calls.turn(id, "hello there")),
     request: "POST /sessions/s-1/turn",
     good: turn("s-1", 1, "hello")
   },
   cancel: {
-    call: Client.use((client) => client.cancelTurn(id)),
+    call: Calls.Calls.use((calls) => calls.cancel(id)),
     request: "POST /sessions/s-1/cancel",
     good: { ok: true, cancelled: true }
   },
   close: {
-    call: Client.use((client) => client.closeSession(id)),
+    call: Calls.Calls.use((calls) => calls.close(id)),
     request: "DELETE /sessions/s-1",
     good: { ok: true }
   },

@@ -2,7 +2,7 @@
  * The public surface as calls that can fail, under the names of the exports and methods that they go through.
  */
 import { Effect, Redacted, type Scope } from "effect"
-import { Forge, ForgeAdmin, ForgeClient, Session, type SessionInfo, Upload } from "../../src/index.ts"
+import { Forge, ForgeAdmin, ForgeClient, type Session, type SessionInfo, Upload } from "../../src/index.ts"
 import { canaries } from "./Canaries.ts"
 
 export type Services = ForgeClient.ForgeClient | ForgeAdmin.ForgeAdmin | Scope.Scope
@@ -21,25 +21,18 @@ const ofHandle = (
 ): Effect.Effect<unknown, unknown, Services> => Effect.flatMap(Forge.attach(id), use)
 
 export const ofService: {
-  readonly [Key in Exclude<keyof ForgeClient.ForgeClient["Service"], "background" | "scope">]: Effect.Effect<
-    unknown,
-    unknown,
-    Services
-  >
+  readonly [Key in keyof ForgeClient.Service]: Effect.Effect<unknown, unknown, Services>
 } = {
   health: client.use(({ health }) => health),
-  createSession: client.use((client) => Effect.flatMap(client.createSession(), ({ join }) => join)),
-  listSessions: client.use((client) => client.listSessions()),
-  getSession: client.use((client) => client.getSession(id)),
-  turn: client.use((client) => client.turn(id, prompt, { files })),
-  cancelTurn: client.use((client) => client.cancelTurn(id)),
+  session: client.use((client) => client.session({ meta: { caller: "billing" } })),
+  attach: client.use((client) => client.attach(id)),
+  sessions: client.use((client) => client.sessions()),
   run: client.use((client) => client.run(prompt, runOptions)),
-  upload: client.use((client) => client.upload(source)),
-  closeSession: client.use((client) => client.closeSession(id))
+  upload: client.use((client) => client.upload(source))
 }
 
 export const ofAdmin: {
-  readonly [Key in keyof ForgeAdmin.ForgeAdmin["Service"]]: Effect.Effect<unknown, unknown, Services>
+  readonly [Key in keyof ForgeAdmin.Service]: Effect.Effect<unknown, unknown, Services>
 } = {
   mint: admin.use(({ mint }) => mint("billing", { ipCidrs: ["10.0.0.0/8"] })),
   list: admin.use(({ list }) => list),
@@ -47,7 +40,7 @@ export const ofAdmin: {
 }
 
 export const ofSession: {
-  readonly [Key in Exclude<keyof Session.Session, "id" | "info">]: Effect.Effect<unknown, unknown, Services>
+  readonly [Key in Exclude<keyof Session.Session, "id" | "info" | "closed">]: Effect.Effect<unknown, unknown, Services>
 } = {
   turn: ofHandle((session) => session.turn(prompt, { files })),
   cancel: ofHandle((session) => session.cancel),
@@ -62,9 +55,7 @@ export const ofModules: Readonly<Record<string, Effect.Effect<unknown, unknown, 
   "Forge.sessions": Forge.sessions(),
   "Forge.run": Forge.run(prompt, runOptions),
   "Forge.upload": Forge.upload(source),
-  "Forge.health": Forge.health,
-  "Session.acquire": Session.acquire(),
-  "Session.attach": Session.attach(id)
+  "Forge.health": Forge.health
 }
 
 const named = (prefix: string, calls: Readonly<Record<string, Effect.Effect<unknown, unknown, Services>>>) =>

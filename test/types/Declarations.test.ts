@@ -26,7 +26,9 @@ const displayed: Readonly<Record<string, string>> = {
   "Upload.fromPath('a')": "Effect<Source<PlatformError>, PlatformError, FileSystem | Path>",
   "ForgeAdmin.ForgeAdmin.use((admin) => admin.mint('a'))": "Effect<MintedToken, MintError, ForgeAdmin>",
   "NodeForgeClient.layer": "(options: ForgeClient.Options) => Layer.Layer<ForgeClient.ForgeClient, ApiError<422>>",
-  "NodeForgeClient.layerConfig": "Layer<ForgeClient, ApiError<422> | ConfigError>",
+  "NodeForgeClient.layerConfig":
+    "(options?: ForgeClient.ConfigOptions) => Layer.Layer<ForgeClient.ForgeClient, ApiError<422> | Config.ConfigError>",
+  "session.closed": 'Effect<"client" | "server", never>',
   "ApiError.is(502)": "(error: unknown) => error is ApiError<502>",
   "ApiError.is(404, 502)": "(error: unknown) => error is ApiError<404> | ApiError<502>"
 }

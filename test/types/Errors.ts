@@ -42,10 +42,11 @@ export type Operations = Holds<
     Fails<typeof Forge.attach, Always | 404 | 422>,
     Fails<typeof Forge.sessions, Always>,
     Fails<typeof Forge.run, Always | 404 | 413 | 422 | 502>,
-    Fails<Session.Session["turn"], Always | 404 | 413 | 422 | 502, Usual | SessionClosed>,
+    Fails<Session.Session["turn"], Always | 404 | 410 | 413 | 422 | 502, Usual | SessionClosed>,
     Fails<Session.Session["cancel"], Always | 404 | 422>,
     Fails<Session.Session["state"], Always | 404 | 422>,
     Fails<Session.Session["close"], Always | 404 | 422>,
+    Fails<Session.Session["closed"], never, never>,
     Fails<Admin["mint"], Always | 409 | 422>,
     Fails<Admin["list"], Always>,
     Fails<Admin["revoke"], Always | 404 | 422>
@@ -55,15 +56,10 @@ export type Operations = Holds<
 export type Service = Holds<
   [
     Fails<Client["health"], Always>,
-    Fails<Client["createSession"], never, never>,
-    Fails<ForgeClient.PendingSession["join"], Always | 413 | 422 | 502>,
-    Fails<ForgeClient.PendingSession["abandon"], never, never>,
-    Fails<Client["listSessions"], Always>,
-    Fails<Client["getSession"], Always | 404 | 422>,
-    Fails<Client["turn"], Always | 404 | 413 | 422 | 502, Usual | SessionClosed>,
-    Fails<Client["cancelTurn"], Always | 404 | 422>,
-    Fails<Client["run"], Always | 404 | 413 | 422 | 502>,
-    Fails<Client["closeSession"], Always | 404 | 422>
+    Fails<Client["session"], Always | 413 | 422 | 502>,
+    Fails<Client["attach"], Always | 404 | 422>,
+    Fails<Client["sessions"], Always>,
+    Fails<Client["run"], Always | 404 | 413 | 422 | 502>
   ]
 >
 
@@ -87,6 +83,7 @@ export type Reasons = Holds<
     Equal<Reason<400>, ForgeError.Unexpected>,
     Equal<Reason<404>, ForgeError.NotFound | ForgeError.Unexpected>,
     Equal<Reason<409>, ForgeError.TokenExists | ForgeError.Unexpected>,
+    Equal<Reason<410>, ForgeError.Unexpected>,
     Equal<Reason<413>, ForgeError.TooLarge>,
     Equal<Reason<422>, ForgeError.Invalid>,
     Equal<Reason<429>, ForgeError.RateLimited>,

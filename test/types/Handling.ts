@@ -13,15 +13,15 @@ declare const turn: ReturnType<Session.Session["turn"]>
 
 // What is caught is given back as a success, to see its type.
 const oneStatus = Effect.catchIf(turn, ApiError.is(502), (error) => Effect.succeed(error))
-const someStatuses = Effect.catchIf(turn, ApiError.is(404, 413, 422, 502), (error) => Effect.succeed(error))
+const someStatuses = Effect.catchIf(turn, ApiError.is(404, 410, 413, 422, 502), (error) => Effect.succeed(error))
 const allStatuses = Effect.catchIf(someStatuses, ApiError.is(400, 429, 500, 503), () => Effect.void)
 const reasonOfStatus = Effect.catchIf(turn, ApiError.is(404), ({ reason }) => Effect.succeed(reason))
 
 export type ByStatus = Holds<
   [
     Equal<Caught<typeof oneStatus>, ApiError<502>>,
-    Are<ErrorOf<typeof oneStatus>, Always | 404 | 413 | 422, Usual | SessionClosed>,
-    Equal<Caught<typeof someStatuses>, ForgeError.ApiErrors<404 | 413 | 422 | 502>>,
+    Are<ErrorOf<typeof oneStatus>, Always | 404 | 410 | 413 | 422, Usual | SessionClosed>,
+    Equal<Caught<typeof someStatuses>, ForgeError.ApiErrors<404 | 410 | 413 | 422 | 502>>,
     Are<ErrorOf<typeof someStatuses>, Always, Usual | SessionClosed>,
     Equal<ErrorOf<typeof allStatuses>, Usual | SessionClosed>,
     Equal<Caught<typeof reasonOfStatus>, ForgeError.NotFound | ForgeError.Unexpected>
@@ -38,7 +38,7 @@ const allTags = Effect.catchTags(turn, {
 
 export type ByTag = Holds<
   [
-    Equal<Caught<typeof oneTag>, Always | 404 | 413 | 422 | 502>,
+    Equal<Caught<typeof oneTag>, Always | 404 | 410 | 413 | 422 | 502>,
     Equal<ErrorOf<typeof oneTag>, Usual | SessionClosed>,
     Equal<ErrorOf<typeof turn>["_tag"], "ApiError" | "AuthError" | "TransportError" | "SessionClosed">,
     Equal<ErrorOf<typeof allTags>, never>

@@ -1,5 +1,5 @@
 /**
- * Refusing bad input before anything is sent.
+ * Refuses invalid input before anything is sent.
  */
 import { Duration, Effect, Option, Predicate, Redacted, Result, Schema, SchemaIssue } from "effect"
 import { ApiError, Invalid, type Issue, type Status } from "../../ForgeError.ts"
@@ -14,11 +14,11 @@ const toKey = (segment: PropertyKey | { readonly key: PropertyKey }): string | n
   return typeof key === "number" ? key : String(key)
 }
 
-/** The issues of a value that is not of its schema: where, and what would be right, never what stood there. */
+/** The issues of a value that does not match its schema: where, and what it must be, never the value itself. */
 const issues = ({ issue }: Schema.SchemaError): ReadonlyArray<Issue> =>
   issuesOf(issue).issues.map(({ message, path }) => ({ path: (path ?? []).map(toKey), message }))
 
-/** The error of an input that is not sent. */
+/** The error of input that is not sent. */
 export const refuse = (call: CallInfo, issues: ReadonlyArray<Issue>): ApiError<422> =>
   new ApiError({
     ...call,
@@ -33,10 +33,10 @@ export const refuse = (call: CallInfo, issues: ReadonlyArray<Issue>): ApiError<4
       .slice(0, 200)
   })
 
-/** What is said of an input that fails while it is looked at: null in the place of options, a getter that throws, … */
+/** The issue of input that fails while it is read: null instead of options, a getter that throws, … */
 const unreadable: ReadonlyArray<Issue> = [{ path: [], message: "the input cannot be read: it must be plain data" }]
 
-/** Encodes an input for the wire, or refuses it. The input is built inside, because building it may fail as well. */
+/** Encodes input for the wire, or refuses it. The input is built by a function, because building it may fail as well. */
 export const encoder = <S extends Schema.ConstraintEncoder<unknown>>(schema: S) => {
   const encode = Schema.encodeUnknownResult(schema, { errors: "all" })
   return (operation: Operation<Status, unknown>, input: () => unknown): Effect.Effect<S["Encoded"], ApiError<422>> => {
@@ -49,18 +49,18 @@ export const encoder = <S extends Schema.ConstraintEncoder<unknown>>(schema: S) 
   }
 }
 
-/** `Duration` takes what is no number, in an array or an object, for 0. */
+/** `Duration` reads anything but a number, in an array or an object, as 0. */
 const hasNumbers = (input: Duration.Input): boolean =>
   !Predicate.isObjectOrArray(input) ||
   Duration.isDuration(input) ||
   (Object.keys(input).length > 0 && Object.values(input).every(Number.isFinite))
 
-/** A span of time; one that cannot be waited for (no duration at all, no number, negative) is endless, which is refused. */
+/** A duration; one that cannot be waited for (not a duration, not a number, negative) becomes infinite, which is refused. */
 export const duration = (input: Duration.Input): Duration.Duration => {
   if (Number.isNaN(input) || !hasNumbers(input)) return Duration.infinity
   const duration = Option.getOrElse(Duration.fromInput(input), () => Duration.infinity)
   return Duration.isNegative(duration) ? Duration.infinity : duration
 }
 
-/** The text of a token; one that is not redacted is none. */
+/** The text of a token; empty where it is not redacted. */
 export const tokenText = (token: Redacted.Redacted): string => (Redacted.isRedacted(token) ? Redacted.value(token) : "")

@@ -1,35 +1,34 @@
 /**
- * One kind of call: what is the same for each of them, and how its answer is read.
+ * An operation of the contract: what all calls of it have in common, and how its response is decoded.
  */
 import { Duration, Result, Schema, SchemaIssue } from "effect"
 import type { Status } from "../../ForgeError.ts"
 
-/** One kind of call. */
 export interface Operation<S extends Status, A> {
-  /** As spans and errors name it. */
+  /** Its name in spans and errors. */
   readonly name: string
   readonly method: "GET" | "POST" | "DELETE"
-  /** Its path, with `{id}` in the place of an id. */
+  /** Its path, with `{id}` for an id. */
   readonly path: string
-  /** The statuses that it can fail with, beside those that any call can. */
+  /** The statuses that it can fail with, besides those that every call can. */
   readonly statuses: ReadonlyArray<S>
   readonly decode: (json: unknown) => Result.Result<A, string>
   /** How long the whole exchange may take, unless the call says otherwise. */
   readonly deadline: Duration.Duration
-  /** Whether it carries a key of its own, under which a server that names `idempotency` remembers its answer. */
+  /** Whether it carries an idempotency key, under which a server that names `idempotency` remembers its answer. */
   readonly keyed?: boolean | undefined
-  /** Whether it goes without a token. */
+  /** Whether it is sent without the token. */
   readonly anonymous?: boolean | undefined
 }
 
-/** What an error tells of the call that failed. */
+/** What an error says about the call that failed. */
 export interface CallInfo {
   readonly operation: string
   readonly method: string
   readonly path: string
 }
 
-/** That of an operation's call, whose path is the operation's own where none is given. */
+/** The info of a call; its path is the operation's own if not given. */
 export const callOf = ({ method, name, path }: Operation<Status, unknown>, sent = path): CallInfo => ({
   operation: name,
   method,
@@ -38,7 +37,7 @@ export const callOf = ({ method, name, path }: Operation<Status, unknown>, sent 
 
 const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
 
-/** Where an answer is not of its shape; never what stood there. */
+/** Where a response does not match its schema; never the value found there. */
 const mismatch = ({ issue }: Schema.SchemaError): string => {
   const path = issuesOf(issue).issues[0]?.path ?? []
   return path.length === 0
@@ -46,7 +45,7 @@ const mismatch = ({ issue }: Schema.SchemaError): string => {
     : `${path.map(String).join(".").slice(0, 80)} is missing or of another kind`
 }
 
-/** Reads an answer by a schema. */
+/** Decodes a response by a schema. */
 export const decoder = <S extends Schema.ConstraintDecoder<unknown>>(
   schema: S
 ): ((json: unknown) => Result.Result<S["Type"], string>) => {
@@ -63,5 +62,5 @@ export const decodeTo =
 /** An operation, with its statuses as it names them. */
 export const define = <const S extends Status, A>(operation: Operation<S, A>): Operation<S, A> => operation
 
-/** What a call takes that does nothing but look. */
+/** The deadline of a call that only reads. */
 export const callDeadline = Duration.seconds(30)

@@ -1,11 +1,13 @@
 /**
  * `POST /run`.
  */
+import { Effect } from "effect"
+import { HttpBody } from "effect/http"
 import * as Wire from "../../wire/Runs.ts"
 import type { Run, RunOptions } from "../../Run.ts"
 import * as Input from "./Input.ts"
 import { decodeTo, decoder, define } from "./Operation.ts"
-import { deadlineOf, onWire, timeoutOf } from "./Turns.ts"
+import { deadlineOf, defaultTimeout, onWire, type PreparedTurn, timeoutOf } from "./Turns.ts"
 
 const toRun = ({ duration, result, stopReason, usage }: Wire.RunResponse): Run => ({
   result,
@@ -21,19 +23,27 @@ export const send = define({
   path: Wire.path,
   statuses: [404, 413, 422, 502],
   keyed: true,
-  deadline: deadlineOf(timeoutOf({})),
+  deadline: deadlineOf(defaultTimeout),
   decode: decodeTo(decoder(Wire.RunResponse), toRun)
 })
 
 const encodeRequest = Input.encoder(Wire.RunRequest)
 
-/** The body of a run: its timeout always, and nothing else that was not given. */
-export const encode = (prompt: string, options: RunOptions = {}) =>
-  encodeRequest(send, () => {
+/** A run as it will be sent. */
+export interface PreparedRun extends PreparedTurn {
+  readonly model: string | null | undefined
+  readonly system: string | null | undefined
+}
+
+/** Encodes a run; its timeout is always sent, other options only where they are given. */
+export const prepare = (prompt: string, options: RunOptions = {}) => {
+  let timeout = defaultTimeout
+  const encoded = encodeRequest(send, () => {
     const { effort, files, model, system, systemMode } = options
+    timeout = timeoutOf(options)
     return {
       prompt,
-      timeout: onWire(timeoutOf(options)),
+      timeout: onWire(timeout),
       ...(model === undefined ? {} : { model }),
       ...(system === undefined ? {} : { system }),
       ...(systemMode === undefined ? {} : { systemMode }),
@@ -41,3 +51,12 @@ export const encode = (prompt: string, options: RunOptions = {}) =>
       ...(files === undefined ? {} : { files: files.map(Input.tokenText) })
     }
   })
+  return Effect.map(encoded, (wire): PreparedRun => ({
+    prompt: wire.prompt,
+    model: wire.model,
+    system: wire.system,
+    body: HttpBody.jsonUnsafe(wire),
+    deadline: deadlineOf(timeout),
+    secrets: [wire.prompt, ...(wire.system ? [wire.system] : []), ...(wire.files ?? [])]
+  }))
+}

@@ -1,13 +1,14 @@
 /**
- * The calls that open, show and close sessions.
+ * The calls that create, read and close sessions.
  */
 import { Duration, Effect, Schema } from "effect"
+import { HttpBody } from "effect/http"
 import { SessionId } from "../../wire/Ids.ts"
 import * as Wire from "../../wire/Sessions.ts"
-import { ApiError, type CloseError, type Status } from "../../ForgeError.ts"
+import { ApiError, type CloseError } from "../../ForgeError.ts"
 import type { LiveState, SessionInfo, SessionOptions, SessionState } from "../../SessionInfo.ts"
 import * as Input from "./Input.ts"
-import { callDeadline, callOf, decodeTo, decoder, define, type Operation } from "./Operation.ts"
+import { callDeadline, callOf, decodeTo, decoder, define } from "./Operation.ts"
 
 const toInfo = (created: Wire.Created): SessionInfo => ({
   id: created.sessionId,
@@ -28,7 +29,7 @@ export const create = define({
   decode: decodeTo(decoder(Wire.Created), toInfo)
 })
 
-/** Whether an answer names a session that was made, whatever else is wrong with it. */
+/** Whether a body names a session that was created, whatever else is wrong with it. */
 export const namesSession = Schema.is(Schema.Struct({ session_id: SessionId }))
 
 const toState = (row: Wire.Row): SessionState => ({
@@ -71,34 +72,44 @@ export const close = define({
   method: "DELETE",
   path: `${Wire.path}/{id}`,
   statuses: [404, 422],
-  // What else stands there tells nothing more.
+  // Nothing else in the body matters.
   decode: decodeTo(decoder(Schema.Struct({ ok: Schema.Literal(true) })), () => undefined)
 })
 
-/** A server that says that it is done, and that there is no more to say. */
-const saysNoMore = (error: CloseError): boolean =>
+/** A server that confirms by its status alone. */
+const isNoContent = (error: CloseError): boolean =>
   error._tag === "TransportError" && error.reason._tag === "Malformed" && error.reason.status === 204
 
-/** Only a server of the contract knows: a proxy answers 404 for a route that it does not have. */
-const isGone = (error: CloseError): boolean =>
+/** Only the contract's own 404 says that there is no such session: a proxy answers 404 for a route that it does not have. */
+const isSessionNotFound = (error: CloseError): boolean =>
   ApiError.is(404)(error) && error.reason._tag === "NotFound" && error.reason.resource === "session"
 
 /**
- * Takes a close that failed, and after which the session is closed, for one that did not: a 204, and of a session that
- * this program created also that it is gone.
+ * Treats a failed close as done where the session is closed all the same: after a 204, and where a session that this
+ * program created no longer exists.
  */
 export const acceptClosed = (close: Effect.Effect<void, CloseError>, { owned }: { readonly owned: boolean }) =>
   Effect.catchIf(
     close,
-    (error) => saysNoMore(error) || (owned && isGone(error)),
+    (error) => isNoContent(error) || (owned && isSessionNotFound(error)),
     () => Effect.void
   )
 
 const encodeCreateRequest = Input.encoder(Wire.CreateRequest)
 
-/** The body of a new session: the agent always, and nothing that was not given. */
-export const encodeCreate = (options: SessionOptions) =>
-  encodeCreateRequest(create, () => {
+/** A new session as it will be requested: what the caller changes in its options from here on has no effect. */
+export interface PreparedCreate {
+  readonly agent: string
+  readonly model: string | null | undefined
+  readonly body: HttpBody.HttpBody
+  readonly secrets: ReadonlyArray<string>
+  /** The options given that need the feature `session_options`. */
+  readonly needsSessionOptions: ReadonlyArray<string>
+}
+
+/** Encodes a new session; its agent is always sent, other options only where they are given. */
+export const prepareCreate = (options: SessionOptions = {}) => {
+  const encoded = encodeCreateRequest(create, () => {
     const { agent = "claude", effort, meta, model, system, systemMode } = options
     return {
       agent,
@@ -109,24 +120,27 @@ export const encodeCreate = (options: SessionOptions) =>
       ...(effort === undefined ? {} : { effort })
     }
   })
+  return Effect.map(encoded, (wire): PreparedCreate => ({
+    agent: wire.agent ?? "claude",
+    model: wire.model,
+    body: HttpBody.jsonUnsafe(wire),
+    secrets: wire.system ? [wire.system] : [],
+    needsSessionOptions: [
+      ...(wire.system === undefined ? [] : ["system"]),
+      ...(wire.system_mode === undefined ? [] : ["systemMode"]),
+      ...(wire.effort === undefined ? [] : ["effort"])
+    ]
+  }))
+}
 
-const additions = ["system", "systemMode", "effort"] as const
-
-/** The options given that only a server which names `session_options` would look at. */
-export const addedOptions = (options: SessionOptions) => additions.filter((name) => options[name] !== undefined)
-
-/** Refuses them, since the server would open the session without them and say nothing. */
-export const refuseAdded = (options: SessionOptions) =>
+/** Refuses options that the server would ignore without a word. */
+export const refuseOptions = (names: ReadonlyArray<string>) =>
   Input.refuse(
     callOf(create),
-    addedOptions(options).map((name) => ({ path: [name], message: "is not supported by this server" }))
+    names.map((name) => ({ path: [name], message: "is not supported by this server" }))
   )
 
-const encode = Input.encoder(Schema.Struct({ sessionId: SessionId }))
+const encodeSessionId = Input.encoder(Schema.Struct({ sessionId: SessionId }))
 
-/** A session id as a path can carry it. */
-export const encodeId = (operation: Operation<Status, unknown>, sessionId: string) =>
-  Effect.map(
-    encode(operation, () => ({ sessionId })),
-    (encoded) => encoded.sessionId
-  )
+/** Refuses what is not the id of a session, before it goes into a path. */
+export const checkId = (sessionId: string) => encodeSessionId(get, () => ({ sessionId }))

@@ -1,8 +1,8 @@
 /**
- * The calls that send a turn, and that cancel the one under way.
+ * The calls that send a turn, and that cancel one.
  */
-import { Duration, Schema } from "effect"
-import { IdempotencyKey } from "../../wire/Ids.ts"
+import { Duration, Effect } from "effect"
+import { HttpBody } from "effect/http"
 import * as Sessions from "../../wire/Sessions.ts"
 import * as TurnEvents from "../../wire/TurnEvents.ts"
 import * as Wire from "../../wire/Turns.ts"
@@ -10,13 +10,13 @@ import * as Turn from "../../Turn.ts"
 import * as Input from "./Input.ts"
 import { callDeadline, decodeTo, decoder, define } from "./Operation.ts"
 
-const defaultTimeout = Duration.minutes(2)
+export const defaultTimeout = Duration.minutes(2)
 
 /** How long an agent may work. */
 export const timeoutOf = ({ timeout = defaultTimeout }: { readonly timeout?: Duration.Input | undefined }) =>
   Input.duration(timeout)
 
-/** How long its answer is waited for: the server's own word on a timeout is to come first. */
+/** The deadline of a call whose agent has this timeout: the server's own timeout must come first. */
 export const deadlineOf = (timeout: Duration.Duration): Duration.Duration =>
   Duration.max(Duration.sum(timeout, Duration.seconds(30)), Duration.seconds(5))
 
@@ -39,12 +39,12 @@ export const send = define({
   name: "Session.turn",
   method: "POST",
   path: `${Sessions.path}/{id}/turn`,
-  statuses: [404, 413, 422, 502],
+  statuses: [404, 410, 413, 422, 502],
   keyed: true,
   decode: decodeTo(decoder(Wire.TurnResponse), toTurn)
 })
 
-/** `POST /sessions/{id}/cancel`, of servers that name `cancel`. */
+/** `POST /sessions/{id}/cancel`, on servers that name `cancel`. */
 export const cancel = define({
   name: "Session.cancel",
   method: "POST",
@@ -54,17 +54,31 @@ export const cancel = define({
   decode: decodeTo(decoder(Wire.Cancelled), ({ cancelled }) => cancelled)
 })
 
-const encodeKey = Input.encoder(Schema.Struct({ key: Schema.optional(IdempotencyKey) }))
-
-/** The key of the turn that a cancel is about. */
-export const encodeCancel = (options: { readonly key?: string | undefined }) => encodeKey(cancel, () => options)
-
 const encodeRequest = Input.encoder(Wire.TurnRequest)
 
-/** The body of a turn: its timeout always, one second at least. */
-export const encode = (prompt: string, options: Turn.TurnOptions = {}) =>
-  encodeRequest(send, () => ({
-    prompt,
-    timeout: onWire(timeoutOf(options)),
-    ...(options.files === undefined ? {} : { files: options.files.map(Input.tokenText) })
+/** A turn as it will be sent: what the caller changes in its options from here on has no effect. */
+export interface PreparedTurn {
+  readonly prompt: string
+  readonly body: HttpBody.HttpBody
+  readonly deadline: Duration.Duration
+  readonly secrets: ReadonlyArray<string>
+}
+
+/** Encodes a turn; its timeout is always sent, one second at least. */
+export const prepare = (prompt: string, options: Turn.TurnOptions = {}) => {
+  let timeout = defaultTimeout
+  const encoded = encodeRequest(send, () => {
+    timeout = timeoutOf(options)
+    return {
+      prompt,
+      timeout: onWire(timeout),
+      ...(options.files === undefined ? {} : { files: options.files.map(Input.tokenText) })
+    }
+  })
+  return Effect.map(encoded, (wire): PreparedTurn => ({
+    prompt: wire.prompt,
+    body: HttpBody.jsonUnsafe(wire),
+    deadline: deadlineOf(timeout),
+    secrets: [wire.prompt, ...(wire.files ?? [])]
   }))
+}

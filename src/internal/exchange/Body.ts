@@ -1,20 +1,20 @@
 /**
- * Reading the body of an answer within bounds.
+ * Reads the body of a response within bounds.
  */
 import { Effect, Result, Stream } from "effect"
 import type { HttpClientError, HttpClientResponse } from "effect/http"
 import { isDeeper } from "../../wire/Depth.ts"
 
-/** The largest answer that is read: 64 MiB. */
+/** The largest successful body that is read: 64 MiB. */
 export const maxAnswerBytes = 64 * 1024 * 1024
 
-/** The largest failure that is read, 16 MiB: it may repeat a whole request, and without its end it would not be JSON. */
+/** The largest failure body that is read: 16 MiB. It may repeat a whole request, and cut short it would not be JSON. */
 export const maxFailureBytes = 16 * 1024 * 1024
 
-/** How deep the JSON of an answer may nest. */
+/** How deep the JSON of a response may nest. */
 const maxDepth = 64
 
-/** The text of a body, or as much of it as the limit allows. */
+/** The text of a body, up to the limit. */
 export interface Body {
   readonly text: string
   readonly whole: boolean
@@ -24,11 +24,11 @@ const utf8 = new TextDecoder()
 
 const declaredSize = (response: HttpClientResponse.HttpClientResponse): number | undefined => {
   const length = response.headers["content-length"]
-  // A compressed body is larger than it says.
+  // The length of a compressed body says nothing about its text.
   return length === undefined || response.headers["content-encoding"] !== undefined ? undefined : Number(length)
 }
 
-/** Reads a body up to `limit` bytes; what is longer is cut, and its connection closed. */
+/** Reads a body up to `limit` bytes; a longer one is cut, and its connection closed. */
 export const read = (
   response: HttpClientResponse.HttpClientResponse,
   limit: number
@@ -45,7 +45,7 @@ const readCounting = Effect.fnUntraced(function* (response: HttpClientResponse.H
   const decoder = new TextDecoder()
   let text = ""
   let room = limit
-  // An answer to `fetch` may have no body at all, where others have an empty one.
+  // A response of `fetch` may have no body where others have an empty one.
   const body = Stream.catchIf(response.stream, isWithoutBody, () => Stream.empty)
   yield* Stream.runForEachWhile(body, (chunk) =>
     Effect.sync(() => {
@@ -57,7 +57,7 @@ const readCounting = Effect.fnUntraced(function* (response: HttpClientResponse.H
   return { text: text + decoder.decode(), whole: room >= 0 }
 })
 
-/** The JSON of a body, or a phrase that says why there is none. */
+/** The JSON of a body, or a phrase that says why it has none. */
 export const parseJson = (body: Body): Result.Result<unknown, string> => {
   if (!body.whole) return Result.fail(`it is larger than ${maxAnswerBytes / 1024 / 1024} MiB`)
   if (body.text === "") return Result.fail("it is empty")

@@ -1,5 +1,5 @@
 /**
- * A multipart/form-data body (RFC 7578) that is sent as its file is read.
+ * A multipart/form-data body (RFC 7578) that is sent while its file is read.
  */
 import { Deferred, Effect, Stream } from "effect"
 import { HttpBody } from "effect/http"
@@ -8,36 +8,36 @@ import { randomHex } from "./Random.ts"
 
 const encoder = new TextEncoder()
 
-/** As browsers write a name: quotes and line ends percent-encoded, all else as UTF-8. */
+/** A name as browsers write it: quotes and line ends percent-encoded, everything else as UTF-8. */
 const quoted = (name: string): string =>
   `"${name.replaceAll('"', "%22").replaceAll("\r", "%0D").replaceAll("\n", "%0A")}"`
 
-/** A line that no file holds, except by a chance of one in 2 to the power of 128. */
+/** A random boundary of 128 bits, which no file contains. */
 export const boundary = (): string => `clawdforge-${randomHex(16)}`
 
 /**
- * A source that can be read as part of a request, and what ends when reading it failed. A client of HTTP would only tell
- * of the broken connection that it leaves.
+ * A source that can be read as part of a request, and an effect that fails as the source does. The HTTP client would only
+ * report the connection that a failed source breaks.
  */
 export const observe = Effect.fnUntraced(function* <E, R>(source: Source<E, R>) {
   const context = yield* Effect.context<R>()
   const failed = yield* Deferred.make<never, E>()
   const content = source.content.pipe(
-    // Also of a source that interrupts itself. Whoever lets go of the source interrupts this fiber, which then tells nothing.
+    // Also where the source interrupts itself. When the request lets go of the source, this does not run.
     Stream.tapCause((cause) => Deferred.failCause(failed, cause)),
     Stream.provideContext(context)
   )
   return { readable: { ...source, content }, failed: Deferred.await(failed) }
 })
 
-/** What stands around a file: the fields before it, its own head, and the end. */
+/** What surrounds the file: the fields before it, its part's headers, and the closing boundary. */
 export interface Options {
   readonly boundary: string
   readonly fields: Readonly<Record<string, string>>
   readonly filePart: string
 }
 
-/** The body; its length is told where that of the file is known. */
+/** The body; it has a length where the size of the file is known. */
 export const body = <E>(source: Source<E>, { boundary, fields, filePart }: Options): HttpBody.Stream => {
   const before = Object.entries(fields).map(
     ([name, value]) => `--${boundary}\r\nContent-Disposition: form-data; name=${quoted(name)}\r\n\r\n${value}\r\n`

@@ -1,8 +1,8 @@
 /**
- * Random text that nobody else has.
+ * Unguessable random text.
  */
 
-/** As many random bytes, in hexadecimal. The Web Crypto API is the one source of them that every runtime has. */
+/** That many random bytes, in hexadecimal. The Web Crypto API is the one source that every runtime has. */
 export const randomHex = (bytes: number): string =>
   Array.from(globalThis.crypto.getRandomValues(new Uint8Array(bytes)), (byte) =>
     byte.toString(16).padStart(2, "0")

@@ -1,15 +1,15 @@
 /**
- * Repeating a call that failed, by what is known of its outcome.
+ * Retries a call that failed, by what is known of its outcome.
  *
- * Repeated are a call that was not sent, one that the server refused for now (429, or a 503 of the contract's own), and
- * one of unknown outcome that is harmless to repeat: a GET, a DELETE, or a POST under a key that the server remembers.
- * Where the server may have acted on an earlier try, no later one undoes that: the error says so.
+ * Retried are a call that was not sent, one that the server refused for now (429, or a 503 of the contract's own), and one
+ * of unknown outcome that is harmless to repeat: a GET, a DELETE, or a POST whose key the server remembers. Once the server
+ * may have acted on an attempt, no later refusal undoes that, and the error says so.
  */
 import { Clock, Deferred, Duration, Effect, Option, Random } from "effect"
+import type { ApiError, AuthError, SessionClosed, TransportError } from "../../ForgeError.ts"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
-import type { ApiError, AuthError, TransportError } from "../../ForgeError.ts"
 
-/** The bounds in milliseconds. */
+/** A `RetryPolicy` with its defaults filled in; times in milliseconds. */
 export interface Bounds {
   readonly times: number
   readonly pause: number
@@ -18,10 +18,9 @@ export interface Bounds {
   readonly budget: number
 }
 
-const millis = (input: Duration.Input | undefined, otherwise: number): number =>
-  input === undefined ? otherwise : Duration.toMillis(Duration.fromInputUnsafe(input))
+const millis = (input: Duration.Input | undefined, byDefault: number): number =>
+  input === undefined ? byDefault : Duration.toMillis(Duration.fromInputUnsafe(input))
 
-/** Bounds from options; what is not given has its default. */
 export const bounds = ({ budget, maxPause, maxRetryAfter, pause, times = 3 }: RetryPolicy): Bounds => ({
   times,
   pause: millis(pause, 200),
@@ -30,32 +29,36 @@ export const bounds = ({ budget, maxPause, maxRetryAfter, pause, times = 3 }: Re
   budget: millis(budget, 60_000)
 })
 
-type CallError = AuthError | ApiError | TransportError
+/** What an attempt can fail with. */
+type Failure = AuthError | ApiError | TransportError | SessionClosed
 
 /**
- * What a repeat would do: nothing, as the call only looks (`safe`); nothing more (`idempotent`), also where only the key
- * sees to that (`keyed`); or the same again (`once`).
+ * What a second attempt would do: nothing, since the call only reads (`safe`); nothing more (`idempotent`), or only because
+ * of its key (`keyed`); or the same again (`once`).
  */
 export type Kind = "safe" | "idempotent" | "keyed" | "once"
 
-/** What became of the tries before. */
-export interface Before {
-  readonly repeats: number
+/** What is known of the attempts before this one. */
+export interface PriorAttempts {
+  readonly retries: number
   /** Whether the server may have acted on one of them. */
-  readonly isOpen: boolean
+  readonly priorOutcomeUnknown: boolean
 }
 
-export const nothingBefore: Before = { repeats: 0, isOpen: false }
+export const firstAttempt: PriorAttempts = { retries: 0, priorOutcomeUnknown: false }
 
-/** An answer that would be the same another time, although the outcome is unknown. */
+/** Sends a call once. */
+export type Attempt<A, E> = (prior: PriorAttempts) => Effect.Effect<A, E>
+
+/** Whether another attempt would get the same answer, although the outcome is unknown. */
 const isFinal = (error: ApiError | TransportError): boolean =>
   error._tag === "TransportError"
     ? error.reason._tag === "Malformed"
     : error.status === 404 || error.reason._tag === "RunFailed"
 
-/** Whether a failed call may be sent again; one under a key only if the server remembers that. */
-const mayRepeat = (error: CallError, kind: Kind): boolean => {
-  if (error._tag === "AuthError") return false
+/** Whether a failed call may be sent again; a keyed one only if the server also remembers its key. */
+const mayRetry = (error: Failure, kind: Kind): boolean => {
+  if (error._tag === "AuthError" || error._tag === "SessionClosed") return false
   switch (error.outcome) {
     case "not-sent":
       return error._tag === "TransportError"
@@ -68,90 +71,93 @@ const mayRepeat = (error: CallError, kind: Kind): boolean => {
   }
 }
 
-/** Whether the server may have acted on a try that failed. */
-const mayHaveActed = (error: CallError, kind: Kind): boolean =>
-  kind !== "safe" && error._tag !== "AuthError" && error.outcome === "unknown"
+/** Whether the server may have acted on an attempt that failed. */
+const mayHaveActed = (error: Failure, kind: Kind): boolean =>
+  kind !== "safe" && "outcome" in error && error.outcome === "unknown"
 
-/** How long to wait before the next try; undefined where the server asks for more than is allowed. */
-const pauseBefore = Effect.fnUntraced(function* (error: CallError, repeat: number, bounds: Bounds) {
-  const varied = bounds.pause * 2 ** repeat * (1 + (yield* Random.next) / 2)
-  const chosen = Math.min(varied, bounds.maxPause)
+/** How long to wait before the next attempt; undefined where the server asks for more than is allowed. */
+const pauseBefore = Effect.fnUntraced(function* (error: Failure, retries: number, bounds: Bounds) {
+  const jittered = bounds.pause * 2 ** retries * (1 + (yield* Random.next) / 2)
+  const chosen = Math.min(jittered, bounds.maxPause)
   if (error._tag !== "ApiError" || error.retryAfter === undefined) return chosen
-  const asked = Duration.toMillis(error.retryAfter)
-  return asked > bounds.maxRetryAfter ? undefined : Math.max(asked, chosen)
+  const requested = Duration.toMillis(error.retryAfter)
+  return requested > bounds.maxRetryAfter ? undefined : Math.max(requested, chosen)
 })
 
-/** A call that can be repeated. */
-export interface Repeatable<A, E> {
+/** A call that can be retried. */
+export interface Retryable<A, E> {
   readonly kind: Kind
-  readonly attempt: (before: Before) => Effect.Effect<A, E>
-  /** Whether the server remembers the keys of calls; asked anew each time. */
-  readonly remembersKeys: Effect.Effect<boolean>
-  /** Done when nobody waits for the call any more: then it is not repeated. */
+  readonly attempt: Attempt<A, E>
+  /** Whether the server remembers keys; evaluated before each retry that relies on it. */
+  readonly supportsIdempotency: Effect.Effect<boolean>
+  /** Completes once the caller has given the call up: it is not retried then. */
   readonly abandoned?: Deferred.Deferred<void> | undefined
-  /** Run when it is interrupted while the server may be at work on it: not before a try, nor after a refusal. */
+  /** Runs on an interrupt while the server may be working on the call: not before an attempt, nor after a refusal. */
   readonly onAbandoned?: Effect.Effect<void> | undefined
 }
 
-/** Runs a call, and repeats it as far as its failures and the bounds allow. */
-export const run = <A, E extends CallError>(call: Repeatable<A, E>, bounds: Bounds): Effect.Effect<A, E> => {
-  const first = tellAbandoned(call, call.attempt(nothingBefore))
-  return bounds.times === 0 ? first : Effect.catch(first, (error) => repeat(call, bounds, error))
+/** Runs a call, and retries it as far as its failures and the bounds allow. */
+export const run = <A, E extends Failure>(call: Retryable<A, E>, bounds: Bounds): Effect.Effect<A, E> => {
+  const first = reportAbandoned(call, call.attempt(firstAttempt))
+  return bounds.times === 0 ? first : Effect.catch(first, (error) => retry(call, bounds, error))
 }
 
-const tellAbandoned = <A, E, B, F>({ onAbandoned }: Repeatable<A, E>, atWork: Effect.Effect<B, F>) =>
-  onAbandoned === undefined ? atWork : Effect.onInterrupt(atWork, () => onAbandoned)
+const reportAbandoned = <A, E, B, F>({ onAbandoned }: Retryable<A, E>, sending: Effect.Effect<B, F>) =>
+  onAbandoned === undefined ? sending : Effect.onInterrupt(sending, () => onAbandoned)
 
-const repeat = Effect.fnUntraced(function* <A, E extends CallError>(
-  call: Repeatable<A, E>,
+const retry = Effect.fnUntraced(function* <A, E extends Failure>(
+  call: Retryable<A, E>,
   bounds: Bounds,
   first: E
 ): Effect.fn.Return<A, E> {
   const until = (yield* Clock.currentTimeMillis) + bounds.budget
   const left = Effect.map(Clock.currentTimeMillis, (now) => until - now)
   let error = first
-  let open: E | undefined = undefined
-  for (let repeats = 0; repeats < bounds.times; repeats++) {
-    if (!mayRepeat(error, call.kind)) break
-    if (mayHaveActed(error, call.kind)) open = error
-    const pause = yield* pauseBefore(error, repeats, bounds)
+  /** The last failure after which the server may have acted. */
+  let unknown: E | undefined = undefined
+  for (let retries = 0; retries < bounds.times; retries++) {
+    if (!mayRetry(error, call.kind)) break
+    if (mayHaveActed(error, call.kind)) unknown = error
+    const pause = yield* pauseBefore(error, retries, bounds)
     if (pause === undefined || pause > (yield* left)) break
-    const isOpen = open !== undefined
-    const goesOn = mayGoOn(call, { isOpen, pause, left })
-    if (!(yield* isOpen ? tellAbandoned(call, goesOn) : goesOn)) break
-    // A server that remembers the key says what became of the first try.
-    const before = { repeats: repeats + 1, isOpen: isOpen && call.kind !== "keyed" }
-    const result = yield* Effect.result(tellAbandoned(call, call.attempt(before)))
+    const priorOutcomeUnknown = unknown !== undefined
+    const waiting = waitForRetry(call, { priorOutcomeUnknown, pause, left })
+    if (!(yield* priorOutcomeUnknown ? reportAbandoned(call, waiting) : waiting)) break
+    // A server that remembers the key answers for the first attempt too.
+    const prior = { retries: retries + 1, priorOutcomeUnknown: priorOutcomeUnknown && call.kind !== "keyed" }
+    const result = yield* Effect.result(reportAbandoned(call, call.attempt(prior)))
     if (result._tag === "Success") return result.success
     error = result.failure
   }
-  // A repeat that was not taken says nothing about an earlier try whose outcome is open.
-  const isUntaken = mayRepeat(error, call.kind) && !mayHaveActed(error, call.kind)
-  return yield* Effect.fail(isUntaken && open !== undefined ? open : error)
+  // A retry that was refused says nothing about an earlier attempt whose outcome is unknown.
+  const isRefused = mayRetry(error, call.kind) && !mayHaveActed(error, call.kind)
+  return yield* Effect.fail(isRefused && unknown !== undefined ? unknown : error)
 })
 
-/** What is to be waited for before the next try, and whether the server may have acted on one of those before. */
 interface Wait {
-  readonly isOpen: boolean
+  readonly priorOutcomeUnknown: boolean
   readonly pause: number
   /** What is left of the budget. */
   readonly left: Effect.Effect<number>
 }
 
-/** Waits for the next try, and tells whether it may come: not if the call was given up meanwhile, or would act twice. */
-const mayGoOn = Effect.fnUntraced(function* <A, E>(call: Repeatable<A, E>, { isOpen, left, pause }: Wait) {
-  if (!isOpen) return !(yield* isAbandonedWithin(pause, call))
+/** Waits before a retry, and says whether it may be sent: not if the call was given up meanwhile, or could act twice. */
+const waitForRetry = Effect.fnUntraced(function* <A, E>(
+  call: Retryable<A, E>,
+  { left, pause, priorOutcomeUnknown }: Wait
+) {
+  if (!priorOutcomeUnknown) return !(yield* isAbandonedWithin(pause, call))
   // What the server may have done has to be found out, also for a call that was given up.
   yield* Effect.sleep(pause)
   return call.kind !== "keyed" || (yield* isRemembered(call, yield* left))
 })
 
-/** Asking takes its time from the budget too. */
-const isRemembered = <A, E>(call: Repeatable<A, E>, within: number): Effect.Effect<boolean> =>
-  Effect.timeoutOrElse(call.remembersKeys, { duration: within, orElse: () => Effect.succeed(false) })
+/** The question takes its time from the budget too. */
+const isRemembered = <A, E>(call: Retryable<A, E>, within: number): Effect.Effect<boolean> =>
+  Effect.timeoutOrElse(call.supportsIdempotency, { duration: within, orElse: () => Effect.succeed(false) })
 
-/** Waits, and tells whether the call was given up meanwhile. */
-const isAbandonedWithin = <A, E>(pause: number, { abandoned }: Repeatable<A, E>): Effect.Effect<boolean> =>
+/** Waits, and says whether the call was given up meanwhile. */
+const isAbandonedWithin = <A, E>(pause: number, { abandoned }: Retryable<A, E>): Effect.Effect<boolean> =>
   Effect.map(
     Effect.timeoutOption(abandoned === undefined ? Effect.never : Deferred.await(abandoned), pause),
     Option.isSome

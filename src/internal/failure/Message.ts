@@ -1,5 +1,5 @@
 /**
- * The one sentence of a failure: taken from what the server said, bounded, and without what the request kept secret.
+ * The `message` of an error: the server's own words, bounded to one line, without the request's secrets.
  */
 import { Predicate, Schema } from "effect"
 import * as Failures from "../../wire/Failures.ts"
@@ -8,8 +8,8 @@ import * as Secrets from "./Secrets.ts"
 
 const maxLength = 200
 
-/** As much of a text as is looked at to find that many characters worth telling. */
-const enough = 20 * maxLength
+/** How much of a text is searched for a message: markup and white space around it do not count. */
+const maxSearched = 20 * maxLength
 
 const WithError = Schema.Struct({ error: Schema.String })
 const WithDetails = Schema.Struct({
@@ -27,13 +27,13 @@ const isWithDetails = Schema.is(WithDetails)
 
 const isKey = Predicate.or(Predicate.isString, Predicate.isNumber)
 
-/** More issues than this help nobody, and each is searched for secrets. */
+/** More issues help no one, and each is searched for secrets. */
 const maxIssues = 100
 
-/** As deep as the path of an issue is told. */
+/** The longest path of an issue that is kept. */
 const maxPath = 32
 
-/** What a 422 finds wrong, and where. What was rejected, which many servers repeat beside it, is not taken. */
+/** The issues of a 422. The rejected input, which many servers repeat next to each issue, is left out. */
 export const issuesOf = (json: unknown): ReadonlyArray<Issue> =>
   isInvalid(json)
     ? json.detail
@@ -56,9 +56,9 @@ const fromJson = (json: unknown): string | undefined => {
   return undefined
 }
 
-/** The words of a page, without its markup. */
+/** The text of an HTML page, without its markup. */
 const fromPage = (text: string): string => {
-  const page = text.slice(0, enough)
+  const page = text.slice(0, maxSearched)
   const title = /<title[^>]*>\s*([^<]*[^<\s])/i.exec(page)?.[1]
   return (title ?? page.replace(/<(script|style)[\s\S]*?<\/\1>/gi, " ").replace(/<[^>]*>/g, " "))
     .replace(/&(?:#(\d{1,5})|#x([\da-f]{1,4})|(quot|apos|lt|gt|amp|nbsp));/gi, character)
@@ -67,7 +67,7 @@ const fromPage = (text: string): string => {
 
 const named: Readonly<Record<string, string>> = { quot: '"', apos: "'", lt: "<", gt: ">", amp: "&", nbsp: " " }
 
-/** The character that a page escaped. */
+/** The character that an HTML entity stands for. */
 const character = (_: string, decimal?: string, hex?: string, name = ""): string =>
   decimal !== undefined
     ? String.fromCharCode(Number(decimal))
@@ -76,28 +76,28 @@ const character = (_: string, decimal?: string, hex?: string, name = ""): string
       : (named[name.toLowerCase()] ?? " ")
 
 /** One line of at most 200 characters, which is never empty. */
-const bounded = (text: string, otherwise: string): string => {
-  // Control characters would let a server write its own lines into somebody's log.
+const bounded = (text: string, fallback: string): string => {
+  // Control characters would let a server forge lines in a log.
   const line = text.replace(/[\s\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, " ").trim()
-  if (line === "") return otherwise
+  if (line === "") return fallback
   return (line.length <= maxLength ? line : `${line.slice(0, maxLength - 1)}…`).toWellFormed()
 }
 
-/** A 422 in a form of its own may repeat in any place what it rejects. */
+/** A 422 in an unknown form may repeat the rejected input anywhere. */
 const mayRepeatInput = (status: number, text: string): boolean => status === 422 && /^\s*[[{"]/.test(text)
 
-/** One line of what a server said, without what the request kept secret. */
-export const tell = (text: string, secrets: ReadonlyArray<string>, otherwise = "invalid"): string =>
-  bounded(Secrets.scrub(text.slice(0, enough), secrets), otherwise)
+/** One bounded line of a server's words, without the request's secrets. */
+export const clean = (text: string, secrets: ReadonlyArray<string>, fallback = "invalid"): string =>
+  bounded(Secrets.scrub(text.slice(0, maxSearched), secrets), fallback)
 
-/** What an answer with this status says. */
-export const fromAnswer = (options: {
+/** The sentence of a response with this status. */
+export const fromResponse = (options: {
   readonly status: number
   readonly json: unknown
   readonly text: string
   readonly secrets: ReadonlyArray<string>
 }): string =>
-  tell(
+  clean(
     fromJson(options.json) ?? (mayRepeatInput(options.status, options.text) ? "" : fromPage(options.text)),
     options.secrets,
     `the server answered ${options.status} and gave no reason`

@@ -1,5 +1,5 @@
 /**
- * From an answer that is not a success to the error that says so.
+ * Maps a failure response to a typed error.
  */
 import { Clock, DateTime, Duration, Effect, Option, Redacted, Result, Schema } from "effect"
 import type { HttpClientResponse } from "effect/http"
@@ -8,6 +8,7 @@ import {
   ApiError,
   type ApiErrors,
   AuthError,
+  type CommonStatus,
   Invalid,
   type Issue,
   NotFound,
@@ -15,20 +16,23 @@ import {
   PoolFull,
   RateLimited,
   RunFailed,
+  SessionClosed,
   ShuttingDown,
   type Status,
   TokenExists,
   TooLarge,
   TooManyRuns,
+  type TransportError,
   Unexpected
 } from "../../ForgeError.ts"
+import type { SessionId } from "../../SessionInfo.ts"
+import type { CallInfo } from "../calls/Operation.ts"
 import { type Body, parseJson } from "../exchange/Body.ts"
 import * as Message from "./Message.ts"
-import type { CallInfo } from "../calls/Operation.ts"
 import * as Secrets from "./Secrets.ts"
 
-/** An answer that is not a success, as it was read. */
-interface Answer {
+/** A failure response, read and interpreted as far as every status shares it. */
+interface FailureResponse {
   readonly call: CallInfo & {
     readonly requestId: string | undefined
     readonly message: string
@@ -38,32 +42,35 @@ interface Answer {
   readonly json: unknown
   readonly body: Redacted.Redacted
   readonly secrets: ReadonlyArray<string>
-  /** Whether the server may have acted on an earlier try. */
-  readonly isOpen: boolean
+  readonly sessionId: SessionId | undefined
+  /** Whether the server may have acted on an earlier attempt. */
+  readonly priorOutcomeUnknown: boolean
 }
 
 const decodeRunFailed = Schema.decodeUnknownOption(Failures.RunFailed)
 const isDetail = Schema.is(Failures.Detail)
 
-const unexpected = (answer: Answer): Unexpected => new Unexpected({ status: answer.status, body: answer.body })
+const unexpected = (response: FailureResponse): Unexpected =>
+  new Unexpected({ status: response.status, body: response.body })
 
-const detailOf = (answer: Answer): string | undefined => (isDetail(answer.json) ? answer.json.detail : undefined)
+const detailOf = (response: FailureResponse): string | undefined =>
+  isDetail(response.json) ? response.json.detail : undefined
 
-const issuesOf = ({ call, json, secrets }: Answer): ReadonlyArray<Issue> => {
+const issuesOf = ({ call, json, secrets }: FailureResponse): ReadonlyArray<Issue> => {
   const issues = Message.issuesOf(json)
   return issues.length === 0
     ? [{ path: [], message: call.message }]
     : issues.map(({ message, path }) => ({
-        path: path.map((key) => (typeof key === "string" ? Message.tell(key, secrets) : key)),
-        message: Message.tell(message, secrets)
+        path: path.map((key) => (typeof key === "string" ? Message.clean(key, secrets) : key)),
+        message: Message.clean(message, secrets)
       }))
 }
 
-const notFound = (answer: Answer): NotFound | Unexpected => {
-  const detail = detailOf(answer)
+const notFound = (response: FailureResponse): NotFound | Unexpected => {
+  const detail = detailOf(response)
   switch (detail) {
     case undefined:
-      return unexpected(answer)
+      return unexpected(response)
     case Failures.sentences.fileNotFound:
       return new NotFound({ resource: "file" })
     case Failures.sentences.tokenNotFound:
@@ -79,15 +86,15 @@ const notFound = (answer: Answer): NotFound | Unexpected => {
 const outcomeOfRun = (reason: RunFailed | Unexpected): Outcome =>
   reason._tag === "RunFailed" && !reason.error.startsWith("outcome unknown") ? "acted" : "unknown"
 
-const runFailed = (answer: Answer): RunFailed | Unexpected =>
-  Option.match(decodeRunFailed(answer.json), {
-    onNone: () => unexpected(answer),
+const runFailed = (response: FailureResponse): RunFailed | Unexpected =>
+  Option.match(decodeRunFailed(response.json), {
+    onNone: () => unexpected(response),
     onSome: ({ duration, stderr, stopReason }) =>
       new RunFailed({
-        error: answer.call.message,
+        error: response.call.message,
         stderr: Redacted.make(stderr),
         duration,
-        stopReason: stopReason === null ? null : Message.tell(stopReason, answer.secrets)
+        stopReason: stopReason === null ? null : Message.clean(stopReason, response.secrets)
       })
   })
 
@@ -96,54 +103,64 @@ const poolFull = /^(?:live )?session pool (?:is )?full\b/i
 const tooManyRuns = /^too many (?:concurrent )?runs\b/i
 const shuttingDown = /^(?:the )?(?:server is )?shutting down\b/i
 
-const unavailable = (answer: Answer): PoolFull | TooManyRuns | ShuttingDown | Unexpected => {
-  const detail = detailOf(answer) ?? ""
+const unavailable = (response: FailureResponse): PoolFull | TooManyRuns | ShuttingDown | Unexpected => {
+  const detail = detailOf(response) ?? ""
   if (poolFull.test(detail)) return new PoolFull()
   if (tooManyRuns.test(detail)) return new TooManyRuns()
   if (shuttingDown.test(detail)) return new ShuttingDown()
-  return unexpected(answer)
+  return unexpected(response)
 }
 
-const isOwn = (reason: { readonly _tag: string }): boolean => reason._tag !== "Unexpected"
+const isOfContract = (reason: { readonly _tag: string }): boolean => reason._tag !== "Unexpected"
 
-const makers: { readonly [S in Status]: (answer: Answer) => ApiError<S> } = {
-  400: (answer) => {
+const makers: { readonly [S in Status]: (response: FailureResponse) => ApiError<S> } = {
+  400: (response) => {
     // A request that the server gave up waiting for may have been read to its end.
-    const outcome: Outcome = answer.status === 408 ? "unknown" : "refused"
-    return new ApiError({ ...answer.call, status: 400, outcome, reason: unexpected(answer) })
+    const outcome: Outcome = response.status === 408 ? "unknown" : "refused"
+    return new ApiError({ ...response.call, status: 400, outcome, reason: unexpected(response) })
   },
-  404: (answer) => {
-    // What is gone may be gone by an earlier try.
-    const outcome: Outcome = answer.isOpen ? "unknown" : "refused"
-    return new ApiError({ ...answer.call, status: 404, outcome, reason: notFound(answer) })
+  404: (response) => {
+    // What is gone may be gone by an earlier attempt.
+    const outcome: Outcome = response.priorOutcomeUnknown ? "unknown" : "refused"
+    return new ApiError({ ...response.call, status: 404, outcome, reason: notFound(response) })
   },
-  409: (answer) => {
-    const reason = detailOf(answer) === undefined ? unexpected(answer) : new TokenExists()
-    return new ApiError({ ...answer.call, status: 409, outcome: "refused", reason })
+  409: (response) => {
+    const reason = detailOf(response) === undefined ? unexpected(response) : new TokenExists()
+    return new ApiError({ ...response.call, status: 409, outcome: "refused", reason })
   },
-  413: (answer) => new ApiError({ ...answer.call, status: 413, outcome: "refused", reason: new TooLarge() }),
-  422: (answer) => {
-    const reason = new Invalid({ issues: issuesOf(answer) })
-    return new ApiError({ ...answer.call, status: 422, outcome: "refused", reason })
+  410: (response) => new ApiError({ ...response.call, status: 410, outcome: "refused", reason: unexpected(response) }),
+  413: (response) => new ApiError({ ...response.call, status: 413, outcome: "refused", reason: new TooLarge() }),
+  422: (response) => {
+    const reason = new Invalid({ issues: issuesOf(response) })
+    return new ApiError({ ...response.call, status: 422, outcome: "refused", reason })
   },
-  429: (answer) => new ApiError({ ...answer.call, status: 429, outcome: "refused", reason: new RateLimited() }),
-  500: (answer) => {
+  429: (response) => new ApiError({ ...response.call, status: 429, outcome: "refused", reason: new RateLimited() }),
+  500: (response) => {
     // The contract's own 502 says that the agent ran, even where the operation does not declare it.
-    const outcome: Outcome = answer.status === 502 && isOwn(runFailed(answer)) ? "acted" : "unknown"
-    return new ApiError({ ...answer.call, status: 500, outcome, reason: unexpected(answer) })
+    const outcome: Outcome = response.status === 502 && isOfContract(runFailed(response)) ? "acted" : "unknown"
+    return new ApiError({ ...response.call, status: 500, outcome, reason: unexpected(response) })
   },
-  502: (answer) => {
-    const reason = runFailed(answer)
-    return new ApiError({ ...answer.call, status: 502, outcome: outcomeOfRun(reason), reason })
+  502: (response) => {
+    const reason = runFailed(response)
+    return new ApiError({ ...response.call, status: 502, outcome: outcomeOfRun(reason), reason })
   },
-  503: (answer) => {
-    const reason = unavailable(answer)
-    return new ApiError({ ...answer.call, status: 503, outcome: isOwn(reason) ? "refused" : "unknown", reason })
+  503: (response) => {
+    const reason = unavailable(response)
+    return new ApiError({
+      ...response.call,
+      status: 503,
+      outcome: isOfContract(reason) ? "refused" : "unknown",
+      reason
+    })
   }
 }
 
-/** Every call declares these: any server, or a proxy before it, can answer with them. */
-export type Everywhere = 400 | 429 | 500 | 503
+/** What a call of these statuses can fail with; a declared 410 of the contract's own is `SessionClosed`. */
+export type CallError<S extends Status> =
+  | AuthError
+  | ApiErrors<S | CommonStatus>
+  | TransportError
+  | (410 extends S ? SessionClosed : never)
 
 const isOneOf =
   <S extends Status>(declared: ReadonlyArray<S>) =>
@@ -151,42 +168,52 @@ const isOneOf =
     declared.some((one) => one === status)
 
 /** A status that the operation did not declare stands for its class (RFC 9110, section 15). */
-const classOf = (status: number): Everywhere => (status === 429 || status === 503 ? status : status < 500 ? 400 : 500)
+const classOf = (status: number): CommonStatus => (status === 429 || status === 503 ? status : status < 500 ? 400 : 500)
 
-const make = <S extends Status>(status: S, answer: Answer): ApiErrors<S> => {
-  const error: ApiError<S> = makers[status](answer)
+const make = <S extends Status>(status: S, failure: FailureResponse): CallError<S> => {
+  const error: ApiError<S> | SessionClosed =
+    status === 410 && failure.sessionId !== undefined && isDetail(failure.json)
+      ? // The contract's own body: a proxy's 410 says nothing about the session.
+        new SessionClosed({ sessionId: failure.sessionId, by: "server" })
+      : makers[status](failure)
   // Boundary: of the type checker. `ApiErrors<S>` is `ApiError<S>` taken member by member, which it does not see for an
-  // open `S`.
-  return error as ApiErrors<S>
+  // open `S`, nor that only an `S` with 410 has `SessionClosed`.
+  return error as CallError<S>
 }
 
-/** The error of an answer with a status of 400 or more. */
-export const fromAnswer = Effect.fnUntraced(function* <S extends Status>(
+export interface Options<S extends Status> {
+  readonly call: CallInfo
+  readonly operation: { readonly statuses: ReadonlyArray<S> }
+  readonly secrets: ReadonlyArray<string>
+  /** The session that the call is about, where it declares 410. */
+  readonly sessionId: SessionId | undefined
+  /** Whether the server may have acted on an earlier attempt. */
+  readonly priorOutcomeUnknown: boolean
+}
+
+/** The error of a response with a status of 400 or more. */
+export const fromResponse = Effect.fnUntraced(function* <S extends Status>(
   response: HttpClientResponse.HttpClientResponse,
   body: Body,
-  options: {
-    readonly call: CallInfo
-    readonly statuses: ReadonlyArray<S>
-    readonly secrets: ReadonlyArray<string>
-    readonly isOpen: boolean
-  }
-) {
-  const { call, isOpen, secrets, statuses } = options
+  options: Options<S>
+): Effect.fn.Return<CallError<S>> {
+  const { call, operation, priorOutcomeUnknown, secrets, sessionId } = options
   const { status } = response
   const json = Result.getOrUndefined(parseJson(body))
   const requestId = requestIdOf(response, secrets)
-  const message = Message.fromAnswer({ status, json, text: body.text, secrets })
+  const message = Message.fromResponse({ status, json, text: body.text, secrets })
   if (status === 401 || status === 403) return new AuthError({ ...call, status, requestId, message })
-  const answer: Answer = {
+  const failure: FailureResponse = {
     call: { ...call, requestId, message, retryAfter: yield* retryAfterOf(response) },
     status,
     json,
-    // A 422 repeats what it rejects, which nobody is to find here.
+    // A 422 repeats the input that it rejects, which must not end up here.
     body: Redacted.make(status === 422 ? message : body.text.slice(0, 2000)),
     secrets,
-    isOpen
+    sessionId,
+    priorOutcomeUnknown
   }
-  return isOneOf(statuses)(status) ? make(status, answer) : make(classOf(status), answer)
+  return isOneOf(operation.statuses)(status) ? make(status, failure) : make(classOf(status), failure)
 })
 
 /** The server's id of the call, where it is one that may be printed. */

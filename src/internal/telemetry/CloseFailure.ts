@@ -1,5 +1,5 @@
 /**
- * A session that could not be closed: its operator is told, and it is counted.
+ * Reports sessions that could not be closed: a warning in the log, and a counter.
  */
 import { Cause, Effect, Metric, Predicate } from "effect"
 import type { SessionId } from "../../SessionInfo.ts"
@@ -12,25 +12,25 @@ const reasonOf = (cause: Cause.Cause<unknown>): string => {
   return Predicate.hasProperty(error, "message") ? String(error.message) : String(error)
 }
 
-/** A log shows no more of an id than a span does. */
+/** A log shows an id only where a span would. */
 const nameOf = (id: SessionId): string => (Label.isConversation(id) ? `session ${id}` : "a session")
 
-/** Closes a session for nobody who waits: how it failed is told, and fails nothing else. */
-export const tellFailure = <A, E>(id: SessionId, close: Effect.Effect<A, E>): Effect.Effect<void> =>
+/** Runs a close whose result no one waits for: a failure is reported, and fails nothing else. */
+export const report = <A, E>(id: SessionId, close: Effect.Effect<A, E>): Effect.Effect<void> =>
   close.pipe(
     Effect.onError((cause) =>
-      tell(`${nameOf(id)} could not be closed, and stays open until the server finds it idle: ${reasonOf(cause)}`)
+      warn(`${nameOf(id)} could not be closed, and stays open until the server finds it idle: ${reasonOf(cause)}`)
     ),
     Effect.exit,
     Effect.asVoid
   )
 
-const tell = Effect.fnUntraced(function* (warning: string) {
+const warn = Effect.fnUntraced(function* (warning: string) {
   if (yield* Enabled) yield* Metric.update(failedCloses, 1)
   yield* Effect.logWarning(warning)
 })
 
-/** Of a session whose id is not known: its client ended before the server answered. */
-export const tellUnanswered: Effect.Effect<void> = tell(
-  "a session was asked for, and its client was gone before the server answered: if it was made, it stays open until the server finds it idle"
+/** Reports a session whose id was never learned: its client ended before the server answered. */
+export const reportUnanswered: Effect.Effect<void> = warn(
+  "a session was requested, and its client ended before the server answered: if it was created, it stays open until the server finds it idle"
 )

@@ -1,14 +1,14 @@
 /**
- * A failure in one word, as spans and metrics name it in `error.type`.
+ * The `error.type` attribute of spans and metrics: a failure as one word.
  */
 import { Cause } from "effect"
 import { ApiError, AuthError, SessionClosed, TransportError } from "../../ForgeError.ts"
 
-/** The status that a server answered with, else what kept it from answering, else the kind of error. */
+/** The status of the response, else why there was none, else the error's tag. */
 export const ofError = (error: unknown): string => {
   if (error instanceof AuthError) return String(error.status)
   if (error instanceof ApiError) {
-    // Nobody answered 422 to what was not sent.
+    // Input refused by this client has no HTTP status.
     if (error.outcome === "not-sent") return error.reason._tag
     return String(error.reason._tag === "Unexpected" ? error.reason.status : error.status)
   }
@@ -16,6 +16,6 @@ export const ofError = (error: unknown): string => {
   return error instanceof SessionClosed ? error._tag : "_OTHER"
 }
 
-/** The same of a cause; one that is only an interrupt is no error of anybody's. */
+/** The same for a cause; `interrupted` where nothing failed. */
 export const ofCause = (cause: Cause.Cause<unknown>): string =>
   Cause.hasInterruptsOnly(cause) ? "interrupted" : ofError(Cause.squash(cause))

@@ -1,31 +1,32 @@
 /**
- * The spans and metrics of what an agent is asked to do: the creating of a session, turns, runs.
+ * The spans and metrics of agent operations: creating a session, turns, runs.
  */
 import { type Cause, Clock, Effect, Exit, Metric, type Tracer } from "effect"
-import type { Run, RunOptions } from "../../Run.ts"
+import type { Run } from "../../Run.ts"
 import type { SessionInfo } from "../../SessionInfo.ts"
 import { CaptureContent, Enabled, operationDuration, tokenUsage } from "../../Telemetry.ts"
 import type { Turn, Usage } from "../../Turn.ts"
+import type { PreparedRun } from "../calls/Runs.ts"
 import * as ErrorType from "./ErrorType.ts"
 import * as Label from "./Label.ts"
-import { noStack, place, type SessionSpan } from "./SessionSpan.ts"
+import { noStack, placement, type SessionSpan } from "./SessionSpan.ts"
 
-interface Operation<A> {
+interface SpanSpec<A> {
   readonly name: "create_agent" | "invoke_agent"
-  /** The agent, where it is known. */
+  /** Undefined where it is not known. */
   readonly agent: string | undefined
   readonly session: SessionSpan | undefined
   readonly attributes: Record<string, unknown>
-  /** What there is to tell once it succeeded. */
-  readonly tell: (value: A) => {
+  /** What a success adds to the span and the metrics. */
+  readonly onSuccess: (value: A) => {
     readonly attributes: Record<string, unknown>
     readonly usage?: Usage | undefined
   }
 }
 
-/** Runs an operation under its span, and measures it. */
-const invoke = Effect.fnUntraced(function* <A, E, R>(operation: Operation<A>, effect: Effect.Effect<A, E, R>) {
-  const { agent, name, session } = operation
+/** Runs an operation under its span, and records its duration. */
+const invoke = Effect.fnUntraced(function* <A, E, R>(spec: SpanSpec<A>, effect: Effect.Effect<A, E, R>) {
+  const { agent, name, session } = spec
   const labels = {
     "gen_ai.operation.name": name,
     "gen_ai.provider.name": "clawdforge",
@@ -34,13 +35,13 @@ const invoke = Effect.fnUntraced(function* <A, E, R>(operation: Operation<A>, ef
   const began = yield* Clock.currentTimeNanos
   return yield* Effect.useSpan(
     agent === undefined ? name : `${name} ${agent}`,
-    { kind: "client", attributes: { ...labels, ...operation.attributes }, ...(yield* place(session)) },
+    { kind: "client", attributes: { ...labels, ...spec.attributes }, ...(yield* placement(session)) },
     (span) =>
       effect.pipe(
         Effect.withParentSpan(span, noStack),
         Effect.onExit((exit) =>
           Exit.isSuccess(exit)
-            ? succeeded({ began, labels, span }, operation.tell(exit.value))
+            ? succeeded({ began, labels, span }, spec.onSuccess(exit.value))
             : failed({ began, labels, span }, exit.cause)
         )
       )
@@ -53,18 +54,18 @@ interface Ending {
   readonly span: Tracer.Span
 }
 
-const measure = Effect.fnUntraced(function* (began: bigint, labels: Record<string, string>) {
+const recordDuration = Effect.fnUntraced(function* (began: bigint, labels: Record<string, string>) {
   const seconds = Number((yield* Clock.currentTimeNanos) - began) / 1e9
   yield* Metric.update(Metric.withAttributes(operationDuration, labels), seconds)
 })
 
 const succeeded = Effect.fnUntraced(function* (
   { began, labels, span }: Ending,
-  told: ReturnType<Operation<unknown>["tell"]>
+  result: ReturnType<SpanSpec<unknown>["onSuccess"]>
 ) {
-  const { inputTokens: input, outputTokens: output } = told.usage ?? {}
-  for (const [name, value] of Object.entries(told.attributes)) span.attribute(name, value)
-  yield* measure(began, labels)
+  const { inputTokens: input, outputTokens: output } = result.usage ?? {}
+  for (const [name, value] of Object.entries(result.attributes)) span.attribute(name, value)
+  yield* recordDuration(began, labels)
   for (const [type, tokens] of Object.entries({ input, output })) {
     if (tokens === undefined) continue
     span.attribute(`gen_ai.usage.${type}_tokens`, tokens)
@@ -75,14 +76,14 @@ const succeeded = Effect.fnUntraced(function* (
 const failed = Effect.fnUntraced(function* ({ began, labels, span }: Ending, cause: Cause.Cause<unknown>) {
   const type = ErrorType.ofCause(cause)
   span.attribute("error.type", type)
-  yield* measure(began, { ...labels, "error.type": type })
+  yield* recordDuration(began, { ...labels, "error.type": type })
 })
 
 const modelOf = (model: string | null | undefined) => (Label.isModel(model) ? { "gen_ai.request.model": model } : {})
 
 const conversationOf = (id: string) => (Label.isConversation(id) ? { "gen_ai.conversation.id": id } : {})
 
-/** The creating of a session. */
+/** Creating a session. */
 export const create = <E, R>(
   agent: string,
   model: string | null | undefined,
@@ -97,7 +98,7 @@ export const create = <E, R>(
           agent,
           session,
           attributes: modelOf(model),
-          tell: ({ id, model }) => ({ attributes: { ...conversationOf(id), ...modelOf(model) } })
+          onSuccess: ({ id, model }) => ({ attributes: { ...conversationOf(id), ...modelOf(model) } })
         },
         effect
       )
@@ -119,21 +120,20 @@ export const turn = Effect.fnUntraced(function* <E, R>(
       attributes: {
         ...conversationOf(id),
         ...modelOf(model),
-        ...(content ? question(prompt) : {})
+        ...(content ? inputMessages(prompt) : {})
       },
-      tell: ({ stopReason, text: said, usage }) => ({
+      onSuccess: ({ stopReason, text: output, usage }) => ({
         usage,
-        attributes: { ...reasons(stopReason), ...(content ? answer(said, stopReason) : {}) }
+        attributes: { ...finishReasons(stopReason), ...(content ? outputMessages(output, stopReason) : {}) }
       })
     },
     effect
   )
 })
 
-/** A run, whose agent is the server's own. */
+/** A run; its agent is the server's default. */
 export const run = Effect.fnUntraced(function* <E, R>(
-  prompt: string,
-  { model, system }: RunOptions,
+  { model, prompt, system }: PreparedRun,
   effect: Effect.Effect<Run, E, R>
 ): Effect.fn.Return<Run, E, R> {
   if (!(yield* Enabled)) return yield* effect
@@ -145,14 +145,14 @@ export const run = Effect.fnUntraced(function* <E, R>(
       session: undefined,
       attributes: {
         ...modelOf(model),
-        ...(content ? question(prompt) : {}),
+        ...(content ? inputMessages(prompt) : {}),
         ...(content && system ? { "gen_ai.system_instructions": JSON.stringify([text(system)]) } : {})
       },
-      tell: ({ result, stopReason, usage }) => ({
+      onSuccess: ({ result, stopReason, usage }) => ({
         usage,
         attributes: {
-          ...reasons(stopReason),
-          ...(content ? answer(typeof result === "string" ? result : JSON.stringify(result), stopReason) : {})
+          ...finishReasons(stopReason),
+          ...(content ? outputMessages(typeof result === "string" ? result : JSON.stringify(result), stopReason) : {})
         }
       })
     },
@@ -164,13 +164,13 @@ const text = (content: string) => ({ type: "text", content })
 
 const messages = (message: object): string => JSON.stringify([message])
 
-const question = (prompt: string) => ({
+const inputMessages = (prompt: string) => ({
   "gen_ai.input.messages": messages({ role: "user", parts: [text(prompt)] })
 })
 
-const answer = (said: string, stopReason: string | null) => ({
-  "gen_ai.output.messages": messages({ role: "assistant", parts: [text(said)], finish_reason: stopReason ?? "stop" })
+const outputMessages = (output: string, stopReason: string | null) => ({
+  "gen_ai.output.messages": messages({ role: "assistant", parts: [text(output)], finish_reason: stopReason ?? "stop" })
 })
 
-const reasons = (stopReason: string | null) =>
+const finishReasons = (stopReason: string | null) =>
   Label.isStopReason(stopReason) ? { "gen_ai.response.finish_reasons": [stopReason] } : {}

@@ -1,6 +1,6 @@
 /**
- * What of an answer may stand on spans and metrics: names. A server can put anything in their place, what the request kept
- * secret too.
+ * Which strings of a response may become span and metric attributes: well-formed names that hold no secret. A server
+ * can send anything in their place.
  */
 import { Schema } from "effect"
 import { AgentName, ModelName, SessionId } from "../../wire/Ids.ts"

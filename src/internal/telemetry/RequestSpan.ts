@@ -1,36 +1,41 @@
 /**
- * The span of one request, and the header that tells the server of it.
+ * The span of one HTTP request, and the `traceparent` header that continues the trace on the server.
  */
-import { Effect, Tracer } from "effect"
-import type { Status } from "../../ForgeError.ts"
+import { Cause, Effect, type Tracer } from "effect"
+import { SessionClosed, type Status } from "../../ForgeError.ts"
 import * as Telemetry from "../../Telemetry.ts"
 import * as ErrorType from "./ErrorType.ts"
 import type { Operation } from "../calls/Operation.ts"
 
-/** What an attempt is told: the header to send, and where to note the status that it got. */
 export interface Attempt {
+  /** The header to send; undefined where tracing is off. */
   readonly traceparent: string | undefined
-  readonly answered: (status: number) => void
+  /** Records the status of the response. */
+  readonly onStatus: (status: number) => void
 }
 
-const untraced: Attempt = { traceparent: undefined, answered: () => {} }
+const untraced: Attempt = { traceparent: undefined, onStatus: () => {} }
 
-/** The header of W3C Trace Context; a tracer that is off has ids that are none. */
+/** The header of W3C Trace Context; a disabled tracer has ids of another form. */
 const traceparentOf = ({ sampled, spanId, traceId }: Tracer.Span): string | undefined =>
   /^[0-9a-f]{32}$/.test(traceId) && /^[0-9a-f]{16}$/.test(spanId)
     ? `00-${traceId}-${spanId}-${sampled ? "01" : "00"}`
     : undefined
 
-/** What spans say of a server. */
+/** The attributes of a server. */
 export const server = (url: URL) => ({
   "server.address": url.hostname,
   "server.port": Number(url.port) || (url.protocol === "https:" ? 443 : 80)
 })
 
-/** Runs an attempt under a span named by method and path, as OpenTelemetry's conventions for HTTP have it. */
+/** The error of a 410 has no status of its own. */
+const errorType = (cause: Cause.Cause<unknown>): string =>
+  Cause.squash(cause) instanceof SessionClosed ? "410" : ErrorType.ofCause(cause)
+
+/** Runs an attempt under a span named by method and path, following OpenTelemetry's conventions for HTTP. */
 export const attempt = <A, E, R>(
   { method, path }: Operation<Status, unknown>,
-  { repeats, to }: { readonly repeats: number; readonly to: ReturnType<typeof server> },
+  options: { readonly retries: number; readonly server: ReturnType<typeof server> },
   run: (attempt: Attempt) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> =>
   Effect.flatMap(Telemetry.Enabled, (enabled) => {
@@ -38,13 +43,13 @@ export const attempt = <A, E, R>(
     const attributes = {
       "http.request.method": method,
       "url.template": path,
-      ...to,
-      ...(repeats === 0 ? {} : { "http.request.resend_count": repeats })
+      ...options.server,
+      ...(options.retries === 0 ? {} : { "http.request.resend_count": options.retries })
     }
     return Effect.useSpan(`${method} ${path}`, { kind: "client", attributes }, (span) =>
       run({
         traceparent: traceparentOf(span),
-        answered: (status) => span.attribute("http.response.status_code", status)
-      }).pipe(Effect.onError((cause) => Effect.sync(() => span.attribute("error.type", ErrorType.ofCause(cause)))))
+        onStatus: (status) => span.attribute("http.response.status_code", status)
+      }).pipe(Effect.onError((cause) => Effect.sync(() => span.attribute("error.type", errorType(cause)))))
     )
   })

@@ -1,29 +1,29 @@
 /**
- * The span of a session: it lasts as long as a scope holds the session, and what is done with it goes below.
+ * The span of a session: it lasts as long as a scope holds the session, and is the parent of the session's operations.
  *
- * There is none where telemetry is off, and none for a session that is only borrowed.
+ * There is none where telemetry is off, and none for a borrowed session.
  */
 import { Effect, Metric, type Scope, Tracer } from "effect"
 import type { SessionInfo } from "../../SessionInfo.ts"
 import { Enabled, openSessions } from "../../Telemetry.ts"
 import * as Label from "./Label.ts"
 
-/** The span of a session, and the one that was current where it was opened. */
+/** The span of a session, and the span that was current when it was opened. */
 export interface SessionSpan {
-  /** As the caller named it. */
+  /** The name that the caller gave. */
   readonly agent: string
   readonly span: Tracer.Span
   readonly outer: Tracer.AnySpan | undefined
 }
 
-/** The stack of a span is for names of functions; these are names of the conventions. */
+/** A stack frame would name this library, not the caller. */
 export const noStack = { captureStackTrace: false } as const
 
 const currentSpan = Effect.map(Effect.serviceOption(Tracer.ParentSpan), (span) =>
   span._tag === "Some" ? span.value : undefined
 )
 
-/** A span for as long as a scope holds a session. */
+/** A span that lasts as long as the scope. */
 export const make = Effect.fnUntraced(function* (
   agent: string
 ): Effect.fn.Return<SessionSpan | undefined, never, Scope.Scope> {
@@ -33,30 +33,30 @@ export const make = Effect.fnUntraced(function* (
   return { agent, span, outer }
 })
 
-/** A session is open: one more is held by this program. */
+/** Counts a session that a scope holds from now on. */
 export const opened = Effect.fnUntraced(function* (session: SessionSpan | undefined, { id }: SessionInfo) {
   if (session === undefined) return
   if (Label.isConversation(id)) session.span.attribute("gen_ai.conversation.id", id)
   yield* Metric.modify(openSessions, 1)
 })
 
-/** A scope gave its session back. */
+/** Counts a session that its scope has released. */
 export const released = (session: SessionSpan | undefined): Effect.Effect<void> =>
   session === undefined ? Effect.void : Metric.modify(openSessions, -1)
 
-/** Whether a program has a span of its own around what it does with a session. */
-const isElsewhere = ({ outer, span }: SessionSpan, current: Tracer.AnySpan | undefined): boolean =>
+/** Whether the caller has a span of its own around the operation. */
+const hasOwnSpan = ({ outer, span }: SessionSpan, current: Tracer.AnySpan | undefined): boolean =>
   current !== undefined && current !== outer && current !== span
 
-/** Where the span of an operation goes: under its session, or where the program has it, with a link to the session. */
-export const place = Effect.fnUntraced(function* (session: SessionSpan | undefined) {
+/** The parent of an operation's span: the session, or the caller's own span, which then links to the session. */
+export const placement = Effect.fnUntraced(function* (session: SessionSpan | undefined) {
   if (session === undefined) return {}
-  return isElsewhere(session, yield* currentSpan)
+  return hasOwnSpan(session, yield* currentSpan)
     ? { links: [{ span: session.span, attributes: {} }] }
     : { parent: session.span }
 })
 
-/** A request of a session that is no turn: under its span too, unless the program has one of its own. */
+/** Runs another request of a session under its span, unless the caller has a span of its own. */
 export const request = <A, E, R>(
   session: SessionSpan | undefined,
   effect: Effect.Effect<A, E, R>
@@ -64,5 +64,5 @@ export const request = <A, E, R>(
   session === undefined
     ? effect
     : Effect.flatMap(currentSpan, (current) =>
-        isElsewhere(session, current) ? effect : Effect.withParentSpan(effect, session.span, noStack)
+        hasOwnSpan(session, current) ? effect : Effect.withParentSpan(effect, session.span, noStack)
       )

@@ -5,8 +5,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Random } from "effect"
 import { TestClock } from "effect/testing"
-import { ForgeClient, type SessionInfo } from "../../../src/index.ts"
+import type { SessionInfo } from "../../../src/index.ts"
 import { health, layerClients } from "../../support/Clients.ts"
+import { Calls } from "../../support/Calls.ts"
 import * as Memory from "../../support/Memory.ts"
 import { turn } from "../../support/ScriptedServer.ts"
 
@@ -85,7 +86,7 @@ const play = (remembers: boolean) => {
   const { arrived, given, script } = server(remembers)
   const turns = Effect.forEach(
     Array.from({ length: histories }, (_, nth) => `s-${nth}` as SessionInfo.SessionId),
-    (id) => Effect.result(ForgeClient.ForgeClient.use((client) => client.turn(id, "hello"))),
+    (id) => Effect.result(Calls.use((calls) => calls.turn(id, "hello"))),
     { concurrency: "unbounded" }
   )
   return Effect.gen(function* () {

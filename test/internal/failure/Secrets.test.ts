@@ -27,7 +27,7 @@ describe("Secrets.scrub", () => {
     assert.strictEqual(Secrets.scrub("bad prompt: Read the ledger of…", [secret]), "bad prompt: <redacted>…")
     const page = "<p>no: Read the ledger of &quot;Meyer &amp; Sons&#34; and sum up what</p>"
     const answer = { status: 500, json: undefined, text: page, secrets: [secret] }
-    assert.strictEqual(Message.fromAnswer(answer), "no: <redacted>")
+    assert.strictEqual(Message.fromResponse(answer), "no: <redacted>")
     const long = `${"first words, ".repeat(1000)}${"other words; ".repeat(100_000)}and the last of them`
     assert.strictEqual(Secrets.scrub(`'${long.slice(0, 30)}…${long.slice(-30)}'`, [long]), "'<redacted>…<redacted>'")
   })

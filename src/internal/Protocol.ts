@@ -1,0 +1,150 @@
+/**
+ * The calls of one clawdforge server, without state: they are encoded, sent, decoded, their failures mapped, and retried.
+ * It also owns the work that outlives its caller. The state of a session is its handle's (`SessionHandle`).
+ */
+import { Deferred, Duration, Effect, Exit, Fiber, Scope } from "effect"
+import type { HttpClient } from "effect/http"
+import type {
+  CancelError,
+  CloseError,
+  CreateError,
+  HealthError,
+  ListError,
+  RunError,
+  StateError,
+  TurnError,
+  UploadError
+} from "../ForgeError.ts"
+import type { Health as HealthInfo } from "../Health.ts"
+import type { Run, RunOptions } from "../Run.ts"
+import type { LiveState, SessionId, SessionInfo, SessionState } from "../SessionInfo.ts"
+import type { Turn } from "../Turn.ts"
+import type * as Upload from "../Upload.ts"
+import * as SessionsWire from "../wire/Sessions.ts"
+import * as TurnsWire from "../wire/Turns.ts"
+import * as Background from "./Background.ts"
+import * as Files from "./calls/Files.ts"
+import * as Health from "./calls/Health.ts"
+import * as Runs from "./calls/Runs.ts"
+import * as Sessions from "./calls/Sessions.ts"
+import * as Turns from "./calls/Turns.ts"
+import * as Exchange from "./exchange/Exchange.ts"
+import * as Multipart from "./exchange/Multipart.ts"
+import * as CloseFailure from "./telemetry/CloseFailure.ts"
+import * as Invocation from "./telemetry/Invocation.ts"
+
+/** A session that is being created in the background. */
+export interface PendingSession {
+  /** Waits for the session. An interrupt ends the waiting, not the creation. */
+  readonly join: Effect.Effect<SessionInfo, CreateError>
+  /** Gives the session up: the call is not retried, and a session that the server creates all the same is closed. */
+  readonly abandon: Effect.Effect<void>
+}
+
+export interface Protocol {
+  readonly health: Effect.Effect<HealthInfo, HealthError>
+  readonly createSession: (prepared: Sessions.PreparedCreate) => Effect.Effect<PendingSession>
+  readonly listSessions: (options: {
+    readonly includeClosed: boolean
+  }) => Effect.Effect<ReadonlyArray<SessionState>, ListError>
+  readonly getSession: (id: SessionId) => Effect.Effect<LiveState, StateError>
+  /**
+   * Sends a turn at once: the handle orders the turns of a session. `onAbandoned` runs with the turn's key when the call is
+   * interrupted while the agent may be working on it.
+   */
+  readonly turn: (
+    id: SessionId,
+    prepared: Turns.PreparedTurn,
+    onAbandoned: (key: string) => Effect.Effect<void>
+  ) => Effect.Effect<Turn, TurnError>
+  /** Cancels the turn in flight, or only that of the key, also where it still waits on the server. */
+  readonly cancelTurn: (id: SessionId, key?: string) => Effect.Effect<boolean, CancelError>
+  readonly closeSession: (id: SessionId) => Effect.Effect<void, CloseError>
+  readonly run: (prompt: string, options?: RunOptions) => Effect.Effect<Run, RunError>
+  readonly upload: <E, R>(
+    source: Upload.Source<E, R>,
+    options?: Upload.UploadOptions
+  ) => Effect.Effect<Upload.UploadedFile, E | UploadError, R>
+  /** The client's own scope: sessions that are still held when it ends are closed first. */
+  readonly scope: Scope.Scope
+  readonly background: Background.Background
+}
+
+/** How long the client's scope waits for background work when it ends. */
+const shutdownBound = Duration.seconds(5)
+
+export const make = Effect.fnUntraced(function* (
+  options: Exchange.Options
+): Effect.fn.Return<Protocol, never, HttpClient.HttpClient | Scope.Scope> {
+  const send = yield* Exchange.make(options)
+  const background = yield* Background.make(shutdownBound)
+  // Closing one session does not wait for another.
+  const scope = yield* Scope.fork(yield* Effect.scope, "parallel")
+  const boundary = Multipart.boundary()
+
+  const closeSession = (id: SessionId) => send(Sessions.close, { path: SessionsWire.pathOf(id) })
+
+  /** Closes a session whose creator is gone. */
+  const closeOrphan = (id: SessionId) =>
+    CloseFailure.report(id, Sessions.acceptClosed(closeSession(id), { owned: true }))
+
+  const closeUndecodable = Effect.fnUntraced(function* (created: unknown) {
+    if (Sessions.namesSession(created)) yield* background(closeOrphan(created.session_id))
+  })
+
+  const create = Effect.fnUntraced(function* (prepared: Sessions.PreparedCreate, abandoned: Deferred.Deferred<void>) {
+    const { body, needsSessionOptions, secrets } = prepared
+    if (needsSessionOptions.length > 0) {
+      const { features } = yield* send(Health.get, {})
+      if (!features.includes("session_options")) return yield* Sessions.refuseOptions(needsSessionOptions)
+    }
+    return yield* send(Sessions.create, {
+      body,
+      secrets,
+      abandoned,
+      onAbandoned: () => CloseFailure.reportUnanswered,
+      onUndecodable: closeUndecodable
+    })
+  })
+
+  const createSession = Effect.fnUntraced(function* (prepared: Sessions.PreparedCreate) {
+    const abandoned = yield* Deferred.make<void>()
+    const creating = yield* background(create(prepared, abandoned))
+    const closeCreated = Effect.flatMap(Fiber.await(creating), (exit) =>
+      Exit.isSuccess(exit) ? closeOrphan(exit.value.id) : Effect.void
+    )
+    return {
+      join: Fiber.join(creating),
+      abandon: Deferred.succeed(abandoned, undefined).pipe(Effect.andThen(background(closeCreated)), Effect.asVoid)
+    }
+  })
+
+  const run = Effect.fnUntraced(function* (prompt: string, options?: RunOptions) {
+    const prepared = yield* Runs.prepare(prompt, options)
+    const { body, deadline, secrets } = prepared
+    return yield* Invocation.run(prepared, send(Runs.send, { body, deadline, secrets }))
+  })
+
+  const upload = Effect.fnUntraced(function* <E, R>(source: Upload.Source<E, R>, options: Upload.UploadOptions = {}) {
+    const { timeToLive } = yield* Files.encode(source, options)
+    const { failed, readable } = yield* Multipart.observe(Files.measured(source))
+    const body = Files.body(readable, boundary, timeToLive)
+    const deadline = options.timeout === undefined ? undefined : Duration.fromInputUnsafe(options.timeout)
+    return yield* Effect.raceFirst(send(Files.upload, { body, deadline, repeatable: source.rereadable }), failed)
+  })
+
+  return {
+    health: send(Health.get, {}),
+    createSession,
+    listSessions: ({ includeClosed }) => send(Sessions.list, { query: `?include_closed=${includeClosed}` }),
+    getSession: (id) => send(Sessions.get, { path: SessionsWire.pathOf(id) }),
+    turn: (id, { body, deadline, secrets }, onAbandoned) =>
+      send(Turns.send, { path: TurnsWire.pathOf(id), sessionId: id, body, deadline, secrets, onAbandoned }),
+    cancelTurn: (id, key) => send(Turns.cancel, { path: TurnsWire.cancelPathOf(id), key }),
+    closeSession,
+    run,
+    upload,
+    scope,
+    background
+  }
+})

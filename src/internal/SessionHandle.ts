@@ -1,0 +1,240 @@
+/**
+ * The handle of a session: its state, and everything that its `Session` does. Open, closing, closed, and never back.
+ */
+import { Deferred, Duration, Effect, Exit, Inspectable, Scope } from "effect"
+import {
+  type CancelError,
+  type CloseError,
+  type CreateError,
+  SessionClosed,
+  type StateError,
+  type TurnError
+} from "../ForgeError.ts"
+import type { Session } from "../Session.ts"
+import type { LiveState, SessionId, SessionInfo, SessionOptions } from "../SessionInfo.ts"
+import type { Turn, TurnOptions } from "../Turn.ts"
+import * as Sessions from "./calls/Sessions.ts"
+import * as Turns from "./calls/Turns.ts"
+import type { Protocol } from "./Protocol.ts"
+import * as CloseFailure from "./telemetry/CloseFailure.ts"
+import * as Invocation from "./telemetry/Invocation.ts"
+import * as SessionSpan from "./telemetry/SessionSpan.ts"
+import { TurnPermit } from "./TurnPermit.ts"
+
+/** How long the end of a scope may take to close its session. */
+const closeBound = Duration.seconds(5)
+
+/** How long the next turn waits for the cancel of the turn before it. */
+const cancelBound = Duration.seconds(5)
+
+type Status = { readonly _tag: "Open" | "Closing" } | { readonly _tag: "Closed"; readonly by: "client" | "server" }
+
+const open: Status = { _tag: "Open" }
+const closing: Status = { _tag: "Closing" }
+
+/** Whether a scope owns the session, and the span of a session that one does. */
+interface Ownership {
+  readonly owned: boolean
+  readonly span: SessionSpan.SessionSpan | undefined
+}
+
+/** Methods are on the prototype, so that a handle costs only its fields. */
+class SessionHandle extends Inspectable.Class implements Session {
+  readonly info: SessionInfo
+  // Private at runtime too: nothing of the client shows in a printed handle.
+  readonly #protocol: Protocol
+  readonly #ownership: Ownership
+  readonly #permit = new TurnPermit()
+  readonly #closed = Deferred.makeUnsafe<"client" | "server">()
+  #status: Status = open
+  #deleting: Deferred.Deferred<void, CloseError> | undefined = undefined
+
+  constructor(protocol: Protocol, info: SessionInfo, ownership: Ownership) {
+    super()
+    this.info = info
+    this.#protocol = protocol
+    this.#ownership = ownership
+  }
+
+  get id(): SessionId {
+    return this.info.id
+  }
+
+  get span(): SessionSpan.SessionSpan | undefined {
+    return this.#ownership.span
+  }
+
+  turn(prompt: string, options?: TurnOptions): Effect.Effect<Turn, TurnError> {
+    return turnOf(this, prompt, options)
+  }
+
+  get cancel(): Effect.Effect<boolean, CancelError> {
+    return SessionSpan.request(this.span, this.#protocol.cancelTurn(this.id))
+  }
+
+  get state(): Effect.Effect<LiveState, StateError> {
+    return SessionSpan.request(this.span, this.#protocol.getSession(this.id))
+  }
+
+  get close(): Effect.Effect<void, CloseError> {
+    return SessionSpan.request(this.span, this.#delete)
+  }
+
+  get closed(): Effect.Effect<"client" | "server"> {
+    return Deferred.await(this.#closed)
+  }
+
+  override toJSON(): unknown {
+    return { _id: "Session", ...this.info, status: this.#status._tag }
+  }
+
+  get isClosed(): boolean {
+    return this.#status._tag === "Closed"
+  }
+
+  /** Fails unless the session is open. */
+  get checkOpen(): Effect.Effect<void, SessionClosed> {
+    return Effect.suspend(() => (this.#status._tag === "Open" ? Effect.void : Effect.fail(this.#closedError())))
+  }
+
+  /** Sends a turn when it has the permit, if the session is still open then. */
+  send(turn: Turns.PreparedTurn): Effect.Effect<Turn, TurnError> {
+    const sent = this.#protocol.turn(this.id, turn, (key) => this.#cancelLater(key))
+    return this.#permit.run(Effect.andThen(this.checkOpen, sent))
+  }
+
+  /** Marks the session as closed: by the server, unless this handle is closing it. */
+  markClosed(): Effect.Effect<never, SessionClosed> {
+    if (this.#status._tag === "Open") this.finish("server")
+    return Effect.andThen(this.#permit.releaseAll, Effect.fail(this.#closedError()))
+  }
+
+  /** The session takes no more turns, ever. */
+  finish(by: "client" | "server"): void {
+    if (this.isClosed) return
+    this.#status = { _tag: "Closed", by }
+    Deferred.doneUnsafe(this.#closed, Effect.succeed(by))
+  }
+
+  #closedError(): SessionClosed {
+    const by = this.#status._tag === "Closed" ? this.#status.by : "client"
+    return new SessionClosed({ sessionId: this.id, by })
+  }
+
+  /**
+   * Cancels an abandoned turn on a server that can, by the turn's key: the turn in flight there may be another handle's.
+   * A session that is closing needs no cancel.
+   */
+  #cancelLater(key: string): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.#status._tag !== "Open") return Effect.void
+      const cancel = Effect.flatMap(this.#protocol.health, ({ features }) =>
+        features.includes("cancel") ? this.#protocol.cancelTurn(this.id, key) : Effect.void
+      )
+      return Effect.map(this.#protocol.background(Effect.timeoutOption(cancel, cancelBound)), (fiber) =>
+        this.#permit.awaitCancel(fiber)
+      )
+    })
+  }
+
+  /** Sends one DELETE for all concurrent callers of `close`. */
+  get #delete(): Effect.Effect<void, CloseError> {
+    // An interrupt between marking the session and sending the request would leave the other callers waiting forever.
+    return Effect.uninterruptibleMask((restore) => {
+      if (this.isClosed) return Effect.void
+      if (this.#deleting !== undefined) return restore(Deferred.await(this.#deleting))
+      const deleting = Deferred.makeUnsafe<void, CloseError>()
+      this.#status = closing
+      this.#deleting = deleting
+      const sent = Effect.onExit(this.#deleteOnce, (exit) => this.#deleted(deleting, exit))
+      return this.#permit.releaseAll.pipe(
+        Effect.andThen(this.#protocol.background(sent)),
+        Effect.andThen(restore(Deferred.await(deleting)))
+      )
+    })
+  }
+
+  get #deleteOnce(): Effect.Effect<void, CloseError> {
+    return Sessions.acceptClosed(this.#protocol.closeSession(this.id), this.#ownership)
+  }
+
+  #deleted(deleting: Deferred.Deferred<void, CloseError>, exit: Exit.Exit<void, CloseError>): Effect.Effect<void> {
+    this.#deleting = undefined
+    if (Exit.isSuccess(exit)) this.finish("client")
+    return Effect.asVoid(Deferred.done(deleting, exit))
+  }
+}
+
+const turnOf = Effect.fnUntraced(function* (self: SessionHandle, prompt: string, options: TurnOptions | undefined) {
+  const prepared = yield* Turns.prepare(prompt, options)
+  const sent = self.checkOpen.pipe(
+    Effect.andThen(self.send(prepared)),
+    Effect.catchTag("SessionClosed", () => self.markClosed())
+  )
+  return yield* Invocation.turn(self.info, self.span, prepared.prompt, sent)
+})
+
+/** Closes a session at the end of its scope, within the bound. A failure is reported, and never fails the scope. */
+const release = Effect.fnUntraced(function* (self: SessionHandle) {
+  yield* SessionSpan.released(self.span)
+  if (self.isClosed) return
+  const close = Effect.timeoutOrElse(self.close, {
+    duration: closeBound,
+    orElse: () => Effect.fail({ message: `the server did not answer within ${Duration.format(closeBound)}` })
+  })
+  yield* CloseFailure.report(self.id, close)
+  self.finish("client")
+})
+
+/**
+ * Opens a session that is closed when the scope ends. An interrupt returns at once: a session that the server creates all
+ * the same is closed in the background.
+ */
+export const acquire = (
+  protocol: Protocol,
+  options?: SessionOptions
+): Effect.Effect<Session, CreateError, Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) => tieToClient(protocol, create(protocol, options, restore)))
+
+/**
+ * Releases a handle with the caller's scope or with the client's, whichever ends first: without its client a session can
+ * no longer be closed.
+ */
+const tieToClient = Effect.fnUntraced(function* <E>(
+  protocol: Protocol,
+  acquire: Effect.Effect<SessionHandle, E, Scope.Scope>
+) {
+  const scope = yield* Effect.acquireRelease(Scope.fork(protocol.scope), (scope, exit) => Scope.close(scope, exit))
+  const context = yield* Effect.context()
+  const handle = yield* acquire.pipe(
+    Scope.provide(scope),
+    Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+  )
+  // Spans and logs of the close go where those of the creation went, in whatever context the scope ends.
+  yield* Scope.addFinalizer(scope, Effect.provideContext(release(handle), context))
+  return handle
+})
+
+type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+const create = Effect.fnUntraced(function* (protocol: Protocol, options: SessionOptions | undefined, restore: Restore) {
+  const prepared = yield* Sessions.prepareCreate(options)
+  const { agent, model } = prepared
+  const span = yield* SessionSpan.make(agent)
+  const created = Effect.flatMap(protocol.createSession(prepared), ({ abandon, join }) =>
+    Effect.onInterrupt(restore(join), () => abandon)
+  )
+  const info = yield* Invocation.create(agent, model, span, created)
+  yield* SessionSpan.opened(span, info)
+  return new SessionHandle(protocol, info, { owned: true, span })
+})
+
+/** A handle on a session that is owned elsewhere: only its `close` closes it. */
+export const attach = Effect.fnUntraced(function* (
+  protocol: Protocol,
+  id: SessionId
+): Effect.fn.Return<Session, StateError> {
+  yield* Sessions.checkId(id)
+  const { agent, createdAt, cwd, model } = yield* protocol.getSession(id)
+  return new SessionHandle(protocol, { id, agent, createdAt, cwd, model }, { owned: false, span: undefined })
+})

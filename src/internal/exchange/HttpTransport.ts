@@ -1,0 +1,53 @@
+/**
+ * The `HttpClient` of one server: base URL and bearer on every request, no redirects, no spans but ours.
+ */
+import { Context, Effect, flow, identity, Option, Redacted, type Scope } from "effect"
+import {
+  FetchHttpClient,
+  HttpClient,
+  type HttpClientError,
+  HttpClientRequest,
+  type HttpClientResponse
+} from "effect/http"
+
+export interface Options {
+  readonly url: URL
+  readonly token: Redacted.Redacted
+  readonly transformClient?: ((client: HttpClient.HttpClient) => HttpClient.HttpClient) | undefined
+}
+
+/** Sends a request whose URL is a path of the server. The response ends with the scope, its body too. */
+export type HttpTransport = (
+  request: HttpClientRequest.HttpClientRequest,
+  options: { readonly anonymous: boolean }
+) => Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError, Scope.Scope>
+
+const always = (): boolean => true
+
+/** A redirect is never followed: it would carry the token elsewhere. */
+const requestContext = Effect.map(Effect.serviceOption(FetchHttpClient.RequestInit), (given) =>
+  Context.make(FetchHttpClient.RequestInit, {
+    ...Option.getOrUndefined(given),
+    redirect: "manual" as const
+  }).pipe(Context.add(HttpClient.TracerDisabledWhen, always))
+)
+
+export const make = Effect.fnUntraced(function* ({
+  token,
+  transformClient = identity,
+  url
+}: Options): Effect.fn.Return<HttpTransport, never, HttpClient.HttpClient> {
+  const context = yield* requestContext
+  const base = url.href.replace(/\/+$/, "")
+  // As inputs: the transformations of the client that was given, and of `transformClient`, see the whole request.
+  const ofServer = HttpClient.mapRequestInput(
+    yield* HttpClient.HttpClient,
+    flow(HttpClientRequest.prependUrl(base), HttpClientRequest.acceptJson)
+  )
+  // A request ends with its scope: a response that arrives just as its call is interrupted holds no connection.
+  const prepare = flow(transformClient, HttpClient.withScope)
+  const anonymous = prepare(ofServer)
+  const authorized = prepare(HttpClient.mapRequestInput(ofServer, HttpClientRequest.bearerToken(Redacted.value(token))))
+  return (request, options) =>
+    Effect.provideContext((options.anonymous ? anonymous : authorized).execute(request), context)
+})

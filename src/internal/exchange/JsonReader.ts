@@ -1,0 +1,32 @@
+/**
+ * Reads the body of a successful response as JSON, and decodes it.
+ */
+import { Effect, identity, Result } from "effect"
+import type { TransportError } from "../../ForgeError.ts"
+import * as TransportFailure from "../failure/TransportFailure.ts"
+import * as Body from "./Body.ts"
+import type { OpenResponse } from "./OpenResponse.ts"
+
+export interface Options<A> {
+  readonly decode: (json: unknown) => Result.Result<A, string>
+  /** Runs with the JSON of a success that could not be decoded: the server acted, and what it made may have to be undone. */
+  readonly onUndecodable?: ((json: unknown) => Effect.Effect<void>) | undefined
+}
+
+/** Whatever a body holds, decoding it must not end the program with a defect. */
+const decodeSafely =
+  <A>(decode: Options<A>["decode"]) =>
+  (json: unknown): Result.Result<A, string> =>
+    Result.try({ try: () => decode(json), catch: () => "it cannot be read" }).pipe(Result.flatMap(identity))
+
+export const read = Effect.fnUntraced(function* <A>(
+  { call, onBroken, requestId, response }: OpenResponse,
+  { decode, onUndecodable }: Options<A>
+): Effect.fn.Return<A, TransportError> {
+  const body = yield* Effect.mapError(Body.read(response, Body.maxAnswerBytes), onBroken)
+  const json = Body.parseJson(body)
+  const decoded = Result.flatMap(json, decodeSafely(decode))
+  if (Result.isSuccess(decoded)) return decoded.success
+  if (Result.isSuccess(json) && onUndecodable !== undefined) yield* onUndecodable(json.success)
+  return yield* TransportFailure.malformed(call, { status: response.status, requestId }, decoded.failure)
+})
