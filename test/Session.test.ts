@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Redacted, Scheduler } from "effect"
 import { Forge, type ForgeClient, ForgeError, type Session, Upload } from "../src/index.ts"
 import { NodeForgeClient } from "../src/node/index.ts"
+import { patience } from "./support/Patience.ts"
 import {
   created,
   layer,
@@ -231,7 +232,8 @@ describe("Session", () => {
   })
 
   describe("closed waits for the end, and says which side closed the session", () => {
-    const closedBy = (session: Session.Session) => Effect.forkChild(session.closed, { startImmediately: true })
+    const closedBy = (session: Session.Session) =>
+      Effect.forkChild(Effect.timeout(session.closed, patience), { startImmediately: true })
 
     it.live("its own close", () =>
       Effect.gen(function* () {
