@@ -2,15 +2,15 @@
  * The four ways in which a call can fail.
  *
  * - `AuthError`: the server does not know the token (401), or refuses the address (403).
- * - `ApiError`: the server answered with a failure, or this client refused the input by itself. `status` is part of the
- *   type, and `reason` says in what way it failed.
- * - `TransportError`: there was no answer, or none that could be read.
- * - `SessionClosed`: the session has been closed, by this client or by the server.
+ * - `ApiError`: the server answered with a failure status, or this client refused the input. `status` is part of the type,
+ *   and `reason` says how the call failed.
+ * - `TransportError`: there was no response, or none that could be read.
+ * - `SessionClosed`: the session is closed, by this client or by the server.
  *
- * `ApiError` and `TransportError` carry an `outcome`: whether the server may have acted on the call. Every operation's
- * type names what it can fail with, statuses included, so that a program can handle all of it away.
+ * `ApiError` and `TransportError` carry an `outcome`: whether the server may have acted on the call. The type of every
+ * operation lists exactly the errors it can fail with, statuses included, so a program can handle all of them.
  *
- * **Example** (What to do about a turn that failed)
+ * **Example** (Handling a turn that failed)
  *
  * ```ts
  * import { Effect } from "effect"
@@ -18,11 +18,11 @@
  *
  * const answer = Forge.withSession({ agent: "claude" }, (session) => session.turn("Count the lines.")).pipe(
  *   Effect.map((turn) => turn.text),
- *   // The agent failed: the reason says how.
- *   Effect.catchIf(ApiError.is(502), (error) =>
- *     Effect.succeed(error.reason._tag === "RunFailed" ? `failed: ${error.reason.error}` : "a proxy is in the way")
- *   ),
- *   // Nobody answered: the outcome says whether the prompt may have been read all the same.
+ *   // One reason: the agent failed.
+ *   Effect.catchReason("ApiError", "RunFailed", ({ error, stopReason }) => Effect.succeed(`${stopReason}: ${error}`)),
+ *   // One status, whatever its reason.
+ *   Effect.catchIf(ApiError.is(503), ({ retryAfter }) => Effect.succeed(`try again in ${retryAfter ?? "a while"}`)),
+ *   // No response: the outcome says whether the agent may have read the prompt all the same.
  *   Effect.catchTag("TransportError", (error) => Effect.succeed(`${error.reason._tag}, ${error.outcome}`))
  * )
  * ```
@@ -40,9 +40,9 @@ import type { SessionId } from "./SessionInfo.ts"
  */
 export type Outcome = "not-sent" | "refused" | "unknown" | "acted"
 
-/** Where a failed call was going, and under which id the server knows it. */
+/** The call that failed. */
 interface Call {
-  /** The operation of this library, `Session.turn` for one. */
+  /** The operation of this library, such as `Session.turn`. */
   readonly operation: string
   readonly method: string
   readonly path: string
@@ -65,16 +65,16 @@ export class AuthError extends Data.TaggedError("AuthError")<
 // ApiError
 // ---------------------------------------------------------------------------------------------------------------------
 
-/** One thing that is wrong with an input: where it stands, and what would be right. */
+/** One thing that is wrong with an input: where, and what it must be. */
 export interface Issue {
   readonly path: ReadonlyArray<string | number>
   readonly message: string
 }
 
-/** The input is not valid. The input itself is not kept. */
+/** The input is not valid. The input itself is not kept in the error. */
 export class Invalid extends Data.TaggedClass("Invalid")<{ readonly issues: ReadonlyArray<Issue> }> {}
 
-/** It does not exist, or belongs to another app, which a server does not tell apart. */
+/** It does not exist, or belongs to another app: a server answers both alike. */
 export class NotFound extends Data.TaggedClass("NotFound")<{
   readonly resource: "session" | "file" | "token" | "path"
 }> {}
@@ -98,20 +98,20 @@ export class RunFailed extends Data.TaggedClass("RunFailed")<{
   readonly stopReason: string | null
 }> {}
 
-/** As many sessions are open as the server admits. */
+/** The server has as many open sessions as it allows. */
 export class PoolFull extends Data.TaggedClass("PoolFull") {}
 
-/** As many runs are under way as the server admits. */
+/** The server has as many running runs as it allows. */
 export class TooManyRuns extends Data.TaggedClass("TooManyRuns") {}
 
 /** The server is stopping and takes no new work. */
 export class ShuttingDown extends Data.TaggedClass("ShuttingDown") {}
 
-/** An answer that is not one of the contract's own: a proxy's, or an unhandled failure of the server. */
+/** A response that is not the contract's own: a proxy's, or an unhandled failure of the server. */
 export class Unexpected extends Data.TaggedClass("Unexpected")<{
-  /** The status as it came. */
+  /** The status of the response. */
   readonly status: number
-  /** The body as it came, cut at 2,000 characters. */
+  /** The body, cut at 2,000 characters. */
   readonly body: Redacted.Redacted
 }> {}
 
@@ -130,13 +130,13 @@ export interface Reasons {
 }
 
 /**
- * The statuses that an `ApiError` can have. 400 and 500 also stand for every other status of their class; the status as
- * it came is then in the reason.
+ * The statuses that an `ApiError` can have. 400 and 500 also stand for every other status of their class; the reason then
+ * holds the status of the response.
  */
 export type Status = keyof Reasons
 
 /**
- * The server answered with a failure, or (422 with `outcome: "not-sent"`) the input was refused before it was sent.
+ * The server answered with a failure status, or (422 with `outcome: "not-sent"`) the input was refused before it was sent.
  *
  * **Example** (Handling one status)
  *
@@ -155,7 +155,7 @@ export class ApiError<const S extends Status = Status> extends Data.TaggedError(
     readonly message: string
     readonly outcome: Outcome
     readonly reason: Reasons[S]
-    /** How long the server asks to wait before another try. */
+    /** How long the server asks to wait before another attempt. */
     readonly retryAfter: Duration.Duration | undefined
   }
 > {
@@ -176,19 +176,19 @@ export type ApiErrors<S extends Status> = S extends Status ? ApiError<S> : never
 /** No connection could be made: refused, no such host, no TLS, or not in time. */
 export class Connect extends Data.TaggedClass("Connect")<{ readonly code: string | undefined }> {}
 
-/** The connection broke before the answer was whole. */
+/** The connection broke before the response was complete. */
 export class Reset extends Data.TaggedClass("Reset")<{ readonly code: string | undefined }> {}
 
-/** The answer did not come in time. */
+/** The response was not complete in time. */
 export class Timeout extends Data.TaggedClass("Timeout")<{ readonly after: Duration.Duration }> {}
 
-/** The answer came and is not one of this contract: no JSON, not of its shape, too large, or a redirect. */
+/** The response is not of this contract: not JSON, of another shape, too large, or a redirect. */
 export class Malformed extends Data.TaggedClass("Malformed")<{
   readonly status: number
   readonly description: string
 }> {}
 
-/** There was no answer, or none that could be read. */
+/** There was no response, or none that could be read. */
 export class TransportError extends Data.TaggedError("TransportError")<
   Call & {
     readonly message: string
@@ -205,8 +205,8 @@ export class TransportError extends Data.TaggedError("TransportError")<
 export class SessionClosed extends Data.TaggedError("SessionClosed")<{
   readonly sessionId: SessionId
   /**
-   * `client` where this handle closed it; `server` where the server found it closed: idle for too long, revoked, or closed
-   * through another handle, of this program or any other, which a server does not tell apart.
+   * `client` where this handle closed it; `server` where a turn found it closed on the server: idle for too long, its token
+   * revoked, or closed through another handle, in this program or elsewhere.
    */
   readonly by: "client" | "server"
 }> {
@@ -245,7 +245,7 @@ export type CancelError = AuthError | ApiErrors<CommonStatus | 404 | 422> | Tran
 /** What `Forge.run` can fail with. */
 export type RunError = AuthError | ApiErrors<CommonStatus | 404 | 413 | 422 | 502> | TransportError
 
-/** What `Forge.upload` can fail with, beside the failures of what it uploads. */
+/** What `Forge.upload` can fail with, besides the errors of its source. */
 export type UploadError = AuthError | ApiErrors<CommonStatus | 413 | 422> | TransportError
 
 /** What `ForgeAdmin.mint` can fail with. */

@@ -2,13 +2,13 @@
  * Coding-agent sessions (Claude, and any agent that speaks ACP) as scoped Effect resources, over any clawdforge server.
  */
 
-/** The tokens that apps come with. */
+/** App tokens. */
 export type * as AppToken from "./AppToken.ts"
 
 /** What programs call. */
 export * as Forge from "./Forge.ts"
 
-/** The administration of a server: app tokens, minted, listed and revoked. */
+/** The administration of a server: minting, listing and revoking app tokens. */
 export * as ForgeAdmin from "./ForgeAdmin.ts"
 
 /** The service behind `Forge`, and its layers. */
@@ -18,7 +18,7 @@ export * as ForgeClient from "./ForgeClient.ts"
 export * as ForgeError from "./ForgeError.ts"
 export { ApiError, AuthError, SessionClosed, TransportError } from "./ForgeError.ts"
 
-/** Whether a server is alive, and what it can do. */
+/** The health of a server, and its features. */
 export type * as Health from "./Health.ts"
 
 /** The bounds of retries. */
@@ -28,18 +28,18 @@ export type * as RetryPolicy from "./RetryPolicy.ts"
 export type * as Run from "./Run.ts"
 
 /** The handle of a session. */
-export * as Session from "./Session.ts"
+export type * as Session from "./Session.ts"
 
-/** What is known of a session. */
+/** The id, options and state of a session. */
 export * as SessionInfo from "./SessionInfo.ts"
 
-/** Spans, metrics, and how to turn them off. */
+/** Spans, metrics, and their settings. */
 export * as Telemetry from "./Telemetry.ts"
 
 /** One turn of a session. */
 export * as Turn from "./Turn.ts"
 
-/** What happens in a turn. */
+/** The events of a turn. */
 export * as TurnEvent from "./TurnEvent.ts"
 
 /** Files that an agent can read. */

@@ -41,7 +41,7 @@ const encodeHead = Input.encoder(
   })
 )
 
-/** Refuses a file, or options, that cannot be sent; gives the time to live as the wire has it. */
+/** Refuses a source or options that cannot be sent; gives the time to live in the form of the wire. */
 export const encode = <E, R>(source: Source<E, R>, options: UploadOptions = {}) =>
   encodeHead(upload, () => ({
     name: source.name,
@@ -57,12 +57,12 @@ const wrongSize = (size: number): ApiError<422> =>
 const noBytes = (): ApiError<422> =>
   Input.refuse(callOf(upload), [{ path: ["content"], message: "must be a Stream of Uint8Array" }])
 
-/** What is no bytes would be sent as some text, or as nothing. */
+/** Anything but bytes would be sent as text, or dropped. */
 const checked = <E, R>(content: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Uint8Array, E | ApiError<422>, R> =>
   Stream.tap(content, (chunk: unknown) => (chunk instanceof Uint8Array ? Effect.void : Effect.fail(noBytes())))
 
 /**
- * A source that fails where its content is no bytes, or not as long as it says: the server would wait for the rest, or
+ * A source that fails where its content is not bytes, or not of its declared size: the server would wait for the rest, or
  * cut it.
  */
 export const measured = <E, R>(source: Source<E, R>): Source<E | ApiError<422>, R> => {
@@ -83,7 +83,7 @@ export const measured = <E, R>(source: Source<E, R>): Source<E | ApiError<422>, 
   return { ...source, content: counted }
 }
 
-/** The body of an upload, which reads its file as it is sent. */
+/** The body of an upload, which reads its source while it is sent. */
 export const body = <E>(source: Source<E>, boundary: string, timeToLive: number | undefined): HttpBody.Stream =>
   Multipart.body(source, {
     boundary,

@@ -82,7 +82,7 @@ const notFound = (response: FailureResponse): NotFound | Unexpected => {
   }
 }
 
-/** One failure of the contract says that nobody knows what was done: that of a call cut short by the server's end. */
+/** One 502 of the contract means that the outcome is unknown: that of a call which the end of the server cut short. */
 const outcomeOfRun = (reason: RunFailed | Unexpected): Outcome =>
   reason._tag === "RunFailed" && !reason.error.startsWith("outcome unknown") ? "acted" : "unknown"
 

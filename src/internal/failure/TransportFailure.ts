@@ -1,5 +1,5 @@
 /**
- * From a call without a readable answer to the error that says so.
+ * Maps a call without a readable response to a `TransportError`.
  */
 import { Duration, Predicate } from "effect"
 import type { HttpClientError } from "effect/http"
@@ -7,8 +7,8 @@ import { Connect, Malformed, type Outcome, Reset, Timeout, TransportError } from
 import type { CallInfo } from "../calls/Operation.ts"
 
 /**
- * Codes that only a connection that never came about has. Others (`ECONNRESET`, `ETIMEDOUT`, `EHOSTUNREACH`, those of
- * TLS records and alerts) also come from reading and writing, and then say nothing about what the server saw.
+ * Codes that only a failed connect has. Others (`ECONNRESET`, `ETIMEDOUT`, `EHOSTUNREACH`, those of TLS records and alerts)
+ * also come from reading and writing, and then say nothing about what the server received.
  */
 const connectCodes: ReadonlySet<string> = new Set([
   "ECONNREFUSED",
@@ -28,7 +28,7 @@ const connectCodes: ReadonlySet<string> = new Set([
   "UNABLE_TO_GET_ISSUER_CERT_LOCALLY"
 ])
 
-/** Whether nothing was sent: where a name has several addresses, none of them was connected to. */
+/** Whether nothing was sent. Where a name has several addresses, all of them must have failed to connect. */
 const isConnecting = (error: unknown): boolean => {
   if (!Predicate.isObject(error)) return false
   const { code, errors, message, syscall } = error
@@ -39,23 +39,23 @@ const isConnecting = (error: unknown): boolean => {
 
 const maxWrappers = 8
 
-/** The error that says what happened: the outermost one with a code, for a runtime may wrap it. */
-const telling = (error: unknown, depth = 0): Record<PropertyKey, unknown> | undefined => {
+/** The outermost error with a code: a runtime may wrap it. */
+const codedCause = (error: unknown, depth = 0): Record<PropertyKey, unknown> | undefined => {
   if (depth > maxWrappers || !Predicate.isObject(error)) return undefined
   return typeof error["code"] === "string" || Array.isArray(error["errors"])
     ? error
-    : telling(error["cause"], depth + 1)
+    : codedCause(error["cause"], depth + 1)
 }
 
-/** The error of a request that got no whole answer. */
+/** The error of a request without a complete response. */
 export const fromHttpClientError = (
   error: HttpClientError.HttpClientError,
   call: CallInfo,
   origin: string
 ): TransportError => {
-  const cause = telling(error.reason.cause)
+  const cause = codedCause(error.reason.cause)
   const code = typeof cause?.["code"] === "string" ? cause["code"] : undefined
-  // After an answer has begun, the request was sent, whatever broke.
+  // Once a response has begun, the request was sent, whatever broke.
   const connecting = error.reason._tag === "TransportError" && isConnecting(cause)
   const base = { ...call, requestId: undefined }
   const why = code === undefined ? "" : ` (${code})`
@@ -74,7 +74,7 @@ export const fromHttpClientError = (
       })
 }
 
-/** The error of a call that outlived its deadline. */
+/** The error of a call that exceeded its deadline. */
 export const timeout = (call: CallInfo, after: Duration.Duration): TransportError =>
   new TransportError({
     ...call,
@@ -84,19 +84,19 @@ export const timeout = (call: CallInfo, after: Duration.Duration): TransportErro
     message: `no whole answer within ${Duration.format(after)}`
   })
 
-/** The error of an answer that is not one of the contract. */
+/** The error of a response that is not of the contract. */
 export const malformed = (
   call: CallInfo,
-  answer: { readonly status: number; readonly requestId: string | undefined },
+  response: { readonly status: number; readonly requestId: string | undefined },
   description: string
 ): TransportError => {
-  // A redirect says nothing about what was done before it; a success says that something was.
-  const outcome: Outcome = answer.status >= 300 || answer.status === 0 ? "unknown" : "acted"
+  // A success means that the server acted; a redirect says nothing about that.
+  const outcome: Outcome = response.status >= 300 || response.status === 0 ? "unknown" : "acted"
   return new TransportError({
     ...call,
-    requestId: answer.requestId,
+    requestId: response.requestId,
     outcome,
-    reason: new Malformed({ status: answer.status, description }),
-    message: `the answer (${answer.status}) is not of the clawdforge contract: ${description}`
+    reason: new Malformed({ status: response.status, description }),
+    message: `the answer (${response.status}) is not of the clawdforge contract: ${description}`
   })
 }
