@@ -42,13 +42,16 @@ export interface Service {
   /**
    * Opens a session and closes it when the scope ends, by success, failure or interruption.
    *
-   * Closing takes 5 seconds at most, and neither fails the program nor hides how it failed: a session that could not be
+   * Closing takes 5 seconds at most, for all sessions of the scope together, and neither fails the program nor hides how it failed: a session that could not be
    * closed is logged as a warning and counted, and the server closes it once it has been idle for long enough.
    * Interrupting the opening returns at once; a session that the server creates all the same is closed in the background.
    */
   readonly session: (options?: SessionOptions) => Effect.Effect<Session, CreateError, Scope.Scope>
 
-  /** Borrows a session by its id. Nothing closes it at the end; two handles on one session are ordered only by the server. */
+  /**
+   * Borrows a session by its id. Nothing closes it at the end; two handles on one session are ordered only by the server. A
+   * handle on a closed session can read its state; its turns fail with `SessionClosed`.
+   */
   readonly attach: (id: SessionId) => Effect.Effect<Session, StateError>
 
   /** The sessions of this app, newest first. */

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Redacted, Scheduler } from "effect"
-import { Forge, type ForgeClient, ForgeError, type Session, Upload } from "../src/index.ts"
+import { Forge, type ForgeClient, ForgeError, type Session, SessionInfo, Upload } from "../src/index.ts"
 import { NodeForgeClient } from "../src/node/index.ts"
 import { patience } from "./support/Patience.ts"
 import {
@@ -274,6 +274,24 @@ describe("Session", () => {
         assert.strictEqual(yield* Fiber.join(closed), "server")
       }).pipe(Effect.scoped, Effect.provide(layer(script)))
     })
+  })
+
+  it.live("attached after its end says so, and sends no turn", () => {
+    const script: Script = () => ({
+      json: { ...created(1), turn_count: 3, last_turn_at: 2, closed_at: 2, live: false }
+    })
+    return Effect.gen(function* () {
+      const session = yield* Forge.attach(SessionInfo.sessionId("s-1"))
+      assert.include(JSON.stringify(session), '"status":"Closed"')
+      assert.deepInclude(yield* Effect.flip(session.turn("late")), { _tag: "SessionClosed", by: "server" })
+      assert.strictEqual(yield* session.closed, "server")
+      yield* session.close
+      assert.strictEqual((yield* session.state).turnCount, 3)
+      assert.deepStrictEqual(
+        (yield* requests("GET")).length + (yield* requests("POST")).length + (yield* requests("DELETE")).length,
+        2
+      )
+    }).pipe(Effect.provide(layer(script)))
   })
 
   describe("what is sent is what was given, however it is changed afterwards", () => {

@@ -161,6 +161,26 @@ describe("a session of a server that falls silent", () => {
     )
   )
 
+  it.effect("holds the end of a scope of ten sessions up for 5 seconds in all", () => {
+    const memory = silentAfterCreate([])
+    return withClient(
+      memory,
+      Effect.gen(function* () {
+        const ten = Effect.scoped(Effect.replicateEffect(Forge.session(), 10))
+        const fiber = yield* Effect.forkChild(ten, { startImmediately: true })
+        yield* TestClock.adjust(seconds(5) - 1)
+        assert.strictEqual(fiber.pollUnsafe(), undefined)
+        yield* TestClock.adjust(1)
+        yield* Fiber.join(fiber)
+        const deletes = memory.sent.filter(({ request }) => request.startsWith("DELETE"))
+        assert.deepStrictEqual(
+          deletes.map(({ at }) => at),
+          Array.from({ length: 10 }, () => 0)
+        )
+      })
+    )
+  })
+
   it.effect("holds its next turn up for 5 seconds, for the cancel of an interrupted one", () => {
     const memory = silentAfterCreate(["cancel"])
     return withClient(

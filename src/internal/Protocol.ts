@@ -2,7 +2,7 @@
  * The calls of one clawdforge server, without state: they are encoded, sent, decoded, their failures mapped, and retried.
  * It also owns the work that outlives its caller. The state of a session is its handle's (`SessionHandle`).
  */
-import { Deferred, Duration, Effect, Exit, Fiber, Scope } from "effect"
+import { Deferred, Duration, Effect, Fiber, Scope } from "effect"
 import type { HttpClient } from "effect/http"
 import type {
   CancelError,
@@ -28,6 +28,7 @@ import * as Health from "./calls/Health.ts"
 import * as Runs from "./calls/Runs.ts"
 import * as Sessions from "./calls/Sessions.ts"
 import * as Turns from "./calls/Turns.ts"
+import * as CloseGroup from "./CloseGroup.ts"
 import * as Exchange from "./exchange/Exchange.ts"
 import * as Multipart from "./exchange/Multipart.ts"
 import * as CloseFailure from "./telemetry/CloseFailure.ts"
@@ -68,6 +69,8 @@ export interface Protocol {
   /** The client's own scope: sessions that are still held when it ends are closed first. */
   readonly scope: Scope.Scope
   readonly background: Background.Background
+  /** The sessions that a scope closes together. */
+  readonly closeGroup: (scope: Scope.Scope) => CloseGroup.CloseGroup
 }
 
 /** How long the client's scope waits for background work when it ends. */
@@ -88,34 +91,40 @@ export const make = Effect.fnUntraced(function* (
   const closeOrphan = (id: SessionId) =>
     CloseFailure.report(id, Sessions.acceptClosed(closeSession(id), { owned: true }))
 
-  const closeUndecodable = Effect.fnUntraced(function* (created: unknown) {
-    if (Sessions.namesSession(created)) yield* background(closeOrphan(created.session_id))
-  })
-
-  const create = Effect.fnUntraced(function* (prepared: Sessions.PreparedCreate, abandoned: Deferred.Deferred<void>) {
-    const { body, needsSessionOptions, secrets } = prepared
+  const create = Effect.fnUntraced(function* (
+    { body, needsSessionOptions, secrets }: Sessions.PreparedCreate,
+    options: Pick<Exchange.CallOptions, "abandoned" | "onUndecodable">
+  ) {
     if (needsSessionOptions.length > 0) {
       const { features } = yield* send(Health.get, {})
       if (!features.includes("session_options")) return yield* Sessions.refuseOptions(needsSessionOptions)
     }
     return yield* send(Sessions.create, {
+      ...options,
       body,
       secrets,
-      abandoned,
-      onAbandoned: () => CloseFailure.reportUnanswered,
-      onUndecodable: closeUndecodable
+      onAbandoned: () => CloseFailure.reportUnanswered
     })
   })
 
   const createSession = Effect.fnUntraced(function* (prepared: Sessions.PreparedCreate) {
     const abandoned = yield* Deferred.make<void>()
-    const creating = yield* background(create(prepared, abandoned))
-    const closeCreated = Effect.flatMap(Fiber.await(creating), (exit) =>
-      Exit.isSuccess(exit) ? closeOrphan(exit.value.id) : Effect.void
-    )
+    let isClosed = false
+    const closeUndecodable = Effect.fnUntraced(function* (created: unknown) {
+      if (!Sessions.namesSession(created)) return
+      isClosed = true
+      yield* background(closeOrphan(created.session_id))
+    })
+    const creating = yield* background(create(prepared, { abandoned, onUndecodable: closeUndecodable }))
+    const cleanUp = Effect.matchEffect(Fiber.join(creating), {
+      onSuccess: ({ id }) => closeOrphan(id),
+      // No one else learns of a session that may exist.
+      onFailure: (error) =>
+        !isClosed && Sessions.mayHaveCreated(error) ? CloseFailure.reportUnknown(error.message) : Effect.void
+    })
     return {
       join: Fiber.join(creating),
-      abandon: Deferred.succeed(abandoned, undefined).pipe(Effect.andThen(background(closeCreated)), Effect.asVoid)
+      abandon: Deferred.succeed(abandoned, undefined).pipe(Effect.andThen(background(cleanUp)), Effect.asVoid)
     }
   })
 
@@ -145,6 +154,7 @@ export const make = Effect.fnUntraced(function* (
     run,
     upload,
     scope,
-    background
+    background,
+    closeGroup: CloseGroup.make(background)
   }
 })

@@ -15,6 +15,7 @@ import type { LiveState, SessionId, SessionInfo, SessionOptions } from "../Sessi
 import type { Turn, TurnOptions } from "../Turn.ts"
 import * as Sessions from "./calls/Sessions.ts"
 import * as Turns from "./calls/Turns.ts"
+import type { CloseGroup } from "./CloseGroup.ts"
 import type { Protocol } from "./Protocol.ts"
 import * as CloseFailure from "./telemetry/CloseFailure.ts"
 import * as Invocation from "./telemetry/Invocation.ts"
@@ -174,9 +175,8 @@ const turnOf = Effect.fnUntraced(function* (self: SessionHandle, prompt: string,
   return yield* Invocation.turn(self.info, self.span, prepared.prompt, sent)
 })
 
-/** Closes a session at the end of its scope, within the bound. A failure is reported, and never fails the scope. */
-const release = Effect.fnUntraced(function* (self: SessionHandle) {
-  yield* SessionSpan.released(self.span)
+/** Closes a session within the bound. A failure is reported, and fails nothing else. */
+const closeWithin = Effect.fnUntraced(function* (self: SessionHandle) {
   if (self.isClosed) return
   const close = Effect.timeoutOrElse(self.close, {
     duration: closeBound,
@@ -185,6 +185,10 @@ const release = Effect.fnUntraced(function* (self: SessionHandle) {
   yield* CloseFailure.report(self.id, close)
   self.finish("client")
 })
+
+/** Releases a session at the end of its scope, together with the other sessions of that scope. */
+const release = (self: SessionHandle, group: CloseGroup): Effect.Effect<void> =>
+  Effect.andThen(SessionSpan.released(self.span), group.close(closeWithin(self)))
 
 /**
  * Opens a session that is closed when the scope ends. An interrupt returns at once: a session that the server creates all
@@ -205,13 +209,15 @@ const tieToClient = Effect.fnUntraced(function* <E>(
   acquire: Effect.Effect<SessionHandle, E, Scope.Scope>
 ) {
   const scope = yield* Effect.acquireRelease(Scope.fork(protocol.scope), (scope, exit) => Scope.close(scope, exit))
+  const group = protocol.closeGroup(yield* Effect.scope)
   const context = yield* Effect.context()
   const handle = yield* acquire.pipe(
     Scope.provide(scope),
     Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
   )
+  group.add()
   // Spans and logs of the close go where those of the creation went, in whatever context the scope ends.
-  yield* Scope.addFinalizer(scope, Effect.provideContext(release(handle), context))
+  yield* Scope.addFinalizer(scope, Effect.provideContext(release(handle, group), context))
   return handle
 })
 
@@ -235,6 +241,8 @@ export const attach = Effect.fnUntraced(function* (
   id: SessionId
 ): Effect.fn.Return<Session, StateError> {
   yield* Sessions.checkId(id)
-  const { agent, createdAt, cwd, model } = yield* protocol.getSession(id)
-  return new SessionHandle(protocol, { id, agent, createdAt, cwd, model }, { owned: false, span: undefined })
+  const { agent, closedAt, createdAt, cwd, model } = yield* protocol.getSession(id)
+  const handle = new SessionHandle(protocol, { id, agent, createdAt, cwd, model }, { owned: false, span: undefined })
+  if (closedAt !== null) handle.finish("server")
+  return handle
 })

@@ -175,7 +175,7 @@ describe("the seeds: sessions", () => {
         layer(
           answers({
             "POST /sessions": { json: created(1) },
-            "GET /sessions/s-2": { json: { ok: true, ...closedRow, live: true } },
+            "GET /sessions/s-2": { json: { ok: true, ...closedRow, closed_at: null, live: true } },
             "DELETE /sessions/s-1": { status: 404, json: { detail: "session not found" } },
             "DELETE /sessions/s-2": { status: 404, json: { detail: "session not found" } }
           })

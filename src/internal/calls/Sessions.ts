@@ -5,7 +5,7 @@ import { Duration, Effect, Schema } from "effect"
 import { HttpBody } from "effect/http"
 import { SessionId } from "../../wire/Ids.ts"
 import * as Wire from "../../wire/Sessions.ts"
-import { ApiError, type CloseError } from "../../ForgeError.ts"
+import { ApiError, type CloseError, type CreateError } from "../../ForgeError.ts"
 import type { LiveState, SessionInfo, SessionOptions, SessionState } from "../../SessionInfo.ts"
 import * as Input from "./Input.ts"
 import { callDeadline, callOf, decodeTo, decoder, define } from "./Operation.ts"
@@ -94,6 +94,10 @@ export const acceptClosed = (close: Effect.Effect<void, CloseError>, { owned }: 
     (error) => isNoContent(error) || (owned && isSessionNotFound(error)),
     () => Effect.void
   )
+
+/** Whether a session may exist although the call that was to create it failed. The contract's 502 says that none was opened. */
+export const mayHaveCreated = (error: CreateError): boolean =>
+  "outcome" in error && (error.outcome === "unknown" || (error.outcome === "acted" && error._tag === "TransportError"))
 
 const encodeCreateRequest = Input.encoder(Wire.CreateRequest)
 

@@ -77,14 +77,14 @@ export const make = Effect.fnUntraced(function* (
       body
     })
     const opening = { call, operation, origin, secrets: [token, ...secrets], sessionId }
-    return ({ priorOutcomeUnknown, retries }) =>
+    return ({ priorOutcomeUnknown, priorRefused, retries }) =>
       RequestSpan.attempt(operation, { retries, server }, ({ onStatus, traceparent }) =>
         OpenResponse.open(
           transport,
           traceparent === undefined
             ? httpRequest
             : HttpClientRequest.setHeader(httpRequest, "traceparent", traceparent),
-          { ...opening, onStatus, priorOutcomeUnknown }
+          { ...opening, onStatus, priorOutcomeUnknown, priorRefused }
         ).pipe(
           Effect.flatMap((response) => JsonReader.read(response, reader)),
           Effect.scoped,
@@ -99,10 +99,7 @@ export const make = Effect.fnUntraced(function* (
   /** Asked anew each time: the server behind an address can change. */
   const supportsIdempotency = Effect.suspend(() =>
     prepare(Health.get, { deadline: healthDeadline }, undefined)(Retry.firstAttempt)
-  ).pipe(
-    Effect.map(({ features }) => features.includes("idempotency")),
-    Effect.orElseSucceed(() => false)
-  )
+  ).pipe(Effect.map(({ features }) => features.includes("idempotency")))
 
   return (operation, callOptions) =>
     Effect.suspend(() => {

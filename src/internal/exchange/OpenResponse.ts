@@ -23,6 +23,8 @@ export interface OpenResponse {
 export interface Options<S extends Status> extends ResponseFailure.Options<S> {
   readonly operation: Operation<S, unknown>
   readonly origin: string
+  /** Whether an earlier attempt reached the server, which refused it. */
+  readonly priorRefused: boolean
   /** Receives the status as soon as it is known. */
   readonly onStatus: (status: number) => void
 }
@@ -40,9 +42,9 @@ export const open = Effect.fnUntraced(function* <S extends Status>(
   request: HttpClientRequest.HttpClientRequest,
   options: Options<S>
 ): Effect.fn.Return<OpenResponse, ResponseFailure.CallError<S>, Scope.Scope> {
-  const { call, onStatus, operation, origin, secrets } = options
+  const { call, onStatus, operation, origin, priorRefused, secrets } = options
   const onBroken = (error: HttpClientError.HttpClientError): TransportError =>
-    TransportFailure.fromHttpClientError(error, call, origin)
+    TransportFailure.fromHttpClientError(error, { call, origin, priorRefused })
   const response = yield* Effect.catch(
     transport(request, { anonymous: operation.anonymous === true }),
     (error: HttpClientError.HttpClientError) => {

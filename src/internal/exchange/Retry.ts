@@ -43,9 +43,11 @@ export interface PriorAttempts {
   readonly retries: number
   /** Whether the server may have acted on one of them. */
   readonly priorOutcomeUnknown: boolean
+  /** Whether one of them reached the server, which refused it. */
+  readonly priorRefused: boolean
 }
 
-export const firstAttempt: PriorAttempts = { retries: 0, priorOutcomeUnknown: false }
+export const firstAttempt: PriorAttempts = { retries: 0, priorOutcomeUnknown: false, priorRefused: false }
 
 /** Sends a call once. */
 export type Attempt<A, E> = (prior: PriorAttempts) => Effect.Effect<A, E>
@@ -63,7 +65,7 @@ const mayRetry = (error: Failure, kind: Kind): boolean => {
     case "not-sent":
       return error._tag === "TransportError"
     case "refused":
-      return error._tag === "ApiError" && (error.status === 429 || error.status === 503)
+      return error._tag === "TransportError" || error.status === 429 || error.status === 503
     case "unknown":
       return kind !== "once" && !isFinal(error)
     case "acted":
@@ -88,8 +90,8 @@ const pauseBefore = Effect.fnUntraced(function* (error: Failure, retries: number
 export interface Retryable<A, E> {
   readonly kind: Kind
   readonly attempt: Attempt<A, E>
-  /** Whether the server remembers keys; evaluated before each retry that relies on it. */
-  readonly supportsIdempotency: Effect.Effect<boolean>
+  /** Whether the server remembers keys; evaluated before each retry that relies on it. Fails where the server cannot be asked. */
+  readonly supportsIdempotency: Effect.Effect<boolean, Failure>
   /** Completes once the caller has given the call up: it is not retried then. */
   readonly abandoned?: Deferred.Deferred<void> | undefined
   /** Runs on an interrupt while the server may be working on the call: not before an attempt, nor after a refusal. */
@@ -110,21 +112,29 @@ const retry = Effect.fnUntraced(function* <A, E extends Failure>(
   bounds: Bounds,
   first: E
 ): Effect.fn.Return<A, E> {
-  const until = (yield* Clock.currentTimeMillis) + bounds.budget
-  const left = Effect.map(Clock.currentTimeMillis, (now) => until - now)
+  const until = (yield* monotonicMillis) + bounds.budget
+  const left = Effect.map(monotonicMillis, (now) => until - now)
   let error = first
+  let priorRefused = false
   /** The last failure after which the server may have acted. */
   let unknown: E | undefined = undefined
   for (let retries = 0; retries < bounds.times; retries++) {
     if (!mayRetry(error, call.kind)) break
     if (mayHaveActed(error, call.kind)) unknown = error
+    priorRefused ||= error._tag === "ApiError" && error.outcome === "refused"
     const pause = yield* pauseBefore(error, retries, bounds)
     if (pause === undefined || pause > (yield* left)) break
     const priorOutcomeUnknown = unknown !== undefined
     const waiting = waitForRetry(call, { priorOutcomeUnknown, pause, left })
-    if (!(yield* priorOutcomeUnknown ? reportAbandoned(call, waiting) : waiting)) break
+    const next = yield* priorOutcomeUnknown ? reportAbandoned(call, waiting) : waiting
+    if (next === "stop") break
+    if (next === "wait") continue
     // A server that remembers the key answers for the first attempt too.
-    const prior = { retries: retries + 1, priorOutcomeUnknown: priorOutcomeUnknown && call.kind !== "keyed" }
+    const prior = {
+      retries: retries + 1,
+      priorOutcomeUnknown: priorOutcomeUnknown && call.kind !== "keyed",
+      priorRefused
+    }
     const result = yield* Effect.result(reportAbandoned(call, call.attempt(prior)))
     if (result._tag === "Success") return result.success
     error = result.failure
@@ -141,20 +151,30 @@ interface Wait {
   readonly left: Effect.Effect<number>
 }
 
-/** Waits before a retry, and says whether it may be sent: not if the call was given up meanwhile, or could act twice. */
+/** What follows a pause: the retry, no retry, or another pause. */
+type Next = "send" | "stop" | "wait"
+
+/** Waits before a retry. It is not sent if the call was given up meanwhile, or could act twice. */
 const waitForRetry = Effect.fnUntraced(function* <A, E>(
   call: Retryable<A, E>,
   { left, pause, priorOutcomeUnknown }: Wait
-) {
-  if (!priorOutcomeUnknown) return !(yield* isAbandonedWithin(pause, call))
+): Effect.fn.Return<Next> {
+  if (!priorOutcomeUnknown) return (yield* isAbandonedWithin(pause, call)) ? "stop" : "send"
   // What the server may have done has to be found out, also for a call that was given up.
   yield* Effect.sleep(pause)
-  return call.kind !== "keyed" || (yield* isRemembered(call, yield* left))
+  return call.kind === "keyed" ? yield* whereRemembered(call, yield* left) : "send"
 })
 
-/** The question takes its time from the budget too. */
-const isRemembered = <A, E>(call: Retryable<A, E>, within: number): Effect.Effect<boolean> =>
-  Effect.timeoutOrElse(call.supportsIdempotency, { duration: within, orElse: () => Effect.succeed(false) })
+/** A server that cannot be asked, while it restarts for one, is asked again. The question takes its time from the budget. */
+const whereRemembered = <A, E>(call: Retryable<A, E>, within: number): Effect.Effect<Next> =>
+  call.supportsIdempotency.pipe(
+    Effect.map((supported): Next => (supported ? "send" : "stop")),
+    Effect.timeout(within),
+    Effect.orElseSucceed((): Next => "wait")
+  )
+
+/** A clock that is never set back. */
+const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
 
 /** Waits, and says whether the call was given up meanwhile. */
 const isAbandonedWithin = <A, E>(pause: number, { abandoned }: Retryable<A, E>): Effect.Effect<boolean> =>

@@ -225,9 +225,14 @@ export const requestIdOf = (
   return id !== undefined && /^[A-Za-z0-9._-]{1,128}$/.test(id) && Secrets.scrub(id, secrets) === id ? id : undefined
 }
 
-/** `Retry-After` as a span of time: seconds, or a date (RFC 9110, section 10.2.3). Anything else says nothing. */
-const retryAfterOf = Effect.fnUntraced(function* (response: HttpClientResponse.HttpClientResponse) {
-  const header = response.headers["retry-after"]?.trim() ?? ""
+/**
+ * How long the server asks to wait: `Retry-After-Ms`, which some services send for short waits, else `Retry-After` in seconds
+ * or as a date (RFC 9110, section 10.2.3). Any other form is ignored.
+ */
+const retryAfterOf = Effect.fnUntraced(function* ({ headers }: HttpClientResponse.HttpClientResponse) {
+  const millis = headers["retry-after-ms"]?.trim() ?? ""
+  if (/^\d+(\.\d+)?$/.test(millis)) return Duration.millis(Number(millis))
+  const header = headers["retry-after"]?.trim() ?? ""
   if (/^\d+$/.test(header)) return Duration.seconds(Number(header))
   // `Date` would also read "-5" and "1.5", as months.
   const at = /^[A-Z][a-z]+, .* GMT$/.test(header) ? Option.getOrUndefined(DateTime.make(header)) : undefined

@@ -50,8 +50,7 @@ const codedCause = (error: unknown, depth = 0): Record<PropertyKey, unknown> | u
 /** The error of a request without a complete response. */
 export const fromHttpClientError = (
   error: HttpClientError.HttpClientError,
-  call: CallInfo,
-  origin: string
+  { call, origin, priorRefused }: { readonly call: CallInfo; readonly origin: string; readonly priorRefused: boolean }
 ): TransportError => {
   const cause = codedCause(error.reason.cause)
   const code = typeof cause?.["code"] === "string" ? cause["code"] : undefined
@@ -62,7 +61,8 @@ export const fromHttpClientError = (
   return connecting
     ? new TransportError({
         ...base,
-        outcome: "not-sent",
+        // The outcome is that of all attempts together.
+        outcome: priorRefused ? "refused" : "not-sent",
         reason: new Connect({ code }),
         message: `no connection to ${origin}${why}: is a clawdforge server running there?`
       })

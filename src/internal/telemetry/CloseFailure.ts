@@ -30,6 +30,10 @@ const warn = Effect.fnUntraced(function* (warning: string) {
   yield* Effect.logWarning(warning)
 })
 
+/** Reports a session that may exist although the abandoned call that was to create it failed. */
+export const reportUnknown = (reason: string): Effect.Effect<void> =>
+  warn(`an abandoned session may have been created, and then stays open until the server finds it idle: ${reason}`)
+
 /** Reports a session whose id was never learned: its client ended before the server answered. */
 export const reportUnanswered: Effect.Effect<void> = warn(
   "a session was requested, and its client ended before the server answered: if it was created, it stays open until the server finds it idle"

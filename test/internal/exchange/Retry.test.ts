@@ -100,6 +100,14 @@ describe("the bounds of repeating", () => {
     })
   )
 
+  it.effect("the budget is not measured by the time of day, which may be set back", () =>
+    Effect.gen(function* () {
+      const back: Memory.Script = () => Effect.as(TestClock.setTime(-3_600_000), "reset")
+      const { sent } = yield* within("health", back, { retry: { times: 1000, budget: "1 second" } })
+      assert.isBelow(sent.length, 10)
+    })
+  )
+
   it.effect("asking whether keys are remembered takes its time from the budget", () =>
     Effect.gen(function* () {
       const slowHealth: Memory.Script = ({ request }) =>
@@ -122,6 +130,18 @@ describe("Retry-After", () => {
         const { at } = yield* within("run", limited(header), { retry: { times: 1 } })
         assert.deepStrictEqual(at, [0, 7000])
       }
+    })
+  )
+
+  it.effect("may also come as Retry-After-Ms, which is more exact", () =>
+    Effect.gen(function* () {
+      const millis: Memory.Script = () =>
+        Effect.succeed({ status: 429, headers: { "retry-after-ms": "1250.5", "retry-after": "2" } })
+      const { at } = yield* within("run", millis, { retry: { times: 1 } })
+      assert.deepStrictEqual(at, [0, 1250.5])
+      const odd: Memory.Script = () =>
+        Effect.succeed({ status: 429, headers: { "retry-after-ms": "soon", "retry-after": "2" } })
+      assert.deepStrictEqual((yield* within("run", odd, { retry: { times: 1 } })).at, [0, 2000])
     })
   )
 
@@ -200,6 +220,18 @@ describe("a DELETE of unknown outcome", () => {
   )
 })
 
+it.effect("a call that was refused, and then found no server, is refused as a whole", () =>
+  Effect.gen(function* () {
+    const script: Memory.Script = (_, nth) => Effect.succeed(nth === 1 ? { status: 429 } : "refused")
+    const { result, sent } = yield* within("mint", script)
+    assert.lengthOf(sent, 4)
+    assert.deepInclude(result._tag === "Failure" ? result.failure : {}, { _tag: "TransportError", outcome: "refused" })
+    assert.deepInclude(result._tag === "Failure" && "reason" in result.failure ? result.failure.reason : {}, {
+      _tag: "Connect"
+    })
+  })
+)
+
 describe("a call of unknown outcome under a key", () => {
   const asked = (features: (nth: number) => Memory.Answer | "reset") => {
     let probes = 0
@@ -219,15 +251,13 @@ describe("a call of unknown outcome under a key", () => {
     })
   )
 
-  const silent: ReadonlyArray<Memory.Answer | "reset"> = [
+  const without: ReadonlyArray<Memory.Answer> = [
     namesNot,
-    "reset",
-    { status: 500 },
     { json: { ok: true, claude_present: true, claude_version: null } }
   ]
-  it.effect("is not repeated where the server does not, or cannot be asked", () =>
+  it.effect("is not retried where the server answers without idempotency", () =>
     Effect.gen(function* () {
-      for (const answer of silent) {
+      for (const answer of without) {
         const { result, sent } = yield* asked(() => answer)
         assert.deepStrictEqual(
           sent.map(({ request }) => request),
@@ -235,6 +265,39 @@ describe("a call of unknown outcome under a key", () => {
         )
         assert.strictEqual(result._tag === "Failure" && result.failure._tag, "TransportError")
       }
+    })
+  )
+
+  it.effect("asks again where the server cannot be asked, as often as it may be retried", () =>
+    Effect.gen(function* () {
+      const emptyBody = {}
+      for (const answer of ["reset", { status: 500 }, { status: 503 }, emptyBody] as const) {
+        const { result, sent } = yield* asked(() => answer)
+        assert.deepStrictEqual(
+          sent.map(({ request }) => request),
+          ["POST /run", "GET /healthz", "GET /healthz", "GET /healthz"]
+        )
+        assert.deepInclude(result._tag === "Failure" ? result.failure : {}, {
+          _tag: "TransportError",
+          outcome: "unknown"
+        })
+      }
+    })
+  )
+
+  it.effect("survives a restart of its server: it is sent again under its key as soon as the server answers", () =>
+    Effect.gen(function* () {
+      const restarting: Memory.Script = ({ request }, nth) =>
+        Effect.succeed(
+          nth === 1 ? "reset" : nth < 5 ? "refused" : request === "GET /healthz" ? names : { json: calls["run"]?.good }
+        )
+      const { result, sent } = yield* within("run", restarting, { retry: { times: 6 } })
+      assert.deepStrictEqual(
+        sent.map(({ request }) => request),
+        ["POST /run", "GET /healthz", "GET /healthz", "GET /healthz", "GET /healthz", "POST /run"]
+      )
+      assert.strictEqual(sent[0]?.key, sent.at(-1)?.key)
+      assert.strictEqual(result._tag, "Success")
     })
   )
 

@@ -13,8 +13,7 @@ const failure = (fields: object, message = "it failed") => Object.assign(new Err
 const classify = (cause: unknown) =>
   Transport.fromHttpClientError(
     new HttpClientError.HttpClientError({ reason: new HttpClientError.TransportError({ request, cause }) }),
-    call,
-    "http://127.0.0.1:8800"
+    { call, origin: "http://127.0.0.1:8800", priorRefused: false }
   )
 
 const refused = failure({ code: "ECONNREFUSED", syscall: "connect" })
@@ -99,7 +98,11 @@ describe("nothing is known of a request", () => {
   it("whose answer had begun, whatever broke it", () => {
     const response = HttpClientResponse.fromWeb(request, new Response("{"))
     const reason = new HttpClientError.DecodeError({ request, response, cause: refused })
-    const error = Transport.fromHttpClientError(new HttpClientError.HttpClientError({ reason }), call, "http://a")
+    const error = Transport.fromHttpClientError(new HttpClientError.HttpClientError({ reason }), {
+      call,
+      origin: "http://a",
+      priorRefused: false
+    })
     assert.strictEqual(error.outcome, "unknown")
   })
 
