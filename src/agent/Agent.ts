@@ -1,69 +1,70 @@
 /**
- * What the server knows of an agent: how it is started, what a turn of it is, and how it fails.
+ * An agent as the server sees it: its definition, its session, its turns and its failures.
  */
 import { Data, type Duration, type Effect, type Stream } from "effect"
 import type { TurnEvent } from "../wire/TurnEvent.ts"
 import type { Usage } from "../wire/Usage.ts"
 
-/** One row of the agents table: an argv, never a shell string, and what of the environment it may see. */
+/** One row of the agents table: how to start the agent, and what it may see and do. */
 export interface AgentDefinition {
   readonly name: string
+  /** An argv; no shell interprets it. */
   readonly command: readonly [string, ...ReadonlyArray<string>]
-  /** An argv that the command is put behind: what keeps the agent in, such as bwrap, setpriv or a container. */
+  /** An argv that the command is appended to, to confine the agent: bwrap, setpriv or a container. */
   readonly wrap?: readonly [string, ...ReadonlyArray<string>] | undefined
-  /** Variables set for the agent alone. */
+  /** Environment variables set for this agent. */
   readonly env?: Readonly<Record<string, string>> | undefined
-  /** Names of the server's own variables that the agent may see, beside PATH, HOME, LANG and TMPDIR. */
+  /** Names of the server's environment variables to pass on, in addition to PATH, HOME, LANG and TMPDIR. */
   readonly passEnv?: ReadonlyArray<string> | undefined
-  /** What a request for permission is answered with. */
+  /** The answer to the agent's permission requests. */
   readonly permissions: "allow" | "deny"
   /**
-   * The agent's mode that its sessions are held in, for an agent whose own settings could let it act without asking:
-   * `permissions` only answers what the agent asks.
+   * The agent's mode to set on each session, for agents whose own settings may let them act without asking:
+   * `permissions` has no effect on an agent that does not ask.
    */
   readonly mode?: string | undefined
-  /** Sent as `_meta` when a session is opened: what an agent takes beyond the protocol. */
+  /** Sent as `_meta` when a session is created or restored, for agent-specific settings. */
   readonly sessionMeta?: Readonly<Record<string, unknown>> | undefined
-  /** Whether it takes a system prompt as `systemPrompt` in `_meta`: a text in place of its own, or one to `append`. */
+  /** Whether the agent accepts `systemPrompt` in `_meta`: a string replaces its own prompt, `{ append }` adds to it. */
   readonly takesSystemPrompt?: boolean | undefined
 }
 
-/** A system prompt of the user's, and how it stands beside the agent's own. */
+/** A system prompt from the caller, appended to the agent's own or replacing it. */
 export interface SystemPrompt {
   readonly text: string
   readonly mode: "append" | "replace"
 }
 
-/** A file that the agent can read, under the name that the user gave it. */
+/** A file for the agent to read, with the name that the caller gave it. */
 export interface Attachment {
   readonly name: string
   readonly path: string
   readonly size?: number | undefined
 }
 
-/** One turn: the user's words, unaltered, after the files that go with them. */
+/** The input of one turn. The prompt reaches the agent unaltered, after the files. */
 export interface AgentTurn {
   readonly prompt: string
   readonly files: ReadonlyArray<Attachment>
   readonly timeout: Duration.Duration
 }
 
-/** The last thing that a turn's stream gives. */
+/** The last element of a turn's stream. */
 export interface TurnEnd {
   readonly _tag: "TurnEnd"
   readonly stopReason: string
   readonly usage?: Usage | undefined
 }
 
-/** The agent could not start, failed its turn, or went away; the session outlives it. */
+/** The agent could not start, failed its turn, or exited. The session itself survives, unless `isSessionLost`. */
 export class AgentFailed extends Data.TaggedError("AgentFailed")<{
-  /** One sentence, with the exit code or signal where the process ended. */
+  /** One sentence, with the exit code or signal if the process exited. */
   readonly error: string
-  /** The last of what it wrote to its standard error, bounded. */
+  /** The tail of the agent's standard error, bounded. */
   readonly stderr: string
-  /** `timeout` where a deadline ended it, `cancelled` where its server did, else `error`. */
+  /** `timeout` if a deadline passed, `cancelled` if the server cancelled it, otherwise `error`. */
   readonly stopReason: "cancelled" | "error" | "timeout"
-  /** Whether the agent has no way back to the session that it was to bring back; what else fails may do so only once. */
+  /** Whether the session can never be restored; any other failure may be temporary. */
   readonly isSessionLost?: boolean | undefined
 }> {
   override get message(): string {
@@ -71,7 +72,7 @@ export class AgentFailed extends Data.TaggedError("AgentFailed")<{
   }
 }
 
-/** The agent does not know the model or the effort that was asked for, or has no way to set it or a system prompt; the session is not open. */
+/** The agent does not support the requested model, effort or system prompt; the session was not opened. */
 export class AgentOptionRefused extends Data.TaggedError("AgentOptionRefused")<{
   readonly option: "model" | "effort" | "system"
   /** One sentence. */
@@ -82,20 +83,20 @@ export class AgentOptionRefused extends Data.TaggedError("AgentOptionRefused")<{
   }
 }
 
-/** A live session of one agent process, in a process group of its own; it ends with its scope. */
+/** A live session: one agent process in its own process group, terminated when the scope closes. */
 export interface AgentSession {
-  /** The agent's own id of the session, by which it can be loaded again. */
+  /** The agent's own id of the session, needed to restore it. */
   readonly id: string
-  /** The process, which is also its group. */
+  /** The process id, which is also the process group id. */
   readonly pid: number
   /**
-   * One turn, as its events come; the last element is `TurnEnd`. One at a time: whoever holds the session sees to that.
-   * Once `cancel` is done the agent is asked to end the turn, which then ends with `cancelled`. Interrupting it cancels
-   * it too; an agent that does not obey loses its process.
+   * Runs one turn and streams its events; the last element is `TurnEnd`. The caller must run one turn at a time.
+   * When `cancel` completes, the agent is asked to stop and the turn ends with stop reason `cancelled`. Interrupting the
+   * stream cancels the turn too. An agent that does not stop has its process killed.
    */
   readonly turn: (turn: AgentTurn, cancel?: Effect.Effect<unknown>) => Stream.Stream<TurnEvent | TurnEnd, AgentFailed>
-  /** Whether another process of the agent can bring the session back. */
-  readonly returns: boolean
-  /** Waits for the process to end. */
+  /** Whether another process of the agent can restore the session. */
+  readonly isRestorable: boolean
+  /** Waits for the process to exit. */
   readonly exited: Effect.Effect<AgentFailed>
 }

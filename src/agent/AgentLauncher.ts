@@ -1,6 +1,5 @@
 /**
- * Opens a session with an agent: starts its process, speaks the protocol's first words with it, and has it open a new
- * session or bring back an old one.
+ * Opens a session with an agent: starts its process, initializes the protocol, and creates or restores the session.
  */
 import { Duration, Effect, Exit, Schema, Scope } from "effect"
 import type { ChildProcessSpawner } from "effect/process"
@@ -14,27 +13,27 @@ import type { OutputBudget } from "./acp/OutputBudget.ts"
 import type { Watchdog } from "./process/Watchdog.ts"
 
 export interface Options {
-  /** The folder that the agent works in, absolute. */
+  /** The agent's working directory, absolute. */
   readonly cwd: string
-  /** The agent's own id of a session that it shall bring back, instead of opening a new one. */
+  /** The agent's own id of a session to restore, instead of creating one. */
   readonly load?: string | undefined
   /** One of the agent's models. */
   readonly model?: string | undefined
   /** One of the agent's levels of thinking. */
   readonly effort?: string | undefined
   readonly system?: SystemPrompt | undefined
-  /** Bounds what the agent writes in a turn, together with what other agents write. */
+  /** Bounds the output of a turn, together with the output of all other agents. */
   readonly budget: OutputBudget
-  /** How long the agent may take for each step up to the open session. */
+  /** The time limit for each request until the session is open; 30 seconds by default. */
   readonly stepTimeout?: Duration.Input | undefined
 }
 
 const protocolVersion = 1
 
-/** As much of another version as is told: an agent may send any text as its version. */
-const maxVersion = 100
+/** An unsupported version is quoted up to this length: an agent may send any text. */
+const maxVersionLength = 100
 
-/** How long an agent may take to obey a cancel before its process is ended. */
+/** How long an agent may take to stop after a cancel before its process is killed. */
 const cancelGrace = "2 seconds"
 
 const Initialized = Schema.Struct({
@@ -54,11 +53,11 @@ const isConfigOption = Schema.is(
 )
 
 const Opened = Schema.Struct({ configOptions: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.Unknown))) })
-/** The id is kept with the session, and named in sentences. */
+/** Bounded, since the id is stored with the session and quoted in errors. */
 const AgentSessionId = Schema.NonEmptyString.check(Schema.isMaxLength(1_024))
 const Created = Schema.Struct({ ...Opened.fields, sessionId: AgentSessionId })
 
-/** What opening a session is done with. */
+/** The state shared by the steps of opening a session. */
 interface Opening {
   readonly definition: AgentDefinition
   readonly options: Options
@@ -67,12 +66,12 @@ interface Opening {
   readonly step: Duration.Duration
 }
 
-/** A step that the agent refused is a failure to open the session. */
+/** Turns a refused request into a failure to open the session. */
 const required =
-  ({ child, definition }: Opening, doing: string) =>
+  ({ child, definition }: Opening, action: string) =>
   <A>(step: Effect.Effect<A, AgentFailed | AgentConnection.RequestRefused>): Effect.Effect<A, AgentFailed> =>
     Effect.catchTag(step, "RequestRefused", ({ reason }) =>
-      child.fail(`Agent ${definition.name} could not ${doing}: ${reason}`)
+      child.fail(`Agent ${definition.name} could not ${action}: ${reason}`)
     )
 
 const initialize = Effect.fnUntraced(function* (opening: Opening) {
@@ -90,11 +89,9 @@ const initialize = Effect.fnUntraced(function* (opening: Opening) {
     })
     .pipe(required(opening, "start"))
   if (initialized.protocolVersion !== protocolVersion) {
-    // As JSON, since the text "1" is another version than the number.
-    const spoken = JSON.stringify(initialized.protocolVersion).slice(0, maxVersion)
-    return yield* child.fail(
-      `Agent ${definition.name} speaks version ${spoken} of the protocol, not ${protocolVersion}.`
-    )
+    // As JSON, to tell the string "1" from the number.
+    const actual = JSON.stringify(initialized.protocolVersion).slice(0, maxVersionLength)
+    return yield* child.fail(`Agent ${definition.name} speaks protocol version ${actual}, not ${protocolVersion}.`)
   }
   return initialized.agentCapabilities ?? {}
 })
@@ -108,19 +105,19 @@ const create = Effect.fnUntraced(function* (opening: Opening) {
 
 type Capabilities = NonNullable<typeof Initialized.Type.agentCapabilities>
 
-/** How the agent brings a session back. Resuming comes first: it does not tell the whole history again. */
-const wayBack = ({ loadSession, sessionCapabilities }: Capabilities) => {
+/** The method that restores a session. Resuming is preferred, since loading replays the whole history. */
+const restoreMethod = ({ loadSession, sessionCapabilities }: Capabilities) => {
   if (sessionCapabilities?.resume) return "session/resume"
   return loadSession === true ? "session/load" : undefined
 }
 
-const bringBack = Effect.fnUntraced(function* (opening: Opening, sessionId: string, capabilities: Capabilities) {
+const restore = Effect.fnUntraced(function* (opening: Opening, sessionId: string, capabilities: Capabilities) {
   const { child, connection, definition, step } = opening
-  const method = wayBack(capabilities)
+  const method = restoreMethod(capabilities)
   const lost = ({ error, stderr, stopReason }: AgentFailed) =>
     new AgentFailed({ error, stderr, stopReason, isSessionLost: true })
   if (method === undefined) {
-    return yield* lost(yield* child.failure(`Agent ${definition.name} cannot bring a session back.`))
+    return yield* lost(yield* child.failure(`Agent ${definition.name} cannot restore a session.`))
   }
   const opened = yield* connection
     .request({
@@ -133,9 +130,9 @@ const bringBack = Effect.fnUntraced(function* (opening: Opening, sessionId: stri
       Effect.catchTag(
         "RequestRefused",
         Effect.fnUntraced(function* ({ code, reason }) {
-          const error = `Agent ${definition.name} could not bring back the session ${sessionId}: ${reason}`
+          const error = `Agent ${definition.name} could not restore session ${sessionId}: ${reason}`
           const failure = yield* child.failure(error)
-          // Whoever has to log in first is told so, and finds the session again afterwards.
+          // An agent that needs a login can restore the session afterwards.
           return yield* code === AgentConnection.authRequired ? failure : lost(failure)
         })
       )
@@ -153,16 +150,16 @@ const sessionParams = ({ definition: { sessionMeta }, options: { cwd, system } }
     : { _meta: { ...sessionMeta, ...(system === undefined ? {} : systemMeta(system)) } })
 })
 
-/** Where a session's options are found among the agent's own: by category, else by id. */
-const settings = [
+/** How the options map to the agent's config options, found by category or else by id. */
+const optionCategories = [
   { option: "model", category: "model" },
   { option: "effort", category: "thought_level" }
 ] as const
 
-/** Sets one option, and gives the options as they are then: those of one model need not be those of another. */
+/** Sets one option and returns the options available afterwards, which may depend on the model. */
 const setOption = Effect.fnUntraced(function* (
   opening: Opening,
-  setting: (typeof settings)[number] & {
+  setting: (typeof optionCategories)[number] & {
     readonly sessionId: string
     readonly configOptions: ReadonlyArray<unknown>
     readonly value: string
@@ -170,8 +167,8 @@ const setOption = Effect.fnUntraced(function* (
 ) {
   const { connection, definition, step } = opening
   const { category, option, sessionId, value } = setting
-  const known = setting.configOptions.filter(isConfigOption)
-  const config = known.find((config) => config.category === category) ?? known.find(({ id }) => id === option)
+  const available = setting.configOptions.filter(isConfigOption)
+  const config = available.find((config) => config.category === category) ?? available.find(({ id }) => id === option)
   if (config === undefined) {
     return yield* new AgentOptionRefused({ option, error: `Agent ${definition.name} has no option for the ${option}.` })
   }
@@ -195,7 +192,7 @@ const setOption = Effect.fnUntraced(function* (
   return answer?.configOptions ?? setting.configOptions
 })
 
-/** An agent that does not enter its mode might act without asking, so its session is not opened. */
+/** Opening fails if the agent does not enter the mode, since it might then act without asking. */
 const enterMode = Effect.fnUntraced(function* (opening: Opening, sessionId: string, modeId: string) {
   yield* opening.connection
     .request({
@@ -220,24 +217,22 @@ const connect = Effect.fnUntraced(function* (definition: AgentDefinition, option
 
   const capabilities = yield* initialize(opening)
   const { configOptions: offered, sessionId } =
-    options.load === undefined ? yield* create(opening) : yield* bringBack(opening, options.load, capabilities)
+    options.load === undefined ? yield* create(opening) : yield* restore(opening, options.load, capabilities)
   yield* inbox.opened({ id: sessionId, loaded: options.load !== undefined })
   if (definition.mode !== undefined) yield* enterMode(opening, sessionId, definition.mode)
   let configOptions = offered
-  for (const setting of settings) {
+  for (const setting of optionCategories) {
     const value = options[setting.option]
     if (value !== undefined) configOptions = yield* setOption(opening, { sessionId, configOptions, value, ...setting })
   }
 
   const turns = AgentTurns.make({ name, sessionId, child, connection, inbox, cancelGrace })
-  const returns = wayBack(capabilities) !== undefined
-  const session: AgentSession = { id: sessionId, pid: child.pid, returns, exited: connection.gone, ...turns }
+  const isRestorable = restoreMethod(capabilities) !== undefined
+  const session: AgentSession = { id: sessionId, pid: child.pid, isRestorable, exited: connection.exited, ...turns }
   return session
 })
 
-/**
- * Opens a session with an agent. The process ends with the scope, and at once if the session cannot be opened.
- */
+/** Opens a session with an agent. The process is killed when the scope closes, or at once if opening fails. */
 export const open: (
   definition: AgentDefinition,
   options: Options

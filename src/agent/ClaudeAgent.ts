@@ -1,5 +1,5 @@
 /**
- * Claude, through its adapter to the Agent Client Protocol, where that is installed.
+ * The definition of Claude, run through its adapter to the Agent Client Protocol, and how to find that adapter.
  */
 import { Data, Effect, FileSystem, Option, Path, Schema } from "effect"
 import type { AgentDefinition } from "./Agent.ts"
@@ -13,7 +13,7 @@ export class ClaudeNotFound extends Data.TaggedError("ClaudeNotFound")<{}> {
   }
 }
 
-/** What tells Claude whom to ask and as whom, how often to try, and what else it may send out. */
+/** Credentials, endpoint, proxy, retries and telemetry: the variables that configure Claude's network access. */
 const passEnv = [
   "ANTHROPIC_API_KEY",
   "ANTHROPIC_AUTH_TOKEN",
@@ -30,14 +30,13 @@ const passEnv = [
   "NODE_EXTRA_CA_CERTS"
 ]
 
-/** In this one Claude asks before it changes anything. The adapter would take the operator's own default mode. */
+/** In this mode Claude asks before it changes anything. The adapter would use the operator's own default mode. */
 const mode = "default"
 
 /**
- * Without the first two the adapter loads the settings, hooks and tool servers of the operator and of the working
- * directory, which are not meant for whoever talks to it through a server. The third keeps the mode in which nothing is
- * asked out of reach. The last two spare calls of the model that nobody here reads: a guess at the user's next prompt
- * after each turn, and a title for each session.
+ * `settingSources` and `strictMcpConfig` keep the adapter from loading the settings, hooks and MCP servers of the
+ * operator and of the working directory. `allowDangerouslySkipPermissions` rules out the mode that never asks. The last
+ * two save model calls whose results are not used: a suggestion after each turn, and a title for each session.
  */
 const sessionMeta = {
   claudeCode: {
@@ -53,7 +52,7 @@ const sessionMeta = {
 
 export interface Options {
   readonly permissions?: AgentDefinition["permissions"] | undefined
-  /** Where to look, in order; by default PATH, and the packages installed in the current folder. */
+  /** The folders to search, in order; by default those in PATH, then node_modules/.bin of the current folder. */
   readonly folders?: ReadonlyArray<string> | undefined
 }
 
@@ -62,13 +61,13 @@ const defaultFolders = (path: Path.Path, environment: Readonly<Record<string, st
   path.resolve("node_modules", ".bin")
 ]
 
-/** Whether an argv runs the adapter, in whatever folder and version, by its name or the file in its package. */
+/** Whether an argv runs the adapter, by its command name or by a file in its package, in any folder or version. */
 export const isAdapter = (argv: ReadonlyArray<string>): boolean =>
   argv.some((word) => word.split(/[\\/]/).some((segment) => segment.split(/[@.]/)[0] === command))
 
 const Manifest = Schema.fromJsonString(Schema.Struct({ name: Schema.String, version: Schema.String }))
 
-/** Which version of the adapter an argv runs, by the package that it is in; nothing is started for that. */
+/** The version of the adapter that an argv runs, read from its package.json without starting it. */
 export const versionOf = Effect.fnUntraced(
   function* (argv: ReadonlyArray<string>) {
     const fs = yield* FileSystem.FileSystem
@@ -84,7 +83,7 @@ export const versionOf = Effect.fnUntraced(
   Effect.orElseSucceed(Option.none<string>)
 )
 
-/** Claude by a command of one's own. */
+/** The definition of Claude with a custom command. */
 export const make = (definition: Pick<AgentDefinition, "command" | "permissions">): AgentDefinition => ({
   name: "claude",
   passEnv,
@@ -94,7 +93,7 @@ export const make = (definition: Pick<AgentDefinition, "command" | "permissions"
   ...definition
 })
 
-/** Finds the adapter. */
+/** Finds the installed adapter and returns its definition. */
 export const find: (
   options?: Options
 ) => Effect.Effect<AgentDefinition, ClaudeNotFound, FileSystem.FileSystem | Path.Path> = Effect.fn("ClaudeAgent.find")(

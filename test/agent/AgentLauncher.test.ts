@@ -4,21 +4,21 @@ import { TestClock } from "effect/testing"
 import type { AgentDefinition } from "../../src/agent/Agent.ts"
 import { collect, isAlive, misbehaving, open, Platform, prompt, temporaryFolder, textOf } from "./Support.ts"
 
-layer(Platform, { excludeTestServices: true, concurrent: true })("an agent that cannot be opened", (it) => {
+layer(Platform, { excludeTestServices: true, concurrent: true })("opening a session fails", (it) => {
   const cases: ReadonlyArray<readonly [name: string, behaviour: string, error: string]> = [
-    ["speaks another version", "version", "Agent odd speaks version 2 of the protocol, not 1."],
-    ["tells its version as a text", "version-text", 'Agent odd speaks version "1" of the protocol, not 1.'],
+    ["speaks another version", "version", "Agent odd speaks protocol version 2, not 1."],
+    ["sends its version as a string", "version-text", 'Agent odd speaks protocol version "1", not 1.'],
     [
       "tells a long text as its version",
       "version-long",
-      `Agent odd speaks version "${"9".repeat(99)} of the protocol, not 1.`
+      `Agent odd speaks protocol version "${"9".repeat(99)}, not 1.`
     ],
     [
       "has a longer id for the session than can be kept",
       "long-id",
-      "Agent odd gave an answer to session/new that cannot be read."
+      "Agent odd sent an invalid response to session/new."
     ],
-    ["has an empty id", "empty-id", "Agent odd gave an answer to session/new that cannot be read."],
+    ["has an empty id", "empty-id", "Agent odd sent an invalid response to session/new."],
     [
       "is not logged in",
       "refuse-new",
@@ -27,7 +27,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("an agent that 
     ["exits at start", "exit-at-start", "Agent odd exited with code 7."]
   ]
   for (const [name, behaviour, error] of cases) {
-    it.effect(`that ${name}: one sentence`, () =>
+    it.effect(`if the agent ${name}`, () =>
       Effect.gen(function* () {
         const failure = yield* Effect.flip(open(misbehaving(behaviour)))
         assert.deepInclude(failure, { _tag: "AgentFailed", message: error, stopReason: "error" })
@@ -35,14 +35,14 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("an agent that 
     )
   }
 
-  it.effect("a failure at start carries the tail of standard error", () =>
+  it.effect("with the tail of standard error", () =>
     Effect.gen(function* () {
       const failure = yield* Effect.flip(open(misbehaving("exit-at-start")))
       assert.strictEqual(failure._tag === "AgentFailed" && failure.stderr, "no such model\n")
     })
   )
 
-  it.effect("no more of standard error is carried than its last 8,192 characters", () =>
+  it.effect("with at most the last 8,192 characters of standard error", () =>
     Effect.gen(function* () {
       const script = "process.stderr.write('x'.repeat(100_000) + 'end', () => process.exit(7))"
       const wordy = { ...misbehaving("any"), command: [process.execPath, "-e", script] as const }
@@ -51,7 +51,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("an agent that 
     })
   )
 
-  it.effect("a command that is not there, and a folder that is not there: one sentence each", () =>
+  it.effect("if the command or the working directory does not exist", () =>
     Effect.gen(function* () {
       const missing: AgentDefinition = { name: "odd", command: ["/nowhere/agent"], permissions: "allow" }
       const noCommand = yield* Effect.flip(open(missing))
@@ -61,14 +61,14 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("an agent that 
     })
   )
 
-  it.effect("an agent that cannot load says so when it is asked to", () =>
+  it.effect("if the agent cannot restore a session and is asked to", () =>
     Effect.gen(function* () {
       const failure = yield* Effect.flip(open(misbehaving("many"), { load: "session-1" }))
-      assert.strictEqual(failure.message, "Agent odd cannot bring a session back.")
+      assert.strictEqual(failure.message, "Agent odd cannot restore a session.")
     })
   )
 
-  it.effect("is held in the mode that its definition has, and not opened where it does not enter it", () =>
+  it.effect("if the agent refuses the mode of its definition; otherwise the session is in that mode", () =>
     Effect.gen(function* () {
       const session = yield* open({ ...misbehaving("mode"), mode: "calm" })
       assert.strictEqual(textOf(yield* collect(session, prompt("Which mode?"))), "calm")
@@ -77,7 +77,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("an agent that 
     })
   )
 
-  it.effect("a model that the agent has no option for is refused as such", () =>
+  it.effect("with AgentOptionRefused if the agent has no option for the model", () =>
     Effect.gen(function* () {
       const failure = yield* Effect.flip(open(misbehaving("many"), { model: "big" }))
       assert.strictEqual(failure._tag, "AgentOptionRefused")
@@ -86,7 +86,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("an agent that 
   )
 })
 
-layer(Platform)("an agent that is silent", (it) => {
+layer(Platform)("an agent that does not answer", (it) => {
   for (const [method, behaviour] of [
     ["initialize", "silent"],
     ["session/new", "silent-new"],
@@ -94,7 +94,7 @@ layer(Platform)("an agent that is silent", (it) => {
     ["session/set_config_option", "silent-option"],
     ["session/set_mode", "silent-mode"]
   ] as const) {
-    it.effect(`at ${method} is given up after 30 seconds: one sentence`, () =>
+    it.effect(`${method} fails after 30 seconds`, () =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
         const cwd = yield* temporaryFolder
@@ -120,14 +120,14 @@ layer(Platform)("an agent that is silent", (it) => {
   }
 })
 
-layer(Platform, { excludeTestServices: true, concurrent: true })("the end of a session", (it) => {
+layer(Platform, { excludeTestServices: true, concurrent: true })("closing a session", (it) => {
   const inOwnScope = Effect.fnUntraced(function* (behaviour: string) {
     const scope = yield* Scope.make()
     const session = yield* open(misbehaving(behaviour)).pipe(Scope.provide(scope))
     return { session, close: Scope.close(scope, Exit.void) }
   })
 
-  it.effect("takes its descendants along, in its group or out of it, obedient or not", () =>
+  it.effect("kills all descendants, in its process group or not, even those that ignore SIGTERM", () =>
     Effect.gen(function* () {
       const { close, session } = yield* inOwnScope("strays")
       const pids: ReadonlyArray<number> = JSON.parse(textOf(yield* collect(session, prompt("go"))))
@@ -137,7 +137,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("the end of a s
     })
   )
 
-  it.effect("takes along what an agent left behind that ended by itself", () =>
+  it.effect("kills the descendants of an agent that has already exited", () =>
     Effect.gen(function* () {
       const { close, session } = yield* inOwnScope("strays-exit")
       let text = ""
@@ -151,23 +151,23 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("the end of a s
     })
   )
 
-  it.effect("in the middle of a turn fails the turn", () =>
+  it.effect("fails the turn in flight", () =>
     Effect.gen(function* () {
       const { close, session } = yield* inOwnScope("ignore-cancel")
-      const speaking = yield* Deferred.make<void>()
+      const responding = yield* Deferred.make<void>()
       const fiber = yield* session.turn(prompt("go")).pipe(
-        Stream.tap(() => Deferred.succeed(speaking, undefined)),
+        Stream.tap(() => Deferred.succeed(responding, undefined)),
         Stream.runDrain,
         Effect.forkChild
       )
-      yield* Deferred.await(speaking)
+      yield* Deferred.await(responding)
       yield* close
       assert.strictEqual((yield* Effect.flip(Fiber.join(fiber))).error, "Agent odd was closed.")
       assert.isFalse(isAlive(session.pid))
     })
   )
 
-  it.effect("is at once where it could not be opened", () =>
+  it.effect("an agent whose session could not be opened is killed at once", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const cwd = yield* temporaryFolder
@@ -176,7 +176,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("the end of a s
     })
   )
 
-  it.effect("is at once where opening it was interrupted", () =>
+  it.effect("an agent is killed at once if opening its session is interrupted", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const cwd = yield* temporaryFolder

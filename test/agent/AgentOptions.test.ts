@@ -12,7 +12,7 @@ const asked: AgentDefinition = {
   takesSystemPrompt: true
 }
 
-/** What an agent was asked for before its first turn. */
+/** The requests that an agent received before its first turn. */
 const askedOf = Effect.fnUntraced(function* (options: Partial<AgentLauncher.Options>, definition = asked) {
   const session = yield* open(definition, options)
   const told: unknown = JSON.parse(textOf(yield* collect(session, prompt("go"))))
@@ -22,8 +22,8 @@ const askedOf = Effect.fnUntraced(function* (options: Partial<AgentLauncher.Opti
 const refusal = (options: Partial<AgentLauncher.Options>, definition = asked) =>
   Effect.scoped(Effect.flip(open(definition, options)))
 
-layer(Platform, { excludeTestServices: true, concurrent: true })("what an agent is asked for", (it) => {
-  it.effect("a system prompt goes beside what its sessions are opened with, each time", () =>
+layer(Platform, { excludeTestServices: true, concurrent: true })("session options", (it) => {
+  it.effect("a system prompt is added to sessionMeta whenever a session is created or restored", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* askedOf({}), [{ method: "session/new", _meta: { own: true } }])
       assert.deepStrictEqual(yield* askedOf({ system: { text: "Be brief.", mode: "replace" } }), [
@@ -40,7 +40,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("what an agent 
     })
   )
 
-  it.effect("a system prompt is refused by an agent that takes none, before it is started", () =>
+  it.effect("a system prompt is refused without starting an agent that takes none", () =>
     Effect.gen(function* () {
       const { takesSystemPrompt: _, ...deaf } = asked
       const error = yield* refusal(
@@ -52,7 +52,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("what an agent 
     })
   )
 
-  it.effect("an effort is one of the model that was chosen with it", () =>
+  it.effect("the effort is looked up among the options of the selected model", () =>
     Effect.gen(function* () {
       const [, ...set] = [yield* askedOf({ model: "large", effort: "high" })].flat()
       assert.deepStrictEqual(set, [{ "the-model": "large" }, { "the-effort": "high" }])

@@ -37,7 +37,7 @@ layer(NodeServices.layer)("the Claude adapter", (it) => {
     })
   )
 
-  it.effect("where it is not installed, one sentence says how to get it", () =>
+  it.effect("explains how to install it if it is not found", () =>
     Effect.gen(function* () {
       const failure = yield* Effect.flip(ClaudeAgent.find({ folders: [yield* temporaryFolder] }))
       assert.include(failure.message, "npm install --global @agentclientprotocol/claude-agent-acp")

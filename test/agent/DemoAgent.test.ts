@@ -7,7 +7,7 @@ const remember = "Remember the word xyzzy."
 const ask = "Which word did I tell you?"
 
 layer(Platform, { excludeTestServices: true, concurrent: true })("the demo agent", (it) => {
-  it.effect("remembers in the second turn what it was told in the first", () =>
+  it.effect("remembers in the second turn what the first one said", () =>
     Effect.gen(function* () {
       const session = yield* open(definition)
       const first = yield* collect(session, prompt(remember))
@@ -22,7 +22,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("the demo agent
     })
   )
 
-  it.effect("takes a word from what tells one, and not from a question about it", () =>
+  it.effect("takes the word from statements, not from questions", () =>
     Effect.gen(function* () {
       const session = yield* open(definition)
       yield* collect(session, prompt("The secret word for today is plumbus."))
@@ -34,7 +34,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("the demo agent
     })
   )
 
-  it.effect("keeps two sessions apart, and answers the same to the same", () =>
+  it.effect("keeps sessions apart, and answers the same prompts in the same way", () =>
     Effect.gen(function* () {
       const [one, other] = yield* Effect.all([open(definition), open(definition)], { concurrency: 2 })
       yield* collect(one, prompt(remember))
@@ -73,7 +73,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("the demo agent
     })
   )
 
-  it.effect("does not read it where the policy denies that", () =>
+  it.effect("does not read an attached file if the policy denies it", () =>
     Effect.gen(function* () {
       const session = yield* open({ ...definition, permissions: "deny" })
       const events = yield* collect(
@@ -86,7 +86,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("the demo agent
     })
   )
 
-  it.effect("is cancelled in the middle of its answer, keeps what it said, and takes the next turn", () =>
+  it.effect("can be cancelled in the middle of an answer, keeps the text so far, and takes the next turn", () =>
     Effect.gen(function* () {
       const session = yield* open(definition)
       const speaking = yield* Deferred.make<void>()
@@ -106,7 +106,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("the demo agent
     })
   )
 
-  it.effect("a turn that is interrupted is cancelled, and the process takes the next one", () =>
+  it.effect("interrupting a turn cancels it, and the same process takes the next one", () =>
     Effect.gen(function* () {
       const session = yield* open(definition)
       yield* session.turn(prompt("/wait")).pipe(Stream.take(1), Stream.runDrain)
@@ -115,7 +115,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("the demo agent
     })
   )
 
-  it.effect("brings a session back in another process, without telling its history as news", () =>
+  it.effect("restores a session in another process, without repeating its history as events", () =>
     Effect.gen(function* () {
       const cwd = yield* temporaryFolder
       const first = yield* Effect.scoped(
@@ -133,14 +133,14 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("the demo agent
     })
   )
 
-  it.effect("a session that is not there cannot be brought back: one sentence", () =>
+  it.effect("restoring an unknown session fails", () =>
     Effect.gen(function* () {
       const failure = yield* Effect.flip(open(definition, { load: "nope" }))
-      assert.strictEqual(failure.message, "Agent demo could not bring back the session nope: Session not found: nope")
+      assert.strictEqual(failure.message, "Agent demo could not restore session nope: Session not found: nope")
     })
   )
 
-  it.effect("takes a model and an effort, and refuses those that it does not have", () =>
+  it.effect("accepts its own models and efforts, and refuses others", () =>
     Effect.gen(function* () {
       const session = yield* open(definition, { model: "demo-terse", effort: "high" })
       const events = yield* collect(session, prompt("Hello."))
@@ -152,7 +152,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("the demo agent
     })
   )
 
-  it.effect("fails, exits, and counts when it is told to", () =>
+  it.effect("the commands /fail, /exit and /chunks work", () =>
     Effect.gen(function* () {
       const session = yield* open(definition)
       assert.strictEqual(

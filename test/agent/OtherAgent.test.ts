@@ -11,7 +11,7 @@ const definition: AgentDefinition = {
   permissions: "allow"
 }
 
-/** The example of an earlier major version of the protocol's library, as it was published. */
+/** The example agent published with major version 1 of the protocol library. */
 const example = (permissions: AgentDefinition["permissions"]): AgentDefinition => ({
   name: "example",
   command: [
@@ -21,12 +21,12 @@ const example = (permissions: AgentDefinition["permissions"]): AgentDefinition =
   permissions
 })
 
-layer(Platform, { excludeTestServices: true })("the example agent of the protocol's library, version 1", (it) => {
+layer(Platform, { excludeTestServices: true })("the example agent of the protocol library, version 1", (it) => {
   const asked = prompt("Change the configuration.")
   const calls = (events: ReadonlyArray<TurnEvent | TurnEnd>) =>
     events.flatMap((event) => (event._tag === "ToolCall" ? [`${event.name}: ${event.status}`] : []))
 
-  it.effect("holds turns, does what it is allowed to, and ends when it is told to", () =>
+  it.effect("takes turns, honours permissions, and exits when its session is closed", () =>
     Effect.gen(function* () {
       const turn = Effect.fnUntraced(function* (permissions: AgentDefinition["permissions"]) {
         return yield* collect(yield* open(example(permissions)), asked)
@@ -38,7 +38,7 @@ layer(Platform, { excludeTestServices: true })("the example agent of the protoco
           Stream.tap(() => Deferred.succeed(began, undefined)),
           Stream.runCollect
         )
-        assert.isFalse(session.returns)
+        assert.isFalse(session.isRestorable)
         assert.deepStrictEqual(lastOf(first), { _tag: "TurnEnd", stopReason: "cancelled" })
         return lastOf(yield* collect(session, asked))
       })
@@ -61,7 +61,7 @@ layer(Platform, { excludeTestServices: true })("the example agent of the protoco
 layer(Platform, { excludeTestServices: true, concurrent: true })(
   "an agent written with the protocol's library",
   (it) => {
-    it.effect("gets the files first and the prompt last, unaltered; its permission is given once, not for always", () =>
+    it.effect("gets the files first and the prompt last, unaltered, and is allowed once, not always", () =>
       Effect.gen(function* () {
         const session = yield* open(definition)
         const words = "  What\nis <this>?  "
@@ -77,7 +77,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })(
       })
     )
 
-    it.effect("that only loads has its history dropped", () =>
+    it.effect("that supports loading but not resuming has its replayed history dropped", () =>
       Effect.gen(function* () {
         const session = yield* open(definition, { load: "other-1" })
         assert.deepStrictEqual(
@@ -87,7 +87,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })(
       })
     )
 
-    it.effect("gets a prompt of five million characters whole", () =>
+    it.effect("gets a prompt of five million characters in full", () =>
       Effect.gen(function* () {
         const text = textOf(yield* collect(yield* open(definition), prompt("y".repeat(5_000_000))))
         assert.isAbove(text.length, 5_000_000)

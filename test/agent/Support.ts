@@ -1,4 +1,4 @@
-/** What the tests of agents share. */
+/** Helpers shared by the tests of agents. */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Duration, Effect, FileSystem, Layer, Schedule, Sink, Stream } from "effect"
 import { readFileSync } from "node:fs"
@@ -22,7 +22,7 @@ export const misbehaving = (behaviour: string): AgentDefinition => ({
 
 export const temporaryFolder = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped())
 
-/** A session in a fresh folder. */
+/** Opens a session in a new folder. */
 export const open = Effect.fnUntraced(function* (
   definition: AgentDefinition,
   options?: Partial<AgentLauncher.Options>
@@ -41,10 +41,10 @@ export const prompt = (text: string, options?: Partial<AgentTurn>): AgentTurn =>
   ...options
 })
 
-/** All that a turn gives. */
+/** Runs a turn and collects its events. */
 export const collect = (session: AgentSession, turn: AgentTurn) => Stream.runCollect(session.turn(turn))
 
-/** The failure of a turn, and the text that came before it. */
+/** Runs a turn that fails, and returns its failure and the text before it. */
 export const failedTurn = Effect.fnUntraced(function* (behaviour: string, turn = prompt("go")) {
   const session = yield* open(misbehaving(behaviour))
   let text = ""
@@ -64,24 +64,24 @@ export const textOf = (events: ReadonlyArray<{ readonly _tag: string }>): string
 
 export const lastOf = <A>(events: ReadonlyArray<A>): A | undefined => events.at(-1)
 
-/** A process of which nothing is heard, but for what a test has it do. */
-export const childOf = (does: Partial<AgentChild>): AgentChild => {
+/** A stub of an agent's process that does nothing, except for what the test overrides. */
+export const stubChild = (overrides: Partial<AgentChild>): AgentChild => {
   const failure: AgentChild["failure"] = (error, stopReason = "error") =>
     Effect.succeed(new AgentFailed({ error, stderr: "", stopReason }))
   return {
     pid: 1,
     stdin: Sink.drain,
     stdout: Stream.empty,
-    note: () => Effect.void,
+    appendStderr: () => Effect.void,
     kill: () => Effect.void,
     exited: Effect.never,
     failure,
     fail: (error, stopReason) => Effect.flatMap(failure(error, stopReason), Effect.fail),
-    ...does
+    ...overrides
   }
 }
 
-/** An orphan may stay a zombie for a while; that is as good as gone. */
+/** A zombie counts as dead: an orphan may stay one for a while. */
 export const isAlive = (pid: number): boolean => {
   try {
     return !/\nState:\s+[ZX]/.test(readFileSync(`/proc/${pid}/status`, "utf8"))
@@ -90,8 +90,8 @@ export const isAlive = (pid: number): boolean => {
   }
 }
 
-/** Waits until none of the processes is left. */
-export const gone = (pids: ReadonlyArray<number>) =>
+/** Waits until all of the processes have exited. */
+export const awaitExit = (pids: ReadonlyArray<number>) =>
   Effect.suspend(() => {
     const left = pids.filter(isAlive)
     return left.length === 0 ? Effect.void : Effect.fail(new Error(`alive: ${left.join(", ")}`))

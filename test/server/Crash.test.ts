@@ -8,7 +8,7 @@ import { assert, it } from "@effect/vitest"
 import { Effect, Fiber, FileSystem, Random, Schedule } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
-import { gone, isAlive } from "../agent/Support.ts"
+import { awaitExit, isAlive } from "../agent/Support.ts"
 import { childrenOf } from "../support/Processes.ts"
 import * as ServerProcess from "./ServerProcess.ts"
 import { type Answer, appOf, processesIn, turnOf } from "./Support.ts"
@@ -36,7 +36,7 @@ const start = Effect.fnUntraced(function* (data: string) {
       const agents = new Set(processesIn(data))
       for (const pid of children) if (!agents.has(String(pid))) sigkill(pid)
       sigkill(server.pid)
-      return gone([server.pid])
+      return awaitExit([server.pid])
     })
   }
 })

@@ -6,7 +6,7 @@ import { assert, it } from "@effect/vitest"
 import { Context, Effect, Fiber, FileSystem, Layer, Schedule } from "effect"
 import { vi } from "vitest"
 import * as DemoAgent from "../../src/agent/DemoAgent.ts"
-import { gone, isAlive } from "../agent/Support.ts"
+import { awaitExit, isAlive } from "../agent/Support.ts"
 import { patience } from "../support/Patience.ts"
 import { failureOf, odd, openWith, pong } from "./OddAgents.ts"
 import { type App, eventsIn, processesIn, serve, turnOf } from "./Support.ts"
@@ -16,14 +16,14 @@ const failing: ReadonlyArray<readonly [behaviour: string, how: string, stderr?: 
   ["exit0", "exited with code 0."],
   ["exit3", "exited with code 3.", "the disk is on fire\\n"],
   ["exit-without-folder", "exited with code 4."],
-  ["sigkill", "was ended by SIGKILL."],
-  ["close-output", "closed its output and was ended."],
-  ["flood", "wrote more than 1000 lines that are no messages."],
+  ["sigkill", "was terminated by SIGKILL."],
+  ["close-output", "closed its output and was terminated."],
+  ["flood", "wrote more than 1000 lines that are not messages."],
   ["flood-updates", "wrote more than 67108864 characters in one turn."],
-  ["flood-requests", "asked for more than it listens to, and was ended."],
+  ["flood-requests", "sent requests without reading the responses and was terminated."],
   ["long-line", "wrote a line of more than 16777216 characters."],
-  ["bad-answer", "gave an answer to session/prompt that cannot be read."],
-  ["odd-error", "failed the turn: its answer is no answer of the protocol: no credit"],
+  ["bad-answer", "sent an invalid response to session/prompt."],
+  ["odd-error", "failed the turn: its response is not valid JSON-RPC: no credit"],
   ["refuse", "failed the turn: Internal error: no credit"]
 ]
 
@@ -34,7 +34,7 @@ const unready: ReadonlyArray<readonly [behaviour: string, how: string]> = [
   ["exit-at-load", "exited with code 9."],
   [
     "login-at-load",
-    "could not bring back the session session-1: Authentication required: the agent is not logged in, or its key is not valid"
+    "could not restore session session-1: Authentication required: the agent is not logged in, or its key is not valid"
   ]
 ]
 
@@ -112,7 +112,7 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("an agen
         deep: "clean",
         "deep-input": "clean",
         "deep-answer": "clean",
-        unasked: "clean told -32601",
+        unasked: "clean got -32601",
         odd: "ours"
       })
       // What an agent says is not for the server's own output.
@@ -213,7 +213,7 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("an agen
       )
       assert.deepStrictEqual(
         [ignoring, stubborn, asking, ending],
-        ["working", "working", "workingtold cancelled", "working"]
+        ["working", "working", "workinggot cancelled", "working"]
       )
       assert.deepStrictEqual([silent.text, silent.turnIndex, deaf.text, deaf.turnIndex], ["pong", 2, "pong", 2])
     }).pipe(Effect.provide(NodeFileSystem.layer))
@@ -223,8 +223,8 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("an agen
     Effect.gen(function* () {
       const { app } = yield* Shared
       const unloadable = [
-        ["refuse-load", /could not bring back the session session-1: No such session/],
-        ["forgetful", /cannot bring a session back/]
+        ["refuse-load", /could not restore session session-1: No such session/],
+        ["forgetful", /cannot restore a session/]
       ] as const
       for (const [behaviour, how] of unloadable) {
         const { id } = yield* openWith(app, behaviour)
@@ -256,7 +256,7 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("an agen
       const { id } = yield* openWith(app, "strays")
       const pids = strays((yield* Effect.flatMap(app.turn(id, "go"), turnOf)).text)
       assert.strictEqual(pids.filter(isAlive).length, 4)
-      yield* meanwhile(app, Effect.andThen(app.request("DELETE", `/sessions/${id}`), gone(pids)))
+      yield* meanwhile(app, Effect.andThen(app.request("DELETE", `/sessions/${id}`), awaitExit(pids)))
     })
   )
 

@@ -134,7 +134,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("sessions", (it) => {
       yield* fs.remove(`${cwd}/.demo-agent`, { recursive: true })
       const lost = yield* app.turn(id, "/echo hello")
       assert.strictEqual(lost.status, 502)
-      assert.match(lost.text, /"error":"[^"]*bring back[^"]*"/)
+      assert.match(lost.text, /"error":"[^"]*restore[^"]*"/)
       const later = yield* app.turn(id, "/echo hello")
       assert.deepStrictEqual([later.status, later.text], [410, closed])
       assert.strictEqual((yield* app.state(id)).turn_count, 1)

@@ -15,7 +15,7 @@ const silent: ReadonlyArray<Refusal> = [
   ["silent-new", "did not answer session/new within 30s.", "timeout"]
 ]
 const unopenable: ReadonlyArray<Refusal> = [
-  ["version", "speaks version 2 of the protocol, not 1.", "error"],
+  ["version", "speaks protocol version 2, not 1.", "error"],
   [
     "refuse-new",
     "could not open a session: Authentication required: the agent is not logged in, or its key is not valid",

@@ -1,9 +1,9 @@
 /**
- * The Agent Client Protocol with one agent process.
+ * A connection to one agent process over the Agent Client Protocol.
  *
- * Session updates are taken from the stream of messages before the protocol's library sees them: the library refuses
- * kinds that it does not know and strips fields. Reading one is an effect, so an agent that is faster than its reader
- * waits. Requests fail when the agent does not answer in time, and at once when its process ends.
+ * Session updates are taken from the message stream before the protocol library sees them, because the library rejects
+ * unknown kinds and strips unknown fields. Handling an update may suspend, which applies backpressure to the agent.
+ * Requests fail when the agent does not answer in time, and at once when its process exits.
  */
 import { type AnyMessage, client, RequestError } from "@agentclientprotocol/sdk"
 import { Data, Deferred, Duration, Effect, Fiber, Latch, Option, Queue, Schema, type Scope, Stream } from "effect"
@@ -19,7 +19,7 @@ import type { OutputBudget } from "./OutputBudget.ts"
 /** The agent answered a request with an error. */
 export class RequestRefused extends Data.TaggedError("RequestRefused")<{
   readonly code: number
-  /** The agent's words, on one line. */
+  /** The agent's message, on one line. */
   readonly reason: string
 }> {
   override get message(): string {
@@ -27,19 +27,19 @@ export class RequestRefused extends Data.TaggedError("RequestRefused")<{
   }
 }
 
-/** The library's only other way to fail a request. */
+/** The only other failure of a request in the library. */
 class ConnectionClosed extends Data.TaggedError("ConnectionClosed") {}
 
 export interface AgentConnection {
-  /** Sends a request; its answer is read by the schema. Without a limit it waits as long as the process lives. */
+  /** Sends a request and decodes the response. Without `within` it waits until the process exits. */
   readonly request: <S extends Schema.ConstraintDecoder<unknown>>(
     request: Request<S>
   ) => Effect.Effect<S["Type"], AgentFailed | RequestRefused>
   readonly notify: (method: string, params: Params) => Effect.Effect<void>
-  /** What the agent has written counts from here on against its bounds for one turn, which ends with the scope. */
+  /** Resets the output counters for a turn, and again when the scope closes. */
   readonly beginTurn: Effect.Effect<void, never, Scope.Scope>
-  /** How the process ended, once it has. */
-  readonly gone: Effect.Effect<AgentFailed>
+  /** Waits for the process to exit, and returns how it did. */
+  readonly exited: Effect.Effect<AgentFailed>
 }
 
 type Params = Readonly<Record<string, unknown>>
@@ -47,6 +47,7 @@ type Params = Readonly<Record<string, unknown>>
 interface Request<S> {
   readonly method: string
   readonly params: Params
+  /** Decodes the response. */
   readonly answer: S
   readonly within?: Duration.Duration | undefined
 }
@@ -54,29 +55,29 @@ interface Request<S> {
 export interface Options {
   readonly name: string
   readonly child: AgentChild
-  /** Gets what the agent sends by itself, in order. */
+  /** Receives the agent's updates and permission requests, in order. */
   readonly inbox: AgentInbox
-  /** What the agent writes counts against it until its turn is over. */
+  /** The agent's output is charged to it until the turn is over. */
   readonly budget: OutputBudget
 }
 
-/** An agent that ended may have left messages in the pipe, and one that closed its input or output is given time to end. */
+/** How long to read on after the agent has exited, and how long to wait for its exit after it has closed a pipe. */
 const drainLimit = "1 second"
 
-/** As many messages as wait for an agent to read them. What it asks for is answered, and it may ask without listening. */
+/** Messages queued for the agent. It could otherwise fill memory by sending requests without reading the responses. */
 const maxUnread = 1_000
 
 const decodePermission = Schema.decodeUnknownSync(Permission.Request)
 
-/** The code by which the protocol says that the agent wants to be logged in. */
+/** The protocol's error code for an agent that needs a login. */
 export const authRequired = -32000
 
 const isDetail = Schema.is(Schema.Union([Schema.String, Schema.Struct({ details: Schema.String })]))
-/** Claude's adapter says what kind of failure it was. */
+/** Claude's adapter adds the kind of failure. */
 const isErrorKind = Schema.is(Schema.Struct({ errorKind: Schema.String }))
 
-/** The message of an error, with what the agent added to it. */
-const wordsOf = ({ code, data, message }: RequestError): string => {
+/** The error's message, with the details that the agent added. */
+const messageOf = ({ code, data, message }: RequestError): string => {
   if (isErrorKind(data)) return `${data.errorKind}: ${message.replace(/^Internal error: /, "")}`
   if (code === authRequired) return `${message}: the agent is not logged in, or its key is not valid`
   const detail = isDetail(data) ? (typeof data === "string" ? data : data.details) : ""
@@ -84,16 +85,19 @@ const wordsOf = ({ code, data, message }: RequestError): string => {
 }
 
 const refusal = (error: RequestError): RequestRefused => {
-  const reason = wordsOf(error).replaceAll(/\s+/g, " ").trim().slice(0, 500)
+  const reason = messageOf(error).replaceAll(/\s+/g, " ").trim().slice(0, 500)
   return new RequestRefused({ code: error.code, reason })
 }
 
-/** Both directions, as the protocol's library takes them. */
-const openStreams = Effect.fnUntraced(function* ({ budget, child, inbox }: Options, written: AgentMessages.Written) {
+/** Both directions as web streams, which the protocol library requires. */
+const openStreams = Effect.fnUntraced(function* (
+  { budget, child, inbox }: Options,
+  counters: AgentMessages.OutputCounters
+) {
   const outgoing = yield* Queue.dropping<AnyMessage>(maxUnread)
   const overrun = yield* Latch.make()
   yield* overrun.await.pipe(
-    Effect.andThen(child.kill("asked for more than it listens to, and was ended")),
+    Effect.andThen(child.kill("sent requests without reading the responses and was terminated")),
     Effect.forkScoped
   )
   const writing = yield* Stream.fromQueue(outgoing).pipe(
@@ -102,73 +106,76 @@ const openStreams = Effect.fnUntraced(function* ({ budget, child, inbox }: Optio
     Effect.ignore,
     Effect.forkScoped
   )
-  /** The requests that the agent has not answered yet. */
-  const asked = new Set<unknown>()
+  /** The ids of requests that the agent has not answered yet. */
+  const pending = new Set<unknown>()
   const writable = new WritableStream<AnyMessage>({
     write: (message) => {
-      if ("method" in message && "id" in message) asked.add(message.id)
+      if ("method" in message && "id" in message) pending.add(message.id)
       if (!Queue.offerUnsafe(outgoing, message)) overrun.openUnsafe()
     }
   })
-  const readable = yield* AgentMessages.decode(child.stdout, { budget, written, stray: child.note }).pipe(
+  const readable = yield* AgentMessages.decode(child.stdout, {
+    budget,
+    counters,
+    onStrayLine: child.appendStderr
+  }).pipe(
     Stream.filterEffect((message) => {
-      // The library prints answers that nobody asked for.
-      if (!("method" in message)) return Effect.succeed(asked.delete(message.id))
+      // The library prints responses that match no request, so they are dropped here.
+      if (!("method" in message)) return Effect.succeed(pending.delete(message.id))
       if (message.method !== "session/update") return Effect.succeed(true)
       return Effect.as(inbox.update("params" in message ? message.params : undefined), false)
     }),
     Stream.tapError((error) => (error._tag === "Unreadable" ? child.kill(error.reason) : Effect.void)),
     Stream.toReadableStreamEffect()
   )
-  // Writing to it goes on until the scope closes, unless nobody reads the pipe any more.
+  // Writing only ends before the scope closes if the agent has closed its input.
   return { readable, writable, inputClosed: Fiber.await(writing) }
 })
 
 /**
- * Done with how the process ended, once it has. A process that closes its input or its output and lives on is ended:
- * nothing more can be told to it, or heard from it. At the end of the scope it is done in any case, for whoever still
- * waits for an answer.
+ * Completes when the process has exited. A process that closes its input or output but keeps running is killed, since
+ * it can no longer be reached. Closing the scope completes it in any case, so that pending requests fail.
  */
-const watchEnd = Effect.fnUntraced(function* (
+const observeExit = Effect.fnUntraced(function* (
   { child, name }: Options,
   {
     inputClosed,
     outputClosed
   }: { readonly inputClosed: Effect.Effect<unknown>; readonly outputClosed: Effect.Effect<unknown> }
 ) {
-  const gone = yield* Deferred.make<AgentFailed>()
+  const exit = yield* Deferred.make<AgentFailed>()
   yield* Effect.addFinalizer(() =>
-    Effect.flatMap(child.failure(`Agent ${name} was closed.`), (failure) => Deferred.succeed(gone, failure))
+    Effect.flatMap(child.failure(`Agent ${name} was closed.`), (failure) => Deferred.succeed(exit, failure))
   )
   yield* Effect.gen(function* () {
-    const lost = yield* Effect.raceAllFirst([
+    const closed = yield* Effect.raceAllFirst([
       Effect.as(child.exited, "output"),
       Effect.as(outputClosed, "output"),
       Effect.as(inputClosed, "input")
     ])
     const exited = yield* Effect.timeoutOption(child.exited, drainLimit)
-    // Also where it ended by itself: others of its group may hold its output open.
-    yield* child.kill(`closed its ${lost} and was ended`).pipe(Effect.forkScoped)
+    // Even if the process has exited: a descendant in its group may hold the output open.
+    yield* child.kill(`closed its ${closed} and was terminated`).pipe(Effect.forkScoped)
     const how = Option.isSome(exited) ? exited.value : yield* child.exited
     yield* Effect.timeoutOption(outputClosed, drainLimit)
-    yield* Deferred.succeed(gone, yield* child.failure(how))
+    yield* Deferred.succeed(exit, yield* child.failure(how))
   }).pipe(Effect.forkScoped)
-  return gone
+  return exit
 })
 
-/** Speaks the protocol with a process until the scope closes or the process ends. */
+/** Connects to a process, until the scope closes or the process exits. */
 export const make = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<AgentConnection, never, Scope.Scope> {
   const { budget, child, inbox, name } = options
-  const written = AgentMessages.nothing()
-  const forget = Effect.sync(() => {
-    budget.give(written.characters)
-    Object.assign(written, AgentMessages.nothing())
+  const counters = AgentMessages.makeCounters()
+  const resetCounters = Effect.sync(() => {
+    budget.give(counters.characters)
+    Object.assign(counters, AgentMessages.makeCounters())
   })
-  yield* Effect.addFinalizer(() => forget)
-  const streams = yield* openStreams(options, written)
-  // boundary: the protocol's library speaks web streams and promises.
+  yield* Effect.addFinalizer(() => resetCounters)
+  const streams = yield* openStreams(options, counters)
+  // boundary: the protocol library uses web streams and promises.
   const run = Effect.runPromiseWith(yield* Effect.context())
   const connection = client({ name: clientInfo.name })
     .onRequest("session/request_permission", decodePermission, ({ params }) =>
@@ -176,38 +183,38 @@ export const make = Effect.fnUntraced(function* (
     )
     .connect(streams)
   yield* Effect.addFinalizer(() => Effect.sync(() => connection.close()))
-  const gone = yield* watchEnd(options, {
+  const exit = yield* observeExit(options, {
     outputClosed: Effect.promise(() => connection.closed),
     inputClosed: streams.inputClosed
   })
-  const ended = Effect.flatMap(Deferred.await(gone), Effect.fail)
+  const failOnExit = Effect.flatMap(Deferred.await(exit), Effect.fail)
 
   const send = (method: string, params: Params): Effect.Effect<unknown, RequestRefused | AgentFailed> =>
     Effect.tryPromise({
       try: () => connection.agent.request<unknown, Params>(method, params),
       catch: (error) => (error instanceof RequestError ? refusal(error) : new ConnectionClosed())
     }).pipe(
-      // Closing the connection ends the process, if that has not ended by itself.
-      Effect.catchTag("ConnectionClosed", () => ended),
-      Effect.raceFirst(ended)
+      // A process whose connection has closed exits or is killed, so this does not wait for long.
+      Effect.catchTag("ConnectionClosed", () => failOnExit),
+      Effect.raceFirst(failOnExit)
     )
 
   const request = Effect.fnUntraced(function* <S extends Schema.ConstraintDecoder<unknown>>(request: Request<S>) {
     const { answer, method, params, within = Duration.infinity } = request
-    const late = `Agent ${name} did not answer ${method} within ${Duration.format(within)}.`
-    const answered = yield* Effect.timeoutOrElse(send(method, params), {
+    const timedOut = `Agent ${name} did not answer ${method} within ${Duration.format(within)}.`
+    const response = yield* Effect.timeoutOrElse(send(method, params), {
       duration: within,
-      orElse: () => child.fail(late, "timeout")
+      orElse: () => child.fail(timedOut, "timeout")
     })
-    return yield* Schema.decodeUnknownEffect(answer)(answered).pipe(
-      Effect.catch(() => child.fail(`Agent ${name} gave an answer to ${method} that cannot be read.`))
+    return yield* Schema.decodeUnknownEffect(answer)(response).pipe(
+      Effect.catch(() => child.fail(`Agent ${name} sent an invalid response to ${method}.`))
     )
   })
 
   return {
     request,
     notify: (method, params) => Effect.ignore(Effect.tryPromise(() => connection.agent.notify(method, params))),
-    beginTurn: Effect.acquireRelease(forget, () => forget),
-    gone: Deferred.await(gone)
+    beginTurn: Effect.acquireRelease(resetCounters, () => resetCounters),
+    exited: Deferred.await(exit)
   }
 })

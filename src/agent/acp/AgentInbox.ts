@@ -1,8 +1,7 @@
 /**
- * What an agent sends by itself: updates of its session, and requests for permission.
+ * Routes an agent's session updates and permission requests to the turn in flight.
  *
- * It goes to the turn in flight. What comes between turns goes to the next one, as far as it is about the session and
- * not about a turn that is over.
+ * Updates that arrive between turns are kept for the next turn, unless they only concern a turn that is over.
  */
 import { type Cause, Effect, Queue, Schema, type Scope } from "effect"
 import { toEvent, type ToolCalls } from "../../wire/AcpUpdate.ts"
@@ -14,8 +13,8 @@ const Update = Schema.Struct({ sessionId: Schema.String, update: Schema.Unknown 
 type Update = typeof Update.Type
 const isUpdate = Schema.is(Update)
 
-/** The kinds that only mean something within their turn. */
-const withinTurn: ReadonlySet<TurnEvent["_tag"]> = new Set([
+/** The kinds of event that belong to one turn; between turns they are dropped. */
+const turnScoped: ReadonlySet<TurnEvent["_tag"]> = new Set([
   "Text",
   "Thinking",
   "Content",
@@ -25,71 +24,71 @@ const withinTurn: ReadonlySet<TurnEvent["_tag"]> = new Set([
   "Permission"
 ])
 
-/** Each of these replaces the one before it. */
-const replaced: ReadonlySet<TurnEvent["_tag"]> = new Set(["Mode", "Config", "Commands"])
+/** The kinds of which each event replaces the previous one. */
+const superseding: ReadonlySet<TurnEvent["_tag"]> = new Set(["Mode", "Config", "Commands"])
 
-/** What came between two turns, as far as it is still news to the next one. */
-const news = (kept: ReadonlyArray<Update>): ReadonlyArray<TurnEvent> => {
-  const events = kept.map(({ update }) => toEvent(update, new Map())).filter(({ _tag }) => !withinTurn.has(_tag))
+/** The events between two turns that still matter to the next one. */
+const relevantEvents = (pending: ReadonlyArray<Update>): ReadonlyArray<TurnEvent> => {
+  const events = pending.map(({ update }) => toEvent(update, new Map())).filter(({ _tag }) => !turnScoped.has(_tag))
   const last = new Map(events.map((event) => [event._tag, event]))
-  return events.filter((event) => !replaced.has(event._tag) || last.get(event._tag) === event)
+  return events.filter((event) => !superseding.has(event._tag) || last.get(event._tag) === event)
 }
 
-/** As many updates as are kept between two turns; the oldest go first. */
-const maxKept = 100
+/** The most updates kept between two turns; the oldest are dropped. */
+const maxPending = 100
 
-/** Where the events of one turn go, up to its end. */
+/** The events of one turn, up to its end. */
 export type TurnQueue = Queue.Queue<TurnEvent | TurnEnd, AgentFailed | Cause.Done>
 
 /** The turn in flight. */
-interface Current {
+interface ActiveTurn {
   readonly events: TurnQueue
-  readonly calls: ToolCalls
+  readonly toolCalls: ToolCalls
   readonly costBefore: number | undefined
-  /** What the session has cost, if the turn told. */
+  /** What the session has cost so far, if the agent reported it in this turn. */
   cost: number | undefined
   cancelling: boolean
 }
 
 export interface AgentInbox {
-  /** Takes the `params` of an update as the agent sent it; waits while the turn's reader is behind. */
+  /** Takes the raw `params` of an update; suspends while the turn's queue is full. */
   readonly update: (params: unknown) => Effect.Effect<void>
   readonly permission: (request: Permission.Request) => Effect.Effect<Permission.Outcome>
-  /** The agent has opened the session. What it told while it loaded one is history, not news. */
+  /** Sets the session's id once it is open. Updates received while it was being loaded are history, and dropped. */
   readonly opened: (session: { readonly id: string; readonly loaded: boolean }) => Effect.Effect<void>
-  /** Sends what comes to a turn, until the scope closes. */
+  /** Makes a turn the one in flight, until the scope closes. */
   readonly attach: (events: TurnQueue) => Effect.Effect<void, never, Scope.Scope>
-  /** From here on the turn in flight gets no permission any more. */
-  readonly cancelling: Effect.Effect<void>
-  /** What the turn in flight has cost in US dollars, as far as that is known. */
+  /** Cancels all further permission requests of the turn in flight. */
+  readonly beginCancel: Effect.Effect<void>
+  /** What the turn in flight has cost so far in US dollars, if known. */
   readonly cost: Effect.Effect<number | undefined>
 }
 
 export const make = (permissions: AgentDefinition["permissions"]): AgentInbox => {
   let sessionId: string | undefined
-  let current: Current | undefined
-  let kept: ReadonlyArray<Update> = []
-  /** Agents tell what the whole session has cost, in dollars here; of one that was brought back, it is not known at first. */
+  let current: ActiveTurn | undefined
+  let pending: ReadonlyArray<Update> = []
+  /** The session's total cost in US dollars; unknown after it has been restored, until the agent reports it. */
   let cost: number | undefined
 
-  const eventOf = (turn: Current, update: unknown): TurnEvent => {
-    const event = toEvent(update, turn.calls)
+  const eventOf = (turn: ActiveTurn, update: unknown): TurnEvent => {
+    const event = toEvent(update, turn.toolCalls)
     if (event._tag === "Usage" && event.cost?.currency === "USD") turn.cost = event.cost.amount
     return event
   }
 
-  const isOurs = (update: Pick<Update, "sessionId">): boolean =>
+  const isThisSession = (update: Pick<Update, "sessionId">): boolean =>
     sessionId === undefined || update.sessionId === sessionId
 
   return {
     update: Effect.fnUntraced(function* (update) {
-      if (!isUpdate(update) || !isOurs(update)) return
-      // A turn that has its answer takes nothing any more.
+      if (!isUpdate(update) || !isThisSession(update)) return
+      // The queue of a turn that has ended refuses the event.
       if (current !== undefined && (yield* Queue.offer(current.events, eventOf(current, update.update)))) return
-      kept = [...kept, update].slice(-maxKept)
+      pending = [...pending, update].slice(-maxPending)
     }),
     permission: Effect.fnUntraced(function* (request) {
-      if (current === undefined || !isOurs(request)) return Permission.cancelled.outcome
+      if (current === undefined || !isThisSession(request)) return Permission.cancelled.outcome
       const { decision, outcome } = current.cancelling ? Permission.cancelled : Permission.decide(permissions, request)
       const { options, toolCall } = request
       yield* Queue.offer(current.events, { _tag: "Permission", toolCallId: toolCall.toolCallId, options, decision })
@@ -98,15 +97,15 @@ export const make = (permissions: AgentDefinition["permissions"]): AgentInbox =>
     opened: (session) =>
       Effect.sync(() => {
         sessionId = session.id
-        kept = session.loaded ? [] : kept.filter(isOurs)
+        pending = session.loaded ? [] : pending.filter(isThisSession)
         cost = session.loaded ? undefined : 0
       }),
     attach: Effect.fnUntraced(function* (events) {
-      const between = news(kept)
-      kept = []
+      const earlier = relevantEvents(pending)
+      pending = []
       yield* Effect.acquireRelease(
         Effect.sync(() => {
-          current = { events, calls: new Map(), costBefore: cost, cost: undefined, cancelling: false }
+          current = { events, toolCalls: new Map(), costBefore: cost, cost: undefined, cancelling: false }
         }),
         () =>
           Effect.sync(() => {
@@ -114,9 +113,9 @@ export const make = (permissions: AgentDefinition["permissions"]): AgentInbox =>
             current = undefined
           })
       )
-      yield* Queue.offerAll(events, between)
+      yield* Queue.offerAll(events, earlier)
     }),
-    cancelling: Effect.sync(() => {
+    beginCancel: Effect.sync(() => {
       if (current !== undefined) current.cancelling = true
     }),
     cost: Effect.sync(() =>

@@ -1,15 +1,15 @@
 /**
- * The messages on an agent's standard output: one JSON object a line. A line that is not a message (a banner, a stray
- * print) is handed to whoever keeps such lines, and is no reason to give up, up to a bound.
+ * Decodes an agent's standard output: one JSON-RPC message per line, within bounds on size and nesting. Lines that are
+ * not messages, such as a banner or a stray print, are passed to `onStrayLine` and tolerated up to a limit.
  */
 import type { AnyMessage } from "@agentclientprotocol/sdk"
 import { Data, Effect, Option, Predicate, Schema, Stream } from "effect"
 import * as JsonDepth from "./JsonDepth.ts"
 import type { OutputBudget } from "./OutputBudget.ts"
 
-/** The agent's output cannot be followed any further. */
+/** The agent's output exceeded a bound, or is not the protocol. */
 export class Unreadable extends Data.TaggedError("Unreadable")<{
-  /** Goes into a sentence after the agent's name. */
+  /** Completes a sentence that begins with the agent's name. */
   readonly reason: string
 }> {
   override get message(): string {
@@ -19,32 +19,32 @@ export class Unreadable extends Data.TaggedError("Unreadable")<{
 
 const unreadable = (reason: string) => Effect.fail(new Unreadable({ reason }))
 
-/** An agent may send a file or an image in one message. While a long one is parsed, nothing else happens here. */
-const maxLine = 16 * 1024 * 1024
+/** In characters. A message may carry a file or an image, but parsing a long line blocks the event loop. */
+const maxLineLength = 16 * 1024 * 1024
 
-/** Lists of many small values take far longer to parse, and far more memory, than a text of their length. */
+/** Per message. Many small values take far more time and memory to parse than one string of the same length. */
 const maxValues = 100_000
 
-/** An agent that prints more stray lines than this in one turn does not speak the protocol. */
-const maxStray = 1_000
+/** Per turn. An agent that prints more stray lines than this does not speak the protocol. */
+const maxStrayLines = 1_000
 
-/** As much as an agent may write in one turn, in characters: all of it may be in the answer. */
-const maxTurn = 64 * 1024 * 1024
+/** The most characters that an agent may write in one turn: all of them may end up in the response. */
+const maxTurnLength = 64 * 1024 * 1024
 
-/** A value takes far more memory than the characters that it is written with: it counts as this many more. */
+/** The extra characters charged per value, which takes far more memory than its text. */
 const valueWeight = 16
 
-/** A client refuses an answer that is nested much deeper, so what an agent nests deeper becomes null. */
+/** Values nested deeper become null, since clients refuse responses that are nested much deeper. */
 const maxDepth = 48
 
-/** What an agent has written from one turn up to the next. */
-export interface Written {
-  /** These are taken from the budget. */
+/** The output of one turn, counted against its bounds. */
+export interface OutputCounters {
+  /** Reserved in the budget. */
   characters: number
-  strays: number
+  strayLines: number
 }
 
-export const nothing = (): Written => ({ characters: 0, strays: 0 })
+export const makeCounters = (): OutputCounters => ({ characters: 0, strayLines: 0 })
 
 const jsonrpc = Schema.Literal("2.0")
 const id = Schema.Union([Schema.String, Schema.Finite, Schema.Null])
@@ -65,38 +65,38 @@ const parseFinite = Schema.decodeUnknownOption(
 )
 
 /**
- * A number that is too large for a double is read as infinity, which JSON cannot express: it becomes null. Digits are
- * counted from the first of them on, since counting from each takes minutes over a line of nothing else.
+ * Matches a number that may be too large for a double: it would parse as infinity, which JSON cannot express, so it
+ * becomes null. The lookbehind keeps the match linear on a long run of digits.
  */
 const mayOverflow = /[eE]\+?\d{3}|(?<!\d)\d{309}/
 
 const parse = (json: string) => (mayOverflow.test(json) ? parseFinite(json) : parsePlain(json))
 
-const isAnswer = Schema.is(
+const isResponse = Schema.is(
   Schema.Struct({ jsonrpc, id, method: Schema.optionalKey(Schema.Never), error: Schema.optionalKey(Schema.Unknown) })
 )
 
-/** JSON-RPC's code for an error that has no other. */
+/** JSON-RPC's general error code. */
 const internalError = -32603
 
-/** An answer that has no form of the protocol is a failure: whoever waits for it would wait forever. */
+/** A malformed response becomes an error response, so that its request fails instead of waiting forever. */
 const toMessage = (json: unknown): Option.Option<AnyMessage> => {
   if (isMessage(json)) return Option.some(json)
-  if (!isAnswer(json)) return Option.none()
+  if (!isResponse(json)) return Option.none()
   const data = Predicate.hasProperty(json.error, "message") ? json.error.message : json.error
-  const error = { code: internalError, message: "its answer is no answer of the protocol", data }
+  const error = { code: internalError, message: "its response is not valid JSON-RPC", data }
   return Option.some({ jsonrpc: json.jsonrpc, id: json.id, error })
 }
 
-/** A line whose end has not come yet. Its pieces are only joined at its end: one may come in as many as it has characters. */
-interface Unfinished {
+/** An incomplete line. Its pieces are joined once, at its end, since it may arrive one character at a time. */
+interface PartialLine {
   readonly pieces: Array<string>
   length: number
 }
 
-const startingWith = (text: string): Unfinished => ({ pieces: [text], length: text.length })
+const startingWith = (text: string): PartialLine => ({ pieces: [text], length: text.length })
 
-const splitLines = (line: Unfinished, text: string): readonly [Unfinished, ReadonlyArray<string>] => {
+const splitLines = (line: PartialLine, text: string): readonly [PartialLine, ReadonlyArray<string>] => {
   const [first = "", ...others] = text.split("\n")
   const last = others.pop()
   line.pieces.push(first)
@@ -110,8 +110,8 @@ const lines = <E, R>(text: Stream.Stream<string, E, R>): Stream.Stream<string, E
       () => startingWith(""),
       (line, chunk: string) => {
         const split = splitLines(line, chunk)
-        return split[0].length > maxLine
-          ? unreadable(`wrote a line of more than ${maxLine} characters`)
+        return split[0].length > maxLineLength
+          ? unreadable(`wrote a line of more than ${maxLineLength} characters`)
           : Effect.succeed(split)
       }
     )
@@ -119,23 +119,23 @@ const lines = <E, R>(text: Stream.Stream<string, E, R>): Stream.Stream<string, E
 
 export interface Options {
   readonly budget: OutputBudget
-  /** Counts against the bounds; whoever starts a turn sets it back to nothing. */
-  readonly written: Written
-  /** Gets the lines that are no messages. */
-  readonly stray: (line: string) => Effect.Effect<void>
+  /** Updated here, and reset by the connection at the start of a turn. */
+  readonly counters: OutputCounters
+  /** Receives each line that is not a message. */
+  readonly onStrayLine: (line: string) => Effect.Effect<void>
 }
 
-/** Reads the messages of an agent's output. */
+/** Decodes the messages of an agent's output. */
 export const decode = <E, R>(
   output: Stream.Stream<Uint8Array, E, R>,
-  { budget, stray, written }: Options
+  { budget, counters, onStrayLine }: Options
 ): Stream.Stream<AnyMessage, E | Unreadable, R> => {
   const skip = (line: string) =>
     Effect.suspend(() => {
-      written.strays++
-      return written.strays > maxStray
-        ? unreadable(`wrote more than ${maxStray} lines that are no messages`)
-        : Effect.as(stray(line), [])
+      counters.strayLines++
+      return counters.strayLines > maxStrayLines
+        ? unreadable(`wrote more than ${maxStrayLines} lines that are not messages`)
+        : Effect.as(onStrayLine(line), [])
     })
   return output.pipe(
     Stream.decodeText(),
@@ -145,10 +145,10 @@ export const decode = <E, R>(
       const { json, values } = JsonDepth.cut(line, maxDepth)
       if (values > maxValues) return unreadable(`wrote a line of more than ${maxValues} values`)
       const characters = line.length + values * valueWeight
-      if (written.characters + characters > maxTurn)
-        return unreadable(`wrote more than ${maxTurn} characters in one turn`)
-      if (!budget.take(characters)) return unreadable("wrote more than there is room for beside the turns of others")
-      written.characters += characters
+      if (counters.characters + characters > maxTurnLength)
+        return unreadable(`wrote more than ${maxTurnLength} characters in one turn`)
+      if (!budget.take(characters)) return unreadable("wrote more than the memory shared by all turns can hold")
+      counters.characters += characters
       const message = Option.flatMap(parse(json), toMessage)
       return Option.isSome(message) ? Effect.succeed([message.value]) : skip(line)
     }),

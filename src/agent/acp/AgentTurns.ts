@@ -1,8 +1,8 @@
 /**
- * The turns of an open session: a prompt goes out, events come back as they happen, and the agent's answer ends them.
+ * The turns of an open session: sends a prompt and streams its events until the agent's response ends the turn.
  *
- * A turn that is cancelled, interrupted or out of time first asks the agent to stop. An agent that does not obey within
- * the grace loses its process: the session can be brought back by another one.
+ * When a turn is cancelled, interrupted or out of time, the agent is first asked to stop. If it does not within
+ * `cancelGrace`, its process is killed; another process can restore the session.
  */
 import { type Cause, Duration, Effect, Fiber, Option, Queue, Schema, Stream } from "effect"
 import { pathToFileURL } from "node:url"
@@ -14,18 +14,18 @@ import type { AgentConnection } from "./AgentConnection.ts"
 import type { AgentInbox, TurnQueue } from "./AgentInbox.ts"
 
 export interface Options {
-  /** The agent's name, for sentences. */
+  /** The agent's name, for error messages. */
   readonly name: string
   readonly sessionId: string
   readonly child: AgentChild
   readonly connection: AgentConnection
   readonly inbox: AgentInbox
-  /** How long an agent may take to obey a cancel. */
+  /** How long an agent may take to stop after a cancel. */
   readonly cancelGrace: Duration.Input
 }
 
-/** An agent that is this far ahead of its reader waits for it. */
-const maxAhead = 1_024
+/** The most events queued for a slow reader before the agent has to wait. */
+const queueCapacity = 1_024
 
 const tokens = Schema.optionalKey(Schema.NullOr(Schema.Finite))
 const Answer = Schema.Struct({
@@ -40,7 +40,7 @@ const AnswerUsage = Schema.Struct({
 })
 const isAnswerUsage = Schema.is(AnswerUsage)
 
-/** A word, as the protocol's reasons are. Whatever else an agent sends there could be a text, which is kept for long. */
+/** One word, as in the protocol. Anything else becomes `other`, because stop reasons are stored. */
 const stopReasonOf = ({ stopReason }: typeof Answer.Type): string =>
   /^[A-Za-z0-9_.-]{1,64}$/.test(stopReason) ? stopReason : "other"
 
@@ -62,59 +62,59 @@ const resourceLink = (file: Attachment) => ({
   ...(file.size === undefined ? {} : { size: file.size })
 })
 
-/** The files first, then the user's own words as they are. */
-const blocks = (turn: AgentTurn) => [...turn.files.map(resourceLink), { type: "text", text: turn.prompt }]
+/** The files first, then the prompt unaltered. */
+const promptBlocks = (turn: AgentTurn) => [...turn.files.map(resourceLink), { type: "text", text: turn.prompt }]
 
 export const make = (options: Options): Pick<AgentSession, "turn"> => {
   const { child, connection, inbox, name, sessionId } = options
 
   const prompt = (turn: AgentTurn) =>
     connection
-      .request({ method: "session/prompt", params: { sessionId, prompt: blocks(turn) }, answer: Answer })
+      .request({ method: "session/prompt", params: { sessionId, prompt: promptBlocks(turn) }, answer: Answer })
       .pipe(Effect.catchTag("RequestRefused", ({ reason }) => child.fail(`Agent ${name} failed the turn: ${reason}`)))
 
-  const outOfTime = (turn: AgentTurn) =>
+  const timedOut = (turn: AgentTurn) =>
     child.fail(`Agent ${name} did not finish the turn within ${Duration.format(turn.timeout)}.`, "timeout")
 
   const start = Effect.fnUntraced(function* (turn: AgentTurn, cancel: Effect.Effect<unknown>) {
-    const events: TurnQueue = yield* Queue.bounded<TurnEvent | TurnEnd, AgentFailed | Cause.Done>(maxAhead)
+    const events: TurnQueue = yield* Queue.bounded<TurnEvent | TurnEnd, AgentFailed | Cause.Done>(queueCapacity)
     yield* inbox.attach(events)
     yield* connection.beginTurn
-    const answering = yield* Effect.forkScoped(prompt(turn))
+    const response = yield* Effect.forkScoped(prompt(turn))
 
-    /** Asks the agent to stop, waits until it has, and ends its process where it does not. */
-    const halt = Effect.gen(function* () {
-      if (answering.pollUnsafe() !== undefined) return
-      yield* inbox.cancelling
+    /** Asks the agent to stop, and kills its process if it does not in time. */
+    const stop = Effect.gen(function* () {
+      if (response.pollUnsafe() !== undefined) return
+      yield* inbox.beginCancel
       yield* connection.notify("session/cancel", { sessionId })
-      const answered = yield* Effect.timeoutOption(Fiber.await(answering), options.cancelGrace)
+      const answered = yield* Effect.timeoutOption(Fiber.await(response), options.cancelGrace)
       if (Option.isSome(answered)) return
-      yield* child.kill("did not obey a cancel and was ended")
-      yield* Fiber.await(answering)
+      yield* child.kill("did not stop after a cancel and was terminated")
+      yield* Fiber.await(response)
     })
 
     let cancelled = false
-    yield* Effect.addFinalizer(() => Effect.andThen(Queue.shutdown(events), halt))
+    yield* Effect.addFinalizer(() => Effect.andThen(Queue.shutdown(events), stop))
     yield* cancel.pipe(
       Effect.andThen(() => {
-        cancelled = answering.pollUnsafe() === undefined
-        return halt
+        cancelled = response.pollUnsafe() === undefined
+        return stop
       }),
       Effect.forkScoped
     )
 
-    yield* Fiber.join(answering).pipe(
+    yield* Fiber.join(response).pipe(
       Effect.timeoutOrElse({
         duration: turn.timeout,
-        orElse: () => Effect.andThen(halt, outOfTime(turn))
+        orElse: () => Effect.andThen(stop, timedOut(turn))
       }),
       Effect.catchIf(
         () => cancelled,
         () => Effect.succeed<typeof Answer.Type>({ stopReason: "cancelled" })
       ),
-      // Also where the agent calls it an end like any other.
+      // Some agents report a normal end after a cancel.
       Effect.flatMap((answer) =>
-        conclude({ events, inbox }, cancelled ? { ...answer, stopReason: "cancelled" } : answer)
+        finish({ events, inbox }, cancelled ? { ...answer, stopReason: "cancelled" } : answer)
       ),
       Effect.catch((failure) => Queue.fail(events, failure)),
       Effect.forkScoped
@@ -125,14 +125,14 @@ export const make = (options: Options): Pick<AgentSession, "turn"> => {
   return { turn: (turn, cancel = Effect.never) => Stream.unwrap(start(turn, cancel)) }
 }
 
-const conclude = Effect.fnUntraced(function* (
+const finish = Effect.fnUntraced(function* (
   { events, inbox }: { readonly events: TurnQueue; readonly inbox: AgentInbox },
   answer: typeof Answer.Type
 ) {
-  const told = usageOf(answer)
+  const reported = usageOf(answer)
   const costUsd = yield* inbox.cost
-  const usage = costUsd === undefined ? told : { ...told, costUsd }
-  if (told !== undefined) yield* Queue.offer(events, { _tag: "Usage", ...told })
+  const usage = costUsd === undefined ? reported : { ...reported, costUsd }
+  if (reported !== undefined) yield* Queue.offer(events, { _tag: "Usage", ...reported })
   yield* Queue.offer(events, {
     _tag: "TurnEnd",
     stopReason: stopReasonOf(answer),

@@ -1,6 +1,6 @@
 /**
- * How this package introduces itself: to agents, and on the command line.
+ * The package's name and version, as sent to agents and printed by the command line.
  */
 
-/** Its name and its version; a test holds them to package.json. */
+/** A test checks that it matches package.json. */
 export const clientInfo = { name: "effect-clawdforge", version: "0.1.0" } as const

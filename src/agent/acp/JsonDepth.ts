@@ -1,8 +1,6 @@
 /**
- * How deep a JSON text is nested, and how many values it has.
- *
- * Both are counted, and the depth is cut, in the text itself: a parser takes seconds over a text of nothing but
- * brackets, and so does whatever walks the value that comes out.
+ * Limits the nesting of a JSON text, and counts its values, without parsing it: a parser takes seconds over a text of
+ * nothing but brackets, and so does any code that walks the result.
  */
 
 const isEscaped = (json: string, quote: number) => {
@@ -17,28 +15,29 @@ const endOfString = (json: string, start: number) => {
   return end === -1 ? json.length : end
 }
 
-/** Whether brackets are nested deeper than this, not counting those in strings. */
-export const isDeeper = (json: string, levels: number): boolean => {
+/** Whether a JSON text is nested deeper than `maxDepth`. */
+export const isDeeper = (json: string, maxDepth: number): boolean => {
   let depth = 0
   for (let at = 0; at < json.length; at++) {
     const character = json[at]
     if (character === '"') at = endOfString(json, at)
     else if (character === "[" || character === "{") depth++
     else if (character === "]" || character === "}") depth--
-    if (depth > levels) return true
+    if (depth > maxDepth) return true
   }
   return false
 }
 
-/** A text that is nested no deeper than was asked for. */
+/** The result of `cut`. */
 export interface Cut {
-  /** With null in place of whatever was nested deeper; unchanged where nothing was. */
+  /** The text, with `null` for every value that was nested too deep. */
   readonly json: string
-  /** No fewer than there are in it: its opening brackets and commas are counted. */
+  /** An upper bound on the number of nested values in `json`: its opening brackets and commas. */
   readonly values: number
 }
 
-export const cut = (json: string, levels: number): Cut => {
+/** Replaces every value nested deeper than `maxDepth` by `null`. */
+export const cut = (json: string, maxDepth: number): Cut => {
   const kept: Array<string> = []
   let values = 0
   let depth = 0
@@ -46,14 +45,14 @@ export const cut = (json: string, levels: number): Cut => {
   for (let at = 0; at < json.length; at++) {
     const character = json[at]
     if (character === '"') at = endOfString(json, at)
-    else if (character === ",") values += depth <= levels ? 1 : 0
+    else if (character === ",") values += depth <= maxDepth ? 1 : 0
     else if (character === "[" || character === "{") {
-      if (depth === levels) kept.push(json.slice(start, at), "null")
-      else if (depth < levels) values++
+      if (depth === maxDepth) kept.push(json.slice(start, at), "null")
+      else if (depth < maxDepth) values++
       depth++
     } else if (character === "]" || character === "}") {
       depth--
-      if (depth === levels) start = at + 1
+      if (depth === maxDepth) start = at + 1
     }
   }
   return { json: kept.join("") + json.slice(start), values }

@@ -1,8 +1,9 @@
 /**
- * A bound on what an agent's output may hold in memory, shared with other agents.
+ * A bound on the agent output held in memory, shared by all agents.
  */
 export interface OutputBudget {
-  /** Takes as many characters if there is room for them, and says whether there was. */
+  /** Reserves this many characters if they fit, and returns whether they did. */
   readonly take: (characters: number) => boolean
+  /** Releases reserved characters. */
   readonly give: (characters: number) => void
 }

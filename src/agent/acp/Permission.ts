@@ -1,12 +1,12 @@
 /**
- * The answer to an agent's request to use a tool.
+ * Answers an agent's permission requests by the policy of its definition.
  */
 import { Schema } from "effect"
 import type { AgentDefinition } from "../Agent.ts"
 
 const isOption = Schema.is(Schema.Struct({ optionId: Schema.String, kind: Schema.String }))
 
-/** A request for permission, read as loosely as it can be answered. */
+/** A permission request, with only the fields that are needed to answer it. */
 export const Request = Schema.Struct({
   sessionId: Schema.String,
   toolCall: Schema.Struct({ toolCallId: Schema.String }),
@@ -14,10 +14,10 @@ export const Request = Schema.Struct({
 })
 export type Request = typeof Request.Type
 
-/** What the agent is told: one of its options, or that the turn was cancelled. */
+/** The response to the agent: one of its options, or that the turn was cancelled. */
 export type Outcome = { readonly outcome: "cancelled" } | { readonly outcome: "selected"; readonly optionId: string }
 
-/** The answer, and the kind of option that it took, for the turn's events. */
+/** The response, and the kind of the selected option for the turn's `Permission` event. */
 export interface Decision {
   readonly decision: string
   readonly outcome: Outcome
@@ -26,15 +26,15 @@ export interface Decision {
 export const cancelled: Decision = { decision: "cancelled", outcome: { outcome: "cancelled" } }
 
 /**
- * The kinds of option that a policy takes, the best first. Once comes before always, because an agent may write what
- * was always allowed into the user's own settings.
+ * The option kinds that each policy selects, in order of preference. "Once" comes before "always", because an agent may
+ * save a permanent choice to the user's settings.
  */
 const kinds = {
   allow: ["allow_once", "allow_always"],
   deny: ["reject_once", "reject_always"]
 } as const
 
-/** Where the agent offers nothing that the policy could take, the tool call is cancelled. */
+/** Selects an option by the policy; cancels the tool call if the agent offers none that fits. */
 export const decide = (policy: AgentDefinition["permissions"], request: Request): Decision => {
   const options = request.options.filter(isOption)
   const chosen = kinds[policy].flatMap((kind) => options.filter((option) => option.kind === kind))[0]

@@ -1,6 +1,6 @@
 /**
- * What the demo agent says: the same words for the same session, so that a test can hold it to them, and enough about
- * the earlier turns that a person sees that it remembers.
+ * The demo agent's answers: deterministic, so that tests can check them, and about the earlier turns, so that people can
+ * see that it remembers the session.
  */
 
 /** A file that came with the prompt, and how reading it went. */
@@ -9,13 +9,13 @@ export interface FileRead {
   readonly text: string | undefined
 }
 
-/** The end of a sentence that ends with a quotation: a mark of the quoted sentence's own is enough. */
+/** A quotation at the end of a sentence, with a full stop unless the quoted text ends with a mark of its own. */
 const quotedEnd = (text: string): string => {
   const quote = quoted(text)
   return /[.!?…]”$/u.test(quote) ? quote : `${quote}.`
 }
 
-/** A long text by its beginning and its end, which is where people put what matters. */
+/** A long text is shortened to its beginning and end, where people put what matters. */
 const quoted = (text: string): string => {
   const line = text.trim().replaceAll(/\s+/g, " ")
   return `“${line.length > 500 ? `${line.slice(0, 250)} … ${line.slice(-250)}` : line}”`
@@ -30,22 +30,22 @@ const aboutFile = ({ name, text }: FileRead): string => {
 
 const isQuestion = (prompt: string): boolean => prompt.trim().endsWith("?")
 
-/** How a word is told: in quotes, as what the word is, or as the word that is to be remembered. */
-const tellings = [
+/** The phrases that introduce a word: `the word "x"`, `the word is x`, `remember the word x`. */
+const wordPatterns = [
   /\bword\b[^"“?]*["“]([^"”]+)["”]/iu,
   /\bword\b[^?]*?\bis:?\s+([\p{L}\p{N}_-]+)/iu,
   /\bremember\s+(?:the|this)\s+word:?\s+([\p{L}\p{N}_-]+)/iu
 ]
 
-/** The word that a prompt tells; a question tells none. */
+/** The word that a prompt introduces; a question introduces none. */
 const wordIn = (prompt: string): string | undefined =>
   isQuestion(prompt)
     ? undefined
-    : tellings.map((telling) => telling.exec(prompt)?.[1]).find((word) => word !== undefined)
+    : wordPatterns.map((pattern) => pattern.exec(prompt)?.[1]).find((word) => word !== undefined)
 
 const aboutPrompt = (prompt: string, earlier: ReadonlyArray<string>): string => {
-  const told = /\bremember\s+(.+?)[.!]?\s*$/isu.exec(prompt)?.[1]
-  if (told !== undefined && !isQuestion(prompt)) return `I will remember ${told.replaceAll(/\s+/g, " ")}.`
+  const request = /\bremember\s+(.+?)[.!]?\s*$/isu.exec(prompt)?.[1]
+  if (request !== undefined && !isQuestion(prompt)) return `I will remember ${request.replaceAll(/\s+/g, " ")}.`
   const word = earlier.map(wordIn).findLast((found) => found !== undefined)
   if (word !== undefined && /\bword\b/iu.test(prompt) && wordIn(prompt) === undefined)
     return `You told me the word ${word}.`
@@ -55,8 +55,8 @@ const aboutPrompt = (prompt: string, earlier: ReadonlyArray<string>): string => 
 const aboutEarlier = (earlier: ReadonlyArray<string>): string => {
   if (earlier.length === 0) return "This is the first turn of our session: ask me about it in the next one."
   const recent = earlier.slice(-5)
-  const said = recent.map((prompt, index) => (index === recent.length - 1 ? quotedEnd(prompt) : quoted(prompt)))
-  return `Earlier in this session you said ${said.join(", then ")}`
+  const quotes = recent.map((prompt, index) => (index === recent.length - 1 ? quotedEnd(prompt) : quoted(prompt)))
+  return `Earlier in this session you said ${quotes.join(", then ")}`
 }
 
 /** The whole answer to a prompt. */
@@ -72,5 +72,5 @@ export const answer = (options: {
     ...(options.terse ? [] : [aboutEarlier(options.earlier)])
   ].join(" ")
 
-/** The answer in the pieces in which it is streamed: a few words each. */
+/** Splits an answer into the chunks in which it is streamed, a few words each. */
 export const pieces = (text: string): ReadonlyArray<string> => text.match(/(?:\S+\s*){1,3}|\s+/gu) ?? []

@@ -1,11 +1,11 @@
 /**
- * JSON-RPC over standard input and output, one message a line, as the Agent Client Protocol wants it.
+ * JSON-RPC over standard input and output, one message per line, as the Agent Client Protocol requires.
  *
- * boundary: the demo agent is a bare Node program without dependencies, so that it starts in some thirty milliseconds;
+ * boundary: the demo agent is a bare Node program without dependencies, so that it starts in about 30 ms;
  * its files use promises and exceptions.
  */
 
-/** A request that is answered with an error of JSON-RPC. */
+/** Thrown by a handler to answer its request with a JSON-RPC error. */
 export class RpcError extends Error {
   readonly code: number
   constructor(code: number, message: string) {
@@ -19,20 +19,20 @@ export type Params = Readonly<Record<string, unknown>>
 export const isRecord = (value: unknown): value is Params =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** A field that a request must have. */
+/** Reads a required string field of a request. */
 export const stringField = (params: Params, name: string): string => {
   const value = params[name]
   if (typeof value !== "string") throw new RpcError(-32602, `${name} must be a string`)
   return value
 }
 
-/** What the agent says to its client beside its answers. */
+/** The client, for notifications and requests from the agent. */
 export interface Client {
   readonly notify: (method: string, params: Params) => void
   readonly request: (method: string, params: Params) => Promise<unknown>
 }
 
-/** Answers requests by their method; notifications are handled the same way, without an answer. */
+/** A handler for each method. Its result is the response; for a notification it is ignored. */
 export type Handlers = Readonly<Record<string, (params: Params, client: Client) => unknown>>
 
 const send = (message: Params): void => {
@@ -46,14 +46,14 @@ const errorOf = (error: unknown): Params =>
 
 /** Serves the handlers until standard input closes, which also ends the process. */
 export const serve = (handlers: Handlers): void => {
-  const waiting = new Map<unknown, (result: unknown) => void>()
+  const pending = new Map<unknown, (result: unknown) => void>()
   let nextId = 0
   const client: Client = {
     notify: (method, params) => send({ method, params }),
     request: (method, params) =>
       new Promise((resolve) => {
         const id = `demo-${nextId++}`
-        waiting.set(id, resolve)
+        pending.set(id, resolve)
         send({ id, method, params })
       })
   }
@@ -67,8 +67,8 @@ export const serve = (handlers: Handlers): void => {
   const receive = async (message: Params): Promise<void> => {
     const { id, method } = message
     if (typeof method !== "string") {
-      waiting.get(id)?.(message["result"])
-      waiting.delete(id)
+      pending.get(id)?.(message["result"])
+      pending.delete(id)
       return
     }
     const params = isRecord(message["params"]) ? message["params"] : {}

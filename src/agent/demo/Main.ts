@@ -2,11 +2,11 @@
  * The demo agent: a real agent of the Agent Client Protocol that needs no network and no key. It remembers the turns of
  * its session, streams, thinks, plans, reads attached files with a tool, can be cancelled, and can load a session.
  *
- * Some prompts ask for something special, for tests and demonstrations:
+ * Some prompts are commands, for tests and demonstrations:
  *
  * - `/echo TEXT` answers with exactly that text
- * - `/chunks COUNT [MILLIS]` answers with the numbers up to COUNT, one a chunk, with a pause between
- * - `/wait` answers nothing until it is cancelled
+ * - `/chunks COUNT [MILLIS]` answers with the numbers up to COUNT, one per chunk, with a pause in between
+ * - `/wait` does not finish until it is cancelled
  * - `/fail TEXT` fails the turn with that message
  * - `/exit CODE` ends the process in the middle of the turn
  * - `/system` answers with the system prompt
@@ -29,7 +29,7 @@ const sessionOf = (params: Params): Memory => {
 
 const ownSystem = "You are the demo agent."
 
-/** As Claude's adapter takes it: a text in place of the agent's own, or one to append to that. */
+/** As in Claude's adapter: a string replaces the agent's own prompt, `{ append }` adds to it. */
 const systemOf = ({ _meta: meta }: Params): string => {
   const system = isRecord(meta) ? meta["systemPrompt"] : undefined
   if (typeof system === "string") return system
@@ -42,7 +42,7 @@ const restore = (params: Params): Memory => {
   return memory
 }
 
-/** The protocol wants the history told again before a load is answered. */
+/** The protocol requires the history to be sent before the response to a load. */
 const replay = ({ sessionId, turns }: Memory, client: Client): void => {
   const chunk = (sessionUpdate: string, text: string): void =>
     client.notify("session/update", { sessionId, update: { sessionUpdate, content: { type: "text", text } } })

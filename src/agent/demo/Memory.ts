@@ -1,5 +1,5 @@
 /**
- * What the demo agent remembers of a session, kept in one small file so that another process can go on with it.
+ * The demo agent's state of a session, saved to a small file so that another process can restore it.
  *
  * boundary: bare Node (see JsonRpc.ts).
  */
@@ -15,7 +15,7 @@ export interface Turn {
 export interface Memory {
   readonly sessionId: string
   readonly cwd: string
-  /** What its operator wants of it; an agent with a model would begin every prompt with it. */
+  /** The system prompt; an agent with a model would begin every prompt with it. */
   readonly system: string
   model: string
   effort: string
@@ -27,7 +27,7 @@ export interface Memory {
 export const models = ["demo", "demo-terse"]
 export const efforts = ["low", "medium", "high", "xhigh", "max"]
 
-/** The file lies in the session's own folder, unless the environment names another. */
+/** The file is in the session's working directory, unless the environment names another folder. */
 const fileOf = (cwd: string, sessionId: string): string => {
   if (!/^[A-Za-z0-9-]{1,64}$/.test(sessionId)) throw new RpcError(-32002, `Session not found: ${sessionId}`)
   const folder = process.env["DEMO_AGENT_STATE"] ?? join(cwd, ".demo-agent")
@@ -49,7 +49,7 @@ export const create = (cwd: string, system: string): Memory => {
   return memory
 }
 
-/** Written beside and renamed, so that a process that dies while writing leaves the older file whole. */
+/** Writes to a temporary file and renames it, so that a crash leaves the previous file intact. */
 export const save = ({ cwd, effort, model, sessionId, turns }: Memory): void => {
   const file = fileOf(cwd, sessionId)
   writeFileSync(`${file}.new`, JSON.stringify({ model, effort, turns }), { mode: 0o600 })
@@ -64,15 +64,15 @@ export const load = (cwd: string, sessionId: string, system: string): Memory => 
   } catch {
     throw new RpcError(-32002, `Session not found: ${sessionId}`)
   }
-  const kept: unknown = JSON.parse(text)
-  if (!isRecord(kept) || !Array.isArray(kept["turns"])) throw new RpcError(-32603, `Not a session file: ${file}`)
+  const saved: unknown = JSON.parse(text)
+  if (!isRecord(saved) || !Array.isArray(saved["turns"])) throw new RpcError(-32603, `Not a session file: ${file}`)
   return {
     sessionId,
     cwd,
     system,
-    model: String(kept["model"]),
-    effort: String(kept["effort"]),
-    turns: kept["turns"].map((turn: unknown) =>
+    model: String(saved["model"]),
+    effort: String(saved["effort"]),
+    turns: saved["turns"].map((turn: unknown) =>
       isRecord(turn)
         ? { prompt: String(turn["prompt"]), answer: String(turn["answer"]) }
         : { prompt: String(turn), answer: "" }

@@ -10,11 +10,11 @@ import { answer, type FileRead, pieces } from "./Answer.ts"
 import { type Client, isRecord, RpcError } from "./JsonRpc.ts"
 import { efforts, type Memory, save } from "./Memory.ts"
 
-/** Long enough that a person sees the answer come, short enough that nobody waits. */
+/** Long enough to see the answer stream, short enough not to wait for it. */
 const pauseMillis = 15
 
-/** What of a file is handed on as the tool's output. */
-const maxOutput = 4_000
+/** The most characters of a file reported as the tool's output. */
+const maxOutputLength = 4_000
 
 interface Context {
   readonly memory: Memory
@@ -32,9 +32,9 @@ const plan = (context: Context, steps: ReadonlyArray<string>, status: "pending" 
     entries: steps.map((content) => ({ content, priority: "medium", status }))
   })
 
-/** Cancelling a turn also ends its wait for a permission. */
-const allowed = async (context: Context, toolCallId: string, title: string): Promise<boolean> => {
-  const answered = context.client.request("session/request_permission", {
+/** Asks the client for permission; cancelling the turn ends the wait. */
+const requestPermission = async (context: Context, toolCallId: string, title: string): Promise<boolean> => {
+  const response = context.client.request("session/request_permission", {
     sessionId: context.memory.sessionId,
     toolCall: { toolCallId, title, status: "pending" },
     options: [
@@ -46,7 +46,7 @@ const allowed = async (context: Context, toolCallId: string, title: string): Pro
   const aborted = new Promise<undefined>((resolve) => {
     context.signal.addEventListener("abort", () => resolve(undefined), { once: true })
   })
-  const result = await Promise.race([answered, aborted])
+  const result = await Promise.race([response, aborted])
   context.signal.throwIfAborted()
   const outcome = isRecord(result) ? result["outcome"] : undefined
   return isRecord(outcome) && (outcome["optionId"] === "once" || outcome["optionId"] === "always")
@@ -68,18 +68,18 @@ const readFile = async (context: Context, file: { readonly name: string; readonl
     context.update({ sessionUpdate: "tool_call_update", toolCallId, ...fields })
   context.update({ sessionUpdate: "tool_call", toolCallId, title, kind: "read", status: "pending", rawInput: {} })
   patch({ rawInput: { path }, locations: [{ path }] })
-  const may = await allowed(context, toolCallId, title)
-  if (may) patch({ status: "in_progress" })
-  const text = may ? readText(path) : undefined
+  const isAllowed = await requestPermission(context, toolCallId, title)
+  if (isAllowed) patch({ status: "in_progress" })
+  const text = isAllowed ? readText(path) : undefined
   patch(
     text === undefined
-      ? { status: "failed", rawOutput: may ? "The file could not be read." : "Permission was denied." }
-      : { status: "completed", rawOutput: text.slice(0, maxOutput) }
+      ? { status: "failed", rawOutput: isAllowed ? "The file could not be read." : "Permission was denied." }
+      : { status: "completed", rawOutput: text.slice(0, maxOutputLength) }
   )
   return { name: file.name, text } satisfies FileRead
 }
 
-/** Thinks (the more, the higher the effort), plans, reads, and streams the answer. */
+/** Thinks (more with a higher effort), plans, reads, and streams the answer. */
 const converse = async (context: Context, prompt: string, blocks: ReadonlyArray<unknown>): Promise<string> => {
   const { memory } = context
   const links = blocks.flatMap((block) =>
@@ -115,7 +115,7 @@ const echo = (context: Context, text: string): string => {
   return text
 }
 
-/** The prompts that ask for something special; Main.ts lists them. */
+/** The prompts that are commands; Main.ts documents them. */
 const commands: Readonly<Record<string, (context: Context, rest: string) => Promise<string> | string>> = {
   "/echo": echo,
   "/system": (context) => echo(context, context.memory.system),
@@ -145,7 +145,7 @@ const commands: Readonly<Record<string, (context: Context, rest: string) => Prom
 
 const tokens = (text: string): number => Math.ceil(text.length / 4)
 
-/** Runs one prompt to its stop reason. */
+/** Runs one prompt and returns the response to it. */
 export const run = async (memory: Memory, client: Client, blocks: ReadonlyArray<unknown>): Promise<unknown> => {
   const prompt = blocks
     .flatMap((block) => (isRecord(block) && block["type"] === "text" ? [String(block["text"])] : []))
@@ -170,8 +170,8 @@ export const run = async (memory: Memory, client: Client, blocks: ReadonlyArray<
     memory.turns.push({ prompt, answer: text })
     save(memory)
   }
-  const told = memory.turns.map((turn) => turn.prompt + turn.answer).join("")
-  context.update({ sessionUpdate: "usage_update", used: tokens(told), size: 200_000 })
+  const history = memory.turns.map((turn) => turn.prompt + turn.answer).join("")
+  context.update({ sessionUpdate: "usage_update", used: tokens(history), size: 200_000 })
   const usage = { inputTokens: tokens(prompt), outputTokens: tokens(text), totalTokens: tokens(prompt) + tokens(text) }
   return { stopReason: controller.signal.aborted ? "cancelled" : "end_turn", usage }
 }

@@ -1,21 +1,21 @@
 /**
- * What of the environment an agent sees: a short list of names, and what its definition gives it. The server's own
- * variables, its secrets among them, are never passed on.
+ * Builds an agent's environment: a few standard variables, and those of its definition. The server's own settings and
+ * secrets are never passed on.
  */
 import type { AgentDefinition } from "../Agent.ts"
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** What a program needs to run at all. */
-const always = ["PATH", "HOME", "LANG", "TMPDIR"]
+/** The variables that any program needs. */
+const standard = ["PATH", "HOME", "LANG", "TMPDIR"]
 
-/** The server's own settings; no definition can pass them on, by mistake or otherwise. */
+/** The server's own settings, which no definition can pass on. */
 const isReserved = (name: string): boolean => name.startsWith("CLAWDFORGE_")
 
-/** The whole environment of an agent, taken from that of the server. */
+/** The complete environment of an agent. */
 export const make = (definition: AgentDefinition, server: Environment = process.env): Record<string, string> => {
   const environment: Record<string, string> = {}
-  for (const name of [...always, ...(definition.passEnv ?? [])]) {
+  for (const name of [...standard, ...(definition.passEnv ?? [])]) {
     const value = server[name]
     if (value !== undefined && !isReserved(name)) environment[name] = value
   }

@@ -1,5 +1,5 @@
 /**
- * The process of an agent: in a group of its own, with an environment of its own, and dead with its scope.
+ * Starts an agent's process in its own process group, and kills the group when the scope closes.
  */
 import { Deferred, Effect, type PlatformError, type Scope, Stream, type Sink } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
@@ -11,26 +11,26 @@ export interface AgentChild {
   readonly pid: number
   readonly stdin: Sink.Sink<void, Uint8Array, never, PlatformError.PlatformError>
   readonly stdout: Stream.Stream<Uint8Array, PlatformError.PlatformError>
-  /** Adds a line to the tail of what the agent wrote beside the protocol. */
-  readonly note: (line: string) => Effect.Effect<void>
-  /** Ends the whole group: SIGTERM, and SIGKILL to what is left after the grace. The reason is what `exited` tells. */
+  /** Adds a line to the tail of standard error that failures carry. */
+  readonly appendStderr: (line: string) => Effect.Effect<void>
+  /** Terminates the whole group: SIGTERM, then SIGKILL after two seconds. `exited` reports the reason. */
   readonly kill: (reason: string) => Effect.Effect<void>
-  /** How the process ended, once it has: the sentence that failures give. */
+  /** Waits for the process to exit, and returns a sentence that says how it did. */
   readonly exited: Effect.Effect<string>
-  /** A failure with the tail of standard error. */
+  /** Makes a failure with the tail of standard error. */
   readonly failure: (error: string, stopReason?: AgentFailed["stopReason"]) => Effect.Effect<AgentFailed>
-  /** Fails with that. */
+  /** Fails with `failure`. */
   readonly fail: (error: string, stopReason?: AgentFailed["stopReason"]) => Effect.Effect<never, AgentFailed>
 }
 
-/** How long a group has to end on SIGTERM before it is killed. */
+/** How long a group may take to exit on SIGTERM before it is killed. */
 const forceKillAfter = "2 seconds"
 
-/** As much of standard error as a failure carries. */
-const maxTail = 8_192
+/** The most characters of standard error that a failure carries. */
+const maxTailLength = 8_192
 
-/** After the process has ended its last words are waited for this long: a descendant may hold the pipe open. */
-const lastWords = "1 second"
+/** How long to read standard error after the exit: a descendant may hold the pipe open. */
+const stderrDrainLimit = "1 second"
 
 const argvOf = ({ command, wrap }: AgentDefinition): AgentDefinition["command"] =>
   wrap === undefined ? command : [...wrap, ...command]
@@ -49,23 +49,23 @@ const spawnFailure = (definition: AgentDefinition, cwd: string, error: PlatformE
   return new AgentFailed({ error: `Agent ${definition.name} cannot start: ${what}.`, stderr: "", stopReason: "error" })
 }
 
-/** The spawner tells of a signal only in the text of its error. */
+/** The spawner reports a signal only in the text of its error. */
 const signalOf = (error: PlatformError.PlatformError): string =>
   /'(SIG[A-Z0-9]+)'/.exec(String(error.cause))?.[1] ?? "a signal"
 
-/** Keeps the end of what the agent wrote. */
+/** Keeps the last characters that are added. */
 const makeTail = () => {
   let tail = ""
   return {
     add: (text: string) =>
       Effect.sync(() => {
-        tail = (tail + text).slice(-maxTail)
+        tail = (tail + text).slice(-maxTailLength)
       }),
     get: Effect.sync(() => tail)
   }
 }
 
-/** Starts the agent in a working directory. */
+/** Starts an agent in a working directory. */
 export const spawn = Effect.fnUntraced(function* (
   definition: AgentDefinition,
   options: { readonly cwd: string }
@@ -73,19 +73,19 @@ export const spawn = Effect.fnUntraced(function* (
   const [command, ...args] = argvOf(definition)
   const watchdog = yield* Watchdog
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
-  // Taken before the process starts, so that at the end it goes after the group has been killed.
-  const ward = yield* watchdog.ward
+  // Acquired before the process, so that it is released after the group has been killed.
+  const watch = yield* watchdog.watch
   const handle = yield* spawner
     .spawn(
       ChildProcess.make(command, args, {
         cwd: options.cwd,
-        env: { ...AgentEnvironment.make(definition), ...ward.mark },
+        env: { ...AgentEnvironment.make(definition), ...watch.mark },
         detached: true,
         forceKillAfter
       })
     )
     .pipe(Effect.mapError((error) => spawnFailure(definition, options.cwd, error)))
-  yield* ward.started(handle.pid)
+  yield* watch.started(handle.pid)
 
   const tail = makeTail()
   const drained = yield* Deferred.make<void>()
@@ -97,18 +97,18 @@ export const spawn = Effect.fnUntraced(function* (
     Effect.forkScoped
   )
 
-  let killedFor: string | undefined
+  let killReason: string | undefined
   const exited = handle.exitCode.pipe(
     Effect.match({
       onSuccess: (code) => `exited with code ${code}`,
-      onFailure: (error) => `was ended by ${signalOf(error)}`
+      onFailure: (error) => `was terminated by ${signalOf(error)}`
     }),
-    Effect.map((how) => `Agent ${definition.name} ${killedFor ?? how}.`)
+    Effect.map((how) => `Agent ${definition.name} ${killReason ?? how}.`)
   )
 
   const failure = Effect.fnUntraced(function* (error: string, stopReason: AgentFailed["stopReason"] = "error") {
     if (!(yield* handle.isRunning.pipe(Effect.orElseSucceed(() => false)))) {
-      yield* Effect.timeoutOption(Deferred.await(drained), lastWords)
+      yield* Effect.timeoutOption(Deferred.await(drained), stderrDrainLimit)
     }
     return new AgentFailed({ error, stderr: yield* tail.get, stopReason })
   })
@@ -117,10 +117,10 @@ export const spawn = Effect.fnUntraced(function* (
     pid: handle.pid,
     stdin: handle.stdin,
     stdout: handle.stdout,
-    note: (line) => tail.add(`${line}\n`),
+    appendStderr: (line) => tail.add(`${line}\n`),
     kill: (reason) =>
       Effect.suspend(() => {
-        killedFor ??= reason
+        killReason ??= reason
         return Effect.ignore(handle.kill({ forceKillAfter }))
       }),
     exited,

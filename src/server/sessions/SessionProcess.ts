@@ -87,7 +87,7 @@ export const make = Effect.fnUntraced(function* (
   const end = RcRef.invalidate(processes)
 
   /** Where another process could go on, this one may be put to sleep. */
-  const rest = Effect.suspend(() => (current?.agent.returns === true ? current.place.rest(end) : Effect.void))
+  const rest = Effect.suspend(() => (current?.agent.isRestorable === true ? current.place.rest(end) : Effect.void))
 
   const use = Effect.gen(function* () {
     yield* Effect.addFinalizer(() => rest)

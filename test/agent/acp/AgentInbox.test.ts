@@ -15,14 +15,14 @@ const title = (text: string, sessionId = "s") => ({
 })
 const request = { sessionId: "s", toolCall: { toolCallId: "c" }, options: [{ optionId: "y", kind: "allow_once" }] }
 
-/** What a turn that starts now begins with. */
+/** Starts a turn, and returns the events that were pending for it. */
 const next = Effect.fnUntraced(function* (inbox: AgentInbox.AgentInbox) {
   const events = yield* queue
   yield* Effect.scoped(inbox.attach(events))
   return yield* Queue.clear(events)
 })
 
-it.effect("between turns, what is about the session is kept for the next, and the rest is of the past", () =>
+it.effect("between turns, updates about the session are kept for the next turn, and the rest is dropped", () =>
   Effect.gen(function* () {
     const inbox = AgentInbox.make("allow")
     yield* inbox.opened({ id: "s", loaded: false })
@@ -42,7 +42,7 @@ it.effect("between turns, what is about the session is kept for the next, and th
   })
 )
 
-it.effect("a tool call that gets some of its fields wrong is one all the same, under what name it has", () =>
+it.effect("a tool call with some invalid fields is still a tool call, under the name that it has", () =>
   Effect.gen(function* () {
     const inbox = AgentInbox.make("allow")
     yield* inbox.opened({ id: "s", loaded: false })
@@ -62,7 +62,7 @@ it.effect("a tool call that gets some of its fields wrong is one all the same, u
 )
 
 it.effect(
-  "what a turn has cost is not known of the first of a session that was brought back, nor in other money than dollars",
+  "the cost of a turn is unknown for the first one after a restore, and in other currencies than US dollars",
   () =>
     Effect.gen(function* () {
       const inbox = AgentInbox.make("allow")
@@ -78,7 +78,7 @@ it.effect(
     })
 )
 
-it.effect("of what replaces itself, only the last is news", () =>
+it.effect("of events that supersede each other, only the last is kept", () =>
   Effect.gen(function* () {
     const inbox = AgentInbox.make("allow")
     const commands = (name: string) => ({
@@ -97,7 +97,7 @@ it.effect("of what replaces itself, only the last is news", () =>
   })
 )
 
-it.effect("what a new session says before its id is known is kept, if it is its own", () =>
+it.effect("updates before the id of a new session is known are kept if they are of that session", () =>
   Effect.gen(function* () {
     const inbox = AgentInbox.make("allow")
     yield* inbox.update(title("mine"))
@@ -107,7 +107,7 @@ it.effect("what a new session says before its id is known is kept, if it is its 
   })
 )
 
-it.effect("what comes while a session is loaded is history", () =>
+it.effect("updates during a load are dropped as history", () =>
   Effect.gen(function* () {
     const inbox = AgentInbox.make("allow")
     yield* inbox.update(say("old"))
@@ -117,7 +117,7 @@ it.effect("what comes while a session is loaded is history", () =>
   })
 )
 
-it.effect("what is kept between turns is bounded", () =>
+it.effect("the number of updates kept between turns is bounded", () =>
   Effect.gen(function* () {
     const inbox = AgentInbox.make("allow")
     yield* inbox.opened({ id: "s", loaded: false })
@@ -128,7 +128,7 @@ it.effect("what is kept between turns is bounded", () =>
   })
 )
 
-it.effect("a permission is given in a turn, and not between turns, for another session, or while it is cancelled", () =>
+it.effect("permission is granted during a turn, but not between turns, for another session, or after a cancel", () =>
   Effect.gen(function* () {
     const inbox = AgentInbox.make("allow")
     yield* inbox.opened({ id: "s", loaded: false })
@@ -139,7 +139,7 @@ it.effect("a permission is given in a turn, and not between turns, for another s
     yield* inbox.attach(yield* queue)
     assert.deepStrictEqual(yield* inbox.permission(request), { outcome: "selected", optionId: "y" })
     assert.deepStrictEqual(yield* inbox.permission({ ...request, sessionId: "t" }), cancelled)
-    yield* inbox.cancelling
+    yield* inbox.beginCancel
     assert.deepStrictEqual(yield* inbox.permission(request), cancelled)
   })
 )

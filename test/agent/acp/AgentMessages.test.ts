@@ -10,8 +10,8 @@ const read = Effect.fnUntraced(function* (...chunks: ReadonlyArray<string | Uint
   const bytes = chunks.map((chunk) => (typeof chunk === "string" ? encoder.encode(chunk) : chunk))
   const messages = yield* AgentMessages.decode(Stream.fromIterable(bytes).pipe(Stream.rechunk(1)), {
     budget: TurnBudget.make(),
-    written: AgentMessages.nothing(),
-    stray: (line) => Effect.sync(() => strays.push(line))
+    counters: AgentMessages.makeCounters(),
+    onStrayLine: (line) => Effect.sync(() => strays.push(line))
   }).pipe(Stream.runCollect)
   return { messages, strays }
 })
@@ -19,7 +19,7 @@ const read = Effect.fnUntraced(function* (...chunks: ReadonlyArray<string | Uint
 const note = (text: string) => ({ jsonrpc: "2.0", method: "note", params: { text } }) as const
 const line = (message: unknown) => `${JSON.stringify(message)}\n`
 
-it.effect("a message may come in any pieces, within a character too, and several in one", () =>
+it.effect("messages may be split anywhere, even within a character, or arrive several in one chunk", () =>
   Effect.gen(function* () {
     const expected = [note("größer"), note("two"), { jsonrpc: "2.0", id: 1, result: null } as const]
     const bytes = encoder.encode(expected.map(line).join(""))
@@ -32,15 +32,22 @@ it.effect("a message may come in any pieces, within a character too, and several
   })
 )
 
-it.effect("what is no message is passed over and handed on, empty lines aside; half a line at the end is nothing", () =>
-  Effect.gen(function* () {
-    const { messages, strays } = yield* read("Welcome!\r\n\n", line(note("a")), '42\n[1]\n{"jsonrpc":"1.0"}\n', "half")
-    assert.deepStrictEqual(messages, [note("a")])
-    assert.deepStrictEqual(strays, ["Welcome!\r", "42", "[1]", '{"jsonrpc":"1.0"}'])
-  })
+it.effect(
+  "lines that are not messages are skipped and passed on, except empty ones; an incomplete last line is dropped",
+  () =>
+    Effect.gen(function* () {
+      const { messages, strays } = yield* read(
+        "Welcome!\r\n\n",
+        line(note("a")),
+        '42\n[1]\n{"jsonrpc":"1.0"}\n',
+        "half"
+      )
+      assert.deepStrictEqual(messages, [note("a")])
+      assert.deepStrictEqual(strays, ["Welcome!\r", "42", "[1]", '{"jsonrpc":"1.0"}'])
+    })
 )
 
-it.effect("an answer in no form of the protocol is a failure, so that nobody waits for another", () =>
+it.effect("a malformed response becomes an error response, so that its request fails", () =>
   Effect.gen(function* () {
     const answer = { jsonrpc: "2.0", id: 1 }
     const known = { ...answer, error: { code: 1, message: "m" } }
@@ -48,21 +55,21 @@ it.effect("an answer in no form of the protocol is a failure, so that nobody wai
     const { messages, strays } = yield* read(...[known, ...odd].map(line), line({ ...answer, method: 1 }))
     const failure = (data?: string) => ({
       ...answer,
-      error: { code: -32603, message: "its answer is no answer of the protocol", data }
+      error: { code: -32603, message: "its response is not valid JSON-RPC", data }
     })
     assert.deepStrictEqual<ReadonlyArray<unknown>>(messages, [known, failure(), failure("x"), failure("m")])
     assert.lengthOf(strays, 1)
   })
 )
 
-it.effect("too much noise is the end", () =>
+it.effect("too many stray lines fail the stream", () =>
   Effect.gen(function* () {
     const { reason } = yield* Effect.flip(read("noise\n".repeat(1_001)))
-    assert.strictEqual(reason, "wrote more than 1000 lines that are no messages")
+    assert.strictEqual(reason, "wrote more than 1000 lines that are not messages")
   })
 )
 
-it.effect("a line without an end is the end", () =>
+it.effect("a line that is too long fails the stream", () =>
   Effect.gen(function* () {
     const piece = new Uint8Array(1024 * 1024).fill(120)
     const { reason } = yield* Effect.flip(read(...Array.from({ length: 17 }, () => piece)))
@@ -70,25 +77,23 @@ it.effect("a line without an end is the end", () =>
   })
 )
 
-it.effect(
-  "a line of more values than can be read while others wait is the end; brackets and commas in texts are none",
-  () =>
-    Effect.gen(function* () {
-      const params = (params: string) => `{"jsonrpc":"2.0","method":"note","params":${params}}\n`
-      const text = `["${"[{,}]".repeat(100_000)}"]`
-      assert.lengthOf((yield* read(params(text), params(`[${"0,".repeat(99_000)}0]`))).messages, 2)
-      for (const values of [
-        `[${"0,".repeat(100_000)}0]`,
-        `{"a":[${"{},".repeat(50_000)}0]}`,
-        `[${'"",'.repeat(100_000)}0]`
-      ]) {
-        const { reason } = yield* Effect.flip(Effect.asVoid(read(params(values))))
-        assert.strictEqual(reason, "wrote a line of more than 100000 values")
-      }
-    })
+it.effect("a line with too many values fails the stream; brackets and commas in strings do not count", () =>
+  Effect.gen(function* () {
+    const params = (params: string) => `{"jsonrpc":"2.0","method":"note","params":${params}}\n`
+    const text = `["${"[{,}]".repeat(100_000)}"]`
+    assert.lengthOf((yield* read(params(text), params(`[${"0,".repeat(99_000)}0]`))).messages, 2)
+    for (const values of [
+      `[${"0,".repeat(100_000)}0]`,
+      `{"a":[${"{},".repeat(50_000)}0]}`,
+      `[${'"",'.repeat(100_000)}0]`
+    ]) {
+      const { reason } = yield* Effect.flip(Effect.asVoid(read(params(values))))
+      assert.strictEqual(reason, "wrote a line of more than 100000 values")
+    }
+  })
 )
 
-it.effect("more in one turn than an answer can hold is the end", () =>
+it.effect("too many characters in one turn fail the stream", () =>
   Effect.gen(function* () {
     const piece = line(note("x".repeat(8 * 1024 * 1024)))
     assert.strictEqual((yield* read(...Array.from({ length: 7 }, () => piece))).messages.length, 7)
@@ -97,7 +102,7 @@ it.effect("more in one turn than an answer can hold is the end", () =>
   })
 )
 
-it.effect("many values count for more than their characters", () =>
+it.effect("values are charged in addition to their characters", () =>
   Effect.gen(function* () {
     const many = `{"jsonrpc":"2.0","method":"note","params":[${"0,".repeat(99_000)}0]}\n`
     const { reason } = yield* Effect.flip(Effect.asVoid(read(...Array.from({ length: 40 }, () => many))))
@@ -105,7 +110,7 @@ it.effect("many values count for more than their characters", () =>
   })
 )
 
-it.effect("what is nested deeper than any client reads is null, and the rest of its message is kept", () =>
+it.effect("values nested too deep become null, and the rest of the message is kept", () =>
   Effect.gen(function* () {
     const nested = (levels: number, inner = "") => `${"[".repeat(levels)}${inner}${"]".repeat(levels)}`
     const note = (params: string) => `{"jsonrpc":"2.0","method":"note","params":{"a":${params},"b":"]]}"}}\n`
@@ -119,7 +124,7 @@ it.effect("what is nested deeper than any client reads is null, and the rest of 
   })
 )
 
-it.effect("a number that no double holds is null, since no answer could say it", () =>
+it.effect("a number too large for a double becomes null", () =>
   Effect.gen(function* () {
     const { messages } = yield* read('{"jsonrpc":"2.0","method":"note","params":{"a":1e999,"b":[-1e400],"c":1e3}}\n')
     assert.deepStrictEqual(messages, [{ jsonrpc: "2.0", method: "note", params: { a: null, b: [null], c: 1000 } }])

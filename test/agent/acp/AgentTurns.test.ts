@@ -5,7 +5,7 @@ import type { AgentConnection } from "../../../src/agent/acp/AgentConnection.ts"
 import * as AgentInbox from "../../../src/agent/acp/AgentInbox.ts"
 import * as AgentTurns from "../../../src/agent/acp/AgentTurns.ts"
 import {
-  childOf,
+  stubChild,
   collect,
   failedTurn,
   isAlive,
@@ -18,8 +18,8 @@ import {
   textOf
 } from "../Support.ts"
 
-layer(Platform, { excludeTestServices: true, concurrent: true })("what an agent says", (it) => {
-  it.effect("two thousand chunks come complete and in order, before the end", () =>
+layer(Platform, { excludeTestServices: true, concurrent: true })("the events of a turn", (it) => {
+  it.effect("two thousand chunks arrive complete and in order, before the end", () =>
     Effect.gen(function* () {
       const events = yield* collect(yield* open(misbehaving("many")), prompt("go"))
       assert.strictEqual(events.length, 2_001)
@@ -28,7 +28,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("what an agent 
     })
   )
 
-  it.effect("a turn has cost what the session's cost grew by", () =>
+  it.effect("the cost of a turn is the increase of the session's cost", () =>
     Effect.gen(function* () {
       const session = yield* open(misbehaving("cost"))
       const ends = [yield* collect(session, prompt("one")), yield* collect(session, prompt("two"))].map(lastOf)
@@ -37,7 +37,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("what an agent 
     })
   )
 
-  it.effect("an agent is read no faster than its turn, and a reader that falls behind loses nothing", () =>
+  it.effect("a slow reader holds the agent back and loses no events", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const openIn = (cwd: string) => open(misbehaving("plenty"), { cwd })
@@ -53,7 +53,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("what an agent 
         Effect.forkChild
       )
       yield* reading.await
-      // In the time in which this one is read to its end, the other one would come to its end too.
+      // By the time that this turn ends, the other one would have ended too without backpressure.
       yield* collect(yield* openIn(meanwhile), prompt("go"))
       assert.deepStrictEqual(yield* finished, [false, true])
       yield* goOn.open
@@ -63,7 +63,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("what an agent 
     })
   )
 
-  it.effect("an unknown kind is kept, another session's update is not, a second answer is ignored", () =>
+  it.effect("an unknown kind is kept, another session's update is dropped, and a second response is ignored", () =>
     Effect.gen(function* () {
       const session = yield* open(misbehaving("odd"))
       const events = yield* collect(session, prompt("go"))
@@ -76,7 +76,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("what an agent 
     })
   )
 
-  it.effect("lines that are no messages are passed over, and kept for the failure that they may explain", () =>
+  it.effect("lines that are not messages are skipped, and added to the tail of standard error", () =>
     Effect.gen(function* () {
       const events = yield* collect(yield* open(misbehaving("garbage")), prompt("go"))
       assert.deepStrictEqual(events, [
@@ -86,36 +86,36 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("what an agent 
     })
   )
 
-  it.effect("nothing but noise ends it", () =>
+  it.effect("too many stray lines fail the turn", () =>
     Effect.gen(function* () {
       const { failure } = yield* failedTurn("flood")
-      assert.strictEqual(failure.error, "Agent odd wrote more than 1000 lines that are no messages.")
+      assert.strictEqual(failure.error, "Agent odd wrote more than 1000 lines that are not messages.")
       assert.include(failure.stderr, "noise")
     })
   )
 })
 
-layer(Platform, { excludeTestServices: true, concurrent: true })("cancelling", (it) => {
-  /** Starts a turn and waits for the first thing that it says. */
+layer(Platform, { excludeTestServices: true, concurrent: true })("cancelling a turn", (it) => {
+  /** Starts a turn and waits for its first event. */
   const started = Effect.fnUntraced(function* (behaviour: string, turn = prompt("go")) {
     const session = yield* open(misbehaving(behaviour))
-    const speaking = yield* Deferred.make<void>()
+    const responding = yield* Deferred.make<void>()
     const asked = yield* Deferred.make<void>()
     const fiber = yield* session.turn(turn, Deferred.await(asked)).pipe(
-      Stream.tap(() => Deferred.succeed(speaking, undefined)),
+      Stream.tap(() => Deferred.succeed(responding, undefined)),
       Stream.runCollect,
       Effect.forkChild
     )
-    yield* Deferred.await(speaking)
+    yield* Deferred.await(responding)
     return { session, fiber, cancel: Deferred.succeed(asked, undefined) }
   })
 
-  it.effect("refuses every permission that is asked for meanwhile", () =>
+  it.effect("cancels all further permission requests", () =>
     Effect.gen(function* () {
       const { cancel, fiber, session } = yield* started("permission-in-cancel")
       yield* cancel
       const events = yield* Fiber.join(fiber)
-      assert.strictEqual(textOf(events), "workingtold cancelled")
+      assert.strictEqual(textOf(events), "workinggot cancelled")
       assert.deepInclude(events, {
         _tag: "Permission",
         toolCallId: "call-1",
@@ -127,17 +127,17 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("cancelling", (
     })
   )
 
-  it.effect("an agent that ignores it loses its process, and the turn ends as cancelled", () =>
+  it.effect("kills an agent that ignores it, and the turn ends as cancelled", () =>
     Effect.gen(function* () {
       const { cancel, fiber, session } = yield* started("ignore-cancel")
       yield* cancel
       assert.deepStrictEqual(lastOf(yield* Fiber.join(fiber)), { _tag: "TurnEnd", stopReason: "cancelled" })
-      assert.strictEqual((yield* session.exited).error, "Agent odd did not obey a cancel and was ended.")
+      assert.strictEqual((yield* session.exited).error, "Agent odd did not stop after a cancel and was terminated.")
       assert.isFalse(isAlive(session.pid))
     })
   )
 
-  it.effect("an agent that ignores SIGTERM too is killed", () =>
+  it.effect("kills an agent that ignores SIGTERM too", () =>
     Effect.gen(function* () {
       const { fiber, session } = yield* started("ignore-term")
       yield* Fiber.interrupt(fiber)
@@ -145,7 +145,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("cancelling", (
     })
   )
 
-  it.effect("a turn that is out of time fails as such", () =>
+  it.effect("happens at its timeout, and the turn fails as timed out", () =>
     Effect.gen(function* () {
       const turn = prompt("go", { timeout: Duration.millis(300) })
       const { failure } = yield* failedTurn("permission-in-cancel", turn)
@@ -154,7 +154,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("cancelling", (
     })
   )
 
-  it.effect("a turn that was to be cancelled before it began ends as such", () =>
+  it.effect("before it has begun ends it as cancelled", () =>
     Effect.gen(function* () {
       const session = yield* open(misbehaving("permission-in-cancel"))
       const events = yield* Stream.runCollect(session.turn(prompt("go"), Effect.void))
@@ -162,7 +162,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("cancelling", (
     })
   )
 
-  it.effect("an agent that calls it an end like any other has been cancelled all the same", () =>
+  it.effect("ends it as cancelled even if the agent reports a normal end", () =>
     Effect.gen(function* () {
       const { cancel, fiber } = yield* started("end-on-cancel")
       yield* cancel
@@ -172,7 +172,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("cancelling", (
   )
 })
 
-/** Turns of an agent that answers as a test has it answer, and what was done to it. */
+/** A turn of a stub agent that responds as the test says, and a log of the actions on the agent. */
 const makeTurns = Effect.fnUntraced(function* (
   answer: (agent: {
     readonly inbox: AgentInbox.AgentInbox
@@ -182,7 +182,7 @@ const makeTurns = Effect.fnUntraced(function* (
 ) {
   const [cancelled, killed] = [yield* Latch.make(), yield* Latch.make()]
   const inbox = AgentInbox.make("deny")
-  const done: Array<string> = []
+  const actions: Array<string> = []
   const connection: AgentConnection = {
     request: (request) =>
       answer({ inbox, cancelled: cancelled.await, killed: killed.await }).pipe(
@@ -191,41 +191,41 @@ const makeTurns = Effect.fnUntraced(function* (
       ),
     notify: (method) =>
       Effect.andThen(
-        Effect.sync(() => done.push(method)),
+        Effect.sync(() => actions.push(method)),
         cancelled.open
       ),
     beginTurn: Effect.void,
-    gone: Effect.never
+    exited: Effect.never
   }
-  const child = childOf({
+  const child = stubChild({
     kill: () =>
       Effect.andThen(
-        Effect.sync(() => done.push("killed")),
+        Effect.sync(() => actions.push("killed")),
         killed.open
       )
   })
   const { turn } = AgentTurns.make({ name: "odd", sessionId: "s", child, connection, inbox, cancelGrace: "2 seconds" })
-  return { done, events: turn(prompt("go")) }
+  return { actions, events: turn(prompt("go")) }
 })
 
 describe("the end of a turn", () => {
-  it.effect("by its answer: the agent is told nothing more", () =>
+  it.effect("by a response: nothing more is sent to the agent", () =>
     Effect.gen(function* () {
-      const { done, events } = yield* makeTurns(() => Effect.void)
+      const { actions, events } = yield* makeTurns(() => Effect.void)
       yield* Stream.runDrain(events)
-      assert.deepStrictEqual(done, [])
+      assert.deepStrictEqual(actions, [])
     })
   )
 
-  it.effect("by an interruption: what the agent still says is taken, so that it can hear of it", () =>
+  it.effect("by an interruption: further output is still read, so that the agent reads the cancel", () =>
     Effect.gen(function* () {
       const reading = yield* Latch.make()
-      const { done, events } = yield* makeTurns(({ cancelled, inbox, killed }) => {
+      const { actions, events } = yield* makeTurns(({ cancelled, inbox, killed }) => {
         const update = { sessionUpdate: "agent_message_chunk", content: { type: "text", text: "more" } }
         const say = inbox.update({ sessionId: "s", update })
-        // Once its reader has the first one, more than there is room for.
-        const talking = Effect.all([say, reading.await, ...Array.from({ length: 1_100 }, () => say)], { discard: true })
-        return Effect.raceFirst(Effect.andThen(talking, cancelled), killed)
+        // More than the queue holds, once its reader has taken the first event.
+        const flood = Effect.all([say, reading.await, ...Array.from({ length: 1_100 }, () => say)], { discard: true })
+        return Effect.raceFirst(Effect.andThen(flood, cancelled), killed)
       })
       const turn = yield* Effect.forkChild(Stream.runForEach(events, () => Effect.andThen(reading.open, Effect.never)))
       yield* reading.await
@@ -233,19 +233,19 @@ describe("the end of a turn", () => {
       yield* Effect.forkChild(Fiber.interrupt(turn), { startImmediately: true })
       yield* TestClock.adjust("2 seconds")
       assert.isDefined(turn.pollUnsafe())
-      assert.deepStrictEqual(done, ["session/cancel"])
+      assert.deepStrictEqual(actions, ["session/cancel"])
     })
   )
 
-  it.effect("of an agent that has to be killed is when that is known to be gone", () =>
+  it.effect("waits for the exit of an agent that has to be killed", () =>
     Effect.gen(function* () {
       const [asked, gone] = [yield* Latch.make(), yield* Latch.make()]
-      const { done, events } = yield* makeTurns(() => Effect.andThen(asked.open, gone.await))
+      const { actions, events } = yield* makeTurns(() => Effect.andThen(asked.open, gone.await))
       const turn = yield* Effect.forkChild(Stream.runDrain(events))
       yield* asked.await
       yield* Effect.forkChild(Fiber.interrupt(turn), { startImmediately: true })
       yield* TestClock.adjust("2 seconds")
-      assert.deepStrictEqual(done, ["session/cancel", "killed"])
+      assert.deepStrictEqual(actions, ["session/cancel", "killed"])
       assert.isUndefined(turn.pollUnsafe())
       yield* gone.open
       yield* Fiber.await(turn)

@@ -3,24 +3,24 @@ import { Effect } from "effect"
 import * as TurnBudget from "../../../src/server/TurnBudget.ts"
 import { collect, misbehaving, open, Platform, prompt, textOf } from "../Support.ts"
 
-layer(Platform, { excludeTestServices: true })("all turns together", (it) => {
-  it.effect("one that has no room beside the others fails with one sentence, and an ended one leaves its room", () =>
+layer(Platform, { excludeTestServices: true })("the output budget shared by all turns", (it) => {
+  it.effect("fails a turn that does not fit, and is released when a turn ends", () =>
     Effect.gen(function* () {
       const budget = TurnBudget.make(3_000)
       const held = budget.take(2_900)
       assert.isTrue(held)
       const crowded = yield* Effect.flip(open(misbehaving("many"), { budget }))
-      assert.strictEqual(crowded.message, "Agent odd wrote more than there is room for beside the turns of others.")
+      assert.strictEqual(crowded.message, "Agent odd wrote more than the memory shared by all turns can hold.")
       budget.give(2_900)
       const session = yield* open(misbehaving("many"), { budget })
-      // More than the budget in all.
+      // More than the budget in total.
       for (let turn = 0; turn < 10; turn++) {
         assert.strictEqual(textOf(yield* collect(session, prompt("ping"))), "pong")
       }
     })
   )
 
-  it.effect("everything is given back when the agent is gone", () =>
+  it.effect("is released when the agent has exited", () =>
     Effect.gen(function* () {
       const budget = TurnBudget.make(3_000)
       yield* open(misbehaving("many"), { budget }).pipe(

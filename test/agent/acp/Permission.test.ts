@@ -7,20 +7,20 @@ const all = ["allow_always", "reject_always", "allow_once", "reject_once"]
 const decided = (policy: "allow" | "deny", kinds: ReadonlyArray<string>): string =>
   Permission.decide(policy, { sessionId: "s", toolCall: { toolCallId: "c" }, options: kinds.map(option) }).decision
 
-it("once is taken before always, and never the other side's", () => {
+it("prefers once to always, and never selects an option of the opposite kind", () => {
   assert.strictEqual(decided("allow", all), "allow_once")
   assert.strictEqual(decided("deny", all), "reject_once")
   assert.strictEqual(decided("allow", ["reject_once", "allow_always"]), "allow_always")
   assert.strictEqual(decided("deny", ["allow_once", "reject_always"]), "reject_always")
 })
 
-it("where nothing fits, the call is cancelled", () => {
+it("cancels the tool call if no option fits", () => {
   assert.strictEqual(decided("deny", ["allow_once", "allow_always"]), "cancelled")
   assert.strictEqual(decided("allow", ["maybe"]), "cancelled")
   assert.strictEqual(decided("allow", []), "cancelled")
 })
 
-it("an option is chosen by its kind, whatever its name and id", () => {
+it("selects an option by its kind, not by its name or id", () => {
   const request = {
     sessionId: "s",
     toolCall: { toolCallId: "c" },

@@ -6,11 +6,11 @@ import { collect, misbehaving, open, Platform, prompt, textOf } from "../Support
 const server = { PATH: "/bin", HOME: "/home/a", SECRET: "s", CLAWDFORGE_ADMIN_TOKEN: "t", KEY: "k" }
 const agent = { name: "a", command: ["a"], permissions: "allow" } as const
 
-it("an agent sees the few variables that a program needs, and no others", () => {
+it("only the standard variables are passed on by default", () => {
   assert.deepStrictEqual(AgentEnvironment.make(agent, server), { PATH: "/bin", HOME: "/home/a" })
 })
 
-it("a definition adds its own, and passes on what it names", () => {
+it("a definition sets variables of its own, and passes on those that it names", () => {
   const environment = AgentEnvironment.make(
     { ...agent, env: { HOME: "/srv", A: "1" }, passEnv: ["KEY", "NONE"] },
     server
@@ -18,7 +18,7 @@ it("a definition adds its own, and passes on what it names", () => {
   assert.deepStrictEqual(environment, { PATH: "/bin", HOME: "/srv", KEY: "k", A: "1" })
 })
 
-it("the server's own settings reach no agent, whatever its definition says", () => {
+it("the server's own settings are never passed on, even if a definition names them", () => {
   const definition = {
     ...agent,
     env: { CLAWDFORGE_URL: "u" },
@@ -28,7 +28,7 @@ it("the server's own settings reach no agent, whatever its definition says", () 
 })
 
 layer(Platform, { excludeTestServices: true })("the environment of an agent", (it) => {
-  it.effect("is the allowlist and what the definition gives, and nothing of the server's own", () =>
+  it.effect("has the standard variables and those of the definition, and none of the server's own", () =>
     Effect.gen(function* () {
       process.env["CLAWDFORGE_ADMIN_TOKEN"] = "canary-admin"
       process.env["AGENT_TEST_SECRET"] = "canary-secret"

@@ -7,7 +7,7 @@ import { childrenOf } from "../../support/Processes.ts"
 import {
   collect,
   fixture,
-  gone,
+  awaitExit,
   isAlive,
   misbehaving,
   open,
@@ -17,7 +17,7 @@ import {
   textOf
 } from "../Support.ts"
 
-/** Starts the parent and waits for the line in which it names its processes. */
+/** Starts the parent and waits until it has printed the pids of its processes. */
 const startParent = Effect.fnUntraced(function* (env: Readonly<Record<string, string>> = {}, ...args: Array<string>) {
   const parent = yield* ChildProcess.make(process.execPath, [fixture("Parent.ts"), ...args], {
     env: { ...env, TMPDIR: yield* temporaryFolder },
@@ -46,7 +46,7 @@ const killParent = (parent: { readonly pid: number }) => Effect.sync(() => proce
 
 const namesIn = (folder: string) => (existsSync(folder) ? readdirSync(folder) : [])
 
-/** The watchdogs of a server, by a mark of it. */
+/** The watchdogs of the server with this mark. */
 const watchdogsOf = (mark: string): ReadonlyArray<number> =>
   childrenOf(process.pid).filter((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(`\0${mark}\0`))
 
@@ -59,7 +59,7 @@ const eventually = (done: () => boolean) =>
 layer(Platform, { excludeTestServices: true, concurrent: true })(
   "when the process that started the agents is killed",
   (it) => {
-    it.effect("agents and all their descendants are gone soon, and so is the watchdog", () =>
+    it.effect("agents, all their descendants and the watchdog exit", () =>
       Effect.gen(function* () {
         const { parent, pids } = yield* startParent()
         const children = childrenOf(parent.pid)
@@ -67,40 +67,40 @@ layer(Platform, { excludeTestServices: true, concurrent: true })(
         // The agent and the watchdog.
         assert.strictEqual(children.length, 2)
         process.kill(parent.pid, "SIGKILL")
-        yield* gone([...pids, ...children])
+        yield* awaitExit([...pids, ...children])
       })
     )
 
-    it.effect("an agent that the watchdog was not told of is gone too", () =>
+    it.effect("an agent that was not yet reported to the watchdog exits too", () =>
       Effect.gen(function* () {
         const { parent, pids } = yield* startParent({}, "early")
-        yield* gone([parent.pid, ...pids])
+        yield* awaitExit([parent.pid, ...pids])
       })
     )
 
-    it.effect("a signal to the parent's group first does not keep the watchdog from its work", () =>
+    it.effect("a signal to the watchdog before that does not stop it", () =>
       Effect.gen(function* () {
         const { parent, pids } = yield* startParent()
         const children = childrenOf(parent.pid)
         for (const pid of children) if (!pids.includes(pid)) process.kill(pid, "SIGTERM")
         process.kill(-Number(parent.pid), "SIGKILL")
-        yield* gone([...pids, ...children])
+        yield* awaitExit([...pids, ...children])
       })
     )
 
-    it.effect("so is the temporary folder that it had", () =>
+    it.effect("its temporary folder is removed", () =>
       Effect.gen(function* () {
         const temporary = `${yield* temporaryFolder}/temporary`
         const { parent, pids } = yield* startParent({ TEMPORARY: temporary, RECORDS: `${temporary}/agents` })
         writeFileSync(`${temporary}/ledger.db`, "text")
         const children = childrenOf(parent.pid)
         yield* killParent(parent)
-        yield* gone([...pids, ...children])
+        yield* awaitExit([...pids, ...children])
         assert.isFalse(existsSync(temporary))
       })
     )
 
-    it.effect("and the watchdog was killed before that, another one does its work, and knows what it knew", () =>
+    it.effect("and its watchdog was killed before, a replacement that knows the agents kills them", () =>
       Effect.gen(function* () {
         const records = `${yield* temporaryFolder}/agents`
         const { lines, parent, pids } = yield* startParent({ RECORDS: records })
@@ -108,16 +108,16 @@ layer(Platform, { excludeTestServices: true, concurrent: true })(
         const [killed = 0] = watchdogs()
         rmSync(records, { recursive: true })
         process.kill(killed, "SIGKILL")
-        // Itself, and the agent.
+        // One for the server, one for the agent.
         yield* eventually(() => namesIn(records).length === 2)
         const others = watchdogs().filter((pid) => pid !== killed)
         assert.lengthOf(others, 1)
-        const said = () => lines.filter((line) => line.includes("the watchdog process has ended"))
-        yield* eventually(() => said().length > 0)
-        assert.lengthOf(said(), 1)
-        assert.include(said()[0], "ERROR")
+        const errors = () => lines.filter((line) => line.includes("the watchdog process exited"))
+        yield* eventually(() => errors().length > 0)
+        assert.lengthOf(errors(), 1)
+        assert.include(errors()[0], "ERROR")
         yield* killParent(parent)
-        yield* gone([...pids, ...others])
+        yield* awaitExit([...pids, ...others])
         assert.deepStrictEqual(namesIn(records), [])
       })
     )
@@ -125,7 +125,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })(
 )
 
 layer(Platform, { excludeTestServices: true })("when the watchdog is killed", (it) => {
-  it.effect("what it was still to end is ended by another, and that one is gone with its server", () =>
+  it.effect("a replacement finishes the reaping in progress, and is the only watchdog then", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.fork(yield* Effect.scope)
       const session = yield* Scope.provide(open(misbehaving("strays")), scope)
@@ -134,10 +134,10 @@ layer(Platform, { excludeTestServices: true })("when the watchdog is killed", (i
       const [watchdog = 0] = watchdogsOf(mark)
       process.kill(watchdog, "SIGSTOP")
       const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
-      yield* gone([session.pid])
+      yield* awaitExit([session.pid])
       assert.isAtLeast(strays.filter(isAlive).length, 2)
       process.kill(watchdog, "SIGKILL")
-      yield* gone(strays)
+      yield* awaitExit(strays)
       yield* Fiber.join(closing)
       assert.lengthOf(watchdogsOf(mark), 1)
     })

@@ -41,7 +41,7 @@ const agentsOf = (asked: Asked) =>
       return {
         id: "agent-session",
         pid: 1,
-        returns: true,
+        isRestorable: true,
         exited: Effect.never,
         turn: (turn: AgentTurn) => {
           asked.turns.push(turn)

@@ -11,7 +11,7 @@ export const definition: AgentDefinition = { name: "any", command: ["/agent"], p
 export const agentSession = (options: Partial<AgentSession>): AgentSession => ({
   id: "agent-session",
   pid: 1,
-  returns: true,
+  isRestorable: true,
   exited: Effect.never,
   turn: () => Stream.never,
   ...options

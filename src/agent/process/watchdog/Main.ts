@@ -1,13 +1,13 @@
 /**
- * The watchdog: ends what agents leave behind, also when the process that started them is killed and cannot.
+ * The watchdog process: kills the processes that agents leave behind, even if its parent, the server, is killed.
  *
- * It holds a pipe from its parent. A line tells of an agent that runs (`watch MARK PID STARTTIME`), or that has ended
- * and whose remains shall go (`reap MARK`, answered by `reaped MARK` when nothing is left); `done` ends it. When the pipe
- * closes without that, the parent is dead: everything that carries the parent's mark goes, agents it was never told of
- * included, then the parent's temporary folder, and then the watchdog itself.
+ * It reads commands from its parent, one per line: `watch MARK PID STARTTIME` for an agent that runs, `reap MARK` to kill
+ * what an agent left (answered by `reaped MARK`), `done` to exit. If the pipe closes without `done`, the parent is dead:
+ * the watchdog kills everything with the parent's mark, agents that were never reported included, removes the parent's
+ * temporary folder, and exits.
  *
- * It keeps records of what runs, where it is given a folder for them, and ends what an earlier server and its watchdog
- * left before it says that it is ready.
+ * Given a folder, it records the running agents there. Before it reports `ready`, it kills the agents that an earlier
+ * server left when it was killed together with its watchdog.
  *
  * boundary: bare Node (see Processes.ts).
  */
@@ -18,36 +18,36 @@ import { type Group, signalAll } from "./Processes.ts"
 import * as Records from "./Records.ts"
 
 const pollMillis = 50
-/** What does not end on SIGTERM within this time is killed. */
+/** How long a process may take to exit on SIGTERM before it is killed. */
 const graceMillis = 500
-/** An agent that was being started when the parent died may show up this late. */
-const lateMillis = 1_000
-/** After this time even what cannot be killed is given up. */
+/** An agent that was just starting when the parent died may appear this late. */
+const startupMillis = 1_000
+/** When to give up on processes that cannot be killed. */
 const limitMillis = 10_000
 
-/** `NAME=VALUE`, of which the marks of this parent's agents are made: they go on with a dot and a number. */
+/** `NAME=VALUE`: the mark of each agent of this parent is this, a dot and a number. */
 const parentMark = process.argv[2] ?? ""
 const records = Records.open(process.argv[3] ?? "", parentMark)
 const temporary = process.argv[4] ?? ""
 const groups = new Map<string, Group>()
 
-/** Tells, when nothing has been found for the given time, that nothing is left; or that it was given up. */
-const reap = async (found: () => ReadonlyArray<Group>, mark: string, quietMillis: number): Promise<boolean> => {
+/** Kills what `find` and the mark match; returns whether nothing was left for `quietMillis`, or false at the limit. */
+const reap = async (find: () => ReadonlyArray<Group>, mark: string, quietMillis: number): Promise<boolean> => {
   const start = performance.now()
   let lastSeen = -Infinity
   for (let now = 0; now < limitMillis; now = performance.now() - start) {
-    if (signalAll(found(), mark, now < graceMillis ? "SIGTERM" : "SIGKILL")) lastSeen = now
+    if (signalAll(find(), mark, now < graceMillis ? "SIGTERM" : "SIGKILL")) lastSeen = now
     else if (now - Math.max(lastSeen, 0) >= quietMillis) return true
     await pause(pollMillis)
   }
   return false
 }
 
-/** Ends what earlier servers left. What cannot be ended stays recorded. */
-const reapEarlier = async (): Promise<void> => {
+/** Kills what earlier servers left. What cannot be killed stays recorded. */
+const reapOrphans = async (): Promise<void> => {
   await Promise.all(
-    records.left().map(async ({ forget, groups, mark }) => {
-      if (await reap(() => groups, mark, 0)) forget()
+    records.orphans().map(async ({ groups, mark, remove }) => {
+      if (await reap(() => groups, mark, 0)) remove()
     })
   )
 }
@@ -60,7 +60,7 @@ const receive = async (line: string): Promise<void> => {
     records.add(mark, group)
   }
   if (command === "done") {
-    records.end()
+    records.clear()
     process.exit(0)
   }
   if (command !== "reap") return
@@ -75,25 +75,25 @@ const removeTemporary = (): void => {
   try {
     rmSync(temporary, { recursive: true, force: true, maxRetries: 3 })
   } catch {
-    // Nobody is left to be told.
+    // The server is dead, so there is no one to report this to.
   }
 }
 
-/** The parent is dead. The records count too: a watchdog that replaced another may not know all that the other did. */
+/** Runs when the parent is dead. Includes the records: a replacement watchdog may not know all the groups of the first. */
 const reapAll = async (): Promise<void> => {
-  const recorded = records.own()
-  if (await reap(() => [...groups.values(), ...recorded], `${parentMark}.`, lateMillis)) records.end()
+  const recorded = records.ownGroups()
+  if (await reap(() => [...groups.values(), ...recorded], `${parentMark}.`, startupMillis)) records.clear()
   if (temporary !== "") removeTemporary()
   process.exit(0)
 }
 
-// The parent, or a terminal, may signal every process it knows of: this one must outlive that.
+// A signal to all processes of the parent or the terminal must not stop the watchdog.
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => {})
 process.stdout.on("error", () => {})
 const lines = createInterface({ input: process.stdin })
 lines.on("line", (line) => void receive(line))
 lines.on("close", () => void reapAll())
 
-await reapEarlier()
-records.begin()
+await reapOrphans()
+records.addServer()
 process.stdout.write("ready\n")

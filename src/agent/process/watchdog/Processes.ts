@@ -1,12 +1,12 @@
 /**
- * The processes of this machine, by what identifies an agent's own: the group that it leads, with the time at which the
- * leader started, and the mark that all its descendants carry in their environment. Names are never looked at.
+ * Finds and signals the processes of an agent: by its process group, with the start time of the leader, and by the mark
+ * that its descendants inherit in their environment. Never by name.
  *
- * boundary: the watchdog is a bare Node program without dependencies, since it must be small and never in the way.
+ * boundary: the watchdog is a bare Node program without dependencies, so that it stays small and starts fast.
  */
 import { readdirSync, readFileSync } from "node:fs"
 
-/** A process group. The start time of its leader tells it from a later group with the same number. */
+/** A process group. The start time of its leader tells it from a later group with the same id. */
 export interface Group {
   readonly pid: number
   readonly startTime: string | undefined
@@ -27,7 +27,7 @@ const readOrEmpty = (path: string): string => {
   }
 }
 
-/** The fields after the command's name, which is in parentheses and may hold anything. */
+/** Parses the fields after the command's name, which is in parentheses and may contain any character. */
 const statOf = (pid: number): Stat | undefined => {
   const text = readOrEmpty(`/proc/${pid}/stat`)
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ")
@@ -47,18 +47,18 @@ const pids = (): ReadonlyArray<number> => {
   }
 }
 
-/** Every living process that is in one of the groups, or whose environment carries the mark. */
+/** The living processes that are in one of the groups, or have the mark in their environment. */
 const members = (groups: ReadonlyArray<Group>, mark: string): ReadonlyArray<number> => {
   const stats = pids().flatMap((pid) => statOf(pid) ?? [])
   const startTimes = new Map(stats.map((stat) => [stat.pid, stat.startTime]))
-  const ours = new Set(
+  const groupIds = new Set(
     groups
       .filter(({ pid, startTime }) => startTime !== undefined && (startTimes.get(pid) ?? startTime) === startTime)
       .map(({ pid }) => pid)
   )
   return stats
     .filter(({ state }) => state !== "Z" && state !== "X")
-    .filter(({ group, pid }) => ours.has(group) || `\0${readOrEmpty(`/proc/${pid}/environ`)}`.includes(`\0${mark}`))
+    .filter(({ group, pid }) => groupIds.has(group) || `\0${readOrEmpty(`/proc/${pid}/environ`)}`.includes(`\0${mark}`))
     .map(({ pid }) => pid)
 }
 
@@ -71,8 +71,8 @@ const signal = (pid: number, name: NodeJS.Signals): boolean => {
 }
 
 /**
- * Signals what is left of the groups and of the mark's processes, and tells whether there was anything. Where there is
- * no /proc, only the groups can be reached.
+ * Signals the processes of the groups and of the mark, and returns whether there were any. Without /proc, only the
+ * groups can be reached.
  */
 export const signalAll = (groups: ReadonlyArray<Group>, mark: string, name: NodeJS.Signals): boolean => {
   if (process.platform !== "linux") return groups.filter(({ pid }) => signal(-pid, name)).length > 0

@@ -1,6 +1,6 @@
 /**
- * Which agents run, kept in a folder: one small file for each, named by its mark, and one for their server, whose mark
- * theirs begin with. What is left there when a server starts is from one that was killed together with its watchdog.
+ * Records the running agents in a folder: a small file for each agent, named after its mark, and one for the server, whose
+ * mark is a prefix of theirs. Files found at the start were left by a server that was killed together with its watchdog.
  *
  * boundary: bare Node (see Processes.ts).
  */
@@ -8,47 +8,55 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "nod
 import { join } from "node:path"
 import type { Group } from "./Processes.ts"
 
-/** What a server left. */
-export interface Left {
-  /** What the marks of its agents begin with. */
+/** What an earlier server left. */
+export interface Orphans {
+  /** The prefix of its agents' marks. */
   readonly mark: string
   readonly groups: ReadonlyArray<Group>
-  readonly forget: () => void
+  /** Removes the records of that server. */
+  readonly remove: () => void
 }
 
 export interface Records {
-  /** Records this server itself. */
-  readonly begin: () => void
+  /** Records this server. */
+  readonly addServer: () => void
   readonly add: (mark: string, group: Group) => void
   readonly remove: (mark: string) => void
   /** The groups of this server's agents. */
-  readonly own: () => ReadonlyArray<Group>
+  readonly ownGroups: () => ReadonlyArray<Group>
   /** Removes all records of this server. */
-  readonly end: () => void
+  readonly clear: () => void
   /** What earlier servers left. */
-  readonly left: () => ReadonlyArray<Left>
+  readonly orphans: () => ReadonlyArray<Orphans>
 }
 
-const none: Records = { begin: () => {}, add: () => {}, remove: () => {}, own: () => [], end: () => {}, left: () => [] }
+const none: Records = {
+  addServer: () => {},
+  add: () => {},
+  remove: () => {},
+  ownGroups: () => [],
+  clear: () => {},
+  orphans: () => []
+}
 
 const readOrEmpty = (file: string): string => {
   try {
     return readFileSync(file, "utf8")
   } catch {
-    // The watchdog of that server may still be at work and have removed it.
+    // The watchdog of that server may still be running and have removed it.
     return ""
   }
 }
 
-/** A start time counts from here, so a group of an earlier boot is nobody's. */
+/** Start times are relative to the boot, so groups recorded in an earlier boot are ignored. */
 const readBoot = (): string => readOrEmpty("/proc/sys/kernel/random/boot_id").trim()
 
 const groupIn = (file: string, boot: string): ReadonlyArray<Group> => {
-  const [of, pid, startTime] = readOrEmpty(file).split(" ")
-  return of === boot && startTime !== undefined ? [{ pid: Number(pid), startTime }] : []
+  const [recordedBoot, pid, startTime] = readOrEmpty(file).split(" ")
+  return recordedBoot === boot && startTime !== undefined ? [{ pid: Number(pid), startTime }] : []
 }
 
-/** The records in a folder; without one there are none. */
+/** Opens the records in a folder; without a folder nothing is recorded. */
 export const open = (folder: string, ownMark: string): Records => {
   if (folder === "") return none
   const [variable = "", own = ""] = ownMark.split("=")
@@ -58,7 +66,7 @@ export const open = (folder: string, ownMark: string): Records => {
   const serverOf = (name: string): string => name.split(".")[0] ?? name
   const namesOf = (server: string): ReadonlyArray<string> =>
     readdirSync(folder).filter((name) => serverOf(name) === server)
-  const forget = (server: string): void => {
+  const removeAll = (server: string): void => {
     for (const name of namesOf(server)) rmSync(join(folder, name), { force: true })
   }
 
@@ -67,26 +75,26 @@ export const open = (folder: string, ownMark: string): Records => {
 
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   return {
-    begin: () => write(ownMark, boot),
+    addServer: () => write(ownMark, boot),
     add: (mark, { pid, startTime }) => {
       if (startTime === undefined) return
       try {
         write(mark, `${boot} ${pid} ${startTime}`)
       } catch {
-        // A full disk: the agent's mark identifies it too, and that of its server is recorded.
+        // If the disk is full, the mark still identifies the agent, since that of its server is recorded.
       }
     },
     remove: (mark) => rmSync(fileOf(mark), { force: true }),
-    own: () => groupsOf(own),
-    end: () => forget(own),
-    left: () =>
+    ownGroups: () => groupsOf(own),
+    clear: () => removeAll(own),
+    orphans: () =>
       [...new Set(readdirSync(folder).map(serverOf))]
-        // A file whose name begins with a dot is somebody else's.
+        // Dot files are not records.
         .filter((server) => server !== own && server !== "")
         .map((server) => ({
           mark: `${variable}=${server}.`,
           groups: groupsOf(server),
-          forget: () => forget(server)
+          remove: () => removeAll(server)
         }))
   }
 }

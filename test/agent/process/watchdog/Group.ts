@@ -1,4 +1,4 @@
-/** A process group, as agents leave them behind. */
+/** Starts a process group such as an agent leaves behind. */
 import { Effect, Stream } from "effect"
 import { ChildProcess } from "effect/process"
 import { groupOf } from "../../../../src/agent/process/watchdog/Processes.ts"

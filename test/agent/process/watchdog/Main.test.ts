@@ -7,12 +7,12 @@ import { once } from "node:events"
 import { readFileSync } from "node:fs"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
-import { gone, isAlive } from "../../Support.ts"
+import { awaitExit, isAlive } from "../../Support.ts"
 import { startGroup } from "./Group.ts"
 
 const program = fileURLToPath(new URL("../../../../src/agent/process/watchdog/Main.ts", import.meta.url))
 
-it.live("one that took another's place ends what that one had recorded when the server dies, and not before", () =>
+it.live("a replacement watchdog kills the agents that the first one recorded when the server dies, not before", () =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const records = yield* fs.makeTempDirectoryScoped()
@@ -23,22 +23,22 @@ it.live("one that took another's place ends what that one had recorded when the 
     const watchdog = yield* ChildProcess.make(process.execPath, [program, "FORGE_AGENT_MARK=server", records], {
       stdin: Stream.fromEffectDrain(Deferred.await(died))
     })
-    const said = yield* watchdog.stdout.pipe(Stream.decodeText(), Stream.splitLines, Stream.take(1), Stream.mkString)
-    assert.strictEqual(said, "ready")
+    const line = yield* watchdog.stdout.pipe(Stream.decodeText(), Stream.splitLines, Stream.take(1), Stream.mkString)
+    assert.strictEqual(line, "ready")
     assert.deepStrictEqual([leader, child].filter(isAlive), [leader, child])
     yield* Deferred.succeed(died, undefined)
     assert.strictEqual(yield* watchdog.exitCode, 0)
-    yield* gone([leader, child])
+    yield* awaitExit([leader, child])
     assert.deepStrictEqual(yield* fs.readDirectory(records), [])
   }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
 )
 
-it.live("a file that is no record of a server ends nobody's agents, and stays if its name is none of ours", () =>
+it.live("a file that is not a record kills no agent, and stays if it is a dot file", () =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const records = yield* fs.makeTempDirectoryScoped()
     for (const name of [".nfs0001", "some"]) yield* fs.writeFileString(`${records}/${name}`, "")
-    const agent = yield* ChildProcess.make("sleep", ["1000"], { env: { FORGE_AGENT_MARK: "somebody.1" } })
+    const agent = yield* ChildProcess.make("sleep", ["1000"], { env: { FORGE_AGENT_MARK: "something.1" } })
     const watchdog = yield* ChildProcess.make(process.execPath, [program, "FORGE_AGENT_MARK=mine", records], {
       stdin: Stream.never
     })
@@ -48,7 +48,7 @@ it.live("a file that is no record of a server ends nobody's agents, and stays if
   }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
 )
 
-it.live("what it ends is asked to end first", () =>
+it.live("agents get SIGTERM first", () =>
   Effect.gen(function* () {
     const agent = spawn("sleep", ["1000"], { env: { FORGE_AGENT_MARK: "asked.1" }, stdio: "ignore" })
     const ended = once(agent, "exit")
@@ -57,7 +57,7 @@ it.live("what it ends is asked to end first", () =>
   }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
 )
 
-it.live("it ends what is left of one agent, and of no other; what it recorded goes with it", () =>
+it.live("reaping one agent kills its processes alone, and removes its record", () =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const records = yield* fs.makeTempDirectoryScoped()
@@ -83,7 +83,7 @@ it.live("it ends what is left of one agent, and of no other; what it recorded go
 )
 
 it.live(
-  "before it is ready it ends what an earlier server left, but nothing that was recorded before the machine began",
+  "before it is ready it kills the agents that an earlier server left, but ignores records of an earlier boot",
   () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem

@@ -4,19 +4,19 @@ import { Effect, Schedule } from "effect"
 import { existsSync } from "node:fs"
 import { signalAll } from "../../../../src/agent/process/watchdog/Processes.ts"
 import { patience } from "../../../support/Patience.ts"
-import { gone, isAlive } from "../../Support.ts"
+import { awaitExit, isAlive } from "../../Support.ts"
 import { startGroup } from "./Group.ts"
 
-/** Waits until nothing at all is known of a process. */
+/** Waits until a process has been reaped. */
 const reaped = (pid: number) =>
   Effect.sync(() => existsSync(`/proc/${pid}`)).pipe(
     Effect.repeat({ until: (there) => !there, schedule: Schedule.spaced(10) }),
     Effect.timeout(patience)
   )
 
-const noMark = "FORGE_AGENT_MARK=of-nobody"
+const noMark = "FORGE_AGENT_MARK=unused"
 
-it.live("a child that cleared its environment is reached by its group, also when the leader has ended", () =>
+it.live("a child that cleared its environment is found by its group, even after the leader has exited", () =>
   Effect.gen(function* () {
     const { child, group, leader } = yield* startGroup
     process.kill(leader, "SIGKILL")
@@ -24,12 +24,12 @@ it.live("a child that cleared its environment is reached by its group, also when
     assert.isFalse(signalAll([{ ...group, startTime: undefined }], noMark, "SIGKILL"))
     assert.isTrue(isAlive(child))
     assert.isTrue(signalAll([group], noMark, "SIGKILL"))
-    yield* gone([child])
+    yield* awaitExit([child])
     assert.isFalse(signalAll([group], noMark, "SIGKILL"))
   }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
 )
 
-it.live("a later group with the same number is let alone", () =>
+it.live("a later group with the same id is not signalled", () =>
   Effect.gen(function* () {
     const { child, group, leader } = yield* startGroup
     const earlier = { ...group, startTime: String(Number(group.startTime) - 1) }
@@ -37,6 +37,6 @@ it.live("a later group with the same number is let alone", () =>
     assert.isFalse(signalAll([{ ...group, startTime: undefined }], noMark, "SIGKILL"))
     assert.deepStrictEqual([leader, child].filter(isAlive), [leader, child])
     signalAll([group], noMark, "SIGKILL")
-    yield* gone([leader, child])
+    yield* awaitExit([leader, child])
   }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
 )
