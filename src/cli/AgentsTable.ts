@@ -1,5 +1,5 @@
 /**
- * The agents that a server has: those of a file, or those that are there without one.
+ * Loads the agents of `forge serve` from a JSON file, or else uses the installed ones.
  */
 import { Effect, FileSystem, Option, Schema, SchemaIssue } from "effect"
 import type { AgentDefinition } from "../agent/Agent.ts"
@@ -10,7 +10,7 @@ import { unreadable, UsageError } from "./Failure.ts"
 
 export interface Options {
   readonly file: Option.Option<string>
-  /** For the agents whose entry in the file does not have its own. */
+  /** The default for agents whose entry in the file has no `permissions`. */
   readonly permissions: AgentDefinition["permissions"]
 }
 
@@ -32,14 +32,14 @@ const isName = Schema.is(AgentName)
 
 const format = SchemaIssue.makeFormatterStandardSchemaV1()
 
-const sentence = (file: string, { issue }: Schema.SchemaError) => {
+const describeError = (file: string, { issue }: Schema.SchemaError) => {
   const [first] = format(issue).issues
   const path = (first?.path ?? []).map((segment) => String(typeof segment === "object" ? segment.key : segment))
   const where = path.length === 0 ? "" : ` at ${path.join(".")}`
-  return `the agents file ${file} is wrong${where}: ${(first?.message ?? "").replaceAll(/\s+/g, " ")}`
+  return `the agents file ${file} is invalid${where}: ${(first?.message ?? "").replaceAll(/\s+/g, " ")}`
 }
 
-/** Cuts the message off where it quotes the file: what it quotes may be an agent's key. */
+/** Removes the quotation of the file from the message, since it may contain an agent's key. */
 const withoutQuote = (message: string) => message.replace(/, (\.\.\.)?".*/s, "")
 
 const parse = (file: string, text: string) =>
@@ -55,29 +55,31 @@ const fromFile = Effect.fnUntraced(function* (file: string, permissions: AgentDe
   const fs = yield* FileSystem.FileSystem
   const text = yield* fs.readFileString(file).pipe(Effect.mapError(unreadable("the agents file", file)))
   const json = yield* parse(file, text)
-  const table = yield* Effect.mapError(decode(json), (error) => new UsageError({ message: sentence(file, error) }))
+  const table = yield* Effect.mapError(decode(json), (error) => new UsageError({ message: describeError(file, error) }))
   const entries = Object.entries(table)
-  const [odd] = entries.find(([name]) => !isName(name)) ?? []
-  if (odd !== undefined) {
-    const rule = 'an agent has a name of 1 to 64 letters, digits, "_" and "-"'
-    return yield* new UsageError({ message: `the agents file ${file} is wrong at ${JSON.stringify(odd)}: ${rule}` })
+  const [invalid] = entries.find(([name]) => !isName(name)) ?? []
+  if (invalid !== undefined) {
+    const rule = 'the name of an agent must be 1 to 64 letters, digits, "_" or "-"'
+    return yield* new UsageError({
+      message: `the agents file ${file} is invalid at ${JSON.stringify(invalid)}: ${rule}`
+    })
   }
-  if (entries.length === 0) return yield* new UsageError({ message: `the agents file ${file} names no agent` })
+  if (entries.length === 0) return yield* new UsageError({ message: `the agents file ${file} has no agents` })
   return entries.map(([name, entry]): AgentDefinition => {
     const definition = { permissions, ...entry }
     const isClaude = name === "claude" || ClaudeAgent.isAdapter(definition.command)
-    // Claude is kept from the operator's own settings here too.
+    // Keeps the operator's own settings from Claude here too.
     return isClaude ? { ...ClaudeAgent.make(definition), ...definition, name } : { name, ...definition }
   })
 })
 
-/** The demo agent, and Claude where its adapter is installed. */
-const found = (permissions: AgentDefinition["permissions"]) =>
+/** The demo agent, and Claude if its adapter is installed. */
+const installed = (permissions: AgentDefinition["permissions"]) =>
   Effect.map(Effect.option(ClaudeAgent.find({ permissions })), (claude): ReadonlyArray<AgentDefinition> => [
     ...Option.toArray(claude),
     { ...DemoAgent.definition, permissions }
   ])
 
 export const load = Effect.fnUntraced(function* ({ file, permissions }: Options) {
-  return Option.isSome(file) ? yield* fromFile(file.value, permissions) : yield* found(permissions)
+  return Option.isSome(file) ? yield* fromFile(file.value, permissions) : yield* installed(permissions)
 })

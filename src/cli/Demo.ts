@@ -1,5 +1,5 @@
 /**
- * `forge demo`: a real conversation on a fresh machine, from an empty ledger to a confirmed close.
+ * `forge demo`: starts a temporary server, holds a conversation with an agent, and shows the ledger of the session.
  */
 import { Data, DateTime, Duration, Effect, Random, Redacted } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
@@ -10,10 +10,10 @@ import * as NodeForgeClient from "../node/NodeForgeClient.ts"
 import { ForgeServer, layer as layerServer } from "../server/ForgeServer.ts"
 import type { SessionEvent } from "../server/storage/Ledger.ts"
 import { UsageError } from "./Failure.ts"
-import { Screen, spanText } from "./Screen.ts"
+import { Screen, formatDuration } from "./Screen.ts"
 import * as TurnView from "./TurnView.ts"
 
-/** The agent failed. The last lines that it wrote say why; the server hands them on, but in no message. */
+/** The agent failed. The message includes the last lines of its standard error, which usually say why. */
 class AgentFailed extends Data.TaggedError("AgentFailed")<{ readonly message: string }> {}
 
 const withLastLines = ({ message, reason }: ApiError<502>) =>
@@ -29,13 +29,13 @@ const agent = Flag.Literals("agent", ["demo", "claude"]).pipe(
 )
 
 const prompts = Argument.String("prompt").pipe(
-  Argument.withDescription("What to say, one turn each; without any, two turns about a word"),
+  Argument.withDescription("The prompts, one turn each; without any, two turns about a word"),
   Argument.variadic()
 )
 
 const words = ["heliotrope", "marzipan", "quicksilver", "sassafras", "tamarind", "vermilion", "wisteria", "zephyr"]
 
-/** Two turns, the second about something that only the first one tells. */
+/** Two turns, the second about a word that only the first one mentions. */
 const defaultPrompts = Effect.gen(function* () {
   const word = yield* Random.choice(words)
   const number = yield* Random.nextIntBetween(10, 99)
@@ -53,12 +53,12 @@ export const command = Command.make(
       return yield* new UsageError({ message: "a prompt must not be empty" })
     }
     const definition = yield* definitionOf(agent)
-    const asked = prompts.length === 0 ? yield* defaultPrompts : prompts
-    // Whoever stops the demo wants it to stop: the turn in flight is not waited for.
+    const conversation = prompts.length === 0 ? yield* defaultPrompts : prompts
+    // With no grace, stopping the demo does not wait for the turn in flight.
     const server = layerServer({ agents: [definition], port: 0, grace: Duration.zero })
-    yield* converse(agent, asked).pipe(Effect.catchIf(ApiError.is(502), withLastLines), Effect.provide(server))
+    yield* converse(agent, conversation).pipe(Effect.catchIf(ApiError.is(502), withLastLines), Effect.provide(server))
   })
-).pipe(Command.withDescription("Hold a real conversation, with a server started for it"))
+).pipe(Command.withDescription("Hold a conversation with an agent, on a server started for it"))
 
 const converse = Effect.fnUntraced(function* (agent: string, prompts: ReadonlyArray<string>) {
   const screen = yield* Screen
@@ -76,7 +76,7 @@ const historyLine = ({ at, detail, kind, turnIndex }: SessionEvent): string => {
   const time = DateTime.formatIso(at).slice(11, 23)
   const what = turnIndex === null ? kind : `${kind} ${turnIndex}`
   const { duration_ms: millis, stop_reason: how = "" } = detail ?? {}
-  const outcome = millis === undefined ? how : `${how}, ${spanText(Duration.millis(millis))}`
+  const outcome = millis === undefined ? how : `${how}, ${formatDuration(Duration.millis(millis))}`
   return `  ${time}  ${what.padEnd(8)}${outcome}`.trimEnd()
 }
 
@@ -85,7 +85,7 @@ const talk = Effect.fnUntraced(function* (agent: string, prompts: ReadonlyArray<
   const session = yield* screen.live(`starting ${agent}`)(Forge.session({ agent }))
   yield* screen.line(`${screen.paint("bold", "session")}  ${session.id} (${agent})`)
   for (const prompt of prompts) yield* turn(session, prompt)
-  // The scope would close it too, but would only log a close that fails.
+  // The scope would close it too, but would only log a failure to close.
   yield* session.close
   yield* screen.line("")
   yield* screen.line(`${screen.paint("green", "closed")}   confirmed by the server`)

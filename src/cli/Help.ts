@@ -1,5 +1,5 @@
 /**
- * What the command says about its own use: help where it was asked for, and one sentence where it was used wrongly.
+ * Prints help on request, and one sentence on standard error for a misuse.
  */
 import { Console, Effect, Layer } from "effect"
 import { CliConfig, CliOutput, GlobalFlag, type HelpDoc, TerminalCapabilities } from "effect/cli"
@@ -11,20 +11,20 @@ const formatter = Effect.map(TerminalCapabilities.TerminalCapabilities, ({ canCo
 const commandsOf = ({ subcommands = [] }: HelpDoc.HelpDoc) =>
   subcommands.flatMap(({ commands }) => commands.map(({ name }) => name))
 
-/** One line on standard error: standard output is for what was asked for. */
-const misused = (commandPath: ReadonlyArray<string>, what: string) => {
-  const line = what.replaceAll("\n\n", ". ").replaceAll(/\s+/g, " ")
+/** Prints one line on standard error. */
+const reportMisuse = (commandPath: ReadonlyArray<string>, message: string) => {
+  const line = message.replaceAll("\n\n", ". ").replaceAll(/\s+/g, " ")
   return Console.error(`forge: ${line} (${commandPath.join(" ")} --help shows all)`)
 }
 
 const present = Effect.fnUntraced(function* (event: CliOutput.Presenter.Event) {
   const { formatCliError } = yield* CliOutput.Formatter
   if (event._tag === "InvalidInvocation") {
-    // Only the first of several mistakes is told: the others may follow from it.
-    return yield* misused(event.commandPath, event.errors.slice(0, 1).map(formatCliError).join(""))
+    // Only the first of several errors is reported: the others may follow from it.
+    return yield* reportMisuse(event.commandPath, event.errors.slice(0, 1).map(formatCliError).join(""))
   }
   if (event._tag === "Help" && event.reason === "Implicit") {
-    return yield* misused(event.commandPath, `Missing command. Expected: ${commandsOf(event.helpDoc).join(" | ")}`)
+    return yield* reportMisuse(event.commandPath, `Missing command. Expected: ${commandsOf(event.helpDoc).join(" | ")}`)
   }
   return yield* CliOutput.defaultPresenter.present(event)
 })

@@ -1,29 +1,28 @@
 /**
- * Ending with the npm that started this process.
+ * Stops the command when the npm process that started it dies.
  *
- * A SIGKILL of npm leaves its children running, and nothing tells them but their parent's id, which changes.
+ * A SIGKILL of npm leaves its children running; the only sign of it is that their parent process id changes.
  */
 import { Config, Data, Effect, Option, Schedule } from "effect"
 
-/** npm is gone: whoever started this is no longer there to see it. */
-export class ParentGone extends Data.TaggedError("ParentGone") {
+/** The npm process that started this one has exited. */
+export class ParentExited extends Data.TaggedError("ParentExited") {
   override get message(): string {
-    return "npm, which started this, is gone"
+    return "the npm process that started this command has exited"
   }
 }
 
-/** The script in package.json says who npm is: by the time this runs, npm may be gone, and the parent another. */
-const npm = Effect.option(Config.Int("FORGE_PARENT"))
+/** npm's process id, set by the script in package.json. By now npm may be dead and `process.ppid` another. */
+const npmPid = Effect.option(Config.Int("FORGE_PARENT"))
 
-/** Runs a program, and interrupts it when the npm that started it goes away. */
-export const endWithNpm = Effect.fnUntraced(function* <A, E, R>(
+/** Runs a program, and interrupts it when the npm process that started it exits. */
+export const interruptOnParentExit = Effect.fnUntraced(function* <A, E, R>(
   program: Effect.Effect<A, E, R>
-): Effect.fn.Return<A, E | ParentGone, R> {
-  const parent = yield* npm
+): Effect.fn.Return<A, E | ParentExited, R> {
+  const parent = yield* npmPid
   if (Option.isNone(parent)) return yield* program
-  const gone = Effect.suspend(() => (process.ppid === parent.value ? Effect.void : Effect.fail(new ParentGone()))).pipe(
-    Effect.repeat(Schedule.spaced("250 millis")),
-    Effect.andThen(Effect.never)
-  )
-  return yield* Effect.raceFirst(program, gone)
+  const parentExit = Effect.suspend(() =>
+    process.ppid === parent.value ? Effect.void : Effect.fail(new ParentExited())
+  ).pipe(Effect.repeat(Schedule.spaced("250 millis")), Effect.andThen(Effect.never))
+  return yield* Effect.raceFirst(program, parentExit)
 })

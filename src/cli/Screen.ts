@@ -1,5 +1,5 @@
 /**
- * What a person sees: plain lines where the output is piped, colours and a live line where it is a terminal.
+ * Terminal output: colours and an animated status line on a terminal, plain lines in a pipe.
  */
 import { Console, Context, Duration, Effect, Layer, Stdio, Stream, Terminal } from "effect"
 import { TerminalCapabilities } from "effect/cli"
@@ -11,11 +11,11 @@ export type Style = keyof typeof codes
 export class Screen extends Context.Service<
   Screen,
   {
-    /** One line. */
+    /** Prints one line. */
     readonly line: (text: string) => Effect.Effect<void>
-    /** Text in a style, where the terminal has styles. */
+    /** Styles text if the terminal supports it. */
     readonly paint: (style: Style, text: string) => string
-    /** Runs an effect under a live line that tells for how long; says nothing where the output is piped. */
+    /** Runs an effect with a status line that shows the elapsed time; prints nothing in a pipe. */
     readonly live: (label: string) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   }
 >()("effect-clawdforge/cli/Screen") {}
@@ -53,8 +53,8 @@ export const make = Effect.gen(function* () {
 
 export const layer = Layer.effect(Screen, make)
 
-/** A span of time as a person says it. */
-export const spanText = (span: Duration.Duration): string => {
-  const millis = Duration.toMillis(span)
+/** Formats a duration for people. */
+export const formatDuration = (duration: Duration.Duration): string => {
+  const millis = Duration.toMillis(duration)
   return millis < 1000 ? `${Math.round(millis)} ms` : `${(millis / 1000).toFixed(1)} s`
 }

@@ -1,5 +1,5 @@
 /**
- * `forge serve`: a server of the whole contract.
+ * `forge serve`: its flags, environment variables and defaults, and the server that they configure.
  */
 import { ByteSize, Config, Console, Duration, Effect, Option, Path } from "effect"
 import { CliError, Command, Flag } from "effect/cli"
@@ -12,36 +12,36 @@ import { UsageError } from "./Failure.ts"
 import * as Signals from "./Signals.ts"
 import * as Values from "./Values.ts"
 
-/** A variable of the environment, empty where it is not set. */
+/** Reads an environment variable; empty if it is not set. */
 const text = (name: string) => Effect.orElseSucceed(Config.String(name), () => "")
 
-/** A time in the environment, in seconds. */
+/** Reads a duration in seconds from an environment variable. */
 const seconds = Effect.fnUntraced(function* (variable: string, byDefault: Duration.Duration) {
   const given = yield* text(variable)
   if (given === "") return byDefault
-  const span = /^[\d.]+$/.test(given) ? Values.spanOf(given) : Option.none()
-  if (Option.isSome(span)) return span.value
+  const duration = /^[\d.]+$/.test(given) ? Values.durationOf(given) : Option.none()
+  if (Option.isSome(duration)) return duration.value
   return yield* new CliError.ValidationError({
-    message: `${variable} is "${given}": it must be seconds, from 0 to ${Duration.toSeconds(Values.longest)}`
+    message: `${variable} is "${given}": it must be a number of seconds from 0 to ${Duration.toSeconds(Values.maxDuration)}`
   })
 })
 
-/** A flag is named after the option that it sets, but for those that `optionsOf` makes options of. */
+/** Each flag has the name of the option that it sets, except those that `optionsOf` converts. */
 type Flags = {
   readonly [Name in keyof Options | "adminTokenFile" | "listen" | "permissions"]?: Flag.Flag<unknown>
 }
 
 const flags = {
   listen: Values.address("listen").pipe(
-    Flag.withDescription("Where to listen; port 0 takes a free one (default 127.0.0.1:8800)"),
+    Flag.withDescription("The address to listen on; port 0 picks a free one (default 127.0.0.1:8800)"),
     Flag.withDefault({ host: "127.0.0.1", port: 8800 })
   ),
   adminTokenFile: Values.path("admin-token-file", "file").pipe(
-    Flag.withDescription("The admin token, in a file of mode 600 (default CLAWDFORGE_ADMIN_TOKEN)"),
+    Flag.withDescription("A file of mode 600 with the admin token (default CLAWDFORGE_ADMIN_TOKEN)"),
     Flag.optional
   ),
   data: Values.path("data", "folder").pipe(
-    Flag.withDescription("Where everything is kept (default $XDG_STATE_HOME/clawdforge)"),
+    Flag.withDescription("The folder for all data (default $XDG_STATE_HOME/clawdforge)"),
     Flag.optional
   ),
   agents: Values.path("agents", "file").pipe(
@@ -49,13 +49,11 @@ const flags = {
     Flag.optional
   ),
   permissions: Flag.Literals("permissions", ["allow", "deny"]).pipe(
-    Flag.withDescription(
-      "How agents that ask for permission are answered (default allow, if only this machine can call)"
-    ),
+    Flag.withDescription("The answer to permission requests of agents (default allow, if only this machine can call)"),
     Flag.optional
   ),
   allowedHosts: Values.host("allowed-host").pipe(
-    Flag.withDescription("A name by which the server may be called, besides its address; any port; repeatable"),
+    Flag.withDescription("A host name that clients may use, besides the address; any port; repeatable"),
     Flag.atLeast(0)
   ),
   corsOrigins: Values.origin("cors-origin").pipe(
@@ -63,71 +61,79 @@ const flags = {
     Flag.atLeast(0)
   ),
   trustedProxies: Values.network("trust-proxy").pipe(
-    Flag.withDescription("A network of proxies whose X-Forwarded-For is believed; repeatable"),
+    Flag.withDescription("A network of proxies whose X-Forwarded-For is trusted; repeatable"),
     Flag.atLeast(0)
   ),
   maxOpenSessions: Values.count("max-live-sessions").pipe(
-    Flag.withDescription("How many sessions may be open (default 64)"),
+    Flag.withDescription("The most open sessions (default 64)"),
     Flag.withDefault(64)
   ),
   maxAppSessions: Values.count("max-app-sessions").pipe(
-    Flag.withDescription("How many of them one app may have (default all)"),
+    Flag.withDescription("The most open sessions per app (default --max-live-sessions)"),
     Flag.withDefault(undefined)
   ),
   maxAppTurns: Values.count("max-app-turns").pipe(
-    Flag.withDescription("How many turns of one app may run at once (default as many as sessions)"),
+    Flag.withDescription("The most turns in flight per app (default --max-live-sessions)"),
     Flag.withDefault(undefined)
   ),
   maxAppStreams: Values.count("max-app-streams").pipe(
-    Flag.withDescription("How many of them may be read as event streams (default 128)"),
+    Flag.withDescription("The most open event streams per app (default 128)"),
     Flag.withDefault(128)
   ),
   maxRuns: Values.count("max-runs").pipe(
-    Flag.withDescription("How many runs may be under way (default 4)"),
+    Flag.withDescription("The most runs in flight (default 4)"),
     Flag.withDefault(4)
   ),
   maxProcesses: Values.count("max-processes").pipe(
-    Flag.withDescription("How many agent processes may live at once (default 16)"),
+    Flag.withDescription("The most agent processes at a time (default 16)"),
     Flag.withDefault(16)
   ),
-  startTimeout: Values.span("start-timeout", Duration.seconds(1)).pipe(
-    Flag.withDescription("How long an agent may take for each step of its start (default 30 seconds)"),
+  startTimeout: Values.duration("start-timeout", Duration.seconds(1)).pipe(
+    Flag.withDescription("The time limit for each step of starting an agent (default 30 seconds)"),
     Flag.withDefault(Duration.seconds(30))
   ),
-  sleepAfter: Values.span("sleep-after").pipe(
-    Flag.withDescription("How long an agent that has nothing to do keeps its process (default 10 minutes)"),
+  sleepAfter: Values.duration("sleep-after").pipe(
+    Flag.withDescription("How long an idle agent keeps its process (default 10 minutes)"),
     Flag.withDefault(Duration.minutes(10))
   ),
-  maxTimeout: Values.span("max-turn-timeout", Timeouts.minimum).pipe(
-    Flag.withDescription("How long a turn or a run may take at most (default 10 minutes)"),
+  maxTimeout: Values.duration("max-turn-timeout", Timeouts.minimum).pipe(
+    Flag.withDescription("The longest timeout of a turn or a run (default 10 minutes)"),
     Flag.withDefault(Duration.minutes(10))
   ),
-  keyedCallLinger: Values.span("keyed-call-linger").pipe(
-    Flag.withDescription("How long a call with an Idempotency-Key goes on without its client (default 30 seconds)"),
+  keyedCallLinger: Values.duration("keyed-call-linger").pipe(
+    Flag.withDescription(
+      "How long a call with an Idempotency-Key continues after its client disconnects (default 30 seconds)"
+    ),
     Flag.withDefault(Duration.seconds(30))
   ),
-  sessionTtl: Values.span("session-ttl").pipe(
-    Flag.withDescription("How long a session may be idle (default CLAWDFORGE_SESSION_TTL_SECS or 1 hour)"),
+  sessionTtl: Values.duration("session-ttl").pipe(
+    Flag.withDescription(
+      "How long a session may be idle before it is closed (default CLAWDFORGE_SESSION_TTL_SECS or 1 hour)"
+    ),
     Flag.withDefault(seconds("CLAWDFORGE_SESSION_TTL_SECS", Duration.hours(1)))
   ),
-  hardTtl: Values.span("hard-ttl").pipe(
-    Flag.withDescription("How long a closed session is kept (default CLAWDFORGE_SESSION_HARD_TTL_SECS or 1 day)"),
+  hardTtl: Values.duration("hard-ttl").pipe(
+    Flag.withDescription(
+      "How long a closed session is kept before it is deleted (default CLAWDFORGE_SESSION_HARD_TTL_SECS or 1 day)"
+    ),
     Flag.withDefault(seconds("CLAWDFORGE_SESSION_HARD_TTL_SECS", Duration.days(1)))
   ),
   maxUpload: Values.size("max-upload").pipe(
-    Flag.withDescription("How large a file may be (default 100MB)"),
+    Flag.withDescription("The largest file (default 100MB)"),
     Flag.withDefault(ByteSize.megabytes(100))
   ),
   maxAppUploads: Values.size("max-app-uploads").pipe(
-    Flag.withDescription("How much room the files of one app may take together (default 1GB)"),
+    Flag.withDescription("The total size of the files of one app (default 1GB)"),
     Flag.withDefault(ByteSize.gigabytes(1))
   ),
-  grace: Values.span("grace").pipe(
-    Flag.withDescription("How long turns may go on when the server ends (default 10 seconds)"),
+  grace: Values.duration("grace").pipe(
+    Flag.withDescription("How long turns in flight may continue on shutdown (default 10 seconds)"),
     Flag.withDefault(Duration.seconds(10))
   ),
   durable: Flag.Boolean("durable").pipe(
-    Flag.withDescription("Wait for the disk, so that a loss of power costs nothing that was told"),
+    Flag.withDescription(
+      "Flush to disk before each response, so that a power loss loses nothing that was acknowledged"
+    ),
     Flag.withDefault(false)
   )
 } as const satisfies Flags
@@ -141,23 +147,23 @@ const allowedCidrs = Effect.gen(function* () {
 const defaultData = Effect.gen(function* () {
   const path = yield* Path.Path
   const state = yield* text("XDG_STATE_HOME")
-  // A relative one is to be ignored, as the specification of these folders says.
+  // The XDG specification says to ignore a relative path.
   if (path.isAbsolute(state)) return path.join(state, "clawdforge")
   const home = yield* text("HOME")
   if (!path.isAbsolute(home)) {
-    return yield* new UsageError({ message: "there is no HOME to keep data in: name a folder with --data" })
+    return yield* new UsageError({ message: "there is no HOME for the data: name a folder with --data" })
   }
   return path.join(home, ".local", "state", "clawdforge")
 })
 
 type Settings = Command.Command.Config.Infer<typeof flags>
 
-/** Whoever lets other machines in has to say whether agents may act. */
+/** On an address that other machines can reach, `--permissions` is required. */
 const permissionsOf = Effect.fnUntraced(function* ({ listen, permissions }: Pick<Settings, "listen" | "permissions">) {
   if (Values.isLoopback(listen)) return Option.getOrElse(permissions, () => "allow" as const)
   if (Option.isNone(permissions)) {
     return yield* new UsageError({
-      message: `${listen.host} can be reached from other machines: say with --permissions what agents may do`
+      message: `${listen.host} can be reached from other machines: set --permissions to allow or deny`
     })
   }
   yield* Effect.logWarning("tokens and prompts travel unencrypted: put a proxy with TLS in front")
@@ -166,7 +172,7 @@ const permissionsOf = Effect.fnUntraced(function* ({ listen, permissions }: Pick
 
 const optionsOf = Effect.fnUntraced(function* (settings: Settings) {
   const { adminTokenFile, agents: file, data, listen, permissions: given, ...others } = settings
-  // The first thing, so that it is gone from the environment before anything else is started.
+  // First, so that it is removed from the environment before any process is started.
   const adminToken = yield* AdminSecret.load(adminTokenFile)
   const permissions = yield* permissionsOf({ listen, permissions: given })
   return {
@@ -191,16 +197,14 @@ export const command = Command.make(
   flags,
   Effect.fnUntraced(function* (settings) {
     const options = yield* optionsOf(settings)
-    // boundary: the files that the server and its agents make, wherever that is, are nobody else's
+    // boundary: files created by the server and its agents are private to this user
     yield* Effect.sync(() => process.umask(0o077))
     yield* Signals.watch
     return yield* Effect.provide(run, layerServer(options))
   }, Effect.scoped)
 ).pipe(
-  Command.withDescription(
-    "Run a server of the whole contract. Only this machine may call it, and the networks in ALLOW_CIDRS."
-  ),
-  Command.withShortDescription("Run a server of the whole contract"),
+  Command.withDescription("Run a server. It accepts calls from this machine and from the networks in ALLOW_CIDRS."),
+  Command.withShortDescription("Run a server"),
   Command.withExamples([
     {
       command: "(umask 077; openssl rand -hex 32 > admin.token); forge serve --admin-token-file admin.token",

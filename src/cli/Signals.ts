@@ -1,6 +1,6 @@
 /**
- * What a server does when it is told to end: SIGTERM is how it is meant to end, SIGINT is somebody's impatience, and a
- * second signal ends it at once.
+ * Exit codes and forced exit of `forge serve`: SIGTERM exits with 0 and SIGINT with 130, and a second signal exits at
+ * once, without a graceful shutdown.
  */
 import { Effect } from "effect"
 
@@ -8,32 +8,32 @@ const codes = { SIGINT: 130, SIGTERM: 0 } as const
 
 type Signal = keyof typeof codes
 
-/** Waits for a signal; the exit code is set as it comes, whatever ends first then. */
-const signal = Effect.callback<Signal>((resume) => {
-  const hear = (signal: Signal) => {
+/** Waits for a signal. Sets the exit code at once, since the process may exit before the effect continues. */
+const nextSignal = Effect.callback<Signal>((resume) => {
+  const onSignal = (signal: Signal) => {
     process.exitCode ??= codes[signal]
     resume(Effect.succeed(signal))
   }
-  process.once("SIGINT", hear)
-  process.once("SIGTERM", hear)
+  process.once("SIGINT", onSignal)
+  process.once("SIGTERM", onSignal)
   return Effect.sync(() => {
-    process.off("SIGINT", hear)
-    process.off("SIGTERM", hear)
+    process.off("SIGINT", onSignal)
+    process.off("SIGTERM", onSignal)
   })
 })
 
-/** npm passes on a signal that the terminal has sent to both: that is not a second one. */
-const echo = "500 millis"
+/** npm forwards a signal that the terminal has also sent to this process: that is not a second one. */
+const forwardDelay = "500 millis"
 
-const killed = { SIGINT: 130, SIGTERM: 143 } as const
+const forcedCodes = { SIGINT: 130, SIGTERM: 143 } as const
 
-const hearTwice = Effect.gen(function* () {
-  yield* signal
-  yield* Effect.sleep(echo)
-  const second = yield* signal
-  // What this leaves behind, the watchdog ends.
-  process.exit(killed[second])
+const forceExit = Effect.gen(function* () {
+  yield* nextSignal
+  yield* Effect.sleep(forwardDelay)
+  const second = yield* nextSignal
+  // The watchdog kills the agents that this leaves running.
+  process.exit(forcedCodes[second])
 })
 
-/** Listens until the scope closes, which has to be after everything else has ended. */
-export const watch = Effect.asVoid(Effect.forkScoped(hearTwice, { startImmediately: true }))
+/** Handles signals until the scope closes, which must be after everything else has shut down. */
+export const watch = Effect.asVoid(Effect.forkScoped(forceExit, { startImmediately: true }))

@@ -1,43 +1,43 @@
 /**
- * A turn as a person reads it.
+ * Formats a turn for a terminal.
  */
 import { type Turn, TurnEvent } from "../index.ts"
-import { type Screen, spanText } from "./Screen.ts"
+import { type Screen, formatDuration } from "./Screen.ts"
 
 type Paint = Screen["Service"]["paint"]
 
-/** Control characters of an agent's text would write on the terminal by themselves. */
-const plain = (text: string): string => text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "")
+/** Removes control characters, with which an agent could control the terminal. */
+const stripControls = (text: string): string => text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "")
 
-const short = (value: unknown): string => {
+const summarize = (value: unknown): string => {
   const text = typeof value === "string" ? value : (JSON.stringify(value) ?? "")
   return text.length <= 60 ? text : `${text.slice(0, 59)}…`
 }
 
-/** Text on one line. */
-export const flat = (text: string): string => plain(text).replaceAll(/\s+/g, " ")
+/** Puts text on one line. */
+export const singleLine = (text: string): string => stripControls(text).replaceAll(/\s+/g, " ")
 
-/** The last lines of what an agent wrote beside the protocol. */
+/** The last three lines of an agent's standard error, shortened. */
 export const lastLines = (text: string): ReadonlyArray<string> =>
   text
     .split("\n")
-    .map((line) => flat(line).trim().slice(0, 200))
+    .map((line) => singleLine(line).trim().slice(0, 200))
     .filter((line) => line !== "")
     .slice(-3)
 
 const indent = (text: string): ReadonlyArray<string> =>
-  plain(text)
+  stripControls(text)
     .trimEnd()
     .split("\n")
     .map((line) => `  ${line}`)
 
 const toolLine = (call: Extract<TurnEvent.TurnEvent, { readonly _tag: "ToolCall" }>): string => {
-  const input = call.args === undefined || Object.keys(call.args).length === 0 ? "" : ` ${short(call.args)}`
-  const result = call.result === undefined ? "" : ` → ${short(call.result)}`
-  return flat(`▸ ${call.title ?? call.name}${input}${result}`)
+  const input = call.args === undefined || Object.keys(call.args).length === 0 ? "" : ` ${summarize(call.args)}`
+  const result = call.result === undefined ? "" : ` → ${summarize(call.result)}`
+  return singleLine(`▸ ${call.title ?? call.name}${input}${result}`)
 }
 
-/** The lines of one event; those that say nothing to a reader have none. */
+/** The lines of one event; events without interest to a reader have none. */
 const eventLines = (event: TurnEvent.TurnEvent, paint: Paint): ReadonlyArray<string> => {
   switch (event._tag) {
     case "Text":
@@ -48,14 +48,14 @@ const eventLines = (event: TurnEvent.TurnEvent, paint: Paint): ReadonlyArray<str
       return [paint("yellow", `  ${toolLine(event)}`)]
     case "Plan":
       return event.entries.map(({ content, status }) =>
-        paint("blue", `  ${status === "completed" ? "☑" : "☐"} ${flat(content)}`)
+        paint("blue", `  ${status === "completed" ? "☑" : "☐"} ${singleLine(content)}`)
       )
     default:
       return []
   }
 }
 
-/** The lines of a turn; of a plan that the agent kept changing, the last form. */
+/** The lines of a turn. Of a plan that changed, only the last version is shown. */
 export const lines = (turn: Turn.Turn, paint: Paint): ReadonlyArray<string> => {
   const lastPlan = turn.events.findLast(TurnEvent.is("Plan"))
   const shown = turn.events.filter((event) => event._tag !== "Plan" || event === lastPlan)
@@ -70,5 +70,5 @@ const usageText = ({ usage }: Turn.Turn): string => {
 const footer = (turn: Turn.Turn, paint: Paint): string =>
   paint(
     "dim",
-    `  turn ${turn.index} · ${flat(turn.stopReason ?? "ended")} · ${spanText(turn.duration)}${usageText(turn)}`
+    `  turn ${turn.index} · ${singleLine(turn.stopReason ?? "ended")} · ${formatDuration(turn.duration)}${usageText(turn)}`
   )

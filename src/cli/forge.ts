@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * The `forge` command.
+ * The entry point of the `forge` command.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
@@ -20,17 +20,17 @@ const forge = Command.make("forge").pipe(
   Command.withSubcommands([Demo.command, Serve.command])
 )
 
-/** Standard output is for what was asked for; logs go to standard error. */
+/** Logs go to standard error, so that standard output has only results. */
 const logs = Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)])
 
 const services = Screen.layer.pipe(Layer.provideMerge(NodeServices.layer), Layer.merge(logs), Layer.merge(Help.layer))
 
-// A terminal that closes ends what runs in it, in order: by itself the signal would leave everything where it stands.
+// When the terminal closes, shut down gracefully; the default action would kill the process at once.
 process.once("SIGHUP", () => process.kill(process.pid, "SIGTERM"))
 
 Command.run(forge, { version: clientInfo.version }).pipe(
-  ParentWatch.endWithNpm,
-  Output.endWithOutput,
+  ParentWatch.interruptOnParentExit,
+  Output.interruptOnClose,
   Effect.tapCause(Failure.report),
   Effect.provide(services),
   NodeRuntime.runMain({ disableErrorReporting: true, teardown: Failure.teardown })

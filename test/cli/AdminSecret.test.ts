@@ -13,7 +13,7 @@ const load = (env: Record<string, string>, file: Option.Option<string> = Option.
   )
 
 describe("AdminSecret", () => {
-  it.effect("is taken from the environment, and out of it", () =>
+  it.effect("is read from the environment, and removed from it", () =>
     Effect.gen(function* () {
       process.env[variable] = token
       assert.strictEqual(Redacted.value(yield* load({ [variable]: token })), token)
@@ -21,7 +21,7 @@ describe("AdminSecret", () => {
     })
   )
 
-  it.effect("a file goes before the environment, which is cleared all the same", () =>
+  it.effect("a file takes precedence over the environment, which is cleared all the same", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const file = yield* fs.makeTempFileScoped()
@@ -34,7 +34,7 @@ describe("AdminSecret", () => {
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 
-  it.effect("without one, or with a short one, nothing starts", () =>
+  it.effect("a missing or a short token is refused", () =>
     Effect.gen(function* () {
       const messageOf = (env: Record<string, string>, file?: string) =>
         Effect.map(Effect.flip(load(env, Option.fromUndefinedOr(file))), ({ message }) => message)
@@ -54,7 +54,7 @@ describe("AdminSecret", () => {
     })
   )
 
-  it.effect("a file that others than its owner could use is refused, with the command that mends it", () =>
+  it.effect("a file that other users can access is refused, with the command that fixes it", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const file = yield* fs.makeTempFileScoped()
@@ -62,10 +62,7 @@ describe("AdminSecret", () => {
       for (const mode of [0o640, 0o604, 0o620, 0o602, 0o610]) {
         yield* fs.chmod(file, mode)
         const { message } = yield* Effect.flip(load({}, Option.some(file)))
-        assert.strictEqual(
-          message,
-          `the admin token file ${file} is open to other users than its owner: chmod 600 ${file}`
-        )
+        assert.strictEqual(message, `the admin token file ${file} is accessible to other users; run: chmod 600 ${file}`)
       }
       for (const mode of [0o600, 0o400]) {
         yield* fs.chmod(file, mode)

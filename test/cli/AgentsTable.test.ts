@@ -16,7 +16,7 @@ const load = Effect.fnUntraced(function* (text: string) {
 })
 
 describe("AgentsTable", () => {
-  it.effect("an agent is what its entry says, and may do what the server's agents may where it says nothing", () =>
+  it.effect("an agent is defined by its entry; permissions default to those of the server", () =>
     Effect.gen(function* () {
       const [plain, wrapped] = yield* load(
         `{"plain": {"command": ["a"]},
@@ -34,7 +34,7 @@ describe("AgentsTable", () => {
     }).pipe(Effect.scoped, withServices)
   )
 
-  it.effect("Claude is kept from the operator's own settings in a file too", () =>
+  it.effect("Claude from a file does not load the operator's own settings either", () =>
     Effect.gen(function* () {
       const [claude] = yield* load('{"claude": {"command": ["/opt/claude-agent-acp"], "passEnv": ["MINE"]}}')
       assert.deepStrictEqual(claude?.command, ["/opt/claude-agent-acp"])
@@ -44,7 +44,7 @@ describe("AgentsTable", () => {
     }).pipe(Effect.scoped, withServices)
   )
 
-  it.effect("Claude under another name is known by its adapter", () =>
+  it.effect("Claude under another name is recognised by its adapter", () =>
     Effect.gen(function* () {
       const settingsOf = ({ mode, passEnv, sessionMeta, takesSystemPrompt }: AgentDefinition) => ({
         mode,
@@ -71,7 +71,7 @@ describe("AgentsTable", () => {
     }).pipe(Effect.scoped, withServices)
   )
 
-  it.effect("what is wrong with a file is one sentence that says where", () =>
+  it.effect("an invalid file is reported in one sentence that says where", () =>
     Effect.gen(function* () {
       for (const [text, where] of [
         ["[]", ""],
@@ -83,21 +83,21 @@ describe("AgentsTable", () => {
         ['{"x":{"command":["a"],"wrap":[]}}', " at x.wrap"],
         ['{"x":{"command":["a"],"permissions":"ask"}}', " at x.permissions"],
         ['{"x":{"command":["a"],"shell":true}}', " at x.shell"],
-        ['{"a b":{"command":["a"]}}', ' at "a b": an agent has a name of 1 to 64 letters, digits, "_" and "-"']
+        ['{"a b":{"command":["a"]}}', ' at "a b": the name of an agent must be 1 to 64 letters, digits, "_" or "-"']
       ] as const) {
         const message = String(yield* Effect.flip(load(text)))
-        assert.isTrue(message.startsWith(`the agents file FILE is wrong${where}`), message)
+        assert.isTrue(message.startsWith(`the agents file FILE is invalid${where}`), message)
         assert.match(message, /: \S[^\n]+$/)
       }
       for (const [text, why] of [
         ["{", "Expected property name or '}' in JSON at position 1 (line 1 column 2)"],
         ["", "Unexpected end of JSON input"],
-        // No piece of the file: an agent's key may be in it.
+        // Without a quotation of the file, which may contain an agent's key.
         ["sk-secret", "Unexpected token 's'"]
       ] as const) {
         assert.strictEqual(yield* Effect.flip(load(text)), `the agents file FILE is not JSON: ${why}`)
       }
-      assert.strictEqual(yield* Effect.flip(load("{}")), "the agents file FILE names no agent")
+      assert.strictEqual(yield* Effect.flip(load("{}")), "the agents file FILE has no agents")
       const missing = yield* Effect.flip(
         AgentsTable.load({ file: Option.some("/nonexistent/agents.json"), permissions: "allow" })
       )
@@ -108,7 +108,7 @@ describe("AgentsTable", () => {
     }).pipe(Effect.scoped, withServices)
   )
 
-  it.effect("without a file there is the demo agent", () =>
+  it.effect("without a file the demo agent is available", () =>
     Effect.gen(function* () {
       const agents = yield* AgentsTable.load({ file: Option.none(), permissions: "deny" })
       const demo = agents.filter(({ name }) => name === "demo")

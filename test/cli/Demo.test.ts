@@ -9,35 +9,35 @@ import { childrenOf, goneWithFolder, withFolder } from "../support/Processes.ts"
 
 interface Run {
   readonly child: ChildProcess
-  /** In the environment of the program, and of each process that it starts. */
+  /** Set in the environment of the program and so of all its descendants, by which they are found. */
   readonly folder: string
   readonly output: () => string
-  /** Waits until the program has printed this. */
+  /** Waits until the program has printed this text. */
   readonly printed: (text: string) => Effect.Effect<void>
   readonly exit: Effect.Effect<{ readonly code: number | null; readonly signal: string | null }>
 }
 
-// Whether a program prints in colours shall be a matter of where it prints to; that both are set, node warns of.
+// Colours must depend on the output alone, and node warns if both variables are set.
 const { FORCE_COLOR: _, NO_COLOR: __, ...environment } = process.env
 
 const start = (command: string, args: ReadonlyArray<string>) =>
   Effect.acquireRelease(
     Effect.sync((): Run => {
       const folder = mkdtempSync(join(tmpdir(), "demo-test-"))
-      // A group of its own, as a terminal gives one to each command.
+      // In its own process group, as a terminal starts each command.
       const child = spawn(command, args, {
         detached: true,
         env: { ...environment, HOME: folder, TMPDIR: folder },
         stdio: ["ignore", "pipe", "pipe"]
       })
       let output = ""
-      const waiting = new Map<string, Deferred.Deferred<void>>()
-      const hear = (chunk: Buffer) => {
+      const pending = new Map<string, Deferred.Deferred<void>>()
+      const onOutput = (chunk: Buffer) => {
         output += chunk.toString()
-        for (const [text, seen] of waiting) if (output.includes(text)) Deferred.doneUnsafe(seen, Effect.void)
+        for (const [text, seen] of pending) if (output.includes(text)) Deferred.doneUnsafe(seen, Effect.void)
       }
-      child.stdout.on("data", hear)
-      child.stderr.on("data", hear)
+      child.stdout.on("data", onOutput)
+      child.stderr.on("data", onOutput)
       const exit = Deferred.makeUnsafe<{ readonly code: number | null; readonly signal: string | null }>()
       child.on("close", (code, signal) => Deferred.doneUnsafe(exit, Effect.succeed({ code, signal })))
       return {
@@ -46,9 +46,9 @@ const start = (command: string, args: ReadonlyArray<string>) =>
         output: () => output,
         printed: (text) => {
           const seen = Deferred.makeUnsafe<void>()
-          waiting.set(text, seen)
+          pending.set(text, seen)
           if (output.includes(text)) Deferred.doneUnsafe(seen, Effect.void)
-          const ended = Effect.flatMap(Deferred.await(exit), () => Effect.die(new Error(`it ended: ${output}`)))
+          const ended = Effect.flatMap(Deferred.await(exit), () => Effect.die(new Error(`it exited: ${output}`)))
           return Effect.raceFirst(Deferred.await(seen), ended)
         },
         exit: Deferred.await(exit)
@@ -61,10 +61,10 @@ const start = (command: string, args: ReadonlyArray<string>) =>
       })
   )
 
-/** What a server left in the temporary folder. */
+/** The folders that a server left in the temporary folder. */
 const clawdforgeFolders = (folder: string) => readdirSync(folder).filter((name) => name.startsWith("clawdforge-"))
 
-/** Waits until nothing is left there: what a killed server cannot remove goes after its processes. */
+/** Waits until none is left: the folder of a killed server is removed after its processes. */
 const noFolder = (folder: string) =>
   Effect.sync(() => clawdforgeFolders(folder)).pipe(
     Effect.repeat({ until: (left) => left.length === 0, schedule: Schedule.spaced("50 millis") }),
@@ -74,7 +74,7 @@ const noFolder = (folder: string) =>
 const npmStart = (...prompts: ReadonlyArray<string>) => start("npm", ["start", "--silent", "--", ...prompts])
 
 describe("npm start", () => {
-  it.live("holds two turns, the second about what only the first one told, and shows what the ledger recorded", () =>
+  it.live("takes two turns, the second about what only the first one said, and shows the ledger", () =>
     Effect.gen(function* () {
       const word = `word-${process.hrtime.bigint()}`
       const run = yield* npmStart(`Remember the word ${word}.`, "Which word did I tell you?")
@@ -84,13 +84,13 @@ describe("npm start", () => {
       assert.include(run.output(), "confirmed by the server")
       for (const line of [/ create$/m, / turn 1 +end_turn/m, / turn 2 +end_turn/m, / close$/m])
         assert.match(run.output(), line)
-      // Piped, it is plain.
+      // In a pipe there are no escape codes.
       assert.notInclude(run.output(), "\u001b")
       yield* goneWithFolder(run.folder)
     }).pipe(Effect.scoped)
   )
 
-  it.live("without prompts it tells a random word, which the second answer contains", () =>
+  it.live("without prompts, asks the agent to remember a random word, which the second answer contains", () =>
     Effect.gen(function* () {
       const run = yield* npmStart()
       assert.deepStrictEqual(yield* run.exit, { code: 0, signal: null })
@@ -99,11 +99,11 @@ describe("npm start", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("a turn that fails ends it with one sentence and exit code 1", () =>
+  it.live("exits with code 1 and one sentence if a turn fails", () =>
     Effect.gen(function* () {
       const run = yield* npmStart("/fail nothing works today", "never asked")
       assert.strictEqual((yield* run.exit).code, 1)
-      // The agent repeats its prompt, which no error does.
+      // The prompt may show up, but not in the error.
       assert.match(run.output(), /^forge: Agent demo failed the turn:/m)
       assert.notMatch(run.output(), /^ +at /m)
       assert.notInclude(run.output(), "never asked")
@@ -113,7 +113,7 @@ describe("npm start", () => {
 })
 
 describe("an agent that cannot start", () => {
-  it.live("is shown with the last that it said, plain and not at length", () =>
+  it.live("is reported with the last lines of its standard error, shortened and without escape codes", () =>
     Effect.gen(function* () {
       const script = [
         "echo '#!/bin/sh' > $TMPDIR/claude-agent-acp",
@@ -125,9 +125,9 @@ describe("an agent that cannot start", () => {
       const run = yield* start("sh", ["-c", script.join("\n")])
       assert.strictEqual((yield* run.exit).code, 1)
       const lines = run.output().split("\n")
-      const said = lines.slice(lines.findIndex((line) => line.startsWith("forge: ")))
+      const report = lines.slice(lines.findIndex((line) => line.startsWith("forge: ")))
       assert.deepStrictEqual(
-        said.map((line) => line.slice(0, 40)),
+        report.map((line) => line.slice(0, 40)),
         [
           "forge: Agent claude exited with code 7.",
           `  line 3 [31m${"0".repeat(27)}`,
@@ -136,13 +136,13 @@ describe("an agent that cannot start", () => {
           ""
         ]
       )
-      for (const line of said) assert.isBelow(line.length, 210)
+      for (const line of report) assert.isBelow(line.length, 210)
     }).pipe(Effect.scoped)
   )
 })
 
-describe("an output that nobody reads any more", () => {
-  it.live("ends it without a word, and leaves no folder", () =>
+describe("an output that is closed or full", () => {
+  it.live("a closed pipe stops the command without an error, and no folder is left", () =>
     Effect.gen(function* () {
       const run = yield* start("sh", ["-c", "npm start --silent -- a b | head -1"])
       yield* run.exit
@@ -152,7 +152,7 @@ describe("an output that nobody reads any more", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("is told of where there is no room for it", () =>
+  it.live("a full disk is reported", () =>
     Effect.gen(function* () {
       const run = yield* start("sh", ["-c", "npm start --silent > /dev/full"])
       assert.strictEqual((yield* run.exit).code, 1)
@@ -162,8 +162,8 @@ describe("an output that nobody reads any more", () => {
   )
 })
 
-describe("a terminal that closes", () => {
-  it.live("ends it in order, and leaves no folder", () =>
+describe("closing the terminal", () => {
+  it.live("shuts down gracefully and leaves no folder", () =>
     Effect.gen(function* () {
       const run = yield* npmStart("/wait")
       yield* run.printed("you ›")
@@ -174,12 +174,12 @@ describe("a terminal that closes", () => {
   )
 })
 
-describe("npm gone while node is still on its way up", () => {
+describe("killing npm while node is still starting leaves no process behind", () => {
   for (const millis of [100, 200, 300, 400, 500]) {
     it.live(`${millis} ms after the start`, () =>
       Effect.gen(function* () {
         const run = yield* npmStart("/wait")
-        // What is tried is a moment that nothing tells of.
+        // No event marks the moments that are tested here.
         yield* Effect.sleep(millis)
         process.kill(run.child.pid ?? 0, "SIGKILL")
         yield* run.exit
@@ -190,11 +190,11 @@ describe("npm gone while node is still on its way up", () => {
 })
 
 describe("a signal at any moment leaves no process behind", () => {
-  /** What is killed has to be found by others, also where it was just being started. */
+  /** After SIGKILL the watchdog has to find the processes, even of an agent that was just starting. */
   const momentsOf = (signal: string) => (signal === "SIGKILL" ? ["server ", "you ›"] : ["you ›"])
   const signals = ["SIGINT", "SIGTERM", "SIGKILL"] as const
 
-  /** Who gets it: npm, the node that npm started, or the whole group, as from a terminal. */
+  /** The target: npm, the node process that npm started, or the whole group, as from a terminal. */
   const targets: Record<string, (run: Run) => number> = {
     npm: ({ child }) => child.pid ?? 0,
     node: ({ child }) => childrenOf(child.pid ?? 0)[0] ?? 0,

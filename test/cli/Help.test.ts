@@ -12,7 +12,7 @@ const forge = Command.make("forge").pipe(Command.withSubcommands([Demo.command, 
 
 const services = Layer.mergeAll(Screen.layer, Help.layer).pipe(Layer.provideMerge(NodeServices.layer))
 
-/** Runs the command as far as it gets, and gives what it printed. */
+/** Runs the command and returns its output. */
 const run = Effect.fnUntraced(function* (args: ReadonlyArray<string>, env: Record<string, string> = {}) {
   const printed = { stdout: "", stderr: "" }
   const recorder: Console.Console = Object.assign(Object.create(console), {
@@ -28,7 +28,7 @@ const run = Effect.fnUntraced(function* (args: ReadonlyArray<string>, env: Recor
   return { ...printed, failed: Exit.isFailure(exit) }
 })
 
-/** What a misuse is told in, and nothing else. */
+/** Runs a misuse and returns its sentence, after checking that nothing else was printed. */
 const misuse = (args: ReadonlyArray<string>, env?: Record<string, string>) =>
   Effect.map(run(args, env), ({ failed, stderr, stdout }) => {
     assert.deepStrictEqual([failed, stdout], [true, ""], args.join(" "))
@@ -37,7 +37,7 @@ const misuse = (args: ReadonlyArray<string>, env?: Record<string, string>) =>
   })
 
 describe("Help", () => {
-  it.effect("a misuse is one sentence on standard error, and names the help", () =>
+  it.effect("a misuse is reported in one sentence on standard error that refers to the help", () =>
     Effect.gen(function* () {
       const serve = "(forge serve --help shows all)"
       for (const [args, sentence] of [
@@ -58,7 +58,7 @@ describe("Help", () => {
     })
   )
 
-  it.effect("help that is asked for is on standard output, and tells defaults and variables", () =>
+  it.effect("help goes to standard output, with defaults and environment variables", () =>
     Effect.gen(function* () {
       const { failed, stderr, stdout } = yield* run(["serve", "--help"])
       assert.deepStrictEqual([failed, stderr], [false, ""])
@@ -68,9 +68,9 @@ describe("Help", () => {
     })
   )
 
-  it.effect("each flag says what it takes where it is given what it does not take", () =>
+  it.effect("each flag describes its values when it is given an invalid one", () =>
     Effect.gen(function* () {
-      const span = 'a span of time from 0 to 100 years, such as "10 minutes", or seconds'
+      const duration = 'a duration from 0 to 100 years, such as "10 minutes", or seconds'
       const size = "a size from 1 byte to 1 PB, such as 900kB, 200MB or 1GiB, or a number of bytes"
       const count = "a whole number from 1 to 1000000"
       for (const [flag, value, expected] of [
@@ -81,10 +81,10 @@ describe("Help", () => {
         ["allowed-host", "http://x/y", "the name of a host, such as forge.example"],
         ["cors-origin", "banana", "an origin as browsers send it, such as https://app.example"],
         ["trust-proxy", "banana", "a network, such as 10.0.0.0/8"],
-        ["start-timeout", "0", 'a span of time from 1s to 100 years, such as "10 minutes", or seconds'],
-        ["max-turn-timeout", "4.9", 'a span of time from 5s to 100 years, such as "10 minutes", or seconds'],
+        ["start-timeout", "0", 'a duration from 1s to 100 years, such as "10 minutes", or seconds'],
+        ["max-turn-timeout", "4.9", 'a duration from 5s to 100 years, such as "10 minutes", or seconds'],
         ...["grace", "hard-ttl", "keyed-call-linger", "session-ttl", "sleep-after"].map(
-          (flag) => [flag, "400000000 days", span] as const
+          (flag) => [flag, "400000000 days", duration] as const
         ),
         ...["max-app-uploads", "max-upload"].map((flag) => [flag, "10QB", size] as const),
         ...[
@@ -104,14 +104,14 @@ describe("Help", () => {
     })
   )
 
-  it.effect("so does each variable", () =>
+  it.effect("each environment variable describes its values when it has an invalid one", () =>
     Effect.gen(function* () {
       const token = { CLAWDFORGE_ADMIN_TOKEN: "x".repeat(40) }
       for (const name of ["CLAWDFORGE_SESSION_TTL_SECS", "CLAWDFORGE_SESSION_HARD_TTL_SECS"]) {
         for (const value of ["-1", "1 hour", "1e99", "3155760001", " "]) {
           assert.strictEqual(
             yield* misuse(["serve"], { ...token, [name]: value }),
-            `${name} is "${value}": it must be seconds, from 0 to 3155760000 (forge serve --help shows all)`
+            `${name} is "${value}": it must be a number of seconds from 0 to 3155760000 (forge serve --help shows all)`
           )
         }
       }
@@ -120,15 +120,15 @@ describe("Help", () => {
           { HOME: "/", ALLOW_CIDRS: "10.0.0.0/8, banana" },
           'ALLOW_CIDRS: "banana" is not a network, such as 10.0.0.0/8'
         ],
-        [{ HOME: "relative" }, "there is no HOME to keep data in: name a folder with --data"],
-        [{}, "there is no HOME to keep data in: name a folder with --data"]
+        [{ HOME: "relative" }, "there is no HOME for the data: name a folder with --data"],
+        [{}, "there is no HOME for the data: name a folder with --data"]
       ] as const) {
         assert.strictEqual(yield* misuse(["serve"], { ...token, ...env }), sentence)
       }
     })
   )
 
-  it.effect("a prompt without words is a misuse", () =>
+  it.effect("an empty prompt is a misuse", () =>
     Effect.gen(function* () {
       assert.strictEqual(yield* misuse(["demo", " "]), "a prompt must not be empty")
     })

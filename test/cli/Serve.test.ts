@@ -19,7 +19,7 @@ const folder = Effect.acquireRelease(
 )
 
 interface Options {
-  /** In the environment of the program, and of each process that it starts. */
+  /** Set in the environment of the program and so of all its descendants, by which they are found. */
   readonly home: string
   readonly env?: Readonly<Record<string, string>>
   readonly command?: readonly [string, ...ReadonlyArray<string>]
@@ -30,7 +30,7 @@ const free = "--listen=127.0.0.1:0"
 const direct = [process.execPath, "src/cli/forge.ts"] as const
 const throughNpm = ["npm", "run", "--silent", "forge", "--"] as const
 
-/** Starts `forge serve`, and ends what is left of it with the scope. */
+/** Starts `forge serve`, and kills it when the scope closes. */
 const serve = Effect.fnUntraced(function* (args: ReadonlyArray<string>, { command = direct, env, home }: Options) {
   const out = { stdout: "", stderr: "" }
   const listening = yield* Deferred.make<string>()
@@ -51,11 +51,11 @@ const serve = Effect.fnUntraced(function* (args: ReadonlyArray<string>, { comman
       child.stderr.on("data", (chunk) => (out.stderr += String(chunk)))
       child.on("close", (code) => {
         Deferred.doneUnsafe(exit, Effect.succeed(code))
-        Deferred.doneUnsafe(listening, Effect.die(new Error(`it ended: ${out.stderr}${out.stdout}`)))
+        Deferred.doneUnsafe(listening, Effect.die(new Error(`it exited: ${out.stderr}${out.stdout}`)))
       })
       return child
     }),
-    // Its agents end with it.
+    // The watchdog kills its agents.
     (child) =>
       Effect.sync(() => {
         if (child.exitCode === null && child.signalCode === null) process.kill(-(child.pid ?? 0), "SIGKILL")
@@ -64,7 +64,7 @@ const serve = Effect.fnUntraced(function* (args: ReadonlyArray<string>, { comman
   return { child, out, url: Deferred.await(listening), exit: Deferred.await(exit) }
 })
 
-/** An app, minted by the client. */
+/** Mints a token through the client and returns the app. */
 const mint = Effect.fnUntraced(function* (url: string, name: string) {
   const { token } = yield* ForgeAdmin.ForgeAdmin.use((admin) => admin.mint(name)).pipe(
     Effect.provide(NodeForgeAdmin.layer({ url, token: Redacted.make(adminToken) })),
@@ -78,7 +78,7 @@ const environmentOf = (pid: number) => readFileSync(`/proc/${pid}/environ`, "lat
 const kill = (pid: number | undefined, signal: NodeJS.Signals) => Effect.sync(() => process.kill(pid ?? 0, signal))
 
 describe("forge serve", () => {
-  it.live("says in one line where it listens, works, and ends on SIGTERM when the last turn has ended", () =>
+  it.live("prints its address, serves, and exits on SIGTERM after the last turn", () =>
     Effect.gen(function* () {
       const home = yield* folder
       const server = yield* serve([free, "--grace", "5 minutes"], { home, command: throughNpm })
@@ -117,7 +117,7 @@ describe("forge serve", () => {
     }).pipe(Effect.scoped)
   )
 
-  /** A server in the middle of a turn that does not end. */
+  /** Starts a server and a turn that does not end. */
   const busy = Effect.fnUntraced(function* (home: string, grace: string) {
     const server = yield* serve([free, "--data", join(home, grace), "--grace", grace], { home })
     const url = yield* server.url
@@ -128,7 +128,7 @@ describe("forge serve", () => {
     return { ...server, url }
   })
 
-  it.live("a turn that does not end within the grace is cancelled; SIGINT is 130", () =>
+  it.live("a turn that does not end within the grace is cancelled, and SIGINT exits with 130", () =>
     Effect.gen(function* () {
       const home = yield* folder
       const server = yield* busy(home, "2 seconds")
@@ -138,14 +138,14 @@ describe("forge serve", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("a second signal ends it at once; what npm passes on as well is none", () =>
+  it.live("a second signal exits at once, but a signal that npm forwards does not count as one", () =>
     Effect.gen(function* () {
       const home = yield* folder
       const { child, exit, url } = yield* busy(home, "10 minutes")
       yield* kill(child.pid, "SIGINT")
       yield* kill(child.pid, "SIGTERM")
       yield* call(`${url}/readyz`, "GET").pipe(Effect.repeat({ until: ({ status }) => status === 503 }))
-      // A person needs longer, and tries again.
+      // A person takes longer, and may try again.
       yield* Effect.sync(() => child.kill("SIGTERM")).pipe(
         Effect.repeat(Schedule.spaced("600 millis")),
         Effect.delay("600 millis"),
@@ -156,7 +156,7 @@ describe("forge serve", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("has the agents of a file, each behind its wrap and without the server's secrets", () =>
+  it.live("has the agents of a file, each run by its wrap and without the server's secrets", () =>
     Effect.gen(function* () {
       const home = yield* folder
       const agents = join(home, "agents.json")
@@ -179,7 +179,7 @@ describe("forge serve", () => {
       const agentPids = withFolder(home).filter((pid) => environmentOf(pid).includes("WRAPPED=yes"))
       assert.lengthOf(agentPids, 1)
       const environments = agentPids.map((pid) => environmentOf(pid))
-      // What an agent makes, wherever that is, nobody else can read.
+      // Files created by an agent are private to the user.
       assert.match(readFileSync(`/proc/${agentPids[0]}/status`, "utf8"), /^Umask:\t0077$/m)
       for (const text of ["GIVEN=yes", "PASSED=yes"]) assert.include(environments[0], text)
       for (const text of ["canary", "ADMIN_TOKEN", adminToken]) assert.notInclude(environments[0], text)
@@ -192,7 +192,7 @@ describe("forge serve", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("what it cannot start with is one sentence, and 1; what it was not given is 2", () =>
+  it.live("a failure to start is one sentence and exit code 1, a misuse exit code 2", () =>
     Effect.gen(function* () {
       const home = yield* folder
       const newer = join(home, "newer")
@@ -209,7 +209,7 @@ describe("forge serve", () => {
       const refusals: ReadonlyArray<readonly [ReadonlyArray<string>, number, string]> = [
         [["--data", newer], 1, "the ledger is of a newer version (99) than this server knows (1)"],
         [["--agents", join(home, "nope")], 2, `the agents file ${join(home, "nope")} cannot be read`],
-        [["--listen=0.0.0.0:0"], 2, "0.0.0.0 can be reached from other machines: say with --permissions"],
+        [["--listen=0.0.0.0:0"], 2, "0.0.0.0 can be reached from other machines: set --permissions"],
         [["--no-such-flag"], 2, "Unrecognized flag: --no-such-flag"]
       ]
       yield* Effect.forEach(
@@ -227,7 +227,7 @@ describe("forge serve", () => {
   )
 })
 
-/** A start that fails: its exit code, and what it said. */
+/** Runs a server that fails to start, and returns its exit code and output. */
 const refusal = Effect.fnUntraced(function* (args: ReadonlyArray<string>, options: Options) {
   const { exit, out } = yield* serve(args, options)
   const code = yield* exit

@@ -4,14 +4,14 @@ import { TestClock } from "effect/testing"
 import { vi } from "vitest"
 import * as Signals from "../../src/cli/Signals.ts"
 
-/** In the place of the end of this process. */
-const ended = (): never => {
-  throw new Error("it has ended")
+/** Replaces `process.exit`. */
+const exitStub = (): never => {
+  throw new Error("the process has exited")
 }
 
-it.effect("a signal that comes half a second after another or later ends it; what comes sooner is passed over", () =>
+it.effect("a second signal exits at once, unless it comes within half a second of the first", () =>
   Effect.gen(function* () {
-    const exit = vi.spyOn(process, "exit").mockImplementation(ended)
+    const exit = vi.spyOn(process, "exit").mockImplementation(exitStub)
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
         exit.mockRestore()

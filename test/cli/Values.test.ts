@@ -3,7 +3,7 @@ import { ByteSize, Duration, Option } from "effect"
 import * as Values from "../../src/cli/Values.ts"
 
 describe("Values", () => {
-  it("a span of time is written out, or bare seconds", () => {
+  it("a duration has a unit or is a number of seconds", () => {
     for (const [text, seconds] of [
       ["10 minutes", 600],
       ["1 hour", 3_600],
@@ -11,7 +11,7 @@ describe("Values", () => {
       ["0.5", 0.5],
       ["0", 0]
     ] as const) {
-      assert.strictEqual(Option.getOrUndefined(Option.map(Values.spanOf(text), Duration.toSeconds)), seconds, text)
+      assert.strictEqual(Option.getOrUndefined(Option.map(Values.durationOf(text), Duration.toSeconds)), seconds, text)
     }
     for (const text of [
       "",
@@ -27,11 +27,11 @@ describe("Values", () => {
       "3155760001",
       "400000000 days"
     ]) {
-      assert.isTrue(Option.isNone(Values.spanOf(text)), text)
+      assert.isTrue(Option.isNone(Values.durationOf(text)), text)
     }
   })
 
-  it("a size is written out, or bare bytes", () => {
+  it("a size has a unit or is a number of bytes", () => {
     for (const [text, bytes] of [
       ["200MB", 200_000_000],
       ["1 GiB", 1_073_741_824],
@@ -45,7 +45,7 @@ describe("Values", () => {
     }
   })
 
-  it("a count is a whole number from one on", () => {
+  it("a count is a whole number of at least 1", () => {
     for (const [text, count] of [
       ["1", 1],
       ["1000000", 1_000_000]
@@ -84,7 +84,7 @@ describe("Values", () => {
     }
   })
 
-  it("a host is a name or an address, whatever the port", () => {
+  it("a host is a name or an address, and its port is dropped", () => {
     for (const [text, host] of [
       ["Forge.example", "forge.example"],
       ["forge.example:8800", "forge.example"],
@@ -98,7 +98,7 @@ describe("Values", () => {
     }
   })
 
-  it("an origin is what a browser sends", () => {
+  it("an origin has the form that browsers send", () => {
     for (const text of ["https://app.example", "http://localhost:3000", "http://[::1]:3000"]) {
       assert.isTrue(Option.isSome(Values.originOf(text)), text)
     }
@@ -108,7 +108,7 @@ describe("Values", () => {
     }
   })
 
-  it("only this machine reaches a loopback address", () => {
+  it("loopback addresses are recognised", () => {
     const isLoopback = (host: string) => Values.isLoopback({ host, port: 0 })
     for (const host of ["127.0.0.1", "127.1.2.3", "::1", "localhost"]) assert.isTrue(isLoopback(host), host)
     for (const host of ["0.0.0.0", "::", "192.168.1.1", "127.evil.example", "localhost.evil.example"]) {

@@ -114,7 +114,7 @@ const program = Effect.gen(function* () {
   // Nobody knows how much another server has room for.
   const oneRound = round(server, given ? 2 : 4)
   if (values.loop === undefined) return yield* print(yield* oneRound, { all: true })
-  const time = Values.spanOf(values.loop.replace(/^(\d+)([hms])$/, (_, count, unit) => `${count} ${units[unit]}`))
+  const time = Values.durationOf(values.loop.replace(/^(\d+)([hms])$/, (_, count, unit) => `${count} ${units[unit]}`))
   if (Option.isNone(time))
     return yield* Console.error("--loop takes a span of time, such as 1h or 90s").pipe(Effect.as(false))
   return yield* loop(oneRound, time.value, own?.takeFigures)

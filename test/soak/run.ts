@@ -25,8 +25,8 @@ import * as Mix from "./Mix.ts"
 import * as Tally from "./Tally.ts"
 
 const flags = {
-  duration: Values.span("for").pipe(
-    Flag.withDescription("How long it takes in all"),
+  duration: Values.duration("for").pipe(
+    Flag.withDescription("The total duration"),
     Flag.withDefault(Duration.minutes(5))
   ),
   seed: Flag.String("seed").pipe(Flag.withDescription("What decides who does what when"), Flag.withDefault("1"))
