@@ -9,7 +9,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("opening a sess
     ["speaks another version", "version", "Agent odd speaks protocol version 2, not 1."],
     ["sends its version as a string", "version-text", 'Agent odd speaks protocol version "1", not 1.'],
     [
-      "tells a long text as its version",
+      "sends a long string as its version",
       "version-long",
       `Agent odd speaks protocol version "${"9".repeat(99)}, not 1.`
     ],

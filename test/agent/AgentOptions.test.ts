@@ -15,8 +15,8 @@ const asked: AgentDefinition = {
 /** The requests that an agent received before its first turn. */
 const askedOf = Effect.fnUntraced(function* (options: Partial<AgentLauncher.Options>, definition = asked) {
   const session = yield* open(definition, options)
-  const told: unknown = JSON.parse(textOf(yield* collect(session, prompt("go"))))
-  return told
+  const requests: unknown = JSON.parse(textOf(yield* collect(session, prompt("go"))))
+  return requests
 }, Effect.scoped)
 
 const refusal = (options: Partial<AgentLauncher.Options>, definition = asked) =>

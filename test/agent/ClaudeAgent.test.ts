@@ -9,7 +9,7 @@ layer(NodeServices.layer)("the Claude adapter", (it) => {
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const [empty, folder, later] = [yield* temporaryFolder, yield* temporaryFolder, yield* temporaryFolder]
-      for (const place of [folder, later]) yield* fs.writeFileString(`${place}/claude-agent-acp`, "")
+      for (const candidate of [folder, later]) yield* fs.writeFileString(`${candidate}/claude-agent-acp`, "")
       const definition = yield* ClaudeAgent.find({ folders: [empty, folder, later] })
       assert.deepStrictEqual(definition.command, [`${folder}/claude-agent-acp`])
       assert.isTrue(definition.passEnv?.includes("ANTHROPIC_API_KEY"))

@@ -1,5 +1,5 @@
 /**
- * A session with the demo agent by the protocol's library alone: what there would be without a server.
+ * A session with the demo agent over the protocol library alone, without a server.
  */
 import { client, ndJsonStream } from "@agentclientprotocol/sdk"
 import { spawn } from "node:child_process"
@@ -7,11 +7,11 @@ import { once } from "node:events"
 import { Readable, Writable } from "node:stream"
 import * as DemoAgent from "../../src/agent/DemoAgent.ts"
 
-/** Opens one; `onUpdate` is called for each update of a turn. */
+/** Opens a session; `onUpdate` is called for each update of a turn. */
 export const open = async (cwd: string, onUpdate: () => void) => {
   const [command, ...args] = DemoAgent.definition.command
   const child = spawn(command, args, { cwd, stdio: ["pipe", "pipe", "inherit"] })
-  // node:stream types what it gives as a stream of anything; a pipe gives bytes.
+  // node:stream types the result as a stream of anything; a pipe carries bytes.
   const stdout = Readable.toWeb(child.stdout) as ReadableStream<Uint8Array>
   const connection = client({ name: "bench" })
     .onNotification("session/update", onUpdate)

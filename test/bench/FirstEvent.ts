@@ -1,10 +1,10 @@
 /**
- * How long the first event of a turn takes over the event stream, and how long it takes the protocol's library alone with
- * the same agent: `node test/bench/FirstEvent.ts [TURNS]`.
+ * Compares the time to the first event of a turn over the event stream with that of the protocol library alone and the
+ * same agent: `node test/bench/FirstEvent.ts [TURNS]`.
  *
- * The two take turns, so both have the same machine; it should have nothing else to do, since a server has to get the
- * processor three times where the library gets it once. It exits with 1 where half of the events come more than
- * five milliseconds later than with the library alone.
+ * The two alternate, to run under the same conditions. The machine should be idle, since a turn through a server needs
+ * three times as many context switches. Exits with 1 if the median is more than five milliseconds later than with the
+ * library alone.
  */
 import { Console, Effect } from "effect"
 import * as BareSession from "./BareSession.ts"
@@ -28,7 +28,7 @@ const bench = Effect.gen(function* () {
     ({ close }) => Effect.promise(close)
   )
 
-  /** How long a turn's first event took. */
+  /** Runs a turn and returns the time to its first event. */
   const timed = Effect.fnUntraced(function* <A>(turn: Effect.Effect<A>) {
     first = undefined
     begun = performance.now()
@@ -45,10 +45,10 @@ const bench = Effect.gen(function* () {
     sdk.push(took[0])
     server.push(took[1])
   }
-  const tell = (name: string, of: ReadonlyArray<number>) =>
+  const print = (name: string, of: ReadonlyArray<number>) =>
     Console.log(`${name}: ${percentile(of, 0.5).toFixed(2)} ms (half), ${percentile(of, 0.95).toFixed(2)} ms (95 %)`)
-  yield* tell("the library alone", sdk)
-  yield* tell("the event stream ", server)
+  yield* print("the library alone", sdk)
+  yield* print("the event stream ", server)
   const later = percentile(server, 0.5) - percentile(sdk, 0.5)
   const ratio = percentile(server, 0.5) / percentile(sdk, 0.5)
   yield* Console.log(

@@ -1,5 +1,5 @@
 /**
- * A turn as a process of its own: `node test/bench/OneTurn.ts FOLDER PROMPT`. What TurnCost.ts compares a server with.
+ * Runs one turn in a separate process: `node test/bench/OneTurn.ts FOLDER PROMPT`. The baseline of TurnCost.ts.
  */
 import * as BareSession from "./BareSession.ts"
 

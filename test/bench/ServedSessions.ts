@@ -1,11 +1,11 @@
 /**
- * A server with sessions of the demo agent, spoken to with bare HTTP over connections that are kept.
+ * A server with sessions of the demo agent, used with raw HTTP over persistent connections.
  */
 import { Effect } from "effect"
 import { Agent, request } from "node:http"
 import * as Served from "../conformance/Served.ts"
 
-/** Gets all that has come of an answer, whenever more has. */
+/** Receives the response text so far, whenever it grows. */
 type OnText = (text: string) => void
 
 const call = (agent: Agent, url: string, token: string, body: object, accept: string, onText?: OnText) =>

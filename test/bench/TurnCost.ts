@@ -1,10 +1,9 @@
 /**
- * What a turn costs through a server, and what it costs as a process of its own, in time of the processor:
- * `node test/bench/TurnCost.ts [TURNS]`.
+ * Compares the CPU time of a turn through a server with that of a process per turn: `node test/bench/TurnCost.ts [TURNS]`.
  *
- * Of the server it counts its own process and the agents', over turns of several sessions. Of a process per turn it counts
- * OneTurn.ts and the agent that it starts: nothing but the protocol's library, so no way to have one is cheaper. It exits
- * with 1 where the server is not a hundred times cheaper.
+ * The server's cost is that of its own process and of its agents, over the turns of several sessions. A process per turn
+ * costs OneTurn.ts and the agent that it starts, which is the cheapest way to do it, with the protocol library alone. Exits
+ * with 1 if the server is not a hundred times cheaper.
  */
 import { Console, Effect } from "effect"
 import { spawn } from "node:child_process"
@@ -17,17 +16,17 @@ import * as ServedSessions from "./ServedSessions.ts"
 const turns = Number(process.argv[2] ?? 3_000)
 const processes = 20
 const sessions = 8
-/** A server is there for long: what counts is what it costs once it is warm. */
+/** A server runs for a long time, so it is measured after a warm-up. */
 const warmUp = 2_000
 const goal = 100
 
-/** Linux counts in hundredths of a second. */
+/** Linux counts CPU time in hundredths of a second. */
 const tickMillis = 10
 
-/** Milliseconds that a process has used, or that those have that it has waited for. */
+/** The CPU time in milliseconds of a process, or of its children that have exited. */
 const usedBy = (pid: number | "self", of: "itself" | "its children"): number => {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
-  // The name before the parenthesis may hold spaces.
+  // The name before the parenthesis may contain spaces.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
   const at = of === "itself" ? 11 : 13
   return (Number(fields[at]) + Number(fields[at + 1])) * tickMillis
@@ -37,7 +36,7 @@ const program = fileURLToPath(new URL("./OneTurn.ts", import.meta.url))
 
 const bench = Effect.gen(function* () {
   const { open, served } = yield* ServedSessions.serve
-  /** So many turns, divided among new sessions that have theirs at the same time. */
+  /** Runs this many turns, divided among new sessions that run concurrently. */
   const take = Effect.fnUntraced(function* (count: number) {
     const opened = yield* Effect.forEach(Array.from({ length: sessions }), () => open, { concurrency: "unbounded" })
     const turns = Effect.fnUntraced(function* ({ turn }: (typeof opened)[number], count: number) {

@@ -1,7 +1,7 @@
 /**
- * One real turn that is longer than 300 seconds, on the Node layer: `node test/bench/long-turn.ts [seconds]`.
+ * Runs one turn that takes longer than 300 seconds, on the Node layer: `node test/bench/long-turn.ts [seconds]`.
  *
- * The server sends no byte before it answers. `fetch` gives up on such an answer at 300 seconds, whatever the timeout.
+ * The server sends no byte before its response. `fetch` would fail after 300 seconds, whatever the timeout.
  */
 import { Duration, Effect } from "effect"
 import { setTimeout as sleep } from "node:timers/promises"

@@ -1,21 +1,21 @@
 /**
- * The adapter that makes Claude Code an agent, installed for the length of a scope.
+ * Installs the adapter that makes Claude Code an ACP agent.
  */
 import { Data, Effect, FileSystem, Path, Schema } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
 
 const name = "@agentclientprotocol/claude-agent-acp"
 
-/** npm on an older Node takes an older adapter without a word, so the version is pinned, and checked. */
+/** Pinned and checked, since npm on an older Node silently installs an older adapter. */
 const version = "0.100.0"
 
 class NotInstalled extends Data.TaggedError("NotInstalled")<{ readonly message: string }> {}
 
 export interface Adapter {
-  /** The folder of its command. */
+  /** The folder with its command. */
   readonly bin: string
   readonly version: string
-  /** The version of the Claude Code that came with it. */
+  /** The version of the bundled Claude Code. */
   readonly claudeCode: string
 }
 
@@ -33,7 +33,7 @@ const npmInstall = Effect.fnUntraced(function* (folder: string) {
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
   const npm = ChildProcess.make("npm", ["install", "--no-audit", "--no-fund", `${name}@${version}`], {
     cwd: folder,
-    // npm runs on the Node that runs this.
+    // npm must run on the same Node as this process.
     env: { PATH: `${path.dirname(process.execPath)}:${process.env["PATH"] ?? ""}` },
     extendEnv: true,
     stdout: "ignore",
@@ -41,18 +41,18 @@ const npmInstall = Effect.fnUntraced(function* (folder: string) {
     forceKillAfter: "2 seconds"
   })
   const code = yield* spawner.exitCode(npm)
-  if (code !== 0) return yield* new NotInstalled({ message: `npm install ended with code ${code}` })
+  if (code !== 0) return yield* new NotInstalled({ message: `npm install exited with code ${code}` })
 })
 
-/** Installs the adapter, 400 MB of it, into a folder that stays, or into one that goes with the scope. */
-export const install = Effect.fnUntraced(function* (kept: string | undefined) {
+/** Installs the adapter (400 MB) into a given folder, or into a temporary one that is removed when the scope closes. */
+export const install = Effect.fnUntraced(function* (target: string | undefined) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const folder = kept === undefined ? yield* fs.makeTempDirectoryScoped() : path.resolve(kept)
+  const folder = target === undefined ? yield* fs.makeTempDirectoryScoped() : path.resolve(target)
   yield* fs.makeDirectory(folder, { recursive: true })
   const before = yield* Effect.option(manifest(folder, name))
   if (before._tag === "None" || before.value.version !== version) {
-    // Without a manifest of its own npm would install into a folder further up.
+    // Without a package.json here npm would install into a parent folder.
     yield* fs.writeFileString(path.join(folder, "package.json"), `{"private":true}\n`)
     yield* npmInstall(folder)
   }

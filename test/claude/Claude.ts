@@ -1,5 +1,5 @@
 /**
- * Claude as the checks meet it: behind our server, asked by our client, with a home of its own and the stand-in for a model.
+ * Sets up Claude for the checks: behind our server and client, with an empty home and a fake Messages API.
  */
 import { Context, Data, Effect, FileSystem, Layer } from "effect"
 import type { AgentDefinition } from "../../src/agent/Agent.ts"
@@ -9,33 +9,33 @@ import { ForgeServer, layer as layerServer } from "../../src/server/ForgeServer.
 import type { Adapter } from "./Adapter.ts"
 import * as MessagesApi from "./MessagesApi.ts"
 
-/** What all checks share. */
+/** The setup shared by all checks. */
 export class Claude extends Context.Service<
   Claude,
   {
     readonly api: MessagesApi.MessagesApi
-    /** The folder of the adapter's command. */
+    /** The folder with the adapter's command. */
     readonly bin: string
     readonly definition: AgentDefinition
-    /** The home of the agents: whatever they keep is in there. */
+    /** The home of the agents, with everything that they store. */
     readonly home: string
   }
 >()("test/claude/Claude") {}
 
-/** Claude did something else than it should. */
-export class Otherwise extends Data.TaggedError("Otherwise")<{ readonly message: string }> {}
+/** A check failed. */
+export class CheckFailed extends Data.TaggedError("CheckFailed")<{ readonly message: string }> {}
 
-/** Goes on where what was seen is what should be; else what was seen is told, as far as it fits. */
-export const see = Effect.fnUntraced(function* (right: boolean, seen: unknown) {
-  if (!right) return yield* new Otherwise({ message: JSON.stringify(seen).slice(0, 1_000) })
+/** Fails the check with the actual value, shortened, unless the condition holds. */
+export const expect = Effect.fnUntraced(function* (condition: boolean, actual: unknown) {
+  if (!condition) return yield* new CheckFailed({ message: JSON.stringify(actual).slice(0, 1_000) })
 })
 
-/** A port that nobody listens on. */
-const nobody = "http://127.0.0.1:9"
+/** A URL that refuses connections. */
+const unreachable = "http://127.0.0.1:9"
 
-/** The agent's process writes its id where its session works, so that a check can kill it. */
+/** The agent's process writes its pid to its working directory, so that a check can kill it. */
 const pidFile = "adapter.pid"
-const recorded = (command: AgentDefinition["command"]): AgentDefinition["command"] => [
+const recordPid = (command: AgentDefinition["command"]): AgentDefinition["command"] => [
   "/bin/sh",
   "-c",
   `echo $$ > ${pidFile}; exec "$@"`,
@@ -43,22 +43,22 @@ const recorded = (command: AgentDefinition["command"]): AgentDefinition["command
   ...command
 ]
 
-/** The id of the agent's process, of the session that works in a folder. */
+/** The pid of the agent that runs in a working directory. */
 export const pidIn = Effect.fnUntraced(function* (cwd: string) {
   const fs = yield* FileSystem.FileSystem
   return Number(yield* fs.readFileString(`${cwd}/${pidFile}`))
 })
 
-/** What an operator may have set for himself, and no caller of a server should get. */
+/** Settings that an operator may have, and that must not apply to callers of a server. */
 const operatorSettings = (marker: string) => ({
   permissions: { defaultMode: "acceptEdits", allow: ["Bash(*)", "Write"] },
   hooks: { UserPromptSubmit: [{ hooks: [{ type: "command", command: `touch ${marker}` }] }] }
 })
 
-/** Appears in the operator's home if his hook has run. */
+/** A file that the operator's hook creates. */
 export const hookMarker = (home: string): string => `${home}/hook-has-run`
 
-/** The agents of the server: Claude as it is, and as it is for somebody with other settings. */
+/** The agents of the server: Claude with default and with various other settings. */
 const makeAgents = Effect.gen(function* () {
   const { definition, home } = yield* Claude
   const fs = yield* FileSystem.FileSystem
@@ -69,7 +69,7 @@ const makeAgents = Effect.gen(function* () {
     ...definition,
     ...more,
     name,
-    command: recorded(definition.command),
+    command: recordPid(definition.command),
     env: { ...definition.env, ...more.env }
   })
   const once = { CLAUDE_CODE_MAX_RETRIES: "1" }
@@ -78,13 +78,13 @@ const makeAgents = Effect.gen(function* () {
     agent("careful", { permissions: "deny" }),
     agent("operated", { permissions: "deny", env: { CLAUDE_CONFIG_DIR: operated } }),
     agent("hasty", { env: once }),
-    agent("offline", { env: { ...once, ANTHROPIC_BASE_URL: nobody } }),
+    agent("offline", { env: { ...once, ANTHROPIC_BASE_URL: unreachable } }),
     agent("wrong", { env: { ...once, ANTHROPIC_API_KEY: "another-key" } }),
     agent("keyless", { env: { ANTHROPIC_API_KEY: "" } })
   ]
 })
 
-/** Our server with these agents, and our client of it. */
+/** A client of our server with these agents. */
 export const layerClient = Layer.unwrap(
   Effect.gen(function* () {
     const server = layerServer({ agents: yield* makeAgents, port: 0, grace: "1 second" })
@@ -98,14 +98,14 @@ export const layerClient = Layer.unwrap(
   })
 )
 
-/** Claude with an empty home, which goes with the scope. Whatever it would reach outside goes to the stand-in. */
+/** Sets up Claude with a temporary home. All its network traffic goes to the fake API. */
 export const make = Effect.fnUntraced(function* (adapter: Adapter) {
   const fs = yield* FileSystem.FileSystem
   const home = yield* fs.makeTempDirectoryScoped()
   const api = yield* MessagesApi.make
-  const found = yield* ClaudeAgent.find({ folders: [adapter.bin] })
+  const installed = yield* ClaudeAgent.find({ folders: [adapter.bin] })
   const definition: AgentDefinition = {
-    ...found,
+    ...installed,
     passEnv: [],
     env: {
       HOME: home,

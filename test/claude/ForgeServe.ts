@@ -1,5 +1,5 @@
 /**
- * `forge serve` as a process of its own, with nothing but its environment to tell it of Claude.
+ * Runs `forge serve` as a separate process, which finds Claude by its environment alone.
  */
 import { Effect, Layer, Option, Redacted, Stream } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
@@ -8,26 +8,26 @@ import { ForgeAdmin, ForgeClient } from "../../src/index.ts"
 import * as NodeForgeAdmin from "../../src/node/NodeForgeAdmin.ts"
 import * as NodeForgeClient from "../../src/node/NodeForgeClient.ts"
 import * as Calls from "../support/Calls.ts"
-import { Otherwise } from "./Claude.ts"
+import { CheckFailed } from "./Claude.ts"
 
 const program = fileURLToPath(new URL("../../src/cli/forge.ts", import.meta.url))
 
 const adminToken = "an-admin-token-for-the-checks-of-claude"
 
 export interface Options {
-  /** Where it keeps everything. */
+  /** The data folder. */
   readonly data: string
-  /** Its whole environment, but for the admin token. */
+  /** The complete environment, except for the admin token. */
   readonly env: Readonly<Record<string, string>>
 }
 
 export interface ForgeServe {
   readonly url: string
-  /** Ends it without a word. */
+  /** Kills it with SIGKILL. */
   readonly kill: Effect.Effect<void>
 }
 
-/** Starts a server; it ends with the scope. */
+/** Starts a server, and stops it when the scope closes. */
 export const start = Effect.fnUntraced(function* ({ data, env }: Options) {
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
   const server = yield* spawner.spawn(
@@ -39,19 +39,19 @@ export const start = Effect.fnUntraced(function* ({ data, env }: Options) {
   )
   const line = yield* Stream.runHead(Stream.splitLines(Stream.decodeText(server.stdout)))
   const url = Option.getOrElse(line, () => "").replace("listening ", "")
-  if (url === "") return yield* new Otherwise({ message: "forge serve did not say where it listens" })
+  if (url === "") return yield* new CheckFailed({ message: "forge serve did not print its address" })
   const serve: ForgeServe = { url, kill: Effect.ignore(server.kill({ killSignal: "SIGKILL" })) }
   return serve
 })
 
-/** A token for an app of it. */
+/** Mints a token for an app. */
 export const mint = ({ url }: ForgeServe) =>
   ForgeAdmin.ForgeAdmin.use((admin) => admin.mint("claude-checks")).pipe(
     Effect.map(({ token }) => token),
     Effect.provide(NodeForgeAdmin.layer({ url, token: Redacted.make(adminToken) }))
   )
 
-/** Our client of it, and its stateless calls. */
+/** A client of the server, and its stateless calls. */
 export const client = ({ url }: ForgeServe, token: Redacted.Redacted) =>
   Layer.merge(ForgeClient.layer({ url, token }), Calls.layer({ url, token })).pipe(
     Layer.provide(NodeForgeClient.layerHttpClient)

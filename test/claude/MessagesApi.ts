@@ -1,23 +1,23 @@
 /**
- * A stand-in of Anthropic's Messages API on this machine. What it answers is set by whoever uses it.
+ * A local fake of Anthropic's Messages API, with answers set by the checks.
  *
- * It is also the proxy of those who talk to it, and lets nothing out: whoever asks for another host is written down.
+ * It is also the HTTP proxy of its clients: it refuses requests to other hosts and records them.
  */
 import { Effect, Queue, Schema } from "effect"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 
-/** The only key that it knows. */
+/** The only valid key. */
 export const key = "stand-in-key"
 
-/** What the model is asked, as far as a check wants to see it. */
-export interface Asked {
+/** The parts of a request to the model that checks use. */
+export interface ModelRequest {
   readonly model: string
   readonly effort: string | undefined
   readonly system: string
   /** All messages, as JSON. */
   readonly conversation: string
-  /** The last message, as JSON: what is new. */
+  /** The last message, as JSON. */
   readonly last: string
 }
 
@@ -28,7 +28,7 @@ export type Block =
 
 export type Answer =
   | { readonly _tag: "Message"; readonly blocks: ReadonlyArray<Block> }
-  /** Says something, and then nothing more. */
+  /** Sends some text and then never finishes. */
   | { readonly _tag: "Unfinished"; readonly text: string }
   | { readonly _tag: "Failure"; readonly status: number; readonly type: string; readonly message: string }
 
@@ -43,21 +43,21 @@ export const toolUse = (name: string, input: Readonly<Record<string, unknown>>):
 
 export interface MessagesApi {
   readonly url: string
-  /** From here on the model answers like this, and what it is asked is collected anew. */
-  readonly answer: (model: (asked: Asked) => Answer) => Effect.Effect<void>
-  /** What the model was asked since then, in order. */
-  readonly asked: Effect.Effect<ReadonlyArray<Asked>>
-  /** What the model was asked beside the conversation since then: titles, guesses. */
-  readonly aside: Effect.Effect<ReadonlyArray<Asked>>
-  /** Waits until an unfinished answer is on its way. */
+  /** Sets how the model answers, and clears the recorded requests. */
+  readonly answer: (model: (request: ModelRequest) => Answer) => Effect.Effect<void>
+  /** The requests of conversations since then, in order. */
+  readonly requests: Effect.Effect<ReadonlyArray<ModelRequest>>
+  /** The other requests since then, such as those for titles and suggestions. */
+  readonly sideRequests: Effect.Effect<ReadonlyArray<ModelRequest>>
+  /** Waits until an unfinished answer has been sent. */
   readonly begun: Effect.Effect<void>
-  /** Waits until whoever got an unfinished answer has hung up. */
-  readonly dropped: Effect.Effect<void>
-  /** The hosts that somebody wanted to go out to, since the start. */
-  readonly outside: Effect.Effect<ReadonlyArray<string>>
+  /** Waits until the client of an unfinished answer has disconnected. */
+  readonly disconnected: Effect.Effect<void>
+  /** The other hosts that were requested since the start. */
+  readonly externalHosts: Effect.Effect<ReadonlyArray<string>>
 }
 
-/** What each message costs, as the API tells it. */
+/** The token usage reported for each message. */
 export const usage = { input: 11, cached: 5, output: 7 }
 
 const isRequest = Schema.is(
@@ -77,7 +77,7 @@ const json = (response: ServerResponse, status: number, body: unknown) => {
 const failure = (response: ServerResponse, status: number, type: string, message: string) =>
   json(response, status, { type: "error", error: { type, message } })
 
-/** The words of a block, a few at a time, as the API sends them. */
+/** Splits a block into the small deltas that the API sends. */
 const deltas = (block: Block): ReadonlyArray<Readonly<Record<string, unknown>>> => {
   switch (block.type) {
     case "text":
@@ -92,7 +92,7 @@ const deltas = (block: Block): ReadonlyArray<Readonly<Record<string, unknown>>> 
   }
 }
 
-const opened = (block: Block, id: string) => {
+const emptyBlock = (block: Block, id: string) => {
   switch (block.type) {
     case "text":
       return { type: "text", text: "" }
@@ -103,7 +103,7 @@ const opened = (block: Block, id: string) => {
   }
 }
 
-/** Answers with the events of a stream: the blocks, and the end of the message unless it has none. */
+/** Streams the blocks of a message, and its end if `ends` is set. */
 const stream = (
   response: ServerResponse,
   of: { readonly id: number; readonly model: string; readonly blocks: ReadonlyArray<Block>; readonly ends: boolean }
@@ -130,7 +130,7 @@ const stream = (
     }
   })
   for (const [index, block] of of.blocks.entries()) {
-    send({ type: "content_block_start", index, content_block: opened(block, `toolu_${of.id}_${index}`) })
+    send({ type: "content_block_start", index, content_block: emptyBlock(block, `toolu_${of.id}_${index}`) })
     for (const delta of deltas(block)) send({ type: "content_block_delta", index, delta })
     if (of.ends) send({ type: "content_block_stop", index })
   }
@@ -151,23 +151,23 @@ const bodyOf = async (request: IncomingMessage): Promise<unknown> => {
   return JSON.parse(body)
 }
 
-/** A stand-in that ends with the scope. */
+/** Starts a fake API that stops when the scope closes. */
 export const make = Effect.gen(function* () {
-  let model: (asked: Asked) => Answer = () => message()
-  let asked: ReadonlyArray<Asked> = []
-  let aside: ReadonlyArray<Asked> = []
-  let outside: ReadonlyArray<string> = []
+  let model: (request: ModelRequest) => Answer = () => message()
+  let requests: ReadonlyArray<ModelRequest> = []
+  let sideRequests: ReadonlyArray<ModelRequest> = []
+  let externalHosts: ReadonlyArray<string> = []
   let count = 0
   const begun = yield* Queue.unbounded<void>()
-  const dropped = yield* Queue.unbounded<void>()
+  const disconnected = yield* Queue.unbounded<void>()
 
-  const reply = (response: ServerResponse, asked: Asked, answer: Answer) => {
-    const of = { id: ++count, model: asked.model }
+  const reply = (response: ServerResponse, request: ModelRequest, answer: Answer) => {
+    const of = { id: ++count, model: request.model }
     switch (answer._tag) {
       case "Message":
         return stream(response, { ...of, blocks: answer.blocks, ends: true })
       case "Unfinished":
-        response.on("close", () => Queue.offerUnsafe(dropped, undefined))
+        response.on("close", () => Queue.offerUnsafe(disconnected, undefined))
         stream(response, { ...of, blocks: [text(answer.text)], ends: false })
         return Queue.offerUnsafe(begun, undefined)
       case "Failure":
@@ -180,36 +180,36 @@ export const make = Effect.gen(function* () {
     if (request.headers["x-api-key"] !== key) {
       return failure(response, 401, "authentication_error", "invalid x-api-key")
     }
-    if (!isRequest(body)) return failure(response, 400, "invalid_request_error", "no request that is known here")
-    const ask: Asked = {
+    if (!isRequest(body)) return failure(response, 400, "invalid_request_error", "unknown kind of request")
+    const parsed: ModelRequest = {
       model: body.model,
       effort: body.output_config?.effort,
       system: JSON.stringify(body.system ?? ""),
       conversation: JSON.stringify(body.messages),
       last: JSON.stringify(body.messages.at(-1))
     }
-    // Only the conversation offers its tools; guesses at the next prompt do so too, and say what they are.
-    if ((body.tools?.length ?? 0) > 0 && !ask.last.includes("SUGGESTION MODE")) {
-      asked = [...asked, ask]
-      return reply(response, ask, model(ask))
+    // Only conversations offer tools; so do prompt suggestions, which are marked as such.
+    if ((body.tools?.length ?? 0) > 0 && !parsed.last.includes("SUGGESTION MODE")) {
+      requests = [...requests, parsed]
+      return reply(response, parsed, model(parsed))
     }
-    aside = [...aside, ask]
-    return reply(response, ask, message(text("Fine.")))
+    sideRequests = [...sideRequests, parsed]
+    return reply(response, parsed, message(text("Fine.")))
   }
 
   const server = createServer((request, response) => {
     const { pathname, host } = new URL(request.url ?? "/", "http://here")
     if (host !== "here") {
-      outside = [...outside, host]
-      failure(response, 403, "permission_error", "nothing leaves this machine")
+      externalHosts = [...externalHosts, host]
+      failure(response, 403, "permission_error", "external hosts are blocked")
     } else if (request.method === "HEAD") response.end()
     else if (pathname === "/v1/messages/count_tokens") json(response, 200, { input_tokens: usage.input })
     else if (pathname === "/v1/messages") {
-      messages(request, response).catch(() => failure(response, 400, "invalid_request_error", "no JSON"))
+      messages(request, response).catch(() => failure(response, 400, "invalid_request_error", "not JSON"))
     } else failure(response, 404, "not_found_error", pathname)
   })
   server.on("connect", (request, socket) => {
-    outside = [...outside, request.url ?? ""]
+    externalHosts = [...externalHosts, request.url ?? ""]
     socket.on("error", () => socket.destroy())
     socket.end("HTTP/1.1 403 Forbidden\r\n\r\n")
   })
@@ -232,14 +232,14 @@ export const make = Effect.gen(function* () {
     answer: (next) =>
       Effect.sync(() => {
         model = next
-        asked = []
-        aside = []
+        requests = []
+        sideRequests = []
       }),
-    asked: Effect.sync(() => asked),
-    aside: Effect.sync(() => aside),
+    requests: Effect.sync(() => requests),
+    sideRequests: Effect.sync(() => sideRequests),
     begun: Queue.take(begun),
-    dropped: Queue.take(dropped),
-    outside: Effect.sync(() => outside)
+    disconnected: Queue.take(disconnected),
+    externalHosts: Effect.sync(() => externalHosts)
   }
   return api
 })

@@ -93,7 +93,7 @@ const hardTtlSeconds = 120
 /** A server of its own, and how its figures are taken. */
 const watched = Effect.gen(function* () {
   const home = yield* Served.home
-  const { env, node } = Figures.watched(home)
+  const { env, node } = Figures.probeSettings(home)
   const served = yield* Servers.serve({
     home,
     node,

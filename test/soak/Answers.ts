@@ -1,9 +1,9 @@
 /**
- * What the answer to a prompt says, and whether it is what the demo agent says to that prompt.
+ * Reads the responses to prompts, and checks that they are the demo agent's answers.
  */
 
-/** A turn or a run that came to its end. */
-export interface Said {
+/** The result of a turn or a run that completed. */
+export interface Completed {
   readonly stopReason: string
   readonly text: string
 }
@@ -22,27 +22,27 @@ const framesOf = (stream: string) =>
     data: JSON.parse(data)
   }))
 
-/** Nothing, where the stream broke off or the turn failed. */
-const saidInStream = (stream: string): Said | undefined => {
+/** Undefined if the stream broke off or the turn failed. */
+const completedInStream = (stream: string): Completed | undefined => {
   const frames = framesOf(stream)
   const done = frames.find(({ name }) => name === "done")
   return done && { stopReason: done.data.stop_reason, text: textOf(frames.map(({ data }) => data)) }
 }
 
-/** What is said in the text of a 200, be it of a turn, a stream, or a run. */
-export const saidIn = (answer: string): Said | undefined => {
-  if (!answer.startsWith("{")) return saidInStream(answer)
+/** Reads the body of a 200, of a turn, a stream or a run. */
+export const completedIn = (answer: string): Completed | undefined => {
+  if (!answer.startsWith("{")) return completedInStream(answer)
   const { events, result, stop_reason: stopReason } = JSON.parse(answer)
   return { stopReason, text: events === undefined ? String(result) : textOf(events) }
 }
 
-/** The status that a stream ended with that has failed. */
+/** The status of the error that a stream ended with, if any. */
 export const failureIn = (stream: string): number | undefined =>
   framesOf(stream).find(({ name }) => name === "error")?.data.status
 
 const numbersUpTo = (count: number) => Array.from({ length: count }, (_, index) => `${index + 1} `).join("")
 
-/** Whether the agent says this to that prompt: what is no command, it repeats in its answer. */
+/** Whether this is the agent's answer to the prompt: it repeats every prompt that is not a command. */
 export const isAnswerTo = (prompt: string, text: string): boolean => {
   const [, command, rest = ""] = /^\/(\S+) (.*)$/.exec(prompt) ?? []
   if (command === "chunks") return text === numbersUpTo(Number.parseInt(rest))

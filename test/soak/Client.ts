@@ -1,5 +1,5 @@
 /**
- * How a mix asks: each answer is counted, and held to what it may be.
+ * The client of a mix: counts each response, and fails on a status that is not allowed.
  */
 import { Effect, Random } from "effect"
 import * as Answers from "./Answers.ts"
@@ -11,32 +11,32 @@ export interface Server {
   readonly token: string
 }
 
-/** While a mix is under way: whether it shall end, and whether its server may break off at any moment. */
+/** The state of a running mix: whether it should stop, and whether its server may stop at any moment. */
 export interface Phase {
   isOver: boolean
   readonly mayBreak: boolean
 }
 
-/** Somebody else may have closed the session, and there may be too much to do. */
+/** Another client may have closed the session, and the server may be overloaded. */
 export const busyOrGone = [404, 410, 429, 503]
 
 export interface Client {
   readonly ask: (
     name: string,
-    may: ReadonlyArray<number>,
+    allowed: ReadonlyArray<number>,
     method: string,
     path: string,
     options?: Call
   ) => Effect.Effect<Answer, Lost>
-  /** Leaves an answer before it is there. */
+  /** Runs a call and disconnects after a short random time. */
   readonly leave: <A>(name: string, effect: Effect.Effect<A, Lost>) => Effect.Effect<A | undefined, Lost>
-  /** Holds what was answered to a prompt against it, and notes that the prompt must have arrived. */
-  readonly hear: (name: string, prompt: string, answer: Answer) => Effect.Effect<void>
-  /** Ends everything: this should not have been answered. */
+  /** Checks the answer to a prompt, and records that the prompt must have arrived. */
+  readonly checkAnswer: (name: string, prompt: string, answer: Answer) => Effect.Effect<void>
+  /** Stops the soak because of a wrong response. */
   readonly wrong: (name: string, answer: Answer) => Effect.Effect<never>
 }
 
-export const make = ({ counts, due }: Book, server: Server, phase: Phase): Client => {
+export const make = ({ counts, expected }: Book, server: Server, phase: Phase): Client => {
   const count = (name: string) => counts.set(name, (counts.get(name) ?? 0) + 1)
 
   const wrong = (name: string, { status, text }: Answer) =>
@@ -44,14 +44,14 @@ export const make = ({ counts, due }: Book, server: Server, phase: Phase): Clien
 
   return {
     wrong,
-    ask: Effect.fnUntraced(function* (name, may, method, path, options) {
+    ask: Effect.fnUntraced(function* (name, allowed, method, path, options) {
       const answer = yield* call(server.url, server.token, method, path, options).pipe(
         Effect.tapError(() => Effect.sync(() => count(`${name} lost`)))
       )
       count(`${name} ${answer.status}`)
-      // A server that is ended ends its turns.
-      const mayBe = phase.mayBreak ? [...may, 502, 503] : may
-      return mayBe.includes(answer.status) ? answer : yield* wrong(name, answer)
+      // A server that shuts down ends its turns.
+      const accepted = phase.mayBreak ? [...allowed, 502, 503] : allowed
+      return accepted.includes(answer.status) ? answer : yield* wrong(name, answer)
     }),
     leave: Effect.fnUntraced(function* (name, effect) {
       count(name)
@@ -60,11 +60,11 @@ export const make = ({ counts, due }: Book, server: Server, phase: Phase): Clien
         orElse: () => Effect.undefined
       })
     }),
-    hear: Effect.fnUntraced(function* (name, prompt, answer) {
-      const said = answer.status === 200 ? Answers.saidIn(answer.text) : undefined
-      if (said === undefined || said.stopReason === "cancelled") return
-      due.add(prompt)
-      if (!Answers.isAnswerTo(prompt, said.text)) return yield* wrong(`${name} of ${prompt}`, answer)
+    checkAnswer: Effect.fnUntraced(function* (name, prompt, answer) {
+      const completed = answer.status === 200 ? Answers.completedIn(answer.text) : undefined
+      if (completed === undefined || completed.stopReason === "cancelled") return
+      expected.add(prompt)
+      if (!Answers.isAnswerTo(prompt, completed.text)) return yield* wrong(`${name} of ${prompt}`, answer)
     })
   }
 }

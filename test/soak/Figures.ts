@@ -1,26 +1,21 @@
 /**
- * What a server holds that has nothing to do: memory, handles, processes, files, and what its ledger says; and whether it
- * has grown.
+ * Measures what an idle server holds, and checks that it has not grown: memory, handles, processes, files and ledger.
  *
- * - Its heap is taken after collections, with the memory of its buffers; all its memory is what the system says, after
- *   they have given back what is only kept to be used again. Of both there are several samples, and what counts is the
- *   growth of the line through them: no two samples are the same.
- * - Handles, timers and descriptors must not be more than at the start. No process may be left beside the server's own: an
- *   agent of no session, or what an agent has left behind.
- * - Files are those of uploads, sessions and runs: each must belong to something that the ledger has, and what the ledger
- *   has of them must not be past its time.
- * - The ledger keeps what happened for ninety days, and holds no text of it. So its file grows by these rows, and is told
- *   with their number; it must not grow by anything else.
+ * - The heap, buffers included, is measured after garbage collections; the memory is the resident and swapped memory of
+ *   the process. Samples vary, so what counts is the slope of a line fitted through them.
+ * - There must be no more handles, timers and descriptors than at the start, and no process besides the server's own.
+ * - Each file of an upload, a session or a run must belong to a row of the ledger, and no such row may be overdue.
+ * - The ledger keeps audit rows for ninety days, so its file grows by these rows, but must not grow by anything else.
  */
 import { Effect, Schedule, Schema } from "effect"
 import { readdirSync, readFileSync, rmSync, statSync } from "node:fs"
 import * as Processes from "../support/Processes.ts"
 import * as Ledger from "./Ledger.ts"
 
-/** A server that was started with `flags` and `env`. */
-export interface Watched {
+/** A server that was started with `probeSettings`. */
+export interface Probed {
   readonly pid: number
-  /** It is in the environment of its agents. */
+  /** Set in the environment of its agents, by which they are found. */
   readonly home: string
   readonly data: string
   readonly hardTtlMillis: number
@@ -29,10 +24,10 @@ export interface Watched {
 const probeOf = (home: string) => `${home}/probe.json`
 
 /**
- * With these flags and variables a server tells what it holds, and not what it has not let go of yet. Compiled code that
- * is dropped when it has not been used for a while, and made again, would be megabytes of difference between two looks.
+ * The flags and variables that load the probe into a server. Without `--no-flush-bytecode`, compiled code that is dropped
+ * and recompiled would make samples differ by megabytes.
  */
-export const watched = (home: string) => ({
+export const probeSettings = (home: string) => ({
   node: ["--expose-gc", "--no-flush-bytecode", "--import", "./test/soak/Probe.ts"],
   env: { PROBE: probeOf(home) }
 })
@@ -49,16 +44,18 @@ export interface Figures {
 
 const megabyte = 1024 * 1024
 
-/** What of it is in memory, or was put out of it. */
+/** The resident and swapped memory of a process, in megabytes. */
 const memoryOf = (pid: number) =>
   [...readFileSync(`/proc/${pid}/status`, "utf8").matchAll(/^Vm(?:RSS|Swap):\s+(\d+)/gm)].reduce(
     (sum, [, kilobytes]) => sum + Number(kilobytes) / 1024,
     0
   )
 
-const Probed = Schema.fromJsonString(Schema.Struct({ heap: Schema.Finite, handles: Schema.Int, timers: Schema.Int }))
+const ProbeResult = Schema.fromJsonString(
+  Schema.Struct({ heap: Schema.Finite, handles: Schema.Int, timers: Schema.Int })
+)
 
-const probe = Effect.fnUntraced(function* ({ home, pid }: Watched) {
+const probe = Effect.fnUntraced(function* ({ home, pid }: Probed) {
   const file = probeOf(home)
   rmSync(file, { force: true })
   process.kill(pid, "SIGUSR2")
@@ -66,16 +63,16 @@ const probe = Effect.fnUntraced(function* ({ home, pid }: Watched) {
     Effect.retry(Schedule.spaced("20 millis")),
     Effect.timeout("30 seconds")
   )
-  return yield* Schema.decodeEffect(Probed)(text)
+  return yield* Schema.decodeEffect(ProbeResult)(text)
 }, Effect.orDie)
 
-/** The bytes of the ledger and of the log of what was last written. */
+/** The size of the ledger with its write-ahead log. */
 const ledgerBytes = (data: string) =>
   readdirSync(data)
     .filter((name) => name.startsWith("ledger.db"))
     .reduce((sum, name) => sum + statSync(`${data}/${name}`).size, 0)
 
-const take = Effect.fnUntraced(function* (server: Watched) {
+const take = Effect.fnUntraced(function* (server: Probed) {
   const { data, hardTtlMillis, home, pid } = server
   const { handles, heap, timers } = yield* probe(server)
   const figures: Figures = {
@@ -88,7 +85,7 @@ const take = Effect.fnUntraced(function* (server: Watched) {
     },
     faults: {
       ...Ledger.faultsIn(data, hardTtlMillis),
-      "processes beside the server": Processes.withFolder(home).filter((found) => found !== pid).length
+      "processes besides the server": Processes.withFolder(home).filter((found) => found !== pid).length
     },
     ledger: ledgerBytes(data) / megabyte,
     auditRows: Ledger.auditRowsIn(data)
@@ -96,10 +93,10 @@ const take = Effect.fnUntraced(function* (server: Watched) {
   return figures
 })
 
-/** Timers come and go by themselves: of the sweep, of a call that might be repeated, of an agent that might sleep. */
+/** The number of timers varies: of the sweep, of calls that may be repeated, of agents that may be put to sleep. */
 const slack: Readonly<Record<string, number>> = { timers: 2 }
 
-/** What is wrong by itself, and what there is more of than there was. */
+/** The faults, and the counts that are higher than at the start. */
 const excess = (start: Figures | undefined, { faults, held }: Figures): ReadonlyArray<string> => [
   ...Object.entries(faults).flatMap(([name, count]) => (count === 0 ? [] : [`${count} ${name}`])),
   ...Object.entries(held).flatMap(([name, count]) => {
@@ -109,10 +106,10 @@ const excess = (start: Figures | undefined, { faults, held }: Figures): Readonly
 ]
 
 /**
- * The figures once nothing is under way any more: what ends, ends within seconds. The first ones, which nothing can be
- * compared with, are given those.
+ * Takes the figures once the server is idle, which takes seconds. The first figures have nothing to be compared with, so
+ * they are taken after a fixed delay.
  */
-export const settled = (server: Watched, start?: Figures) =>
+export const settled = (server: Probed, start?: Figures) =>
   take(server).pipe(
     Effect.delay(start === undefined ? "5 seconds" : 0),
     Effect.repeat({
@@ -121,7 +118,7 @@ export const settled = (server: Watched, start?: Figures) =>
     })
   )
 
-/** How much higher the line through the samples is at its end than at its start. */
+/** The rise of the fitted line from the first sample to the last. */
 const growth = (samples: ReadonlyArray<number>): number => {
   const middle = (samples.length - 1) / 2
   const mean = samples.reduce((sum, sample) => sum + sample, 0) / samples.length
@@ -133,37 +130,37 @@ const growth = (samples: ReadonlyArray<number>): number => {
 }
 
 /**
- * Megabytes by which the line may rise over all samples. A heap that holds nothing more still has more compiled code and
- * feedback in it. Over an hour's hundreds of thousands of calls its three are a few bytes a call: less than the smallest
- * thing that could be left of each. All the memory goes up and down by what allocators keep.
+ * The megabytes by which the fitted line may rise. Without any leak, the heap still gains compiled code and type feedback.
+ * Over the hundreds of thousands of calls of an hour, three megabytes are a few bytes per call, less than the smallest
+ * leak. The memory of the process varies more, by what allocators retain.
  */
 const allowed = { heap: 3, memory: 16 } as const
 
-/** What a row that is kept takes, with its indexes, in bytes. */
+/** The size of an audit row with its indexes, in bytes. */
 const auditRowBytes = 400
 
-/** Megabytes by which the ledger may be larger without those rows: its pages are not given back, and its log comes and goes. */
+/** The megabytes by which the ledger may grow otherwise: free pages are not returned, and the log varies. */
 const ledgerSlack = 16
 
-/** What has grown from the first sample to the last, and what is wrong in any. */
+/** What has grown from the first sample to the last, and the faults of all samples. */
 export const grown = (samples: ReadonlyArray<Figures>): ReadonlyArray<string> => {
   const [first] = samples
   const last = samples.at(-1)
   if (first === undefined || last === undefined) return ["there are no samples"]
   const lines = (["heap", "memory"] as const).flatMap((name) => {
     const by = growth(samples.map((sample) => sample[name]))
-    return by > allowed[name] ? [`${name} by ${by.toFixed(1)} MB, of ${allowed[name]} MB that are allowed`] : []
+    return by > allowed[name] ? [`${name} by ${by.toFixed(1)} MB, of ${allowed[name]} MB allowed`] : []
   })
   const rows = ((last.auditRows - first.auditRows) * auditRowBytes) / megabyte
   const ledger = last.ledger - first.ledger - rows
   return [
     ...lines,
-    ...(ledger > ledgerSlack ? [`the ledger by ${ledger.toFixed(1)} MB more than its rows take`] : []),
+    ...(ledger > ledgerSlack ? [`the ledger by ${ledger.toFixed(1)} MB more than its audit rows`] : []),
     ...new Set(samples.flatMap((sample) => excess(first, sample)))
   ]
 }
 
-/** How the memory went, in one line. */
+/** The growth of heap and memory, in one line. */
 export const trend = (samples: ReadonlyArray<Figures>): string =>
   (["heap", "memory"] as const)
     .map((name) => {

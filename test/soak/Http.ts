@@ -1,5 +1,5 @@
 /**
- * Raw requests on connections of their own, so that nothing of them is left once they are over.
+ * Raw HTTP requests, each on its own connection, so that none stays open afterwards.
  */
 import { Data, Effect } from "effect"
 import { request } from "node:http"
@@ -10,18 +10,18 @@ export interface Answer {
 }
 
 export interface Call {
-  /** A text as it is, anything else as JSON. */
+  /** A string is sent as it is, anything else as JSON. */
   readonly body?: unknown
   readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
-/** The connection was lost before the answer was whole. */
+/** The connection was lost before the response was complete. */
 export class Lost extends Data.TaggedError("Lost")<{ readonly cause: unknown }> {}
 
-/** Longer than all that is asked for may take: a turn has two minutes, and others before it. */
+/** Longer than any call may take: a turn has two minutes, and may wait for others before it. */
 const deadline = "180 seconds"
 
-/** One request; interrupting it drops its connection. */
+/** Sends one request; interrupting it closes the connection. */
 export const call = (
   url: string,
   token: string,

@@ -1,5 +1,5 @@
 /**
- * What a ledger says, and whether it agrees with itself and with the files beside it.
+ * Reads a ledger, and checks that it is consistent with itself and with the files in the data folder.
  */
 import { readdirSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
@@ -16,7 +16,7 @@ const read = <A>(data: string, use: (database: DatabaseSync) => A): A => {
   return result
 }
 
-/** The sessions that it knows, by id. */
+/** The sessions in the ledger, by id. */
 export const sessionsIn = (data: string): ReadonlyMap<string, Session> =>
   read(data, (database) => {
     const rows = database.prepare("SELECT session_id, turn_count, closed_at FROM sessions").all()
@@ -32,10 +32,10 @@ const eventsOf = (...kinds: ReadonlyArray<string>) =>
   `(SELECT COUNT(*) FROM session_events e WHERE e.session_id = s.session_id
      AND kind IN (${kinds.map((kind) => `'${kind}'`).join(", ")}))`
 
-/** A sweep comes once a minute, and takes its time. */
+/** Sweeps run once a minute, and take some time. */
 const sweepMillis = 90_000
 
-/** What must not be there when nothing is under way, by name: each is to be 0. */
+/** Counts that must be 0 when the server is idle, by name. */
 export const faultsIn = (data: string, hardTtlMillis: number): Readonly<Record<string, number>> =>
   read(data, (database) => {
     const count = (from: string) => Number(database.prepare(`SELECT COUNT(*) AS n FROM ${from}`).get()?.["n"])
@@ -46,9 +46,9 @@ export const faultsIn = (data: string, hardTtlMillis: number): Readonly<Record<s
           .all()
           .map((row) => String(row["name"]))
       )
-    const strangers = (folder: string, known: ReadonlySet<string>) =>
+    const countUnknown = (folder: string, known: ReadonlySet<string>) =>
       readdirSync(`${data}/${folder}`).filter((name) => !known.has(name)).length
-    const swept = Date.now() - sweepMillis
+    const sweptBefore = Date.now() - sweepMillis
     const uploads = names("SELECT sha256 AS name FROM uploads")
     const files = new Set(readdirSync(`${data}/uploads`))
     return {
@@ -59,22 +59,22 @@ export const faultsIn = (data: string, hardTtlMillis: number): Readonly<Record<s
         `sessions s WHERE ${eventsOf("create")} <> 1 OR ${eventsOf("close", "sweep_close")} <> (closed_at IS NOT NULL)`
       ),
       "calls without an answer": count("kept_answers WHERE status IS NULL"),
-      "sessions overdue": count(`sessions WHERE closed_at < ${swept - hardTtlMillis}`),
-      "answers overdue": count(`kept_answers WHERE at < ${swept - hardTtlMillis}`),
-      "uploads overdue": count(`uploads WHERE expires_at < ${swept}`),
+      "sessions overdue": count(`sessions WHERE closed_at < ${sweptBefore - hardTtlMillis}`),
+      "answers overdue": count(`kept_answers WHERE at < ${sweptBefore - hardTtlMillis}`),
+      "uploads overdue": count(`uploads WHERE expires_at < ${sweptBefore}`),
       "uploads without a file": [...uploads].filter((name) => !files.has(name)).length,
-      "files of no upload": strangers("uploads", uploads),
-      "folders of no session": strangers(
+      "files without an upload": countUnknown("uploads", uploads),
+      "folders without a session": countUnknown(
         "sessions",
         names("SELECT session_id AS name FROM sessions WHERE closed_at IS NULL")
       ),
-      "folders of runs": strangers("runs", new Set()),
-      // One is of the server itself.
+      "folders of runs": countUnknown("runs", new Set()),
+      // One is the server's own.
       "records of agents": readdirSync(`${data}/agents`).length - 1
     }
   })
 
-/** The rows that are kept for ninety days, whatever becomes of the sessions. */
+/** The number of rows that are kept for ninety days, even after their sessions are deleted. */
 export const auditRowsIn = (data: string): number =>
   read(data, (database) =>
     Number(

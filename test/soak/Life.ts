@@ -1,5 +1,5 @@
 /**
- * One life of a server: how it is set, how it ends, and that nothing of it is left.
+ * One life of a server: its settings, how it ends, and that no process is left afterwards.
  */
 import { Effect, Schedule } from "effect"
 import type * as Served from "../conformance/Served.ts"
@@ -15,19 +15,19 @@ export const settings = [
   "--grace=1"
 ]
 
-/** How long a server may take to end, and how long what it started may outlive it. */
-const endsWithin = "60 seconds"
-const outlivedFor = "15 seconds"
+/** How long a server may take to exit, and how long its descendants may outlive it. */
+const exitLimit = "60 seconds"
+const outliveLimit = "15 seconds"
 
 const sigkill = (pid: number) => {
   try {
     process.kill(pid, "SIGKILL")
   } catch {
-    // It was an agent that has just begun, or just ended.
+    // The process has just exited.
   }
 }
 
-/** The watchdog is the child that is no agent: it does not have the server's environment. */
+/** The watchdog is the child that is not an agent: it does not have the server's environment. */
 const killWatchdog = ({ home, pid }: Served.Served) =>
   Effect.sync(() => {
     const agents = new Set(Processes.withFolder(home))
@@ -36,20 +36,20 @@ const killWatchdog = ({ home, pid }: Served.Served) =>
 
 const signal = (served: Served.Served, name: "SIGKILL" | "SIGTERM") =>
   Effect.timeoutOrElse(served.end(name), {
-    duration: endsWithin,
-    orElse: () => Effect.die(new Error(`the server did not end within ${endsWithin} of ${name}`))
+    duration: exitLimit,
+    orElse: () => Effect.die(new Error(`the server did not exit within ${exitLimit} of ${name}`))
   })
 
-/** A way in which a life ends, and whether somebody is left who ends the agents. */
+/** A way to end a life, and whether the server or its watchdog then kills the agents. */
 export interface Ending {
   readonly name: string
   readonly end: (served: Served.Served) => Effect.Effect<void>
   readonly isClean: boolean
 }
 
-export const toldToEnd: Ending = { name: "told to end", end: (served) => signal(served, "SIGTERM"), isClean: true }
+export const terminated: Ending = { name: "terminated", end: (served) => signal(served, "SIGTERM"), isClean: true }
 
-/** All of them. Where nobody is left, the next life ends what there is. */
+/** All ways to end a life. If the watchdog is killed too, the next life kills the agents. */
 export const endings: ReadonlyArray<Ending> = [
   { name: "killed", end: (served) => signal(served, "SIGKILL"), isClean: true },
   {
@@ -57,18 +57,18 @@ export const endings: ReadonlyArray<Ending> = [
     end: (served) => Effect.andThen(killWatchdog(served), signal(served, "SIGKILL")),
     isClean: false
   },
-  toldToEnd
+  terminated
 ]
 
-/** What is wrong once a life has ended: what it started must go soon. */
+/** The faults after the end of a life: its descendants must exit soon. */
 export const remains = (home: string, { isClean }: Ending): Effect.Effect<ReadonlyArray<string>> => {
   if (!isClean) return Effect.succeed([])
   return Effect.sync(() => Processes.withFolder(home)).pipe(
     Effect.repeat({
       until: (left) => left.length === 0,
-      schedule: Schedule.spaced("100 millis").pipe(Schedule.upTo({ duration: outlivedFor }))
+      schedule: Schedule.spaced("100 millis").pipe(Schedule.upTo({ duration: outliveLimit }))
     }),
     Effect.map(() => Processes.withFolder(home).length),
-    Effect.map((count) => (count === 0 ? [] : [`${count} processes are left ${outlivedFor} after its end`]))
+    Effect.map((count) => (count === 0 ? [] : [`${count} processes are left ${outliveLimit} after its end`]))
   )
 }

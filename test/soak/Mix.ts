@@ -1,7 +1,7 @@
 /**
- * What many clients do at once for a while: turns, streams, files, keys, cancels, disconnects, agents that crash.
+ * A random mix of calls by concurrent clients: turns, streams, files, keys, cancels, disconnects, agents that crash.
  *
- * Each answer is held to what it may be (see Client.ts). What a client was told goes into the book.
+ * Each response is checked (see Client.ts), and what it acknowledges is recorded in the book.
  */
 import { Clock, Effect, Random } from "effect"
 import * as Form from "../conformance/Form.ts"
@@ -14,7 +14,7 @@ import * as Keyed from "./Keyed.ts"
 const maxSessions = 40
 const workers = 12
 
-/** The shortest that there is. */
+/** The shortest lifetime that an upload may have. */
 const fileSeconds = 60
 
 const { busyOrGone } = Client
@@ -22,23 +22,23 @@ const { busyOrGone } = Client
 export const run = Effect.fnUntraced(function* (server: Client.Server, book: Book.Book, phase: Client.Phase) {
   const { open, uploads } = book
   const client = Client.make(book, server, phase)
-  const { ask, hear, leave, wrong } = client
+  const { ask, checkAnswer, leave, wrong } = client
   const keyed = Keyed.make(book, client, phase)
 
-  const newPrompt = (what: string) => `${what} ${++book.prompts}`
+  const newPrompt = (text: string) => `${text} ${++book.prompts}`
 
   interface TurnOptions extends Call {
-    readonly may?: ReadonlyArray<number>
+    readonly allowed?: ReadonlyArray<number>
     readonly files?: ReadonlyArray<string>
   }
   const turn = Effect.fnUntraced(function* (name: string, id: string, prompt: string, options: TurnOptions = {}) {
-    const { files, headers, may = [200] } = options
-    const answer = yield* ask(name, [...may, ...busyOrGone], "POST", `/sessions/${id}/turn`, {
+    const { files, headers, allowed = [200] } = options
+    const answer = yield* ask(name, [...allowed, ...busyOrGone], "POST", `/sessions/${id}/turn`, {
       body: { prompt, ...(files === undefined ? {} : { files }) },
       headers
     })
-    yield* hear(name, prompt, answer)
-    // Of a file that is gone, the session is still there.
+    yield* checkAnswer(name, prompt, answer)
+    // If only the file is gone, the session is still open.
     if (!answer.text.includes("file not found")) Book.turned(book, id, answer)
     return answer
   })
@@ -50,10 +50,10 @@ export const run = Effect.fnUntraced(function* (server: Client.Server, book: Boo
   const close = Effect.fnUntraced(function* (id: string) {
     open.delete(id)
     Keyed.forgetSession(book, id)
-    book.adrift.add(id)
+    book.uncertain.add(id)
     const { status } = yield* ask("close", [200, 404], "DELETE", `/sessions/${id}`)
     if (status !== 200) return
-    book.adrift.delete(id)
+    book.uncertain.delete(id)
     book.closed.add(id)
   })
 
@@ -77,7 +77,7 @@ export const run = Effect.fnUntraced(function* (server: Client.Server, book: Boo
     if (isGone || isUnread) return yield* wrong("a file", answer)
   })
 
-  /** One whose time is over is nobody's; one that a deleted session used went with it. */
+  /** An expired file must be refused; an older one may have been deleted with its session. */
   const turnWithOldFile = Effect.fnUntraced(function* (id: string) {
     const upload = uploads[yield* Random.nextIntBetween(0, Math.max(uploads.length, 1))]
     if (upload === undefined) return
@@ -95,7 +95,7 @@ export const run = Effect.fnUntraced(function* (server: Client.Server, book: Boo
 
   const wholeStream = Effect.fnUntraced(function* (id: string) {
     const answer = yield* turn("stream", id, yield* chunks, stream)
-    if (answer.status !== 200 || phase.mayBreak || Answers.saidIn(answer.text) !== undefined) return
+    if (answer.status !== 200 || phase.mayBreak || Answers.completedIn(answer.text) !== undefined) return
     const failure = Answers.failureIn(answer.text)
     if (failure === undefined || !busyOrGone.includes(failure)) return yield* wrong("a stream", answer)
   })
@@ -106,12 +106,12 @@ export const run = Effect.fnUntraced(function* (server: Client.Server, book: Boo
 
   const oneRun = Effect.gen(function* () {
     const prompt = newPrompt("/echo run")
-    yield* hear("run", prompt, yield* ask("run", [200, 429, 503], "POST", "/run", { body: { prompt } }))
+    yield* checkAnswer("run", prompt, yield* ask("run", [200, 429, 503], "POST", "/run", { body: { prompt } }))
   })
 
-  /** A turn that fails, unless another client cancels it before. */
+  /** A turn that fails, unless another client cancels it first. */
   const failing = Effect.fnUntraced(function* (name: string, id: string, prompt: string) {
-    const answer = yield* turn(name, id, prompt, { may: [200, 502] })
+    const answer = yield* turn(name, id, prompt, { allowed: [200, 502] })
     if (answer.status === 200 && !answer.text.includes('"stop_reason":"cancelled"')) return yield* wrong(name, answer)
   })
   const actions: ReadonlyArray<(id: string) => Effect.Effect<unknown, Lost>> = [
@@ -125,8 +125,8 @@ export const run = Effect.fnUntraced(function* (server: Client.Server, book: Boo
     keyedTurn,
     keyedTurn,
     keyedTurn,
-    () => keyed.again,
-    () => keyed.again,
+    () => keyed.repeatAnswered,
+    () => keyed.repeatAnswered,
     (id) =>
       Effect.all(
         [
@@ -139,7 +139,7 @@ export const run = Effect.fnUntraced(function* (server: Client.Server, book: Boo
     turnWithFile,
     turnWithOldFile,
     () => leave("upload left", upload("x".repeat(150_000))),
-    // Its number is the exit code too.
+    // The number of the prompt is the exit code.
     (id) => failing("crash", id, newPrompt("/exit")),
     (id) => failing("failure", id, newPrompt("/fail no luck")),
     () => oneRun,
@@ -168,11 +168,11 @@ export const run = Effect.fnUntraced(function* (server: Client.Server, book: Boo
   )
 })
 
-/** Closes every session that is open, also those whose client was never told. */
+/** Closes all open sessions, even those that were never acknowledged. */
 export const closeAll = Effect.fnUntraced(function* ({ token, url }: Client.Server, book: Book.Book) {
   const { text } = yield* call(url, token, "GET", "/sessions?include_closed=false")
   for (const [, id] of text.matchAll(/"session_id":"([^"]+)"/g)) yield* call(url, token, "DELETE", `/sessions/${id}`)
   book.open.clear()
-  book.adrift.clear()
+  book.uncertain.clear()
   book.answered = []
 })

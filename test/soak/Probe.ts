@@ -1,15 +1,15 @@
 /**
- * Loaded before a server that is watched: at SIGUSR2 it collects what nobody holds any more, and writes down what is left
- * to the file that `PROBE` names.
+ * Preloaded into the server under test: on SIGUSR2 it collects garbage, and writes the heap size and the numbers of
+ * handles and timers to the file that `PROBE` names.
  */
 import { renameSync, writeFileSync } from "node:fs"
 import { setTimeout as pause } from "node:timers/promises"
 
 const file = process.env["PROBE"] ?? ""
 
-const look = async () => {
-  // What a finalizer lets go of is only gone after the next collection. This kind also gives back the memory that is only
-  // kept to be used again, which is the more the busier the machine is.
+const writeProbe = async () => {
+  // Several rounds, since objects released by finalizers are only collected in the next one. This kind of collection also
+  // returns retained memory to the system, of which there is more on a busy machine.
   for (let round = 0; round < 4; round++) {
     await globalThis.gc?.({ type: "major", flavor: "last-resort", execution: "async" })
     await pause(20)
@@ -24,4 +24,4 @@ const look = async () => {
   renameSync(`${file}.new`, file)
 }
 
-process.on("SIGUSR2", () => void look())
+process.on("SIGUSR2", () => void writeProbe())

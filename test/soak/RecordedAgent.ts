@@ -1,17 +1,17 @@
 /**
- * The demo agent, which also writes all that it is sent to the file that `SENT` names. Every second of its processes lives
- * on when its input ends, so that it has to be ended; and of its turns every third leaves a process behind that is in no
- * group with it, and would live for long.
+ * The demo agent, which also appends all messages that it receives to the file that `SENT` names. Every second process
+ * keeps running when its input ends, so that it has to be killed, and every third turn leaves behind a long-running process
+ * in another process group.
  */
 import { spawn } from "node:child_process"
 import { appendFileSync } from "node:fs"
 
 const file = process.env["SENT"] ?? ""
-// Most processes take only a few turns.
+// Starts at the pid, since most processes only take a few turns.
 let turns = process.pid
 
 await import("../../src/agent/demo/Main.ts")
-// Before the agent reads it, since what it reads may be that it shall exit.
+// Prepended, since the agent may exit when it reads the message.
 process.stdin.prependListener("data", (text) => {
   appendFileSync(file, text)
   if (String(text).includes('"session/prompt"') && ++turns % 3 === 0)

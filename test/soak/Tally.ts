@@ -1,8 +1,8 @@
 /**
- * How often each thing was done.
+ * Reports how often each call was made.
  */
 
-/** What a soak is for; a short one on a busy machine may have done too little of it to say much. */
+/** The calls that a soak is about; a short soak on a busy machine may have made too few of them. */
 const kinds = [
   "answered call 200",
   "answered call after a restart 200",
@@ -28,17 +28,17 @@ const kinds = [
   "upload left"
 ]
 
-const least = 20
+const minCount = 20
 
 type Counts = ReadonlyMap<string, number>
 
 export const total = (counts: Counts): number => [...counts.values()].reduce((sum, count) => sum + count, 0)
 
-/** What was done, and what of it too rarely. */
+/** The counts, and the kinds of call that were made too rarely. */
 export const lines = (counts: Counts): string => {
-  const rare = kinds.filter((kind) => (counts.get(kind) ?? 0) < least)
+  const rare = kinds.filter((kind) => (counts.get(kind) ?? 0) < minCount)
   return [
     ...[...counts].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, count]) => `  ${name}: ${count}`),
-    ...(rare.length === 0 ? [] : [`too rare to say much, at less than ${least}: ${rare.join(", ")}`])
+    ...(rare.length === 0 ? [] : [`made fewer than ${minCount} times: ${rare.join(", ")}`])
   ].join("\n")
 }

@@ -1,9 +1,9 @@
 /**
- * Many open sessions and few processes: each session is told a word, all at once, and then asked for it, all at once.
+ * Many open sessions and few processes: all sessions are asked at once to remember a word, and then to repeat it.
  *
  *     node test/soak/many.ts [SESSIONS] [PROCESSES]
  *
- * It prints what it took, and exits 1 where a turn failed, a word was forgotten, or more agents lived than may.
+ * Prints how long it took, and exits with 1 if a turn failed, a word was forgotten, or too many agents ran at a time.
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Console, Effect, FileSystem, Redacted, Schedule, Schema, Stream } from "effect"
@@ -16,7 +16,7 @@ import { appOf, processesIn, turnOf } from "../server/Support.ts"
 
 const [first, second, data] = process.argv.slice(2)
 
-/** The server, as a process of its own, so that its memory is its own. */
+/** The server, run as a separate process to measure its memory. */
 const serve = Effect.gen(function* () {
   const { mint, url } = yield* ForgeServer.ForgeServer
   yield* Console.log(JSON.stringify({ url, token: Redacted.value(yield* mint("many")) }))
@@ -34,7 +34,7 @@ const serve = Effect.gen(function* () {
   )
 )
 
-const Hello = Schema.fromJsonString(Schema.Struct({ url: Schema.String, token: Schema.String }))
+const Greeting = Schema.fromJsonString(Schema.Struct({ url: Schema.String, token: Schema.String }))
 
 const megabytes = (pid: number): number =>
   Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024)
@@ -42,7 +42,7 @@ const megabytes = (pid: number): number =>
 const percentile = (of: ReadonlyArray<number>, part: number): number =>
   Math.round(of.toSorted((a, b) => a - b)[Math.floor(of.length * part)] ?? 0)
 
-/** How long each took, and all of them. */
+/** Runs the effects at once, and prints how long each and all of them took. */
 const timed = Effect.fnUntraced(function* <A, E, R>(name: string, each: ReadonlyArray<Effect.Effect<A, E, R>>) {
   const start = performance.now()
   const took: Array<number> = []
@@ -73,11 +73,11 @@ const many = Effect.gen(function* () {
     Stream.splitLines,
     Stream.take(1),
     Stream.mkString,
-    Effect.flatMap(Schema.decodeEffect(Hello))
+    Effect.flatMap(Schema.decodeEffect(Greeting))
   )
   const app = appOf(url, token)
-  let most = 0
-  yield* Effect.sync(() => (most = Math.max(most, processesIn(`${data}/sessions`).length))).pipe(
+  let peak = 0
+  yield* Effect.sync(() => (peak = Math.max(peak, processesIn(`${data}/sessions`).length))).pipe(
     Effect.repeat(Schedule.spaced("50 millis")),
     Effect.forkScoped
   )
@@ -91,25 +91,25 @@ const many = Effect.gen(function* () {
     Array.from({ length: sessions }, () => app.open)
   )
   yield* memory
-  const tell = (id: string, index: number) => text(id, `Remember the word word${index}x.`)
+  const remember = (id: string, index: number) => text(id, `Remember the word word${index}x.`)
   yield* timed(
-    "tell",
-    opened.map(({ id }, index) => tell(id, index))
+    "remember",
+    opened.map(({ id }, index) => remember(id, index))
   )
   yield* memory
-  const told = yield* timed(
-    "ask",
+  const answers = yield* timed(
+    "repeat",
     opened.map(({ id }) => text(id, "Which word did I tell you?"))
   )
   yield* memory
-  const forgotten = told.filter((text, index) => !text.includes(`word${index}x`)).length
+  const forgotten = answers.filter((text, index) => !text.includes(`word${index}x`)).length
   const close = (id: string) => app.request("DELETE", `/sessions/${id}`)
   yield* timed(
     "close",
     opened.map(({ id }) => close(id))
   )
-  yield* Console.log(`forgotten: ${forgotten}; agents alive at once: ${most} of ${processes}`)
-  if (forgotten > 0 || most > processes) process.exitCode = 1
+  yield* Console.log(`forgotten: ${forgotten}; most agents at a time: ${peak} of ${processes}`)
+  if (forgotten > 0 || peak > processes) process.exitCode = 1
 }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
 
 await (data === undefined ? Effect.runPromise(many) : Effect.runPromise(serve))

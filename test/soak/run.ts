@@ -1,11 +1,10 @@
 /**
- * Many clients at a server for a long time, which must hold at the end what it held at the start.
+ * The soak test: many clients use a server for a long time, and it must not grow or lose anything.
  *
- * `npm run soak -- --for "1 hour" --seed 7`: five minutes if not given. In the first quarter the server has many lives on
- * the same data: it is killed, alone or with its watchdog, or told to end, each time in the middle of everything. Then it
- * has one long life, of which what it holds is looked at again and again (see Figures.ts). It exits with 1 when something
- * grew, when the ledger does not say what clients were told, when an agent outlived its server, or when a prompt reached
- * an agent twice.
+ * `npm run soak -- --for "1 hour" --seed 7`; five minutes by default. In the first quarter the server has many short lives
+ * on the same data: each is killed under load, alone or with its watchdog, or terminated. Then it has one long life, in
+ * which its resources are measured repeatedly (see Figures.ts). Exits with 1 if a resource grew, if the ledger contradicts
+ * what was acknowledged to clients, if an agent outlived its server, or if a prompt reached an agent twice or not at all.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
@@ -29,20 +28,20 @@ const flags = {
     Flag.withDescription("The total duration"),
     Flag.withDefault(Duration.minutes(5))
   ),
-  seed: Flag.String("seed").pipe(Flag.withDescription("What decides who does what when"), Flag.withDefault("1"))
+  seed: Flag.String("seed").pipe(Flag.withDescription("The seed of the random mix of calls"), Flag.withDefault("1"))
 }
 
-/** The lives that are cut short have this long each, in milliseconds, and at most a quarter of the time together. */
-const shortest = 2_000
-const longest = 14_000
+/** The bounds of a short life in milliseconds. All short lives together take at most a quarter of the time. */
+const minLife = 2_000
+const maxLife = 14_000
 
 /**
- * What is filled once is filled first, in a tenth of the long life: also code is compiled and feedback gathered in that
- * time, which takes the longer the busier the machine is. The rest has so many samples.
+ * The warm-up takes a tenth of the long life: caches fill, and code is compiled, which takes longer on a busy machine. The
+ * rest is divided into samples.
  */
-const shortestStart = 45_000
-const samplesOfLongLife = 9
-const shortestSample = 1_000
+const minWarmUp = 45_000
+const sampleCount = 9
+const minSample = 1_000
 
 const soak = Effect.fnUntraced(function* (duration: Duration.Duration) {
   const home = yield* Served.home
@@ -64,7 +63,7 @@ const soak = Effect.fnUntraced(function* (duration: Duration.Duration) {
     home,
     adminToken,
     flags: [...Life.settings, `--agents=${home}/agents.json`],
-    ...Figures.watched(home)
+    ...Figures.probeSettings(home)
   })
   let token = ""
   const serverOf = Effect.fnUntraced(function* ({ url }: Served.Served) {
@@ -79,28 +78,28 @@ const soak = Effect.fnUntraced(function* (duration: Duration.Duration) {
     const left = Processes.withFolder(home).filter((found) => found !== pid)
     yield* note(life, left.length === 0 ? [] : [`${left.length} processes of an earlier life are left`])
     yield* note(life, Book.contradictions(book, data))
-    yield* note(life, Book.takeStrangers(book, data))
-    yield* note(life, Book.misdirected(book, sent))
+    yield* note(life, Book.adoptUnknownSessions(book, data))
+    yield* note(life, Book.deliveryFaults(book, sent))
   })
 
-  /** How much of its log says why a server did what it should not. */
+  /** How many characters of a server's log are printed after a fault. */
   const logTail = 5_000
 
   const mix = Effect.fnUntraced(function* (served: Served.Served, millis: number, end?: Effect.Effect<void>) {
     const phase: Phase = { isOver: false, mayBreak: end !== undefined }
     const mixing = yield* Effect.forkChild(Mix.run(yield* serverOf(served), book, phase))
-    const tellLog = Effect.suspend(() => Console.error(served.stderr().slice(-logTail)))
-    // A fault ends it before.
-    yield* Effect.onError(Effect.timeoutOption(Fiber.join(mixing), millis), () => tellLog)
+    const printLog = Effect.suspend(() => Console.error(served.stderr().slice(-logTail)))
+    // A fault ends the mix early.
+    yield* Effect.onError(Effect.timeoutOption(Fiber.join(mixing), millis), () => printLog)
     phase.isOver = true
     if (end !== undefined) yield* end
-    yield* Effect.onError(Fiber.join(mixing), () => tellLog)
+    yield* Effect.onError(Fiber.join(mixing), () => printLog)
   })
 
   const shortLife = Effect.fnUntraced(function* (life: string, ending: Life.Ending) {
     const served = yield* begin
     yield* checkBeginning(life, served)
-    yield* mix(served, yield* Random.nextIntBetween(shortest, longest), ending.end(served))
+    yield* mix(served, yield* Random.nextIntBetween(minLife, maxLife), ending.end(served))
     yield* note(life, yield* Life.remains(home, ending))
     yield* Console.log(life)
   }, Effect.scoped)
@@ -110,26 +109,26 @@ const soak = Effect.fnUntraced(function* (duration: Duration.Duration) {
     const { hardTtlMillis } = Life
     yield* checkBeginning("the long life", served)
     const server = yield* serverOf(served)
-    const look = Effect.fnUntraced(function* (name: string, start?: Figures.Figures) {
+    const sample = Effect.fnUntraced(function* (name: string, start?: Figures.Figures) {
       yield* note(name, Book.contradictions(book, served.data))
-      yield* note(name, Book.strangers(book, served.data))
+      yield* note(name, Book.unknownSessions(book, served.data))
       yield* Mix.closeAll(server, book)
       const now = yield* Figures.settled({ ...served, hardTtlMillis }, start)
       yield* note(name, Book.contradictions(book, served.data))
-      yield* note(name, Book.misdirected(book, sent))
+      yield* note(name, Book.deliveryFaults(book, sent))
       yield* Console.log(`${name}: ${Figures.line(now)}`)
       return now
     })
-    const start = Math.max(millis / 10, shortestStart)
-    const each = Math.max((millis - start) / samplesOfLongLife, shortestSample)
+    const start = Math.max(millis / 10, minWarmUp)
+    const each = Math.max((millis - start) / sampleCount, minSample)
     yield* mix(served, start)
-    const samples = [yield* look("start")]
-    for (let number = 1; number <= samplesOfLongLife; number++) {
+    const samples = [yield* sample("start")]
+    for (let number = 1; number <= sampleCount; number++) {
       yield* mix(served, each)
-      samples.push(yield* look(`look ${number}`, samples[0]))
+      samples.push(yield* sample(`sample ${number}`, samples[0]))
     }
-    yield* Life.toldToEnd.end(served)
-    yield* note("the long life", yield* Life.remains(home, Life.toldToEnd))
+    yield* Life.terminated.end(served)
+    yield* note("the long life", yield* Life.remains(home, Life.terminated))
     yield* Console.log(Figures.trend(samples))
     faults.push(...Figures.grown(samples))
   }, Effect.scoped)
@@ -137,8 +136,8 @@ const soak = Effect.fnUntraced(function* (duration: Duration.Duration) {
   const began = yield* Clock.currentTimeMillis
   const all = Duration.toMillis(duration)
   let lives = 0
-  while (lives < Life.endings.length || (yield* Clock.currentTimeMillis) - began + longest < all / 4) {
-    const ending = Life.endings[lives % Life.endings.length] ?? Life.toldToEnd
+  while (lives < Life.endings.length || (yield* Clock.currentTimeMillis) - began + maxLife < all / 4) {
+    const ending = Life.endings[lives % Life.endings.length] ?? Life.terminated
     yield* shortLife(`life ${++lives}, ${ending.name}`, ending)
   }
   yield* longLife(all - ((yield* Clock.currentTimeMillis) - began))
@@ -147,7 +146,7 @@ const soak = Effect.fnUntraced(function* (duration: Duration.Duration) {
   const calls = Tally.total(book.counts)
   yield* Console.log(`${calls} calls in ${seconds} s over ${lives + 1} lives; ${book.arrived.size} prompts arrived`)
   yield* Console.log(Tally.lines(book.counts))
-  if (faults.length === 0) return yield* Console.log("nothing grew, nothing was lost, nothing came twice")
+  if (faults.length === 0) return yield* Console.log("nothing grew, nothing was lost, nothing arrived twice")
   yield* Console.log(`FAULTS: ${faults.join("; ")}`)
   return yield* Effect.sync(() => {
     process.exitCode = 1

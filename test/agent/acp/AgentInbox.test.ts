@@ -52,10 +52,10 @@ it.effect("a tool call with some invalid fields is still a tool call, under the 
     yield* inbox.update({ sessionId: "s", update: call })
     yield* inbox.update({ sessionId: "s", update: { ...call, kind: "read", status: ["completed"] } })
     yield* inbox.update({ sessionId: "s", update: { ...call, toolCallId: 42 } })
-    const told = { _tag: "ToolCall", id: "c", args: { a: 1 } }
+    const reported = { _tag: "ToolCall", id: "c", args: { a: 1 } }
     assert.deepStrictEqual<ReadonlyArray<unknown>>(yield* Queue.clear(events), [
-      { ...told, name: "tool" },
-      { ...told, name: "read", kind: "read" },
+      { ...reported, name: "tool" },
+      { ...reported, name: "read", kind: "read" },
       { _tag: "Unknown", raw: { ...call, toolCallId: 42 } }
     ])
   })
