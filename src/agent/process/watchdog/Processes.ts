@@ -19,7 +19,8 @@ interface Stat {
   readonly startTime: string
 }
 
-const readOrEmpty = (path: string): string => {
+/** The text of a file, or an empty one if it cannot be read: processes and records may disappear at any time. */
+export const readOrEmpty = (path: string): string => {
   try {
     return readFileSync(path, "latin1")
   } catch {

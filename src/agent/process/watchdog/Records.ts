@@ -4,9 +4,9 @@
  *
  * boundary: bare Node (see Processes.ts).
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import type { Group } from "./Processes.ts"
+import { type Group, readOrEmpty } from "./Processes.ts"
 
 /** What an earlier server left. */
 export interface Orphans {
@@ -37,15 +37,6 @@ const none: Records = {
   ownGroups: () => [],
   clear: () => {},
   orphans: () => []
-}
-
-const readOrEmpty = (file: string): string => {
-  try {
-    return readFileSync(file, "utf8")
-  } catch {
-    // The watchdog of that server may still be running and have removed it.
-    return ""
-  }
 }
 
 /** Start times are relative to the boot, so groups recorded in an earlier boot are ignored. */
