@@ -26,19 +26,20 @@ import {
 } from "./Errors.ts"
 import { AdminAccess, AppAccess, JsonBody, SessionAccess, Validation } from "./Middlewares.ts"
 
-const deepest = 16
-const largest = 16 * 1024
+const maxDepth = 16
+const maxBytes = 16 * 1024
 
 /** The caller's own object, within bounds. */
 const Meta = Sessions.Meta.check(
   Schema.makeFilter((meta) => {
-    if (isDeeper(meta, deepest)) return `must not be nested deeper than ${deepest}`
+    if (isDeeper(meta, maxDepth)) return `must not be nested deeper than ${maxDepth}`
     const size = new TextEncoder().encode(JSON.stringify(meta)).length
-    return size <= largest || `must not be over ${largest} bytes`
+    return size <= maxBytes || `must not be over ${maxBytes} bytes`
   })
 )
 
-const CreateRequest = Schema.Struct({ ...Sessions.createFields, meta: nullable(Meta) }).pipe(
+/** The body of `POST /sessions`, with the bounds of this server. */
+export const CreateRequest = Schema.Struct({ ...Sessions.createFields, meta: nullable(Meta) }).pipe(
   Schema.encodeKeys(Sessions.createKeys)
 )
 

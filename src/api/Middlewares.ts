@@ -45,7 +45,11 @@ export class Validation extends HttpApiMiddleware.Service<Validation>()(
   }
 ) {}
 
-/** Refuses a body that is not UTF-8, nested too deep, or still coming as the server ends, before it is parsed. */
-export class JsonBody extends HttpApiMiddleware.Service<JsonBody>()("effect-clawdforge/api/Middlewares/JsonBody", {
-  error: [Invalid, NotReady, TooLarge]
-}) {}
+/** The text of a JSON body, read and checked but not parsed. */
+export class BodyText extends Context.Service<BodyText, string>()("effect-clawdforge/api/Middlewares/BodyText") {}
+
+/** Reads a JSON body. Refuses one that is not UTF-8, is nested too deep, or is incomplete when the server ends. */
+export class JsonBody extends HttpApiMiddleware.Service<JsonBody, { provides: BodyText }>()(
+  "effect-clawdforge/api/Middlewares/JsonBody",
+  { error: [Invalid, NotReady, TooLarge] }
+) {}

@@ -17,7 +17,7 @@ import * as DataFolder from "./storage/DataFolder.ts"
 import * as InProcess from "./http/InProcess.ts"
 import * as InstalledAgents from "./agents/InstalledAgents.ts"
 import * as KeptAnswers from "./calls/KeptAnswers.ts"
-import * as KeyedCalls from "./calls/KeyedCalls.ts"
+import * as Calls from "./calls/Calls.ts"
 import * as Ledger from "./storage/Ledger.ts"
 import * as Listener from "./http/Listener.ts"
 import * as LocalSessionEngine from "./sessions/LocalSessionEngine.ts"
@@ -31,7 +31,7 @@ import * as Shutdown from "./Shutdown.ts"
 import { StartFailed } from "./StartFailed.ts"
 import * as Sweeper from "./upkeep/Sweeper.ts"
 import * as Timeouts from "./Timeouts.ts"
-import * as TurnStream from "./http/TurnStream.ts"
+import * as CallResponse from "./http/CallResponse.ts"
 import * as Uploads from "./files/Uploads.ts"
 
 /** A server that listens. */
@@ -53,13 +53,13 @@ export interface EmbeddedOptions
     AgentPool.Options,
     Agents.Options,
     DataFolder.Options,
-    KeyedCalls.Options,
+    Calls.Options,
     LocalSessionEngine.Options,
     NodeSqlite.Durability,
     Runs.Options,
     Sweeper.Options,
     Timeouts.Options,
-    TurnStream.Options,
+    CallResponse.Options,
     Uploads.Options {}
 
 export interface Options
@@ -111,7 +111,7 @@ const storage = (options: DataFolder.Options & NodeSqlite.Durability) => {
 }
 
 const engine = (options: EmbeddedOptions & AdminAccess.Options & Readiness.Options) =>
-  Layer.merge(Readiness.layer(options), KeyedCalls.layer(options)).pipe(
+  Layer.merge(Readiness.layer(options), Calls.layer(options)).pipe(
     Layer.provideMerge(AdminAccess.layer(options)),
     Layer.provideMerge(sessions(options)),
     Layer.provideMerge(Shutdown.layer)
@@ -126,7 +126,7 @@ const sessions = (options: EmbeddedOptions) =>
     Layer.provideMerge(Layer.merge(LocalSessionEngine.layer(options), Runs.layer(options))),
     Layer.provideMerge(Uploads.layer(options)),
     Layer.provideMerge(Timeouts.layer(options)),
-    Layer.provideMerge(TurnStream.layer(options)),
+    Layer.provideMerge(CallResponse.layer(options)),
     Layer.provideMerge(AppTokens.layer),
     Layer.provideMerge(Layer.merge(Agents.layer(options), InstalledAgents.layer(options))),
     Layer.provideMerge(AgentPool.layer(options)),

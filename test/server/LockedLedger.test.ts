@@ -49,7 +49,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("a ledger that cannot be w
       assert.deepStrictEqual([refused.status, refused.text], [500, serverError])
       assert.deepStrictEqual(
         logged.filter(({ requestId }) => requestId === "locked").map(({ message }) => [message].flat()[0]),
-        ["a request failed"]
+        ["a call failed"]
       )
       const opened = yield* open("free")
       assert.strictEqual(opened.status, 200, opened.text)

@@ -8,7 +8,7 @@
 import { Clock, Context, DateTime, Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import type { SessionId } from "../../wire/Ids.ts"
-import * as WireAnswer from "./WireAnswer.ts"
+import * as CallAnswer from "./CallAnswer.ts"
 
 /** What a key is unique within. Only what is posted takes a key, so the method is always the same. */
 export interface CallId {
@@ -20,7 +20,7 @@ export interface CallId {
 /** A call whose answer is known, or will never be. */
 export interface KeptCall {
   readonly requestHash: string
-  readonly answer: WireAnswer.WireAnswer
+  readonly answer: CallAnswer.CallAnswer
 }
 
 export class KeptAnswers extends Context.Service<
@@ -32,7 +32,7 @@ export class KeptAnswers extends Context.Service<
       id: CallId & { readonly requestHash: string; readonly sessionId?: SessionId | undefined }
     ) => Effect.Effect<Option.Option<KeptCall>>
     /** Keeps an answer. */
-    readonly end: (id: CallId & { readonly answer: WireAnswer.WireAnswer }) => Effect.Effect<void>
+    readonly end: (id: CallId & { readonly answer: CallAnswer.CallAnswer }) => Effect.Effect<void>
     /** Forgets a call that did nothing. */
     readonly forget: (id: CallId) => Effect.Effect<void>
     /** Forgets all answers about a session. */
@@ -50,10 +50,10 @@ interface Row {
 }
 
 /** How a call ended that an earlier server left in the middle. */
-export const cutShort = WireAnswer.failed("outcome unknown: the server restarted during this call", "error")
+export const cutShort = CallAnswer.failed("outcome unknown: the server restarted during this call", "error")
 
 /** How a call ended in a defect, or without a way to write down how. */
-export const failed = WireAnswer.failed("outcome unknown: the server failed during this call", "error")
+export const failed = CallAnswer.failed("outcome unknown: the server failed during this call", "error")
 
 export const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient

@@ -1,35 +1,47 @@
 /**
- * A call that has an agent act, on its way to its answer: one that somebody may follow while it runs.
+ * A call on its way to its answer. It is started once, and rendered as JSON or as an event stream for each of its readers.
  */
-import { Deferred, Effect, type Scope } from "effect"
+import { Deferred, Effect, type Exit } from "effect"
+import * as CallAnswer from "./CallAnswer.ts"
 import * as TurnFeed from "./TurnFeed.ts"
-import * as WireAnswer from "./WireAnswer.ts"
 
 export interface RunningCall {
+  /** Its events as they happen. */
   readonly feed: TurnFeed.TurnFeed
-  readonly answer: Effect.Effect<WireAnswer.WireAnswer>
+  /** Waits for its answer, which is there once the feed has ended. */
+  readonly answer: Effect.Effect<CallAnswer.CallAnswer>
 }
 
-/** What a call does; a turn tells its events as they come, and is cancelled when `cancel` ends. */
-export type Work = (feed: TurnFeed.TurnFeed, cancel: Effect.Effect<void>) => Effect.Effect<WireAnswer.WireAnswer>
+/** What a call does: it offers its events to the feed, and ends early once `cancel` completes. */
+export type Work = (feed: TurnFeed.TurnFeed, cancel: Effect.Effect<void>) => Effect.Effect<CallAnswer.CallAnswer>
 
-/** A defect is an answer too, for whoever has read the first events by then; what it was is told in the log. */
-export const withDefects = (call: Effect.Effect<WireAnswer.WireAnswer>): Effect.Effect<WireAnswer.WireAnswer> =>
-  Effect.catchDefect(call, (defect) => Effect.as(Effect.logError("a call failed", defect), WireAnswer.serverError))
+/** A running call, and what ends it. */
+export interface Started extends RunningCall {
+  /** Gives every reader the answer, and ends the feed. */
+  readonly end: (exit: Exit.Exit<CallAnswer.CallAnswer>) => Effect.Effect<void>
+}
 
-/** Starts a call that ends with the scope. */
-export const start = Effect.fnUntraced(function* (work: Work): Effect.fn.Return<RunningCall, never, Scope.Scope> {
+export const make = (): Started => {
+  const answer = Deferred.makeUnsafe<CallAnswer.CallAnswer>()
   const feed = TurnFeed.make()
-  const answer = yield* Deferred.make<WireAnswer.WireAnswer>()
-  yield* withDefects(work(feed, Effect.never)).pipe(
-    Effect.onExit((exit) => Effect.andThen(Deferred.done(answer, exit), feed.end)),
-    Effect.forkScoped
-  )
-  return { feed, answer: Deferred.await(answer) }
-})
+  return {
+    feed,
+    answer: Deferred.await(answer),
+    end: (exit) => Effect.andThen(Deferred.done(answer, exit), feed.end)
+  }
+}
 
-/** One that was answered before. */
-export const ended = (answer: WireAnswer.WireAnswer): RunningCall => ({
-  feed: TurnFeed.ended,
-  answer: Effect.succeed(answer)
+/** A defect is answered too, since the call may have been streaming by then; the log has the details. */
+export const withDefects = (call: Effect.Effect<CallAnswer.CallAnswer>): Effect.Effect<CallAnswer.CallAnswer> =>
+  Effect.catchDefect(call, (defect) => Effect.as(Effect.logError("a call failed", defect), CallAnswer.serverError))
+
+/** Starts a call that is cancelled when the scope closes. */
+export const start = Effect.fnUntraced(function* (work: Work) {
+  const call = make()
+  yield* withDefects(work(call.feed, Effect.never)).pipe(
+    Effect.onExit(call.end),
+    Effect.forkScoped({ startImmediately: true })
+  )
+  const running: RunningCall = call
+  return running
 })

@@ -1,14 +1,14 @@
 /**
- * The events of one turn while it runs, for whoever reads them meanwhile.
+ * The events of one turn, kept while it runs, for any number of readers.
  *
- * A reader that comes late gets them from the first one on. The turn goes no further ahead than a reader is behind by
- * its bound, so an agent is not read faster than its slowest reader drains; a turn that nobody reads goes on by itself.
+ * Each reader gets all events, however late it starts. The turn is never ahead of a reader by more than a bound, so an
+ * agent is read no faster than the slowest reader of its turn; a turn without readers does not wait.
  */
 import { Effect, Latch, type Scope } from "effect"
 import type { TurnEvent } from "../../wire/TurnEvent.ts"
 
 export interface TurnReader {
-  /** Waits until there is something to take, or nothing will be any more. */
+  /** Waits until there are events to take, or the turn has ended. */
   readonly ready: Effect.Effect<void>
   /** The next events; none at the end. */
   readonly take: Effect.Effect<ReadonlyArray<TurnEvent>>
@@ -17,76 +17,80 @@ export interface TurnReader {
 export interface TurnFeed {
   /** Adds an event, and waits while a reader is too far behind. */
   readonly offer: (event: TurnEvent) => Effect.Effect<void>
-  /** There are no further events. */
+  /** Ends the feed: no event follows. */
   readonly end: Effect.Effect<void>
-  /** A reader of all the turn's events, until the scope closes. */
+  /** All events so far. */
+  readonly events: ReadonlyArray<TurnEvent>
+  /** A reader of all events, until the scope closes. */
   readonly read: Effect.Effect<TurnReader, never, Scope.Scope>
 }
 
-/** A turn that is this many events ahead of a reader waits for it. */
+/** How many events a turn may be ahead of a reader. */
 const maxAhead = 512
 
-/** As many events as a reader takes at once. */
+/** How many events a reader takes at once. */
 const maxTaken = 256
 
-interface Place {
+/** How far a reader is. */
+interface Cursor {
   position: number
-  /** Open while there is something to take. */
-  readonly news: Latch.Latch
-  /** Open while the turn need not wait for this reader. */
-  readonly room: Latch.Latch
+  /** Open while the reader has something to take. */
+  readonly ready: Latch.Latch
+  /** Open while the turn need not wait for the reader. */
+  readonly caughtUp: Latch.Latch
 }
 
-export const make = (options: { readonly isOver: boolean } = { isOver: false }): TurnFeed => {
-  const told: Array<TurnEvent> = []
-  const places = new Set<Place>()
-  let { isOver } = options
+export const make = (options: { readonly hasEnded: boolean } = { hasEnded: false }): TurnFeed => {
+  const events: Array<TurnEvent> = []
+  const cursors = new Set<Cursor>()
+  let { hasEnded } = options
 
-  const enter = Effect.sync(() => {
-    const place: Place = {
+  const open = Effect.sync(() => {
+    const cursor: Cursor = {
       position: 0,
-      news: Latch.makeUnsafe(isOver || told.length > 0),
-      room: Latch.makeUnsafe(true)
+      ready: Latch.makeUnsafe(hasEnded || events.length > 0),
+      caughtUp: Latch.makeUnsafe(true)
     }
-    places.add(place)
-    return place
+    cursors.add(cursor)
+    return cursor
   })
 
-  const leave = (place: Place) =>
+  const close = (cursor: Cursor) =>
     Effect.sync(() => {
-      places.delete(place)
-      place.room.openUnsafe()
-      place.news.openUnsafe()
+      cursors.delete(cursor)
+      cursor.caughtUp.openUnsafe()
+      cursor.ready.openUnsafe()
     })
 
-  const take = (place: Place) =>
+  const take = (cursor: Cursor) =>
     Effect.sync(() => {
-      const taken = told.slice(place.position, place.position + maxTaken)
-      place.position += taken.length
-      if (place.position === told.length && !isOver) place.news.closeUnsafe()
-      if (told.length - place.position <= maxAhead) place.room.openUnsafe()
+      const taken = events.slice(cursor.position, cursor.position + maxTaken)
+      cursor.position += taken.length
+      if (cursor.position === events.length && !hasEnded) cursor.ready.closeUnsafe()
+      if (events.length - cursor.position <= maxAhead) cursor.caughtUp.openUnsafe()
       return taken
     })
 
   return {
     offer: (event) =>
       Effect.suspend(() => {
-        told.push(event)
-        for (const place of places) place.news.openUnsafe()
-        const behind = [...places].filter(({ position }) => told.length - position > maxAhead)
-        for (const { room } of behind) room.closeUnsafe()
-        return Effect.forEach(behind, ({ room }) => room.await, { discard: true })
+        events.push(event)
+        for (const { ready } of cursors) ready.openUnsafe()
+        const behind = [...cursors].filter(({ position }) => events.length - position > maxAhead)
+        for (const { caughtUp } of behind) caughtUp.closeUnsafe()
+        return Effect.forEach(behind, ({ caughtUp }) => caughtUp.await, { discard: true })
       }),
     end: Effect.sync(() => {
-      isOver = true
-      for (const place of places) place.news.openUnsafe()
+      hasEnded = true
+      for (const { ready } of cursors) ready.openUnsafe()
     }),
-    read: Effect.map(Effect.acquireRelease(enter, leave), (place) => ({
-      ready: place.news.await,
-      take: take(place)
+    events,
+    read: Effect.map(Effect.acquireRelease(open, close), (cursor) => ({
+      ready: cursor.ready.await,
+      take: take(cursor)
     }))
   }
 }
 
-/** That of a turn that is over, whose events are in its answer. */
-export const ended = make({ isOver: true })
+/** The feed of a call that has ended, whose events are in its answer. */
+export const ended = make({ hasEnded: true })

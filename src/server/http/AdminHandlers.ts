@@ -2,6 +2,7 @@
  * What the endpoints of whoever runs the server do.
  */
 import { Effect, Option, Redacted } from "effect"
+import type { HttpServerRequest } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import { Api } from "../../api/Api.ts"
@@ -14,6 +15,10 @@ import * as Metrics from "../Metrics.ts"
 import * as Networks from "../access/Networks.ts"
 import { SessionEngine } from "../sessions/SessionEngine.ts"
 import { Uploads } from "../files/Uploads.ts"
+import * as Tokens from "../../wire/Tokens.ts"
+import * as JsonBody from "./JsonBody.ts"
+
+const readMint = JsonBody.reader(Tokens.MintRequest)
 
 /** Names every network that is not one. A token that is good from nowhere is of no use to anybody. */
 const checkNetworks = Effect.fnUntraced(function* (cidrs: ReadonlyArray<string> | null) {
@@ -38,16 +43,17 @@ export const layer = HttpApiBuilder.group(
     const tokens = yield* AppTokens
     const uploads = yield* Uploads
     const kept = yield* KeptAnswers
-    return handlers.handleAll({
-      mint: Effect.fnUntraced(function* ({ payload: { ipCidrs = null, name } }) {
-        yield* checkNetworks(ipCidrs)
-        const token = yield* Effect.catchTag(
-          tokens.mint(name, { ipCidrs: ipCidrs ?? undefined }),
-          "TokenRefused",
-          ({ message, reason }) => Effect.fail(reason === "taken" ? new TokenExists() : Invalid.body("name", message))
-        )
-        return { name, token: Redacted.value(token), ipCidrs }
-      }),
+    const mint = Effect.fnUntraced(function* ({ request }: { readonly request: HttpServerRequest.HttpServerRequest }) {
+      const { ipCidrs = null, name } = (yield* readMint(request)).payload
+      yield* checkNetworks(ipCidrs)
+      const token = yield* Effect.catchTag(
+        tokens.mint(name, { ipCidrs: ipCidrs ?? undefined }),
+        "TokenRefused",
+        ({ message, reason }) => Effect.fail(reason === "taken" ? new TokenExists() : Invalid.body("name", message))
+      )
+      return { name, token: Redacted.value(token), ipCidrs }
+    })
+    return handlers.handleRaw("mint", mint).handleAll({
       tokens: Effect.fnUntraced(function* () {
         return { ok: true as const, tokens: yield* tokens.list }
       }),

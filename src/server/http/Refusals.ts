@@ -1,14 +1,9 @@
 /**
  * The answers that no endpoint gives: to a body that is too large or not JSON, to a defect, to the end of the server.
  */
-import { bodyIssue } from "../../api/Errors.ts"
 import { Effect } from "effect"
 import { HttpEffect, HttpRouter, HttpServerError, HttpServerResponse } from "effect/http"
-import { type Detail, type Invalid, sentences } from "../../wire/Failures.ts"
-
-const noJson: Invalid = {
-  detail: [bodyIssue([], "must be JSON, and sent with the header Content-Type: application/json")]
-}
+import { type Detail, sentences } from "../../wire/Failures.ts"
 
 const tooLarge = HttpServerResponse.jsonUnsafe({ detail: sentences.tooLarge }, { status: 413 })
 
@@ -36,7 +31,6 @@ const withBody = (response: HttpServerResponse.HttpServerResponse): HttpServerRe
   if (status === 413) return HttpServerResponse.setHeader(tooLarge, "connection", "close")
   if (isJson(response)) return response
   if (status === 503) return cutShort
-  if (status === 415) return HttpServerResponse.jsonUnsafe(noJson, { status: 422 })
   return HttpServerResponse.jsonUnsafe(bodies[status] ?? { detail: `HTTP ${status}` }, { status })
 }
 

@@ -1,35 +1,36 @@
 /**
- * The answer to a turn, all at once: its events, merged, when it has ended.
+ * The answer to a turn in one piece: its events, merged, once it has ended.
  */
 import { Effect, Schema, Stream } from "effect"
 import type { SessionId } from "../../wire/Ids.ts"
 import { TurnEvent } from "../../wire/TurnEvent.ts"
 import * as TurnEvents from "../../wire/TurnEvents.ts"
 import type { TurnResponse } from "../../wire/Turns.ts"
+import type { TurnFeed } from "../calls/TurnFeed.ts"
 import type { TurnDone } from "../sessions/SessionEngine.ts"
-
-const isDone = (event: TurnEvent | TurnDone): event is TurnDone => event._tag === "TurnDone"
 
 const encodeEvents = Schema.encodeEffect(Schema.Array(TurnEvent))
 
-/** `tell` gets each event as it happens. */
+/** Runs a turn, and offers each of its events to the feed as it happens. */
 export const make = Effect.fnUntraced(function* <E>(
   sessionId: SessionId,
   turn: Stream.Stream<TurnEvent | TurnDone, E>,
-  tell?: (event: TurnEvent) => Effect.Effect<void>
+  feed: TurnFeed
 ): Effect.fn.Return<TurnResponse, E> {
-  const told = yield* Stream.runCollect(
-    tell === undefined ? turn : Stream.tap(turn, (event) => (isDone(event) ? Effect.void : tell(event)))
-  )
-  const done = told.find(isDone)
+  let done: TurnDone | undefined
+  yield* Stream.runForEach(turn, (event) => {
+    if (event._tag !== "TurnDone") return feed.offer(event)
+    done = event
+    return Effect.void
+  })
   if (done === undefined) return yield* Effect.die(new Error("the turn ended without TurnDone"))
   const { duration, stopReason, turnIndex, usage } = done
-  const events = TurnEvents.merge(told.filter((event) => !isDone(event)))
+  const events = TurnEvents.merge(feed.events)
   return {
     ok: true,
     sessionId,
     turnIndex,
-    // What an agent said always has a form on the wire.
+    // Every event that an agent can report has a wire form.
     events: yield* Effect.orDie(encodeEvents(events)),
     stopReason,
     duration,

@@ -1,7 +1,7 @@
 /**
  * What is wrong with a request, in the list form of a 422. What was rejected is not repeated.
  */
-import { Effect, SchemaIssue } from "effect"
+import { Effect, type Schema, SchemaIssue } from "effect"
 import { HttpApiMiddleware } from "effect/http-api"
 import { Invalid } from "../../api/Errors.ts"
 import { Validation } from "../../api/Middlewares.ts"
@@ -25,8 +25,14 @@ const toIssue =
     }
   }
 
+const toInvalid = (part: string, { issue }: Schema.SchemaError) =>
+  new Invalid({ detail: format(issue).issues.map(toIssue(part)) })
+
+/** The refusal of a body that does not fit its schema. */
+export const invalidPayload = (error: Schema.SchemaError): Invalid => toInvalid(parts.Payload, error)
+
 export const layer = HttpApiMiddleware.layerSchemaErrorTransform(Validation, (error) => {
-  // An answer that does not fit its own schema is the server's fault.
+  // A response that does not fit its own schema is a fault of the server.
   if (error.kind === "Body" || error.kind === "ResponseHeaders") return Effect.fail(error)
-  return new Invalid({ detail: format(error.cause.issue).issues.map(toIssue(parts[error.kind])) })
+  return toInvalid(parts[error.kind], error.cause)
 })

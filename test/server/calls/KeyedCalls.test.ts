@@ -35,7 +35,12 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("a call 
       const { app } = yield* Shared
       const { id } = yield* app.open
       yield* turn(app, id, "other", { prompt: "/echo one" })
-      for (const body of [{ prompt: "/echo two" }, { prompt: "/echo one", timeout_secs: 60 }]) {
+      const others = [
+        { prompt: "/echo two" },
+        { prompt: "/echo one", timeout_secs: 60 },
+        { prompt: "/echo one", unknown: 1 }
+      ]
+      for (const body of others) {
         const answer = yield* turn(app, id, "other", body)
         assert.deepStrictEqual([answer.status, answer.text], [422, otherBody])
       }

@@ -3,13 +3,12 @@
  */
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Layer, Logger, Option, Queue, Scope } from "effect"
-import { HttpServerRequest, HttpServerResponse } from "effect/http"
+import { Deferred, Effect, Exit, Fiber, Layer, Logger, Option, Queue, type Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import * as KeptAnswers from "../../../src/server/calls/KeptAnswers.ts"
-import * as KeyedCalls from "../../../src/server/calls/KeyedCalls.ts"
+import * as Calls from "../../../src/server/calls/Calls.ts"
 import type * as RunningCall from "../../../src/server/calls/RunningCall.ts"
-import * as WireAnswer from "../../../src/server/calls/WireAnswer.ts"
+import * as CallAnswer from "../../../src/server/calls/CallAnswer.ts"
 import * as Shutdown from "../../../src/server/Shutdown.ts"
 import { database } from "../storage/Support.ts"
 
@@ -21,20 +20,19 @@ const make = Effect.fnUntraced(function* (
 ) {
   const kept = yield* KeptAnswers.make
   const scope = yield* Scope.fork(yield* Effect.scope)
-  const calls = yield* KeyedCalls.make({}).pipe(
+  const calls = yield* Calls.make({}).pipe(
     Effect.provideService(KeptAnswers.KeptAnswers, wrap(kept)),
     Scope.provide(scope)
   )
-  const requestOf = (body: string) => HttpServerRequest.fromWeb(new Request("http://a/p", { method: "POST", body }))
-  const ask = Effect.fnUntraced(function* (work: RunningCall.Work, body = "{}") {
-    const answer = yield* calls.answer({ ...id, request: requestOf(body) }, Effect.never, work)
-    return yield* Effect.promise(() => HttpServerResponse.toWeb(answer).text())
-  })
-  /** Waits for the call from now on, until it leaves. */
-  const come = Effect.fnUntraced(function* (work: RunningCall.Work, call: Partial<KeyedCalls.Call> = {}) {
-    const waiting = yield* Scope.fork(scope)
-    yield* Scope.provide(calls.follow({ ...id, ...call, request: requestOf("{}") }, work), waiting)
-    return { leave: Scope.close(waiting, Exit.void) }
+  const ask = Effect.fnUntraced(function* (work: RunningCall.Work, body: Schema.Json = {}) {
+    const { answer } = yield* calls.start({ ...id, body }, work)
+    return (yield* answer).body
+  }, Effect.scoped)
+  /** Opens a request for the call, until it leaves. */
+  const come = Effect.fnUntraced(function* (work: RunningCall.Work, call: Partial<Calls.Call> = {}) {
+    const request = yield* Scope.fork(scope)
+    yield* Scope.provide(calls.start({ ...id, body: {}, ...call }, work), request)
+    return { leave: Scope.close(request, Exit.void) }
   })
   return { ask, come, cancel: calls.cancel(id), kept, end: Scope.close(scope, Exit.void) }
 })
@@ -70,7 +68,7 @@ describe("the work of a call with a key", () => {
         }
       }))
       const waiting = yield* Effect.forkChild(
-        Effect.forEach(["{}", '{"other":1}'], (body) => ask(mustNotBegin, body), { concurrency: 2 })
+        Effect.forEach([{}, { other: 1 }], (body) => ask(mustNotBegin, body), { concurrency: 2 })
       )
       yield* Queue.takeN(looked, 2)
       const first = yield* ask(() => Effect.succeed({ status: 200, body: '"first"' }))
@@ -99,7 +97,7 @@ describe("the work of a call with a key", () => {
   it.effect("is not begun where it cannot be written down", () =>
     Effect.gen(function* () {
       const { ask, kept } = yield* make((kept) => ({ ...kept, begin: () => Effect.die("the disk is gone") }))
-      assert.strictEqual(yield* ask(mustNotBegin), WireAnswer.serverError.body)
+      assert.strictEqual(yield* ask(mustNotBegin), CallAnswer.serverError.body)
       assert.isTrue(Option.isNone(yield* kept.find(id)))
     }).pipe(Effect.scoped, withServices)
   )

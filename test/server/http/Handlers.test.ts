@@ -13,7 +13,7 @@ import * as DataFolder from "../../../src/server/storage/DataFolder.ts"
 import * as InstalledAgents from "../../../src/server/agents/InstalledAgents.ts"
 import * as InProcess from "../../../src/server/http/InProcess.ts"
 import * as KeptAnswers from "../../../src/server/calls/KeptAnswers.ts"
-import * as KeyedCalls from "../../../src/server/calls/KeyedCalls.ts"
+import * as Calls from "../../../src/server/calls/Calls.ts"
 import * as Ledger from "../../../src/server/storage/Ledger.ts"
 import * as LocalSessionEngine from "../../../src/server/sessions/LocalSessionEngine.ts"
 import * as Migrations from "../../../src/server/storage/Migrations.ts"
@@ -62,7 +62,7 @@ const agentsOf = (asked: Asked) =>
 /** The routes over that agent, and one open session. */
 const serve = Effect.gen(function* () {
   const asked: Asked = { opened: [], turns: [] }
-  const parts = Layer.merge(Readiness.layer({}), KeyedCalls.layer({})).pipe(
+  const parts = Layer.merge(Readiness.layer({}), Calls.layer({})).pipe(
     Layer.provideMerge(AdminAccess.layer({})),
     Layer.provideMerge(Layer.merge(LocalSessionEngine.layer({}), Runs.layer({}))),
     Layer.provideMerge(Shutdown.layer),

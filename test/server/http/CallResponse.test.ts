@@ -8,8 +8,9 @@ import * as DemoAgent from "../../../src/agent/DemoAgent.ts"
 import * as TurnBudget from "../../../src/server/TurnBudget.ts"
 import * as RunningCall from "../../../src/server/calls/RunningCall.ts"
 import type { TurnEvent } from "../../../src/wire/TurnEvent.ts"
-import * as TurnStream from "../../../src/server/http/TurnStream.ts"
-import type * as WireAnswer from "../../../src/server/calls/WireAnswer.ts"
+import * as AnswerReplay from "../../../src/server/calls/AnswerReplay.ts"
+import * as CallResponse from "../../../src/server/http/CallResponse.ts"
+import type * as CallAnswer from "../../../src/server/calls/CallAnswer.ts"
 import type { TurnFeed } from "../../../src/server/calls/TurnFeed.ts"
 import { patience } from "../../support/Patience.ts"
 import { eventsIn, openStream, serve } from "../Support.ts"
@@ -31,7 +32,7 @@ const make = Effect.gen(function* () {
   return { data, app: yield* server.mint("app") }
 }).pipe(Effect.provide(NodeFileSystem.layer))
 
-class Shared extends Context.Service<Shared, Effect.Success<typeof make>>()("test/TurnStream") {
+class Shared extends Context.Service<Shared, Effect.Success<typeof make>>()("test/CallResponse") {
   static readonly layer = Layer.effect(Shared, make)
 }
 
@@ -248,7 +249,7 @@ it.live("comments keep a silent one open, also before its first event", () =>
 
 describe("Accept", () => {
   it("asks for an event stream by its name", () => {
-    const ask = (accept: string) => TurnStream.isWanted({ headers: Headers.fromInput({ accept }) })
+    const ask = (accept: string) => CallResponse.acceptsEvents({ headers: Headers.fromInput({ accept }) })
     for (const accept of ["text/event-stream", "application/json, Text/Event-Stream; q=0.5", "text/event-stream,*/*"]) {
       assert.isTrue(ask(accept), accept)
     }
@@ -275,14 +276,14 @@ describe("what a stream writes", () => {
       Effect.as(Effect.forEach(events, feed.offer), { status: 200, body: '{"ok":true,"events":[]}' })
     )
     yield* call.answer
-    return yield* Stream.runCollect(partsOf(yield* TurnStream.make(Effect.succeed(call))))
+    return yield* Stream.runCollect(partsOf(yield* CallResponse.renderEvents(call)))
   }, inRequest)
 
   /** What is written of a turn that says nothing for longer than its connection may be silent. */
-  const writtenLate = Effect.fnUntraced(function* (turn: (feed: TurnFeed) => Effect.Effect<WireAnswer.WireAnswer>) {
+  const writtenLate = Effect.fnUntraced(function* (turn: (feed: TurnFeed) => Effect.Effect<CallAnswer.CallAnswer>) {
     const speak = yield* Latch.make()
     const call = yield* RunningCall.start((feed) => Effect.andThen(speak.await, turn(feed)))
-    const answering = yield* Effect.forkChild(TurnStream.make(Effect.succeed(call)))
+    const answering = yield* Effect.forkChild(CallResponse.renderEvents(call))
     yield* TestClock.adjust("15 seconds")
     const response = yield* Fiber.join(answering)
     assert.strictEqual(response.status, 200)
@@ -326,7 +327,7 @@ describe("what a stream writes", () => {
     return Effect.gen(function* () {
       yield* Effect.scoped(
         Effect.gen(function* () {
-          yield* TurnStream.make(Effect.succeed(RunningCall.ended(answer)))
+          yield* CallResponse.renderEvents(AnswerReplay.ended(answer))
           yield* TestClock.adjust(0)
           assert.isFalse(budget.take(100))
         })

@@ -1,8 +1,7 @@
 /**
- * An answer as it stands on the wire: what is kept for a repeat of its call, and what ends an event stream.
+ * The answer to a call, as status and JSON body: it is sent, kept for repeats of the call, and ends an event stream.
  */
 import { Effect, Schema } from "effect"
-import { HttpServerResponse } from "effect/http"
 import {
   type FileNotFound,
   type Invalid,
@@ -18,15 +17,15 @@ import {
 import type { SessionId } from "../../wire/Ids.ts"
 import { sentences } from "../../wire/Failures.ts"
 
-export interface WireAnswer {
+export interface CallAnswer {
   readonly status: number
   /** JSON. */
   readonly body: string
-  /** The session that it opened. */
+  /** The session that the call created. */
   readonly sessionId?: SessionId | undefined
 }
 
-/** What the calls that have an agent act can fail with. */
+/** The failures of calls. */
 export type CallFailure =
   | FileNotFound
   | Invalid
@@ -52,8 +51,8 @@ const statuses: Readonly<Record<CallFailure["_tag"], number>> = {
 
 const encodeRunFailed = Schema.encodeEffect(Schema.fromJsonString(RunFailedBody))
 
-/** A failure as the wire has it. */
-export const fromFailure = Effect.fnUntraced(function* (failure: CallFailure): Effect.fn.Return<WireAnswer> {
+/** The answer to a call that failed. */
+export const fromFailure = Effect.fnUntraced(function* (failure: CallFailure): Effect.fn.Return<CallAnswer> {
   const body =
     failure._tag === "RunFailed"
       ? yield* Effect.orDie(encodeRunFailed(failure))
@@ -61,32 +60,29 @@ export const fromFailure = Effect.fnUntraced(function* (failure: CallFailure): E
   return { status: statuses[failure._tag], body }
 })
 
-/** A failure of the agent's, of which no more is known. */
-export const failed = (error: string, stopReason: string): WireAnswer => ({
+/** The answer of a failed agent of which nothing else is known. */
+export const failed = (error: string, stopReason: string): CallAnswer => ({
   status: 502,
   body: JSON.stringify({ ok: false, error, stderr: "", duration_ms: 0, stop_reason: stopReason })
 })
 
-/** A failure of the server's own. */
-export const serverError: WireAnswer = { status: 500, body: JSON.stringify({ detail: sentences.serverError }) }
+/** The answer to a call that failed with a defect. */
+export const serverError: CallAnswer = { status: 500, body: JSON.stringify({ detail: sentences.serverError }) }
 
-/** What a call answers as the wire has it, its failures too. */
+/** Encodes the success or the failure of a call. `createdBy` is the session that a success has created. */
 export const from = <S extends Schema.ConstraintEncoder<unknown>>(
   schema: S,
-  opened: (answer: S["Type"]) => SessionId | undefined = () => undefined
+  createdBy: (answer: S["Type"]) => SessionId | undefined = () => undefined
 ) => {
   const encode = Schema.encodeEffect(Schema.fromJsonString(schema))
-  return (call: Effect.Effect<S["Type"], CallFailure>): Effect.Effect<WireAnswer> =>
+  return (call: Effect.Effect<S["Type"], CallFailure>): Effect.Effect<CallAnswer> =>
     Effect.matchEffect(call, {
       onSuccess: (answer) =>
-        Effect.map(Effect.orDie(encode(answer)), (body): WireAnswer => ({
+        Effect.map(Effect.orDie(encode(answer)), (body): CallAnswer => ({
           status: 200,
           body,
-          sessionId: opened(answer)
+          sessionId: createdBy(answer)
         })),
       onFailure: fromFailure
     })
 }
-
-export const toResponse = ({ body, status }: WireAnswer): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.text(body, { status, contentType: "application/json" })

@@ -1,0 +1,53 @@
+/**
+ * Starts the calls that make an agent work: turns, runs, and the creation of sessions.
+ *
+ * A call with a key is executed once for all requests that repeat it, and outlives its connection (`KeyedCalls`). A call
+ * without a key is cancelled as soon as its request ends.
+ */
+import { Context, Effect, Layer, type Schema, type Scope } from "effect"
+import type { Invalid } from "../../api/Errors.ts"
+import type { SessionId } from "../../wire/Ids.ts"
+import { Shutdown } from "../Shutdown.ts"
+import type { CallId } from "./KeptAnswers.ts"
+import * as KeyedCalls from "./KeyedCalls.ts"
+import * as RunningCall from "./RunningCall.ts"
+
+/** A request for a call. */
+export interface Call {
+  readonly appId: number
+  readonly path: string
+  readonly key: string | undefined
+  /** The whole body as it was sent, fields that the server does not know included: a repeat has the same one. */
+  readonly body: Schema.Json
+  /** The session that the call is about. */
+  readonly sessionId?: SessionId | undefined
+}
+
+export class Calls extends Context.Service<
+  Calls,
+  {
+    /**
+     * Starts a call, or joins the one with the same key. The scope is the request: when it closes, a call without a key
+     * is cancelled, and a call with one has one reader less.
+     */
+    readonly start: (call: Call, work: RunningCall.Work) => Effect.Effect<RunningCall.RunningCall, Invalid, Scope.Scope>
+    /** Cancels a running call, waits for its end, and returns whether there was one. */
+    readonly cancel: (id: CallId) => Effect.Effect<boolean>
+  }
+>()("effect-clawdforge/server/calls/Calls") {}
+
+export type Options = KeyedCalls.Options
+
+export const make = Effect.fnUntraced(function* (options: Options) {
+  const shutdown = yield* Shutdown
+  const keyed = yield* KeyedCalls.make(options)
+  return Calls.of({
+    start: Effect.fnUntraced(function* ({ key, ...call }, work) {
+      const tracked: RunningCall.Work = (feed, cancel) => shutdown.track(work(feed, cancel))
+      return yield* key === undefined ? RunningCall.start(tracked) : keyed.join({ ...call, key }, tracked)
+    }),
+    cancel: keyed.cancel
+  })
+})
+
+export const layer = (options: Options) => Layer.effect(Calls, make(options))
