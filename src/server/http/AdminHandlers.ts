@@ -1,26 +1,26 @@
 /**
- * What the endpoints of whoever runs the server do.
+ * The handlers of the operator's endpoints: app tokens and metrics.
  */
 import { Effect, Option, Redacted } from "effect"
 import type { HttpServerRequest } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import { Api } from "../../api/Api.ts"
-import { Invalid, TokenExists, TokenNotFound, bodyIssue } from "../../api/Errors.ts"
-import { AgentPool } from "../agents/AgentPool.ts"
-import { AppTokens } from "../access/AppTokens.ts"
-import { KeptAnswers } from "../calls/KeptAnswers.ts"
-import { Ledger } from "../storage/Ledger.ts"
-import * as Metrics from "../Metrics.ts"
-import * as Networks from "../access/Networks.ts"
-import { SessionEngine } from "../sessions/SessionEngine.ts"
-import { Uploads } from "../files/Uploads.ts"
+import { bodyIssue, Invalid, TokenExists, TokenNotFound } from "../../api/Errors.ts"
 import * as Tokens from "../../wire/Tokens.ts"
+import { AppTokens } from "../access/AppTokens.ts"
+import * as Networks from "../access/Networks.ts"
+import { AgentPool } from "../agents/AgentPool.ts"
+import { KeptAnswers } from "../calls/KeptAnswers.ts"
+import { Uploads } from "../files/Uploads.ts"
+import * as Metrics from "../Metrics.ts"
+import { SessionEngine } from "../sessions/SessionEngine.ts"
+import { Ledger } from "../storage/Ledger.ts"
 import * as JsonBody from "./JsonBody.ts"
 
 const readMint = JsonBody.reader(Tokens.MintRequest)
 
-/** Names every network that is not one. A token that is good from nowhere is of no use to anybody. */
+/** Refuses a token that no address could use, and names each entry that is not a network. */
 const checkNetworks = Effect.fnUntraced(function* (cidrs: ReadonlyArray<string> | null) {
   if (cidrs?.length === 0) {
     return yield* Invalid.body("ip_cidrs", "must name a network, or be null for a token that is good from anywhere")

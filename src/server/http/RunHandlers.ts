@@ -1,19 +1,19 @@
 /**
- * What the endpoint of runs does.
+ * The handler of runs.
  */
-import { Invalid } from "../../api/Errors.ts"
 import { Duration, Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "../../api/Api.ts"
+import { Invalid } from "../../api/Errors.ts"
 import { CurrentApp } from "../../api/Middlewares.ts"
 import * as Wire from "../../wire/Runs.ts"
 import { AppTokens } from "../access/AppTokens.ts"
+import * as CallAnswer from "../calls/CallAnswer.ts"
 import { Calls } from "../calls/Calls.ts"
+import { Uploads } from "../files/Uploads.ts"
 import { Runs } from "../runs/Runs.ts"
 import * as SystemPrompts from "../SystemPrompts.ts"
 import * as Timeouts from "../Timeouts.ts"
-import { Uploads } from "../files/Uploads.ts"
-import * as CallAnswer from "../calls/CallAnswer.ts"
 import * as CallResponse from "./CallResponse.ts"
 import * as JsonBody from "./JsonBody.ts"
 
@@ -31,32 +31,38 @@ export const layer = HttpApiBuilder.group(
     const { minimum } = Timeouts
     const maximum = yield* Timeouts.Maximum
     const range = `must be from ${Duration.toSeconds(minimum)} to ${Duration.toSeconds(maximum)}`
+
+    const run = Effect.fnUntraced(function* (app: CurrentApp["Service"], request: Wire.RunRequest) {
+      const timeout = request.timeout ?? Duration.min(Timeouts.byDefault, maximum)
+      if (!Duration.between(timeout, { minimum, maximum })) return yield* Invalid.body("timeout_secs", range)
+      return yield* runs
+        .run({
+          app,
+          prompt: request.prompt,
+          files: yield* uploads.find({ appId: app.id, tokens: request.files ?? [] }),
+          model: request.model ?? undefined,
+          effort: request.effort ?? undefined,
+          system: SystemPrompts.from(request),
+          timeout
+        })
+        .pipe(tokens.whileLive(app.id))
+    })
+
     return handlers.handleRaw(
       "run",
       Effect.fnUntraced(function* ({ headers, query, request }) {
         const app = yield* CurrentApp
         const { json, payload } = yield* read(request)
-        const { effort, files, model, prompt, timeout } = payload
-        const run = Effect.gen(function* () {
-          const limit = timeout ?? Duration.min(Timeouts.byDefault, maximum)
-          if (!Duration.between(limit, { minimum, maximum })) {
-            return yield* Invalid.body("timeout_secs", range)
-          }
-          const { usage, ...done } = yield* runs
-            .run({
-              app,
-              prompt,
-              files: yield* uploads.find({ appId: app.id, tokens: files ?? [] }),
-              model: model ?? undefined,
-              effort: effort ?? undefined,
-              system: SystemPrompts.from(payload),
-              timeout: limit
-            })
-            .pipe(tokens.whileLive(app.id))
-          return { ok: true as const, ...done, ...(query.usage && usage !== undefined ? { usage } : {}) }
-        })
-        const call = { appId: app.id, path: Wire.path, key: headers["idempotency-key"], body: json }
-        return yield* CallResponse.renderJson(yield* calls.start(call, () => encode(run)))
+        const answer = Effect.map(run(app, payload), ({ usage, ...done }) => ({
+          ok: true as const,
+          ...done,
+          ...(query.usage && usage !== undefined ? { usage } : {})
+        }))
+        const call = yield* calls.start(
+          { appId: app.id, path: Wire.path, key: headers["idempotency-key"], body: json },
+          () => encode(answer)
+        )
+        return yield* CallResponse.renderJson(call)
       })
     )
   })

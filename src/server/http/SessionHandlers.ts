@@ -1,0 +1,101 @@
+/**
+ * The handlers of the endpoints of sessions.
+ */
+import { Effect, Option } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+import { Api, CreateRequest } from "../../api/Api.ts"
+import { Invalid } from "../../api/Errors.ts"
+import { CurrentApp, CurrentSession } from "../../api/Middlewares.ts"
+import * as Sessions from "../../wire/Sessions.ts"
+import { AppTokens } from "../access/AppTokens.ts"
+import { Agents } from "../agents/Agents.ts"
+import * as CallAnswer from "../calls/CallAnswer.ts"
+import { Calls } from "../calls/Calls.ts"
+import { SessionEngine } from "../sessions/SessionEngine.ts"
+import { Ledger, type SessionEvent } from "../storage/Ledger.ts"
+import * as SystemPrompts from "../SystemPrompts.ts"
+import * as CallResponse from "./CallResponse.ts"
+import * as JsonBody from "./JsonBody.ts"
+import * as TurnHandlers from "./TurnHandlers.ts"
+
+/** How many events of a session one answer contains at most. */
+const maxEvents = 1_000
+
+const toEvent = ({ at, detail, kind, seq, turnIndex }: SessionEvent): Sessions.Event => ({
+  seq,
+  at,
+  kind,
+  ...(turnIndex === null ? {} : { turnIndex }),
+  ...(detail === null ? {} : { detail })
+})
+
+const readCreate = JsonBody.reader(CreateRequest)
+const encodeCreated = CallAnswer.from(Sessions.Created, ({ sessionId }) => sessionId)
+
+export const layer = HttpApiBuilder.group(
+  Api,
+  "sessions",
+  Effect.fnUntraced(function* (handlers) {
+    const agents = yield* Agents
+    const calls = yield* Calls
+    const engine = yield* SessionEngine
+    const ledger = yield* Ledger
+    const tokens = yield* AppTokens
+    const { cancel, turn } = yield* TurnHandlers.make
+
+    const open = Effect.fnUntraced(function* (app: CurrentApp["Service"], request: typeof CreateRequest.Type) {
+      const agent = agents.find(request.agent)
+      if (Option.isNone(agent)) {
+        return yield* Invalid.body("agent", `no agent of this name: the server has ${agents.names.join(", ")}`)
+      }
+      const session = yield* engine
+        .open({
+          app,
+          agent: agent.value,
+          model: request.model ?? null,
+          effort: request.effort ?? undefined,
+          system: SystemPrompts.from(request),
+          meta: request.meta ?? null
+        })
+        .pipe(tokens.whileLive(app.id))
+      return { ok: true as const, ...session }
+    })
+
+    return handlers
+      .handleRaw(
+        "create",
+        Effect.fnUntraced(function* ({ headers, request }) {
+          const app = yield* CurrentApp
+          const { json, payload } = yield* readCreate(request)
+          const call = yield* calls.start(
+            { appId: app.id, path: Sessions.path, key: headers["idempotency-key"], body: json },
+            () => encodeCreated(open(app, payload))
+          )
+          return yield* CallResponse.renderJson(call)
+        })
+      )
+      .handleRaw("turn", turn)
+      .handleAll({
+        cancel,
+        list: Effect.fnUntraced(function* ({ query }) {
+          const { id: appId } = yield* CurrentApp
+          const sessions = yield* ledger.listSessions({ appId, includeClosed: query.include_closed })
+          return { ok: true as const, sessions, count: sessions.length }
+        }),
+        state: Effect.fnUntraced(function* () {
+          const session = yield* CurrentSession
+          return { ok: true as const, ...session, live: session.closedAt === null }
+        }),
+        events: Effect.fnUntraced(function* ({ query: { after } }) {
+          const { sessionId } = yield* CurrentSession
+          const events = yield* ledger.listEventsAfter({ sessionId, after, limit: maxEvents })
+          return { ok: true as const, events: events.map(toEvent) }
+        }),
+        close: Effect.fnUntraced(function* () {
+          const { sessionId } = yield* CurrentSession
+          const closed = yield* engine.close(sessionId)
+          return { ok: true as const, ...(closed ? {} : { alreadyClosed: true }) }
+        })
+      })
+  })
+)

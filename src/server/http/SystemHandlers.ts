@@ -1,0 +1,41 @@
+/**
+ * The handlers of the endpoints about the server itself: health and readiness.
+ */
+import { Effect, Option } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+import { clientInfo } from "../../agent/acp/ClientInfo.ts"
+import { Api } from "../../api/Api.ts"
+import { InstalledAgents } from "../agents/InstalledAgents.ts"
+import { SessionEngine } from "../sessions/SessionEngine.ts"
+import { Readiness } from "../upkeep/Readiness.ts"
+
+/** What the server adds to the contract. */
+const features = ["cancel", "events", "idempotency", "ready", "request_id", "session_options", "stream", "usage"]
+
+export const layer = HttpApiBuilder.group(
+  Api,
+  "system",
+  Effect.fnUntraced(function* (handlers) {
+    const installed = yield* InstalledAgents
+    const engine = yield* SessionEngine
+    const readiness = yield* Readiness
+    return handlers.handleAll({
+      ready: Effect.fnUntraced(function* () {
+        yield* readiness.check
+        return { ok: true as const }
+      }),
+      health: Effect.fnUntraced(function* () {
+        return {
+          ok: true,
+          claudePresent: installed.claude,
+          claudeVersion: Option.getOrNull(installed.claudeVersion),
+          // Other servers drive their agents with a program of this name; this one has it built in.
+          acpxPresent: installed.any,
+          acpxVersion: clientInfo.version,
+          openSessions: yield* engine.size,
+          features
+        }
+      })
+    })
+  })
+)

@@ -1,0 +1,64 @@
+/**
+ * The handlers of turns and of their cancellation.
+ */
+import { Duration, Effect, Stream } from "effect"
+import type { HttpServerRequest } from "effect/http"
+import { SessionIsClosed } from "../../api/Errors.ts"
+import { CurrentApp, CurrentSession } from "../../api/Middlewares.ts"
+import * as Turns from "../../wire/Turns.ts"
+import * as CallAnswer from "../calls/CallAnswer.ts"
+import { Calls } from "../calls/Calls.ts"
+import { Uploads } from "../files/Uploads.ts"
+import { SessionEngine } from "../sessions/SessionEngine.ts"
+import * as Timeouts from "../Timeouts.ts"
+import * as CallResponse from "./CallResponse.ts"
+import * as JsonBody from "./JsonBody.ts"
+import * as TurnAnswer from "./TurnAnswer.ts"
+
+interface Request {
+  readonly headers: { readonly "idempotency-key"?: string }
+  readonly request: HttpServerRequest.HttpServerRequest
+}
+
+const read = JsonBody.reader(Turns.TurnRequest)
+const encode = CallAnswer.from(Turns.TurnResponse)
+
+export const make = Effect.gen(function* () {
+  const calls = yield* Calls
+  const engine = yield* SessionEngine
+  const uploads = yield* Uploads
+  const countStream = yield* CallResponse.streamLimit
+  const timeouts = { minimum: Timeouts.minimum, maximum: yield* Timeouts.Maximum }
+  return {
+    turn: Effect.fnUntraced(function* ({ headers, request }: Request) {
+      const { closedAt, sessionId } = yield* CurrentSession
+      const { id: appId } = yield* CurrentApp
+      const { json, payload } = yield* read(request)
+      const timeout = Duration.clamp(payload.timeout ?? Timeouts.byDefault, timeouts)
+      const findFiles = Effect.gen(function* () {
+        if (closedAt !== null) return yield* new SessionIsClosed()
+        return yield* uploads.find({ appId, tokens: payload.files ?? [] })
+      })
+      const turn = (cancel: Effect.Effect<void>) =>
+        Stream.unwrap(
+          Effect.map(findFiles, (files) => engine.turn(sessionId, { prompt: payload.prompt, files, timeout }, cancel))
+        )
+      const asEvents = CallResponse.acceptsEvents(request)
+      // Refused before the turn starts: a stream over the limit costs the session nothing.
+      if (asEvents) yield* countStream(appId)
+      const call = yield* calls.start(
+        { appId, path: Turns.pathOf(sessionId), key: headers["idempotency-key"], sessionId, body: json },
+        (feed, cancel) => encode(TurnAnswer.make(sessionId, turn(cancel), feed))
+      )
+      return yield* asEvents ? CallResponse.renderEvents(call) : CallResponse.renderJson(call)
+    }),
+    cancel: Effect.fnUntraced(function* ({ headers }: Pick<Request, "headers">) {
+      const { sessionId } = yield* CurrentSession
+      const { id: appId } = yield* CurrentApp
+      const key = headers["idempotency-key"]
+      const cancel =
+        key === undefined ? engine.cancel(sessionId) : calls.cancel({ appId, path: Turns.pathOf(sessionId), key })
+      return { ok: true as const, cancelled: yield* cancel }
+    })
+  }
+})
