@@ -25,6 +25,7 @@ import * as Migrations from "./storage/Migrations.ts"
 import * as NetworkAccess from "./access/NetworkAccess.ts"
 import * as NodeSqlite from "./storage/NodeSqlite.ts"
 import * as Readiness from "./upkeep/Readiness.ts"
+import * as RequestSpan from "./http/RequestSpan.ts"
 import * as Routes from "./http/Routes.ts"
 import * as Runs from "./runs/Runs.ts"
 import * as Shutdown from "./Shutdown.ts"
@@ -166,6 +167,7 @@ export const layer = (options: Options): Layer.Layer<ForgeServer, StartFailed> =
   })
   return Layer.effect(ForgeServer, make(options)).pipe(
     Layer.provideMerge(serve),
+    Layer.provide(RequestSpan.layerOwn),
     Layer.provide(Listener.layer(options)),
     Layer.provide(NodeHttpServer.layerHttpServices),
     Layer.provide(engine(options)),

@@ -61,7 +61,8 @@ export const rooms: ReadonlyArray<Room> = [
   },
   {
     name: "server basics",
-    holds: /^src\/server\/(AppCounts|Metrics|Shutdown|StartFailed|Stopwatch|SystemPrompts|Timeouts|TurnBudget)\.ts$/,
+    holds:
+      /^src\/server\/(AppCounts|CurrentRequest|Metrics|Shutdown|Spans|StartFailed|Stopwatch|SystemPrompts|Timeouts|TurnBudget)\.ts$/,
     rooms: ["agent", "api", ...schema],
     packages: ["effect"]
   },

@@ -7,6 +7,7 @@
 import { Context, Effect, Layer, type Schema, type Scope } from "effect"
 import type { Invalid } from "../../api/Errors.ts"
 import type { SessionId } from "../../wire/Ids.ts"
+import * as CurrentRequest from "../CurrentRequest.ts"
 import { Shutdown } from "../Shutdown.ts"
 import type { CallId } from "./KeptAnswers.ts"
 import * as KeyedCalls from "./KeyedCalls.ts"
@@ -43,7 +44,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const keyed = yield* KeyedCalls.make(options)
   return Calls.of({
     start: Effect.fnUntraced(function* ({ key, ...call }, work) {
-      const tracked: RunningCall.Work = (feed, cancel) => shutdown.track(work(feed, cancel))
+      const tracked: RunningCall.Work = (feed, cancel) => CurrentRequest.trace(shutdown.track(work(feed, cancel)))
       return yield* key === undefined ? RunningCall.start(tracked) : keyed.join({ ...call, key }, tracked)
     }),
     cancel: keyed.cancel

@@ -7,6 +7,7 @@ import {
   HttpClientError,
   type HttpClientRequest,
   HttpEffect,
+  HttpMiddleware,
   HttpServerRequest,
   HttpServerResponse
 } from "effect/http"
@@ -31,7 +32,11 @@ export const make = <E>(
     Effect.fnUntraced(function* (request) {
       const received = HttpServerRequest.fromClientRequest(request)
       // How the handler ended is in its answer, a failure too.
-      yield* handled.pipe(Effect.provideService(HttpServerRequest.HttpServerRequest, received), Effect.exit)
+      yield* handled.pipe(
+        Effect.provideService(HttpServerRequest.HttpServerRequest, received),
+        Effect.provideService(HttpMiddleware.TracerDisabledWhen, () => true),
+        Effect.exit
+      )
       const answer = answers.get(received)
       if (answer === undefined) return yield* serverGone(request)
       return HttpServerResponse.toClientResponse(answer, { request })

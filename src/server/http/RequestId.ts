@@ -4,6 +4,7 @@
 import { Effect, Layer } from "effect"
 import { SecureRandom } from "effect/crypto/SecureRandom"
 import { HttpEffect, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { CurrentRequest } from "../CurrentRequest.ts"
 
 export const header = "x-request-id"
 
@@ -22,7 +23,8 @@ export const layer = Layer.unwrap(
               HttpEffect.withPreResponseHandler((_request, response) =>
                 Effect.succeed(HttpServerResponse.setHeader(response, header, id))
               ),
-              Effect.annotateLogs("request_id", id)
+              Effect.annotateLogs("request_id", id),
+              Effect.provideService(CurrentRequest, { id })
             )
           )
         }),

@@ -15,6 +15,7 @@ import * as Paths from "./Paths.ts"
 import * as Refusals from "./Refusals.ts"
 import * as RequestId from "./RequestId.ts"
 import * as RequestLog from "./RequestLog.ts"
+import * as RequestSpan from "./RequestSpan.ts"
 import * as Unsent from "./ResponseBudget.ts"
 import * as ShutdownRefusal from "./ShutdownRefusal.ts"
 import * as Validation from "./Validation.ts"
@@ -51,6 +52,7 @@ export const layer = <E, R>(access: Layer.Layer<never, E, R>, options: Options =
     Layer.provideMerge(access),
     Layer.provideMerge(RequestLog.layer(options)),
     Layer.provideMerge(Refusals.layerDefects),
+    Layer.provideMerge(RequestSpan.layer),
     Layer.provideMerge(RequestId.layer),
     Layer.provideMerge(Refusals.layerForm)
   )

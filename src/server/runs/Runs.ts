@@ -16,6 +16,7 @@ import * as RunFailure from "../agents/RunFailure.ts"
 import * as RunResult from "./RunResult.ts"
 import { type Upload, Uploads } from "../files/Uploads.ts"
 import { Shutdown } from "../Shutdown.ts"
+import * as Spans from "../Spans.ts"
 import * as Stopwatch from "../Stopwatch.ts"
 
 /** A run that is asked for. */
@@ -142,10 +143,11 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     const files = yield* uploads.stage(run.files, { cwd })
     const session = yield* pool.place.pipe(
       Effect.andThen(agents.open(agent, { cwd, effort, model, system })),
+      Spans.acquireProcess(agent.name),
       Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(outOfTime("")) })
     )
     const left = Duration.subtract(timeout, yield* elapsed)
-    return yield* listen(agent, session.turn({ prompt, files, timeout: left })).pipe(
+    return yield* listen(agent, Spans.prompt(agent.name)(session.turn({ prompt, files, timeout: left }))).pipe(
       Effect.mapError((failure) => (failure.stopReason === "timeout" ? outOfTime(failure.stderr) : failure))
     )
   }, Effect.scoped)

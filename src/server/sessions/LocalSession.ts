@@ -21,6 +21,7 @@ import type { SessionState, SessionTurn, TurnDone } from "./SessionEngine.ts"
 import * as SessionProcess from "./SessionProcess.ts"
 import { Uploads } from "../files/Uploads.ts"
 import { Shutdown } from "../Shutdown.ts"
+import * as Spans from "../Spans.ts"
 import * as Stopwatch from "../Stopwatch.ts"
 
 /** The agent has no way back to the session, which is of no more use. */
@@ -71,13 +72,14 @@ export const make = Effect.fnUntraced(function* (
   const shutdown = yield* Shutdown
   const uploads = yield* Uploads
   const process = yield* SessionProcess.make(options)
+  const useProcess = Spans.acquireProcess(options.definition.name)(process.use)
   const places = yield* Semaphore.make(1)
   const stopped = yield* Deferred.make<never, SessionIsClosed>()
   let flight: Flight | undefined
 
   const wake = Effect.gen(function* () {
     const failed = RunFailure.from(yield* Stopwatch.start)
-    const agent = yield* Effect.catchTag(process.use, "AgentFailed", failed)
+    const agent = yield* Effect.catchTag(useProcess, "AgentFailed", failed)
     return agent.id
   }).pipe(Effect.scoped)
 
@@ -144,7 +146,7 @@ export const make = Effect.fnUntraced(function* (
       failed,
       Effect.mapError((failure) => new AgentLost({ failure }))
     )
-    const awake = process.use.pipe(
+    const awake = useProcess.pipe(
       Effect.catchTags({
         AgentOptionRefused: ({ error }) => lost({ error, stderr: "", stopReason: "error" }),
         AgentFailed: (failure) => (failure.isSessionLost === true ? lost(failure) : failed(failure))
@@ -172,6 +174,7 @@ export const make = Effect.fnUntraced(function* (
     const [agent, files] = ready.value
     flight.isWithAgent = true
     return agent.turn({ ...turn, files }, Effect.raceFirst(asked, shutdown.graceIsOver)).pipe(
+      Spans.prompt(options.definition.name),
       Stream.mapEffect((event) => onEvent(event)),
       Stream.catch((failure) => Stream.fromEffect(onFailure(failure)))
     )

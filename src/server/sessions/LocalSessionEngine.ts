@@ -15,6 +15,7 @@ import * as LocalSession from "./LocalSession.ts"
 import { type NewSession, SessionEngine, type SessionTurn } from "./SessionEngine.ts"
 import { Uploads } from "../files/Uploads.ts"
 import { Shutdown } from "../Shutdown.ts"
+import * as Spans from "../Spans.ts"
 
 export interface Options {
   /** How many sessions may be open at once; 64 if not given. */
@@ -191,6 +192,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   const turn = (sessionId: SessionId, turn: SessionTurn, cancel: Effect.Effect<void> = Effect.never) =>
     Stream.unwrap(Effect.map(admit(sessionId), (session) => session.turn(turn, cancel))).pipe(
+      Spans.turn(sessionId),
       Stream.catchTag("AgentLost", ({ failure }) =>
         Stream.fromEffect(Effect.andThen(close(sessionId), Effect.fail(failure)))
       )
