@@ -1,5 +1,5 @@
 /**
- * The endpoints of the contract, over the schemas that the client uses too: for the server, and for its OpenAPI page.
+ * The endpoints of the contract, over the schemas that the client uses too. The server and its OpenAPI page are made of them.
  */
 import { Effect, Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
@@ -29,7 +29,7 @@ import { AdminAccess, AppAccess, JsonBody, SessionAccess, Validation } from "./M
 const maxDepth = 16
 const maxBytes = 16 * 1024
 
-/** The caller's own object, within bounds. */
+/** The caller's object, within bounds. */
 const Meta = Sessions.Meta.check(
   Schema.makeFilter((meta) => {
     if (isDeeper(meta, maxDepth)) return `must not be nested deeper than ${maxDepth}`
@@ -43,10 +43,10 @@ export const CreateRequest = Schema.Struct({ ...Sessions.createFields, meta: nul
   Schema.encodeKeys(Sessions.createKeys)
 )
 
-/** Any id that stands in the path: one that no session can have is a 404 like any other unknown one. */
+/** Any id: one that no session can have is a 404 like any unknown one. */
 const params = { id: Schema.String }
 
-/** The key of a call that has one; of a cancel, that of the turn which it is about. */
+/** The key of a call. A cancel has the key of the turn that it cancels. */
 const headers = { "idempotency-key": Schema.optionalKey(IdempotencyKey) }
 
 const system = HttpApiGroup.make("system", { topLevel: true }).add(
@@ -103,7 +103,7 @@ const runs = HttpApiGroup.make("runs")
   .middleware(Validation)
   .middleware(AppAccess)
 
-/** The form of an upload, for the documentation only: the server reads the form itself, as it arrives. */
+/** The form of an upload, for the documentation only: the server reads the form as it arrives. */
 const UploadForm = Schema.Struct({
   [Files.filePart]: Schema.String.annotate({ contentEncoding: "binary" }),
   [Files.ttlField]: Schema.optionalKey(Files.TimeToLive)

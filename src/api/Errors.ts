@@ -8,10 +8,10 @@ import { HttpApiSchema } from "effect/http-api"
 import * as Failures from "../wire/Failures.ts"
 import { Millis } from "../wire/Ids.ts"
 
-/** The body of a refusal that is one fixed sentence. */
+/** The body of a refusal with one fixed sentence. */
 const sentence = <const Text extends string>(text: Text) => ({ detail: Schema.tag(text) })
 
-/** 401: the bearer is missing, unknown or revoked. */
+/** 401: the bearer token is missing, unknown or revoked. */
 export class Unauthorized extends Schema.Error<Unauthorized>("effect-clawdforge/api/Errors/Unauthorized")(
   { detail: Schema.Literals([Failures.sentences.missingBearer, Failures.sentences.invalidToken]) },
   { httpApiStatus: 401 }
@@ -19,14 +19,14 @@ export class Unauthorized extends Schema.Error<Unauthorized>("effect-clawdforge/
   readonly _tag = "Unauthorized"
 }
 
-/** 403: the bearer is known, but not allowed from this address. */
+/** 403: the bearer token is not allowed from this address. */
 export class AddressNotAllowed extends Schema.Error<AddressNotAllowed>(
   "effect-clawdforge/api/Errors/AddressNotAllowed"
 )(sentence(Failures.sentences.addressNotAllowed), { httpApiStatus: 403 }) {
   readonly _tag = "AddressNotAllowed"
 }
 
-/** 404: no token has this name. */
+/** 404: no live token has this name. */
 export class TokenNotFound extends Schema.Error<TokenNotFound>("effect-clawdforge/api/Errors/TokenNotFound")(
   sentence(Failures.sentences.tokenNotFound),
   { httpApiStatus: 404 }
@@ -34,7 +34,7 @@ export class TokenNotFound extends Schema.Error<TokenNotFound>("effect-clawdforg
   readonly _tag = "TokenNotFound"
 }
 
-/** 409: a token of this name is live. */
+/** 409: a live token has this name. */
 export class TokenExists extends Schema.Error<TokenExists>("effect-clawdforge/api/Errors/TokenExists")(
   sentence(Failures.sentences.tokenExists),
   { httpApiStatus: 409 }
@@ -42,7 +42,7 @@ export class TokenExists extends Schema.Error<TokenExists>("effect-clawdforge/ap
   readonly _tag = "TokenExists"
 }
 
-/** 404: no session of the calling app has this id; another app's looks the same. */
+/** 404: the calling app has no session with this id. A session of another app looks the same. */
 export class SessionNotFound extends Schema.Error<SessionNotFound>("effect-clawdforge/api/Errors/SessionNotFound")(
   sentence(Failures.sentences.sessionNotFound),
   { httpApiStatus: 404 }
@@ -66,7 +66,7 @@ export class SessionIsClosed extends Schema.Error<SessionIsClosed>("effect-clawd
   readonly _tag = "SessionIsClosed"
 }
 
-/** 413: the body, or the file in it, is larger than the server takes. */
+/** 413: the body, or the file in it, is too large. */
 export class TooLarge extends Schema.Error<TooLarge>("effect-clawdforge/api/Errors/TooLarge")(
   sentence(Failures.sentences.tooLarge),
   { httpApiStatus: 413 }
@@ -74,31 +74,31 @@ export class TooLarge extends Schema.Error<TooLarge>("effect-clawdforge/api/Erro
   readonly _tag = "TooLarge"
 }
 
-/** Something that is wrong with the body; what was rejected is not repeated. */
+/** An issue with the body. It does not repeat the rejected value. */
 export const bodyIssue = (path: ReadonlyArray<string | number>, msg: string): Failures.Issue => ({
   loc: ["body", ...path],
   msg,
   type: "value_error"
 })
 
-/** 422: each thing that is wrong with the request. */
+/** 422: the issues with the request. */
 export class Invalid extends Schema.Error<Invalid>("effect-clawdforge/api/Errors/Invalid")(Failures.Invalid.fields, {
   httpApiStatus: 422
 }) {
   readonly _tag = "Invalid"
 
-  /** One field of the body is wrong. */
+  /** An issue with one field of the body. */
   static body(field: string, msg: string): Invalid {
     return new Invalid({ detail: [bodyIssue([field], msg)] })
   }
 
-  /** The key of a call has the form of one, and cannot be used. */
+  /** An issue with the key of a call, which is well-formed. */
   static key(msg: string): Invalid {
     return new Invalid({ detail: [{ loc: ["header", "idempotency-key"], msg, type: "value_error" }] })
   }
 }
 
-/** 429: the app has as much under way as one app may. */
+/** 429: the app has reached one of its limits. */
 export class TooMany extends Schema.Error<TooMany>("effect-clawdforge/api/Errors/TooMany")(
   sentence(Failures.sentences.tooMany),
   { httpApiStatus: 429 }
@@ -123,7 +123,7 @@ export const RunFailedBody = RunFailed.pipe(
   HttpApiSchema.status(502)
 )
 
-/** 503: as many sessions are open as the server allows. */
+/** 503: the server has reached its limit of open sessions, or has no process for an agent. */
 export class PoolFull extends Schema.Error<PoolFull>("effect-clawdforge/api/Errors/PoolFull")(
   sentence(Failures.sentences.poolFull),
   {
@@ -133,7 +133,7 @@ export class PoolFull extends Schema.Error<PoolFull>("effect-clawdforge/api/Erro
   readonly _tag = "PoolFull"
 }
 
-/** 503: as many runs are under way as the server allows. */
+/** 503: the server has reached its limit of concurrent runs. */
 export class TooManyRuns extends Schema.Error<TooManyRuns>("effect-clawdforge/api/Errors/TooManyRuns")(
   sentence(Failures.sentences.tooManyRuns),
   { httpApiStatus: 503 }
@@ -141,7 +141,7 @@ export class TooManyRuns extends Schema.Error<TooManyRuns>("effect-clawdforge/ap
   readonly _tag = "TooManyRuns"
 }
 
-/** 503: the server takes no work now, and why. */
+/** 503: the server takes no work now; the detail is the reason. */
 export class NotReady extends Schema.Error<NotReady>("effect-clawdforge/api/Errors/NotReady")(Failures.Detail.fields, {
   httpApiStatus: 503
 }) {

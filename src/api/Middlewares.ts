@@ -1,23 +1,23 @@
 /**
- * What stands between a request and its endpoint: access, and the checks of its form.
+ * The middlewares of the endpoints: access control and the validation of requests.
  */
 import { Context } from "effect"
 import { HttpApiMiddleware, HttpApiSecurity } from "effect/http-api"
 import type * as Sessions from "../wire/Sessions.ts"
 import { AddressNotAllowed, Invalid, NotReady, SessionNotFound, TooLarge, Unauthorized } from "./Errors.ts"
 
-/** The app that the bearer of a request stands for. */
+/** The app that a request comes from. */
 export class CurrentApp extends Context.Service<CurrentApp, { readonly id: number; readonly name: string }>()(
   "effect-clawdforge/api/Middlewares/CurrentApp"
 ) {}
 
-/** Finds the app by its bearer, from the `Authorization` header alone. */
+/** Authenticates an app by its bearer token, from the `Authorization` header alone. */
 export class AppAccess extends HttpApiMiddleware.Service<AppAccess, { provides: CurrentApp }>()(
   "effect-clawdforge/api/Middlewares/AppAccess",
   { error: [Unauthorized, AddressNotAllowed], security: { bearer: HttpApiSecurity.bearer } }
 ) {}
 
-/** Lets through whoever shows the admin token, in the `Authorization` header alone. */
+/** Requires the admin token, in the `Authorization` header alone. */
 export class AdminAccess extends HttpApiMiddleware.Service<AdminAccess>()(
   "effect-clawdforge/api/Middlewares/AdminAccess",
   {
@@ -26,18 +26,18 @@ export class AdminAccess extends HttpApiMiddleware.Service<AdminAccess>()(
   }
 ) {}
 
-/** The session that the path of a request names; it belongs to the calling app. */
+/** The session in the path of a request, which belongs to the calling app. */
 export class CurrentSession extends Context.Service<CurrentSession, Sessions.Row>()(
   "effect-clawdforge/api/Middlewares/CurrentSession"
 ) {}
 
-/** Lets a request through only to a session of its own app, before anything else in it is looked at. */
+/** Requires that the session belongs to the calling app. It runs before the rest of the request is validated. */
 export class SessionAccess extends HttpApiMiddleware.Service<
   SessionAccess,
   { requires: CurrentApp; provides: CurrentSession }
 >()("effect-clawdforge/api/Middlewares/SessionAccess", { error: SessionNotFound }) {}
 
-/** Answers what does not fit its schema with a 422 in the list form. */
+/** Answers a request that does not fit its schema with a 422, whose detail is a list. */
 export class Validation extends HttpApiMiddleware.Service<Validation>()(
   "effect-clawdforge/api/Middlewares/Validation",
   {

@@ -2,7 +2,7 @@
  * Loads the admin token of `forge serve` from the environment or from a file.
  */
 import { Config, Effect, FileSystem, Option, Redacted } from "effect"
-import { wrongWith } from "../server/access/AdminAccess.ts"
+import { problemOf } from "../server/access/AdminAccess.ts"
 import { unreadable, UsageError } from "./Failure.ts"
 
 const variable = "CLAWDFORGE_ADMIN_TOKEN"
@@ -39,6 +39,6 @@ export const load = Effect.fnUntraced(function* (file: Option.Option<string>) {
       message: `an admin token is needed: set ${variable}, or name a file with --admin-token-file`
     })
   }
-  const wrong = wrongWith(token.value)
+  const wrong = problemOf(token.value)
   return wrong === undefined ? token.value : yield* new UsageError({ message: wrong })
 })

@@ -1,5 +1,5 @@
 /**
- * How many of something each app has, for the limits that hold for one app.
+ * Counts per app, for the limits of one app.
  */
 
 export interface AppCounts {

@@ -1,8 +1,8 @@
 /**
- * The request that is being answered, for the work that it starts.
+ * The request that is being answered.
  *
- * Work that outlives its connection runs in a fiber of its own, and still belongs to the request: its log lines and spans
- * carry the request's id, and its spans join the caller's trace.
+ * Work that outlives its connection runs in another fiber but still belongs to the request: its spans carry the request's
+ * id and join the caller's trace.
  */
 import { Context, Effect, type Tracer } from "effect"
 

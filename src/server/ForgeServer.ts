@@ -35,20 +35,20 @@ import * as Timeouts from "./Timeouts.ts"
 import * as CallResponse from "./http/CallResponse.ts"
 import * as Uploads from "./files/Uploads.ts"
 
-/** A server that listens. */
+/** A running server. */
 export class ForgeServer extends Context.Service<
   ForgeServer,
   {
-    /** Where it listens, with the port that it really has. */
+    /** The base URL, with the actual port. */
     readonly url: string
-    /** A token for a new app, told this once. */
+    /** Creates an app and returns its token, which is not stored and cannot be read again. */
     readonly mint: (name: string) => Effect.Effect<Redacted.Redacted, AppTokens.TokenRefused>
-    /** What the ledger recorded of a session, oldest first. */
+    /** The recorded events of a session, oldest first. */
     readonly history: (sessionId: string) => Effect.Effect<ReadonlyArray<Ledger.SessionEvent>>
   }
 >()("effect-clawdforge/server/ForgeServer") {}
 
-/** What a server needs, embedded or not: agents, a place for its data, and its bounds. */
+/** The options of any server, embedded or not: its agents, its data folder, and its limits. */
 export interface EmbeddedOptions
   extends
     AgentPool.Options,
@@ -71,13 +71,13 @@ export interface Options
     Listener.Options,
     Routes.Options,
     Omit<NetworkAccess.Options, "host"> {
-  /** How long turns in flight may go on when the server stops; 10 seconds if not given. */
+  /** How long turns in flight may go on when the server shuts down; 10 seconds if not given. */
   readonly grace?: Duration.Input | undefined
 }
 
 const ledgerUnusable = "the ledger cannot be used: "
 
-/** Where a ledger cannot be used, a server that runs has nothing to answer with. One that starts has whom to tell. */
+/** While the server starts, a ledger that cannot be used is an error to report. Later it is a defect. */
 const ledgerFailed = <E>(cause: Cause.Cause<E>): Cause.Cause<E | StartFailed> => {
   const defect = Result.getOrUndefined(Cause.findDefect(cause))
   return SqlError.isSqlError(defect)
@@ -85,7 +85,7 @@ const ledgerFailed = <E>(cause: Cause.Cause<E>): Cause.Cause<E | StartFailed> =>
     : cause
 }
 
-/** Whatever keeps a server from starting, as one error and one sentence. */
+/** Reports every reason for which a server cannot start as one error with one sentence. */
 const startFailed =
   (what = "") =>
   <A, E extends { readonly message: string }, R>(layer: Layer.Layer<A, E, R>): Layer.Layer<A, StartFailed, R> =>
@@ -143,7 +143,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const shutdown = yield* Shutdown.Shutdown
   const tokens = yield* AppTokens.AppTokens
   const ledger = yield* Ledger.Ledger
-  // The first thing at the end, while the server still listens and answers.
+  // Added last, so it runs first, while the server still listens and answers.
   yield* Effect.addFinalizer(() => shutdown.begin(options.grace ?? "10 seconds", allSent))
   return ForgeServer.of({
     url: HttpServer.formatAddress(server.address),
@@ -153,10 +153,10 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 })
 
 /**
- * A server on a Node HTTP server of its own.
+ * A server that listens on a socket.
  *
- * It is stopped with the layer: it takes nothing new, lets turns in flight end within the grace, and leaves no process
- * behind. Its sessions stay open in its data folder, where the next server finds them.
+ * When the layer closes, the server refuses new work, lets turns in flight end within the grace period, and leaves no
+ * process behind. Its sessions stay open in the data folder for the next server.
  */
 export const layer = (options: Options): Layer.Layer<ForgeServer, StartFailed> => {
   const access = NetworkAccess.layer({ ...options, host: options.host ?? Listener.defaultHost })
@@ -167,7 +167,7 @@ export const layer = (options: Options): Layer.Layer<ForgeServer, StartFailed> =
   })
   return Layer.effect(ForgeServer, make(options)).pipe(
     Layer.provideMerge(serve),
-    Layer.provide(RequestSpan.layerOwn),
+    Layer.provide(RequestSpan.layerReplace),
     Layer.provide(Listener.layer(options)),
     Layer.provide(NodeHttpServer.layerHttpServices),
     Layer.provide(engine(options)),
@@ -180,7 +180,7 @@ const makeHttpClient = Effect.gen(function* () {
   const shutdown = yield* Shutdown.Shutdown
   const httpEffect = yield* HttpRouter.toHttpEffect(Routes.layer(Layer.empty))
   const client = yield* InProcess.untilClosed(InProcess.make(httpEffect))
-  // A program that lets go of its server waits for nothing more of it.
+  // A program that closes its embedded server does not wait for turns in flight.
   yield* Effect.addFinalizer(() => shutdown.begin(0))
   return client
 })
@@ -193,14 +193,14 @@ const embedded = (options: EmbeddedOptions & AdminAccess.Options) =>
     startFailed()
   )
 
-/** The whole server in this process, as an `HttpClient`: its requests are bare HTTP, and show a token as over a socket. */
+/** The whole server in this process, as an `HttpClient`. Requests need a token, as over a socket. */
 export const layerHttpClient = (
   options: EmbeddedOptions & AdminAccess.Options
 ): Layer.Layer<HttpClient.HttpClient, StartFailed> => embedded(options)
 
 const embeddedApp = "embedded"
 
-/** A client of a server that is this process. */
+/** A client of the server in this process. */
 const makeEmbedded = Effect.gen(function* () {
   const tokens = yield* AppTokens.AppTokens
   const token = yield* tokens.renew(embeddedApp)
@@ -208,9 +208,9 @@ const makeEmbedded = Effect.gen(function* () {
 })
 
 /**
- * The whole server in this process, as a client of it: no socket, no token to handle.
+ * A server in this process and a client of it, without a socket or a token.
  *
- * For tests, and for programs that want sessions without running a server beside them.
+ * Use it in tests, and in programs that need sessions without a separate server.
  */
 export const layerEmbedded = (options: EmbeddedOptions): Layer.Layer<ForgeClient.ForgeClient, StartFailed> =>
   Layer.effect(ForgeClient.ForgeClient, makeEmbedded).pipe(Layer.provide(embedded(options)), startFailed())

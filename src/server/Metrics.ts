@@ -1,11 +1,11 @@
 /**
- * What the server counts, for `/metrics`. A label never holds an id.
+ * The metrics of the server, for `/metrics`. No label has an id.
  */
 import { Duration, Effect, Metric } from "effect"
 
 const openSessions = Metric.gauge("clawdforge_open_sessions", { description: "Sessions that are open" })
 
-const sessions = Metric.gauge("clawdforge_sessions", { description: "Open sessions, by what they do" })
+const sessions = Metric.gauge("clawdforge_sessions", { description: "Open sessions, by state" })
 
 const processes = Metric.gauge("clawdforge_agent_processes", { description: "Agent processes that live" })
 
@@ -43,7 +43,7 @@ export const countSwept = Effect.fnUntraced(function* (counts: {
   yield* Metric.update(Metric.withAttributes(swept, { what: "hard_deleted" }), counts.hardDeleted)
 })
 
-/** A request, by the pattern of its path. */
+/** A request, by method and the route of its path. */
 export interface Request {
   readonly method: string
   readonly route: string

@@ -1,6 +1,6 @@
 /**
- * The end of a server: it takes no new work, and lets what is under way end within a grace. What has not ended then is
- * cancelled, and answers as such.
+ * The shutdown of a server: it refuses new work, lets running work end within a grace period, and then cancels the rest,
+ * which still gets an answer.
  */
 import { Context, type Duration, Effect, Latch, Layer } from "effect"
 import { NotReady } from "../api/Errors.ts"
@@ -10,15 +10,15 @@ export class Shutdown extends Context.Service<
   Shutdown,
   {
     readonly isUnderWay: Effect.Effect<boolean>
-    /** Waits for the end of the grace. Whoever has an agent at work ends it then, in a way that still has an answer. */
+    /** Waits for the end of the grace period. Work that an agent has is cancelled then, so that it still has an answer. */
     readonly graceIsOver: Effect.Effect<void>
-    /** Fails at the end of the grace, for work that no agent has got yet: it can be asked for again, of another server. */
+    /** Fails at the end of the grace period, for work that no agent has yet: it is safe to send it to another server. */
     readonly refusal: Effect.Effect<never, NotReady>
-    /** Counts work that the end waits for. */
+    /** Counts work that the shutdown waits for. */
     readonly track: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
     /**
-     * Refuses new work from now on, and waits until the rest has ended and its answers are sent, but no longer than the
-     * grace and as long as a cancel may take.
+     * Refuses new work from now on, and waits until running work has ended and its answers are sent. The wait is bounded
+     * by the grace period and the time that a cancel may take.
      */
     readonly begin: (grace: Duration.Input, allSent?: Effect.Effect<void>) => Effect.Effect<void>
   }

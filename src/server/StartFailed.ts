@@ -3,7 +3,7 @@
  */
 import { Data } from "effect"
 
-/** The server could not start; the message is one sentence for whoever started it. */
+/** The server could not start. The message is one sentence for the operator. */
 export class StartFailed extends Data.TaggedError("StartFailed")<{
   readonly message: string
   readonly cause?: unknown

@@ -1,9 +1,9 @@
 /**
- * How long something takes, by a clock that nobody sets: the time of day may be put back in the middle of a turn.
+ * Elapsed time by the monotonic clock: the wall clock may be set back in the middle of a turn.
  */
 import { Clock, Duration, Effect } from "effect"
 
-/** The time since it was started, in whole milliseconds. */
+/** The time since the start, in whole milliseconds. */
 export type Stopwatch = Effect.Effect<Duration.Duration>
 
 const nanosPerMilli = 1_000_000n

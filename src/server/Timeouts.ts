@@ -1,5 +1,5 @@
 /**
- * How long a turn or a run may take.
+ * The timeouts of turns and runs.
  */
 import { Context, Duration, Layer } from "effect"
 
@@ -8,7 +8,7 @@ export interface Options {
   readonly maxTimeout?: Duration.Duration | undefined
 }
 
-/** Where the client says nothing. */
+/** The timeout of a request that has none. */
 export const byDefault = Duration.seconds(120)
 
 export const minimum = Duration.seconds(5)

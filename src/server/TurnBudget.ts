@@ -1,16 +1,16 @@
 /**
- * How much the turns of all agents may hold together, with the answers that are not sent yet. The heap is one for the
- * whole process, so this is too: a turn within its own bounds shall not end the turns of everybody else.
+ * The memory that the turns of all agents and the answers on their way may hold together. The heap is shared by the whole
+ * process, so its budget is too: a turn within its own bounds must not end the turns of others.
  */
 import { Context, Effect, type Scope } from "effect"
 import type { OutputBudget } from "../agent/acp/OutputBudget.ts"
 
 export interface TurnBudget extends OutputBudget {
-  /** Takes as many characters even where there is no room: they are held already. */
+  /** Takes characters even beyond the limit, since they are held already. */
   readonly hold: (characters: number) => void
 }
 
-/** Four of the largest turns at once: of what an agent writes, several times its length is held until it is answered. */
+/** Four of the largest turns at once: a turn holds several times the length of what its agent writes. */
 const maxHeld = 256 * 1024 * 1024
 
 export const make = (limit = maxHeld): TurnBudget => {
@@ -34,7 +34,7 @@ export const TurnBudget = Context.Reference<TurnBudget>("effect-clawdforge/serve
   defaultValue: () => make()
 })
 
-/** Counts what is held until the scope closes, such as an answer that waits for its reader. */
+/** Counts characters that are held until the scope closes, such as those of an answer that waits for its reader. */
 export const hold = (characters: number): Effect.Effect<void, never, Scope.Scope> =>
   Effect.flatMap(TurnBudget, (budget) =>
     Effect.acquireRelease(

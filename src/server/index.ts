@@ -1,4 +1,4 @@
-/** A clawdforge server, over a socket or in this process, and the agents that it can be given. */
+/** A clawdforge server, over a socket or in this process, and definitions of agents for it. */
 
 export * as ForgeServer from "./ForgeServer.ts"
 export type { AgentDefinition } from "../agent/Agent.ts"

@@ -25,43 +25,41 @@ const misdirected = [421, '{"detail":"Misdirected Request"}'] as const
 const missing = [401, '{"detail":"missing bearer token"}'] as const
 
 it.layer(Shared.layer, { excludeTestServices: true })("access", (it) => {
-  it.effect(
-    "DNS rebinding: a name that is not the server's own is refused on every path and method, good token or not",
-    () =>
-      Effect.gen(function* () {
-        const { ask, bearer } = yield* Shared
-        for (const name of [
-          "evil.example",
-          "localhost.evil.example",
-          "127.0.0.1.nip.io",
-          "evil.example:8800",
-          "localhost@evil.example",
-          "[::2]",
-          "0.0.0.0",
-          "2130706433",
-          "localhost.",
-          ""
-        ]) {
-          for (const line of ["GET /healthz", "GET /sessions", "POST /run", "GET /docs", "GET /metrics", "PUT /nope"]) {
-            const answer = yield* ask(`${line} HTTP/1.1`, `host: ${name}`, bearer, "content-length: 0")
-            assert.deepStrictEqual(answer, misdirected, `${line} ${name}`)
-          }
+  it.effect("DNS rebinding: a foreign host name is refused on every path and method, whatever the token", () =>
+    Effect.gen(function* () {
+      const { ask, bearer } = yield* Shared
+      for (const name of [
+        "evil.example",
+        "localhost.evil.example",
+        "127.0.0.1.nip.io",
+        "evil.example:8800",
+        "localhost@evil.example",
+        "[::2]",
+        "0.0.0.0",
+        "2130706433",
+        "localhost.",
+        ""
+      ]) {
+        for (const line of ["GET /healthz", "GET /sessions", "POST /run", "GET /docs", "GET /metrics", "PUT /nope"]) {
+          const answer = yield* ask(`${line} HTTP/1.1`, `host: ${name}`, bearer, "content-length: 0")
+          assert.deepStrictEqual(answer, misdirected, `${line} ${name}`)
         }
-        assert.deepStrictEqual(yield* ask("GET http://evil.example/sessions HTTP/1.1", host, bearer), misdirected)
-        for (const version of ["1.0", "1.1"]) {
-          assert.deepStrictEqual(yield* ask(`GET /healthz HTTP/${version}`), misdirected)
-        }
-        // A switch of protocols is no way around it.
-        const upgrade = ["connection: Upgrade", "upgrade: websocket", "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ=="]
-        assert.deepStrictEqual(
-          yield* ask("GET /sessions HTTP/1.1", "host: evil.example", bearer, ...upgrade),
-          misdirected
-        )
-        assert.deepStrictEqual(yield* ask("GET /sessions HTTP/1.1", host, ...upgrade), missing)
-      })
+      }
+      assert.deepStrictEqual(yield* ask("GET http://evil.example/sessions HTTP/1.1", host, bearer), misdirected)
+      for (const version of ["1.0", "1.1"]) {
+        assert.deepStrictEqual(yield* ask(`GET /healthz HTTP/${version}`), misdirected)
+      }
+      // An upgrade is refused as well.
+      const upgrade = ["connection: Upgrade", "upgrade: websocket", "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ=="]
+      assert.deepStrictEqual(
+        yield* ask("GET /sessions HTTP/1.1", "host: evil.example", bearer, ...upgrade),
+        misdirected
+      )
+      assert.deepStrictEqual(yield* ask("GET /sessions HTTP/1.1", host, ...upgrade), missing)
+    })
   )
 
-  it.effect("a page of another origin gets no leave to call, and none to read", () =>
+  it.effect("a page of another origin may neither send requests nor read answers", () =>
     Effect.gen(function* () {
       const { app, ask, url } = yield* Shared
       const origin = "origin: https://evil.example"
@@ -79,13 +77,13 @@ it.layer(Shared.layer, { excludeTestServices: true })("access", (it) => {
           )
         }
       }
-      // What a page can send without leave carries no bearer.
+      // A request that a page may send without a preflight has no bearer token.
       const simple = ["content-type: text/plain", "content-length: 2"]
       assert.deepStrictEqual(yield* ask("POST /run HTTP/1.1", host, origin, ...simple), missing)
     })
   )
 
-  it.effect("a token counts in the Authorization header alone", () =>
+  it.effect("a token is accepted in the Authorization header alone", () =>
     Effect.gen(function* () {
       const { app, ask } = yield* Shared
       const { token } = app
@@ -104,7 +102,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("access", (it) => {
     })
   )
 
-  it.effect("a name or a bearer that is sent twice is no one's choice: 400", () =>
+  it.effect("a repeated Host or Authorization header is 400", () =>
     Effect.gen(function* () {
       const { ask, bearer } = yield* Shared
       const twice = [400, '{"detail":"Host and Authorization must not be sent more than once"}'] as const
@@ -120,7 +118,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("access", (it) => {
     })
   )
 
-  it.effect("a request id that is none is not repeated, and nothing of a request gets into a header", () =>
+  it.effect("a malformed request id is replaced, and nothing else of a request gets into a header", () =>
     Effect.gen(function* () {
       const { app, send, bearer } = yield* Shared
       const get = (path: string, id: string) =>
@@ -141,7 +139,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("access", (it) => {
     })
   )
 
-  it.effect("a nesting bomb is refused before anything parses it", () =>
+  it.effect("a deeply nested body is refused before it is parsed", () =>
     Effect.gen(function* () {
       const { app, url } = yield* Shared
       const { id } = yield* app.open
@@ -160,7 +158,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("access", (it) => {
         ["/run", "[".repeat(4_000_000)]
       ] as const) {
         const bomb = yield* Effect.forkChild(app.request("POST", path, { body }))
-        // Others are served meanwhile.
+        // Other requests are served meanwhile.
         yield* call(`${url}/healthz`, "GET")
         const answer = yield* Fiber.join(bomb)
         assert.deepStrictEqual([answer.status, answer.text], refused)
@@ -174,7 +172,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("access", (it) => {
     })
   )
 
-  it.effect("the keys of prototypes are keys like any other", () =>
+  it.effect("the names of prototype members are ordinary keys", () =>
     Effect.gen(function* () {
       const { app } = yield* Shared
       const meta = '{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}},"toString":"x"}'
@@ -192,7 +190,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("access", (it) => {
     })
   )
 
-  it.effect("an app has its caps: open sessions, running turns, turns that wait for one session", () =>
+  it.effect("an app has limits: open sessions, running turns, and turns that wait for one session", () =>
     Effect.gen(function* () {
       const { app, mint } = yield* Shared
       const other = yield* mint("another")
@@ -220,7 +218,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("access", (it) => {
       assert.deepStrictEqual(of(refused), tooMany)
       assert.strictEqual((yield* app.state(one.id)).turn_count, 1)
 
-      // Those that wait take no more of the turns that may run.
+      // Waiting turns do not count against the running ones.
       yield* Effect.forEach([one, two], ({ id }) => app.request("POST", `/sessions/${id}/cancel`))
       const answers = yield* Effect.forEach(waiting, Fiber.join)
       assert.sameMembers(
@@ -237,8 +235,8 @@ it.layer(Shared.layer, { excludeTestServices: true })("access", (it) => {
   )
 })
 
-describe("a server with named origins", () => {
-  it.live("gives leave to those, and to no other", () =>
+describe("a server with allowed origins", () => {
+  it.live("answers preflight requests of those origins and of no other", () =>
     Effect.gen(function* () {
       const { mint, url } = yield* serve({ corsOrigins: ["https://app.example", "https://b.example"] })
       const app = yield* mint("app")

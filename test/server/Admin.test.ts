@@ -37,7 +37,7 @@ class Shared extends Context.Service<Shared, Effect.Success<typeof make>>()("tes
 }
 
 it.layer(Shared.layer, { excludeTestServices: true })("admin", (it) => {
-  it.effect("a token is minted, byte for byte, and told this once", () =>
+  it.effect("a token is minted, byte for byte, and never shown again", () =>
     Effect.gen(function* () {
       const { admin } = yield* Shared
       const plain = yield* admin("POST", "/admin/tokens", { body: '{"name":"billing"}' })
@@ -72,7 +72,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("admin", (it) => {
     })
   )
 
-  it.effect("the admin token is no app's, and an app's is not the admin's", () =>
+  it.effect("the admin token is refused on app endpoints, and an app token on admin endpoints", () =>
     Effect.gen(function* () {
       const { admin, mint, url } = yield* Shared
       const app = yield* mint({ name: "app" })
@@ -113,7 +113,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("admin", (it) => {
     })
   )
 
-  it.effect("every network that is none is named, and a token that is good from nowhere is refused", () =>
+  it.effect("each malformed network is named, and a token without any network is refused", () =>
     Effect.gen(function* () {
       const { admin } = yield* Shared
       const issue = (path: string, msg: string) =>
@@ -137,7 +137,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("admin", (it) => {
     })
   )
 
-  it.effect("a token with networks is good from those only, this machine included", () =>
+  it.effect("a token with networks is accepted from those only, also on this machine", () =>
     Effect.gen(function* () {
       const { admin, mint } = yield* Shared
       const elsewhere = yield* mint({ name: "elsewhere", ip_cidrs: ["10.0.0.0/8", "::ffff:192.168.0.0/112"] })
@@ -159,7 +159,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("admin", (it) => {
       ]) {
         assert.deepStrictEqual(yield* from(address), none, address)
       }
-      // The last one that is no proxy is the client; what stands before it, the client may have written.
+      // The last address that is not a proxy is the client; the client may have forged those before.
       for (const address of [
         undefined,
         "192.169.0.1",
@@ -176,7 +176,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("admin", (it) => {
     })
   )
 
-  it.effect("revoking ends what the app has, and a new token of the name inherits nothing", () =>
+  it.effect("revoking a token ends everything that its app has, and a new token with the name inherits nothing", () =>
     Effect.gen(function* () {
       const { admin, data, mint } = yield* Shared
       const uploads = Effect.sync(() => readdirSync(`${data}/uploads`))
@@ -225,7 +225,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("admin", (it) => {
     })
   )
 
-  it.effect("revoking ends a session that is just being opened", () =>
+  it.effect("revoking a token ends a session that is being opened", () =>
     Effect.gen(function* () {
       const { admin, mint, url } = yield* Shared
       const app = yield* mint({ name: "opening" })
@@ -240,7 +240,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("admin", (it) => {
     })
   )
 
-  it.effect("metrics are Prometheus's text, and hold no id and no secret", () =>
+  it.effect("metrics are in Prometheus text format, without ids or secrets", () =>
     Effect.gen(function* () {
       const { admin, mint } = yield* Shared
       const app = yield* mint({ name: "canary-app" })
@@ -264,7 +264,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("admin", (it) => {
 })
 
 describe("a server without an admin token", () => {
-  it.live("has no admin", () =>
+  it.live("refuses every admin request", () =>
     Effect.gen(function* () {
       const { url } = yield* serve()
       for (const token of ["", "undefined", "x"]) {
@@ -274,7 +274,7 @@ describe("a server without an admin token", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("does not start with one that is short, or that no client can send", () =>
+  it.live("does not start with a token that is too short or that no client can send", () =>
     Effect.gen(function* () {
       for (const [token, message] of [
         ["x".repeat(31), "the admin token must have at least 32 characters"],

@@ -24,7 +24,7 @@ const withCalls = Layer.unwrap(
 ).pipe(Layer.provide(ForgeServer.layerHttpClient({ agents: [DemoAgent.definition], adminToken })))
 
 describe("ForgeServer.layerEmbedded", () => {
-  it.live("is a client of a whole server, of which nothing is left", () =>
+  it.live("is a client of a whole server, which leaves nothing behind", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const context = yield* Layer.buildWithScope(withCalls, scope)
@@ -37,7 +37,7 @@ describe("ForgeServer.layerEmbedded", () => {
         assert.lengthOf(processesIn(cwd), 1)
         return cwd
       }).pipe(Effect.scoped, Effect.provideContext(context))
-      // Another session stays open, for the server to end.
+      // Another session stays open until the server closes.
       yield* Context.get(context, Calls.Calls).create({ agent: "demo" })
       yield* Scope.close(scope, Exit.void)
       const folder = cwd.slice(0, cwd.indexOf("/sessions/"))
@@ -46,7 +46,7 @@ describe("ForgeServer.layerEmbedded", () => {
     })
   )
 
-  it.live("a turn that is interrupted is cancelled, and the session goes on", () =>
+  it.live("cancels an interrupted turn, and the session goes on", () =>
     Effect.gen(function* () {
       const session = yield* Forge.session({ agent: "demo" })
       const turn = yield* Effect.forkChild(session.turn("/wait"))
@@ -58,12 +58,12 @@ describe("ForgeServer.layerEmbedded", () => {
     }).pipe(Effect.scoped, Effect.provide(embedded))
   )
 
-  it.live("a turn that is interrupted while it waits for another handle's is dropped, and the other goes on", () =>
+  it.live("drops a turn that is interrupted while it waits for another handle's, which goes on", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const data = yield* fs.makeTempDirectoryScoped()
-      /** Waits until so many calls are under way, however many were answered. */
-      const underWay = (count: number) =>
+      /** Waits until so many calls are running. */
+      const running = (count: number) =>
         Effect.sync(() => openCallsIn(data)).pipe(
           Effect.repeat({ until: (calls) => calls === count, schedule: Schedule.spaced(10) }),
           Effect.timeout(patience)
@@ -76,9 +76,9 @@ describe("ForgeServer.layerEmbedded", () => {
           Effect.repeat({ until: ({ turnCount }) => turnCount === 1, schedule: Schedule.spaced(10) })
         )
         const second = yield* Effect.forkChild(other.turn("/wait"))
-        yield* underWay(2)
+        yield* running(2)
         yield* Fiber.interrupt(second)
-        yield* underWay(1)
+        yield* running(1)
         assert.isUndefined(first.pollUnsafe())
         assert.isTrue(yield* owner.cancel)
         assert.strictEqual((yield* Fiber.join(first)).stopReason, "cancelled")
@@ -91,7 +91,7 @@ describe("ForgeServer.layerEmbedded", () => {
     }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
   )
 
-  it.live("what is in flight at its end is cancelled, and what comes later finds no server", () =>
+  it.live("cancels turns in flight when it closes, and fails later requests", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const context = yield* Layer.buildWithScope(withCalls, scope)
@@ -119,7 +119,7 @@ describe("ForgeServer.layerEmbedded", () => {
     })
   )
 
-  it.live("is the same app each time on the same data", () =>
+  it.live("is the same app each time on the same data folder", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const data = yield* fs.makeTempDirectoryScoped()
@@ -129,7 +129,7 @@ describe("ForgeServer.layerEmbedded", () => {
     }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
   )
 
-  it.live("what the server refuses is the client's own error", () =>
+  it.live("reports a refusal of the server as the client's error", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(Effect.scoped(Forge.session({ agent: "nosuch" })))
       assert.strictEqual(error._tag, "ApiError")

@@ -3,7 +3,7 @@ import { Context, Effect, Layer } from "effect"
 import { request } from "node:http"
 import { call, serve } from "./Support.ts"
 
-/** A server and an app, shared by the tests that leave nothing open. */
+/** A server and an app, shared by tests that leave nothing open. */
 const shared = Effect.gen(function* () {
   const server = yield* serve()
   const app = yield* server.mint("app")
@@ -17,7 +17,7 @@ const jsonType = "application/json"
 const nope = { detail: "session not found" }
 
 it.layer(Shared.layer, { excludeTestServices: true })("ForgeServer, byte for byte", (it) => {
-  it.effect("health tells what there is, and nothing else of v0.2 that is not", () =>
+  it.effect("health reports what the server has", () =>
     Effect.gen(function* () {
       const { url } = yield* Shared
       const answer = yield* call(`${url}/healthz`, "GET")
@@ -30,7 +30,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("ForgeServer, byte for byt
     })
   )
 
-  it.effect("a missing and a wrong bearer are 401 with a challenge, before anything else is looked at", () =>
+  it.effect("a missing or wrong bearer token is 401 with a challenge, before anything else is validated", () =>
     Effect.gen(function* () {
       const { app, session, url } = yield* Shared
       const path = `${url}/sessions/${session.id}/turn`
@@ -48,7 +48,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("ForgeServer, byte for byt
     })
   )
 
-  it.effect("a path that is none is 404, and a method that a path does not have 405", () =>
+  it.effect("an unknown path is 404, and a method that a path does not have is 405", () =>
     Effect.gen(function* () {
       const { app, session } = yield* Shared
       for (const path of ["/", "/nope", "/HEALTHZ", "//sessions", `/sessions/${session.id}/`]) {
@@ -70,7 +70,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("ForgeServer, byte for byt
     })
   )
 
-  it.effect("a session that is not there is 404 before its request is looked at", () =>
+  it.effect("an unknown session is 404 before the request is validated", () =>
     Effect.gen(function* () {
       const { app } = yield* Shared
       for (const id of ["nope", "a".repeat(128), "a.b", "~"]) {
@@ -87,7 +87,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("ForgeServer, byte for byt
     })
   )
 
-  it.effect("another app's session does not exist", () =>
+  it.effect("the session of another app looks like an unknown one", () =>
     Effect.gen(function* () {
       const { app, mint, session } = yield* Shared
       const other = yield* mint("other")
@@ -106,7 +106,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("ForgeServer, byte for byt
     })
   )
 
-  it.effect("a yes or no in the query may be any of the words for it", () =>
+  it.effect("a boolean of the query may be spelled in several ways", () =>
     Effect.gen(function* () {
       const { mint } = yield* Shared
       const app = yield* mint("words")
@@ -124,7 +124,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("ForgeServer, byte for byt
     })
   )
 
-  it.effect("what is wrong with a request is a list, without what was rejected", () =>
+  it.effect("the issues of a request are a list, without the rejected values", () =>
     Effect.gen(function* () {
       const { app, session } = yield* Shared
       const turn = `/sessions/${session.id}/turn`
@@ -172,7 +172,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("ForgeServer, byte for byt
     })
   )
 
-  it.effect("a file token that nobody uploaded is 404", () =>
+  it.effect("an unknown file token is 404", () =>
     Effect.gen(function* () {
       const { app, session } = yield* Shared
       const answer = yield* app.request("POST", `/sessions/${session.id}/turn`, {
@@ -182,7 +182,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("ForgeServer, byte for byt
     })
   )
 
-  it.effect("a body over the limit is 413, announced or not", () =>
+  it.effect("a body over the limit is 413, with or without a Content-Length", () =>
     Effect.gen(function* () {
       const { app, session, url } = yield* Shared
       const large = `{"prompt":"${"x".repeat(8 * 1024 * 1024)}"}`
@@ -204,7 +204,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("ForgeServer, byte for byt
     })
   )
 
-  it.effect("a name that is not the server's own is 421, whatever the path", () =>
+  it.effect("a foreign host name is 421, whatever the path", () =>
     Effect.gen(function* () {
       const { app, url } = yield* Shared
       for (const path of ["/healthz", "/sessions", "/nope"]) {
@@ -221,7 +221,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("ForgeServer, byte for byt
     })
   )
 
-  it.effect("every answer has a request id: the client's own, or a new one", () =>
+  it.effect("every response has a request id: the client's, or a new one", () =>
     Effect.gen(function* () {
       const { app, url } = yield* Shared
       const idOf = (path: string, id?: string) =>

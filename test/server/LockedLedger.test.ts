@@ -10,7 +10,7 @@ import { openStream, serve } from "./Support.ts"
 
 const serverError = '{"detail":"Internal Server Error"}'
 
-/** A server that has one place, and what it logs. */
+/** A server with room for one session, and its log. */
 const make = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const data = yield* fs.makeTempDirectoryScoped()
@@ -20,7 +20,7 @@ const make = Effect.gen(function* () {
     logged.push({ message, requestId })
   })
   const server = yield* Effect.provide(serve({ data, maxOpenSessions: 1 }), Logger.layer([logger]))
-  /** Has the ledger until the scope closes, as soon as the server is not just writing. */
+  /** Locks the ledger until the scope closes, as soon as no write of the server is in progress. */
   const lock = Effect.acquireRelease(
     Effect.sync(() => new DatabaseSync(`${data}/ledger.db`, { timeout: 0 })),
     (database) => Effect.sync(() => database.close())
@@ -40,7 +40,7 @@ class Shared extends Context.Service<Shared, Effect.Success<typeof make>>()("tes
 }
 
 it.layer(Shared.layer, { excludeTestServices: true })("a ledger that cannot be written", (it) => {
-  it.effect("costs no place: the session that could not be opened is gone, and the log says of which request", () =>
+  it.effect("takes no slot: a session that could not be opened is gone, and the log has the id of its request", () =>
     Effect.gen(function* () {
       const { app, lock, logged } = yield* Shared
       const open = (requestId: string) =>
@@ -58,7 +58,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("a ledger that cannot be w
     })
   )
 
-  it.effect("ends an event stream with the answer that the turn would have had, and the log says so", () =>
+  it.effect("ends an event stream with the answer that the turn would have had, and is logged", () =>
     Effect.gen(function* () {
       const { app, lock, logged } = yield* Shared
       const { id } = yield* app.open
@@ -72,13 +72,13 @@ it.layer(Shared.layer, { excludeTestServices: true })("a ledger that cannot be w
           Effect.andThen(lock, Effect.andThen(app.request("POST", `/sessions/${id}/cancel`), answer.rest))
         )
         assert.isTrue(rest.endsWith(frame), rest)
-        const told = logged.filter(({ requestId }) => requestId === headers["x-request-id"])
+        const lines = logged.filter(({ requestId }) => requestId === headers["x-request-id"])
         assert.include(
-          told.map(({ message }) => [message].flat()[0]),
+          lines.map(({ message }) => [message].flat()[0]),
           "a call failed"
         )
       }
-      // What is known of a call can still be read.
+      // The record of a call can still be read.
       const repeat = Effect.flatMap(turn({ "idempotency-key": "k" }), ({ rest }) => rest)
       const repeated = yield* Effect.scoped(Effect.andThen(lock, repeat))
       assert.include(repeated, "outcome unknown: the server failed during this call")

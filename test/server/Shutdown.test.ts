@@ -1,5 +1,5 @@
 /**
- * How a server ends, as its clients see it.
+ * The shutdown of a server, as its clients see it.
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
@@ -25,7 +25,7 @@ const start = Effect.fnUntraced(function* (grace: Duration.Input) {
   return { ...server, data, app, ending }
 }, Effect.provide(NodeFileSystem.layer))
 
-/** A session whose agent is at work on a turn. */
+/** A session with a running turn. */
 const working = Effect.fnUntraced(function* (app: App, agent = "demo") {
   const opened = yield* app.request("POST", "/sessions", { body: { agent } })
   const id: string = JSON.parse(opened.text).session_id
@@ -34,7 +34,7 @@ const working = Effect.fnUntraced(function* (app: App, agent = "demo") {
   return { id, turn }
 })
 
-/** A request whose body is still to be sent; its connection is dropped with the scope. */
+/** A request with an incomplete body, whose connection closes with the scope. */
 const openPost = (app: App, path: string, headers: Readonly<Record<string, string>>) =>
   Effect.acquireRelease(
     Effect.sync(() =>
@@ -48,7 +48,7 @@ const stopOf = ({ status, text }: Answer) => [status, JSON.parse(text).stop_reas
 const shuttingDown = [503, '{"detail":"shutting down"}']
 
 describe.concurrent("the end of a server", () => {
-  it.live("within the grace turns can be cancelled and sessions closed, which makes it end sooner", () =>
+  it.live("turns can be cancelled and sessions closed within the grace period, which ends it sooner", () =>
     Effect.gen(function* () {
       const { app, ending } = yield* start("10 minutes")
       const [cancelled, closed] = [yield* working(app), yield* working(app)]
@@ -66,11 +66,11 @@ describe.concurrent("the end of a server", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("within the grace a slow client gets its answer to the end", () =>
+  it.live("a slow client gets its whole answer within the grace period", () =>
     Effect.gen(function* () {
       const { app, ending } = yield* start("10 minutes")
       const { id } = yield* app.open
-      // More than the machine takes from the server before anybody reads it.
+      // More than the system buffers before the client reads.
       const body = JSON.stringify({ prompt: `/echo ${"x".repeat(7_000_000)}` })
       const client = yield* openPost(app, `/sessions/${id}/turn`, { "content-type": "application/json" })
       const answer = yield* Effect.callback<IncomingMessage>((resume) => {
@@ -78,7 +78,7 @@ describe.concurrent("the end of a server", () => {
         client.end(body)
       })
       const stopping = yield* ending
-      // It has not ended: it takes a new connection.
+      // The server still accepts connections.
       const ready = yield* call(`${app.url}/readyz`, "GET")
       assert.strictEqual(ready.status, 503)
       const text = yield* Effect.promise(() => consumeText(answer))
@@ -87,84 +87,94 @@ describe.concurrent("the end of a server", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("after the grace turns and runs are cancelled, and answer as such; what no agent had yet is refused", () =>
-    Effect.gen(function* () {
-      const { app, data, stop } = yield* start("100 millis")
-      const [flying, ignoring] = [yield* working(app), yield* working(app, "deaf")]
-      const waiting = yield* Effect.forkChild(app.turn(flying.id, "/echo never"))
-      const keyed = { headers: { "idempotency-key": "last" }, body: { prompt: "/wait" } }
-      const run = yield* Effect.forkChild(app.request("POST", "/run", keyed))
-      const { id } = yield* app.open
-      const stream = yield* openStream(app, `/sessions/${id}/turn`, { body: { prompt: "/wait" } })
-      const told = yield* stream.next
-      yield* Effect.sync(() => processesIn(`${data}/runs/`)).pipe(
-        Effect.repeat({ until: (pids) => pids.length === 1, schedule: Schedule.spaced(10) })
-      )
-      yield* stop
+  it.live(
+    "after the grace period running turns and runs are cancelled and answered, and waiting ones are refused",
+    () =>
+      Effect.gen(function* () {
+        const { app, data, stop } = yield* start("100 millis")
+        const [flying, ignoring] = [yield* working(app), yield* working(app, "deaf")]
+        const waiting = yield* Effect.forkChild(app.turn(flying.id, "/echo never"))
+        const keyed = { headers: { "idempotency-key": "last" }, body: { prompt: "/wait" } }
+        const run = yield* Effect.forkChild(app.request("POST", "/run", keyed))
+        const { id } = yield* app.open
+        const stream = yield* openStream(app, `/sessions/${id}/turn`, { body: { prompt: "/wait" } })
+        const first = yield* stream.next
+        yield* Effect.sync(() => processesIn(`${data}/runs/`)).pipe(
+          Effect.repeat({ until: (pids) => pids.length === 1, schedule: Schedule.spaced(10) })
+        )
+        yield* stop
 
-      const turn = yield* Fiber.join(flying.turn)
-      assert.deepStrictEqual(stopOf(turn), [200, "cancelled"])
-      assert.include(turn.text, '{"type":"text","content":"Waiting."}')
-      assert.deepStrictEqual(stopOf(yield* Fiber.join(ignoring.turn)), [200, "cancelled"])
-      const later = yield* Fiber.join(waiting)
-      assert.deepStrictEqual([later.status, later.text], shuttingDown)
-      const streamed = told + (yield* stream.rest)
-      assert.match(streamed, /event: done\ndata: [^\n]*"stop_reason":"cancelled"[^\n]*\n\n$/)
-      const cut = yield* Fiber.join(run)
-      assert.deepStrictEqual(stopOf(cut), [502, "cancelled"])
-      assert.deepStrictEqual(Object.keys(JSON.parse(cut.text)), ["ok", "error", "stderr", "duration_ms", "stop_reason"])
-      assert.deepStrictEqual(
-        eventsIn(data, flying.id).map(({ kind, turn_index }) => [kind, turn_index]),
-        [
-          ["create", null],
-          ["turn", 1]
-        ]
-      )
-      assert.deepStrictEqual(processesIn(data), [])
-
-      // It is the answer of its key, and not done again.
-      const next = yield* serve({ data, agents: [DemoAgent.definition, deaf] })
-      const again = yield* next.adopt(app.token).request("POST", "/run", keyed)
-      assert.deepStrictEqual([again.status, again.text], [cut.status, cut.text])
-    }).pipe(Effect.scoped)
-  )
-
-  it.live("after the grace a request whose body is still coming is refused, and nothing of an upload is kept", () =>
-    Effect.gen(function* () {
-      const fs = yield* FileSystem.FileSystem
-      const { app, data, stop } = yield* start("100 millis")
-      const slow = yield* Effect.forEach(
-        [
-          ["/run", "application/json", '{"prompt":'],
+        const turn = yield* Fiber.join(flying.turn)
+        assert.deepStrictEqual(stopOf(turn), [200, "cancelled"])
+        assert.include(turn.text, '{"type":"text","content":"Waiting."}')
+        assert.deepStrictEqual(stopOf(yield* Fiber.join(ignoring.turn)), [200, "cancelled"])
+        const later = yield* Fiber.join(waiting)
+        assert.deepStrictEqual([later.status, later.text], shuttingDown)
+        const streamed = first + (yield* stream.rest)
+        assert.match(streamed, /event: done\ndata: [^\n]*"stop_reason":"cancelled"[^\n]*\n\n$/)
+        const cut = yield* Fiber.join(run)
+        assert.deepStrictEqual(stopOf(cut), [502, "cancelled"])
+        assert.deepStrictEqual(Object.keys(JSON.parse(cut.text)), [
+          "ok",
+          "error",
+          "stderr",
+          "duration_ms",
+          "stop_reason"
+        ])
+        assert.deepStrictEqual(
+          eventsIn(data, flying.id).map(({ kind, turn_index }) => [kind, turn_index]),
           [
-            "/files",
-            "multipart/form-data; boundary=b",
-            '--b\r\nContent-Disposition: form-data; name="file"; filename="a"'
+            ["create", null],
+            ["turn", 1]
           ]
-        ] as const,
-        Effect.fnUntraced(function* ([path, type, half]) {
-          const head = { "content-type": type, "content-length": "5000", expect: "100-continue" }
-          const client = yield* openPost(app, path, head)
-          const answer = new Promise<IncomingMessage>((resolve) => client.on("response", resolve))
-          // The server reads the body now.
-          yield* Effect.callback<void>((resume) => {
-            client.on("continue", () => resume(Effect.void))
-            client.flushHeaders()
-          })
-          client.write(half)
-          return answer
-        })
-      )
-      yield* stop
-      for (const answer of slow) {
-        const refused = yield* Effect.promise(() => answer)
-        assert.deepStrictEqual([refused.statusCode, yield* Effect.promise(() => consumeText(refused))], shuttingDown)
-      }
-      assert.deepStrictEqual(yield* fs.readDirectory(`${data}/uploads`), [])
-    }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
+        )
+        assert.deepStrictEqual(processesIn(data), [])
+
+        // A repeat gets the kept answer.
+        const next = yield* serve({ data, agents: [DemoAgent.definition, deaf] })
+        const again = yield* next.adopt(app.token).request("POST", "/run", keyed)
+        assert.deepStrictEqual([again.status, again.text], [cut.status, cut.text])
+      }).pipe(Effect.scoped)
   )
 
-  it.live("a session that is being opened at its end is refused", () =>
+  it.live(
+    "after the grace period a request with an incomplete body is refused, and nothing of its upload is kept",
+    () =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const { app, data, stop } = yield* start("100 millis")
+        const slow = yield* Effect.forEach(
+          [
+            ["/run", "application/json", '{"prompt":'],
+            [
+              "/files",
+              "multipart/form-data; boundary=b",
+              '--b\r\nContent-Disposition: form-data; name="file"; filename="a"'
+            ]
+          ] as const,
+          Effect.fnUntraced(function* ([path, type, half]) {
+            const head = { "content-type": type, "content-length": "5000", expect: "100-continue" }
+            const client = yield* openPost(app, path, head)
+            const answer = new Promise<IncomingMessage>((resolve) => client.on("response", resolve))
+            // The server is reading the body.
+            yield* Effect.callback<void>((resume) => {
+              client.on("continue", () => resume(Effect.void))
+              client.flushHeaders()
+            })
+            client.write(half)
+            return answer
+          })
+        )
+        yield* stop
+        for (const answer of slow) {
+          const refused = yield* Effect.promise(() => answer)
+          assert.deepStrictEqual([refused.statusCode, yield* Effect.promise(() => consumeText(refused))], shuttingDown)
+        }
+        assert.deepStrictEqual(yield* fs.readDirectory(`${data}/uploads`), [])
+      }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.live("a session that is being opened at the end of the grace period is refused", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const data = yield* fs.makeTempDirectoryScoped()

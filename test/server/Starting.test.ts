@@ -1,5 +1,5 @@
 /**
- * What keeps a server from starting is one sentence.
+ * Servers that cannot start, and their one sentence for the operator.
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
@@ -8,7 +8,7 @@ import { createServer } from "node:net"
 import * as ForgeServer from "../../src/server/ForgeServer.ts"
 import { call, options, serve } from "./Support.ts"
 
-describe("a server that starts", () => {
+describe("a server that cannot start reports one sentence", () => {
   const messageOf = (more: Partial<ForgeServer.Options>) =>
     Layer.build(ForgeServer.layer({ ...options, ...more })).pipe(
       Effect.flip,
@@ -16,7 +16,7 @@ describe("a server that starts", () => {
       Effect.map(({ _tag, message }) => [_tag, message] as const)
     )
 
-  it.live("a port that is taken is one sentence", () =>
+  it.live("for a port in use", () =>
     Effect.gen(function* () {
       const port = yield* Effect.acquireRelease(
         Effect.callback<readonly [number, () => void]>((resume) => {
@@ -35,7 +35,7 @@ describe("a server that starts", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("an address that is another machine's is one sentence", () =>
+  it.live("for the address of another machine", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* messageOf({ host: "203.0.113.9" }), [
         "StartFailed",
@@ -44,7 +44,7 @@ describe("a server that starts", () => {
     })
   )
 
-  it.live("a port that is none is one sentence", () =>
+  it.live("for an invalid port", () =>
     Effect.gen(function* () {
       for (const port of [99_999, -1, 1.5, NaN]) {
         assert.deepStrictEqual(yield* messageOf({ port }), [
@@ -55,7 +55,7 @@ describe("a server that starts", () => {
     })
   )
 
-  it.live("a network that is none, and a data folder that cannot be one, are one sentence each", () =>
+  it.live("for a malformed network, and for an unusable data folder", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* messageOf({ allowedCidrs: ["10.0.0.0"] }), [
         "StartFailed",
@@ -73,7 +73,7 @@ describe("a server that starts", () => {
     })
   )
 
-  it.live("a folder of somebody else's is left as it is", () =>
+  it.live("for a folder with other contents, which it leaves unchanged", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const data = yield* fs.makeTempDirectoryScoped()
@@ -89,7 +89,7 @@ describe("a server that starts", () => {
     }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
   )
 
-  it.live("a ledger that is none is one sentence", () =>
+  it.live("for a file that is not a ledger", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const data = yield* fs.makeTempDirectoryScoped()
@@ -106,7 +106,7 @@ describe("a server that starts", () => {
     }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
   )
 
-  it.live("one server at a time has a data folder, and the next one finds everything in it", () =>
+  it.live("for a data folder in use, whose next server finds everything in it", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const data = yield* fs.makeTempDirectoryScoped()

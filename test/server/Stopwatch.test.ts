@@ -3,7 +3,7 @@ import { Duration, Effect } from "effect"
 import { TestClock } from "effect/testing"
 import * as Stopwatch from "../../src/server/Stopwatch.ts"
 
-it.effect("a clock that is put back does not make less of the time that has passed", () =>
+it.effect("a wall clock that is set back does not change the elapsed time", () =>
   Effect.gen(function* () {
     yield* TestClock.adjust("1 hour")
     const elapsed = yield* Stopwatch.start

@@ -1,5 +1,5 @@
 /**
- * The token of whoever runs the server. What is kept of it is its SHA-256.
+ * The operator's token. Only its SHA-256 is kept.
  */
 import { Context, Effect, Layer, Option, Redacted } from "effect"
 import * as Digest from "effect/crypto/Digest"
@@ -17,16 +17,16 @@ export class AdminToken extends Context.Service<
 >()("effect-clawdforge/server/access/AdminAccess/AdminToken") {}
 
 export interface Options {
-  /** At least 32 visible ASCII characters; without one nobody is the admin. */
+  /** At least 32 visible ASCII characters. Without it no one has admin access. */
   readonly adminToken?: Redacted.Redacted | undefined
 }
 
-const shortest = 32
+const minLength = 32
 
-/** What is wrong with an admin token, in one sentence. */
-export const wrongWith = (token: Redacted.Redacted): string | undefined => {
+/** Why a token cannot be the admin token, in one sentence. */
+export const problemOf = (token: Redacted.Redacted): string | undefined => {
   const text = Redacted.value(token)
-  if (text.length < shortest) return `the admin token must have at least ${shortest} characters`
+  if (text.length < minLength) return `the admin token must have at least ${minLength} characters`
   return /^[\x21-\x7e]+$/.test(text)
     ? undefined
     : "the admin token must be one word of ASCII characters: no client can send it otherwise"
@@ -36,20 +36,20 @@ export const make = Effect.fnUntraced(function* ({ adminToken }: Options) {
   const digest = yield* Digest.Digest
   const hash = (token: Redacted.Redacted) =>
     digest.digest(Digest.sha256, new TextEncoder().encode(Redacted.value(token)))
-  const wrong = adminToken === undefined ? undefined : wrongWith(adminToken)
-  if (wrong !== undefined) return yield* new StartFailed({ message: wrong })
+  const problem = adminToken === undefined ? undefined : problemOf(adminToken)
+  if (problem !== undefined) return yield* new StartFailed({ message: problem })
   const kept = adminToken === undefined ? Option.none() : Option.some(yield* hash(adminToken))
   return AdminToken.of({
     matches: Effect.fnUntraced(function* (token) {
-      const shown = yield* hash(token)
-      return Option.exists(kept, (kept) => timingSafeEqual(kept, shown))
+      const given = yield* hash(token)
+      return Option.exists(kept, (kept) => timingSafeEqual(kept, given))
     })
   })
 })
 
 export const layer = (options: Options) => Layer.effect(AdminToken, make(options))
 
-/** Asks for the admin token. */
+/** Requires the admin token. */
 export const layerAccess = Layer.effect(
   AdminAccess,
   Effect.gen(function* () {

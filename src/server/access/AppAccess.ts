@@ -1,5 +1,5 @@
 /**
- * Which app a request comes from, and that it asks for nothing of another one.
+ * Authenticates the app of a request, and keeps it from the sessions of other apps.
  */
 import { Effect, Layer, Option, Redacted } from "effect"
 import { HttpRouter, HttpServerRequest } from "effect/http"
@@ -10,14 +10,14 @@ import { AppTokens } from "./AppTokens.ts"
 import { Ledger } from "../storage/Ledger.ts"
 import * as Networks from "./Networks.ts"
 
-/** A token may be good from some networks only, this machine included. */
+/** Whether a token is allowed from the client's address. A token's networks do not include loopback by default. */
 const isAllowed = Effect.fnUntraced(function* (cidrs: ReadonlyArray<string>) {
   const { remoteAddress } = yield* HttpServerRequest.HttpServerRequest
   const networks = yield* Effect.orDie(Networks.make(cidrs))
   return Option.exists(remoteAddress, networks.contains)
 })
 
-/** The app of the bearer. */
+/** Finds the app of the bearer token. */
 export const layerApp = Layer.effect(
   AppAccess,
   Effect.gen(function* () {
@@ -35,7 +35,7 @@ export const layerApp = Layer.effect(
   })
 )
 
-/** The session of the path, as the ledger has it, where it is the app's own. */
+/** Finds the session in the path, if it belongs to the app. */
 export const layerSession = Layer.effect(
   SessionAccess,
   Effect.gen(function* () {

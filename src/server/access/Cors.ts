@@ -1,5 +1,5 @@
 /**
- * Which web pages may use the server: none, but those of the origins that the operator names.
+ * Cross-origin access: no web page may use the server, except from the origins that the operator allows.
  */
 import { Layer } from "effect"
 import { HttpMiddleware, HttpRouter } from "effect/http"

@@ -1,8 +1,8 @@
 /**
- * Which machines may talk to the server, and under which name they may call it.
+ * The networks that may reach the server, and the host names by which they may call it.
  *
- * The name is looked at because a web page can make its visitor's browser call a server on the visitor's own machine; it
- * cannot make it call the server by a name that is the server's own.
+ * The `Host` header is checked against DNS rebinding: a web page can point a name of its own at the visitor's machine, but
+ * cannot make the browser send one of the server's names.
  */
 import { Effect, Layer, Option } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -14,11 +14,11 @@ import * as Networks from "./Networks.ts"
 export interface Options {
   /** The address that the server listens on. */
   readonly host: string
-  /** Networks (`10.0.0.0/8`, `fd00::/8`) that may talk to the server beside this machine itself. */
+  /** Networks (`10.0.0.0/8`, `fd00::/8`) that may reach the server, in addition to loopback. */
   readonly allowedCidrs?: ReadonlyArray<string> | undefined
-  /** Names by which the server may be called beside its address and those of this machine. */
+  /** Host names of the server, in addition to its address and the loopback names. */
   readonly allowedHosts?: ReadonlyArray<string> | undefined
-  /** Networks of the proxies whose `X-Forwarded-For` is believed; none if not given. */
+  /** Networks of the proxies whose `X-Forwarded-For` is trusted; none if not given. */
   readonly trustedProxies?: ReadonlyArray<string> | undefined
 }
 
@@ -33,31 +33,31 @@ const repeated = HttpServerResponse.jsonUnsafe(
   { status: 400 }
 )
 
-/** Of several such lines Node takes the first, and a proxy in front of the server may go by another. */
+/** Node takes the first of several such headers; a proxy in front of the server may have checked another. */
 const single = ["host", "authorization"]
 
-/** Whether a request has one of those headers more than once; only one that came over a socket can. */
+/** Whether a request repeats one of those headers, which only a request over a socket can. */
 const hasRepeated = ({ source }: HttpServerRequest.HttpServerRequest) =>
   source instanceof IncomingMessage && single.some((name) => (source.headersDistinct[name]?.length ?? 0) > 1)
 
-/** An address as a `Host` header has it. */
+/** An address in the form of a `Host` header. */
 const literal = (address: string) => (isIP(address) === 6 ? `[${address}]` : address)
 
 /**
- * The address that a client has reached the server at, which `0.0.0.0` and `::` do not say. A web page cannot have it
- * stand for another machine, as it can with a name.
+ * The local address of the connection, since `0.0.0.0` and `::` are not addresses to call. It needs no protection against
+ * rebinding: unlike a name, an address cannot be pointed at another machine.
  */
 const reachedAt = ({ source }: HttpServerRequest.HttpServerRequest) => {
   const address = source instanceof IncomingMessage ? source.socket.localAddress : undefined
   return address === undefined ? undefined : literal(address.replace(/^::ffff:(?=\d+\.)/, ""))
 }
 
-/** The name in a `Host` header, without its port. */
+/** The host name of a `Host` header, without its port. */
 const hostName = (host: string) => host.replace(/:\d+$/, "").toLowerCase()
 
 /**
- * The address of the client. Each proxy appends the address that called it, so the last one that is not a proxy of ours
- * was seen by one of ours; those before it anybody may have written.
+ * The address of the client. Each proxy appends the address that called it, so the last address that is not a trusted proxy
+ * was seen by one. The addresses before it may be forged.
  */
 const clientOf = (request: HttpServerRequest.HttpServerRequest, proxies: Networks.Networks) => {
   const peer = Option.getOrElse(request.peerAddress, () => "")
@@ -67,7 +67,7 @@ const clientOf = (request: HttpServerRequest.HttpServerRequest, proxies: Network
   return addresses.findLast((address) => !proxies.contains(address)) ?? addresses[0] ?? peer
 }
 
-/** Lets a request through, with the address of its client as its `remoteAddress`, or answers it. */
+/** Checks a request: returns it with the client's address as its `remoteAddress`, or returns the refusal. */
 export const make = Effect.fnUntraced(function* (options: Options) {
   const networks = yield* Networks.make([...loopbackCidrs, ...(options.allowedCidrs ?? [])])
   const proxies = yield* Networks.make(options.trustedProxies ?? [])
@@ -89,7 +89,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   }
 })
 
-/** Stands before every path, including those that do not exist. */
+/** Checks requests to every path, including those that do not exist. */
 export const layer = (options: Options) =>
   Layer.unwrap(
     Effect.map(make(options), (check) =>

@@ -1,12 +1,12 @@
 /**
- * Sets of networks, as an operator or the admin of an app names them: `10.0.0.0/8`, `fd00::/8`.
+ * Sets of networks in CIDR notation: `10.0.0.0/8`, `fd00::/8`.
  *
- * An address of the old kind that is written as one of the new kind (`::ffff:10.0.0.1`) is the same address.
+ * An IPv4-mapped IPv6 address (`::ffff:10.0.0.1`) is the IPv4 address.
  */
 import { Data, Effect } from "effect"
 import { BlockList, isIP } from "node:net"
 
-/** What was given is no network. */
+/** A text is not a network in CIDR notation. */
 export class NotANetwork extends Data.TaggedError("NotANetwork")<{ readonly cidr: string; readonly cause: unknown }> {
   override get message(): string {
     return `"${this.cidr}" is not a network, such as 10.0.0.0/8`
@@ -23,7 +23,7 @@ const cidrPattern = /^(?<network>[^/]+)\/(?<prefix>\d{1,3})$/
 
 const mappedPattern = /^::ffff:(?<network>\d+\.\d+\.\d+\.\d+)$/i
 
-/** Where the four bytes of the old kind begin in an address of the new kind. */
+/** The bits before the IPv4 address in an IPv4-mapped one. */
 const mappedBits = 96
 
 const parse = (cidr: string) => {

@@ -1,23 +1,22 @@
 /**
- * The calls that came with a key, and what they were answered: a repeat gets the same answer, also from the next server
- * on the same data.
+ * The record of keyed calls and their answers, so that a repeat gets the same answer, also after a restart.
  *
- * A call is written down before it has an agent act. What is kept of a request is a hash; of an answer it is all of it,
- * text included, until the hard time to live is over or the session goes.
+ * A call is recorded before its agent can act. Of the request only a hash is kept; the answer is kept whole, text included,
+ * until the hard time to live is over or its session is deleted.
  */
 import { Clock, Context, DateTime, Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import type { SessionId } from "../../wire/Ids.ts"
 import * as CallAnswer from "./CallAnswer.ts"
 
-/** What a key is unique within. Only what is posted takes a key, so the method is always the same. */
+/** The identity of a keyed call. The method is always POST. */
 export interface CallId {
   readonly appId: number
   readonly path: string
   readonly key: string
 }
 
-/** A call whose answer is known, or will never be. */
+/** A recorded call, and its answer or why there will be none. */
 export interface KeptCall {
   readonly requestHash: string
   readonly answer: CallAnswer.CallAnswer
@@ -27,18 +26,18 @@ export class KeptAnswers extends Context.Service<
   KeptAnswers,
   {
     readonly find: (id: CallId) => Effect.Effect<Option.Option<KeptCall>>
-    /** Writes a call down, or gives what is known of it. */
+    /** Records the start of a call, unless it was recorded before: then returns that record. */
     readonly begin: (
       id: CallId & { readonly requestHash: string; readonly sessionId?: SessionId | undefined }
     ) => Effect.Effect<Option.Option<KeptCall>>
-    /** Keeps an answer. */
+    /** Records the answer to a call. */
     readonly end: (id: CallId & { readonly answer: CallAnswer.CallAnswer }) => Effect.Effect<void>
-    /** Forgets a call that did nothing. */
+    /** Deletes the record of a call that did nothing. */
     readonly forget: (id: CallId) => Effect.Effect<void>
-    /** Forgets all answers about a session. */
+    /** Deletes the records of a session. */
     readonly removeOfSession: (sessionId: SessionId) => Effect.Effect<void>
     readonly removeOfApp: (appId: number) => Effect.Effect<void>
-    /** Forgets the answers that were given by then. */
+    /** Deletes the answers that were recorded up to a time. */
     readonly removeBefore: (time: DateTime.Utc) => Effect.Effect<void>
   }
 >()("effect-clawdforge/server/calls/KeptAnswers") {}
@@ -49,10 +48,10 @@ interface Row {
   readonly body: string | null
 }
 
-/** How a call ended that an earlier server left in the middle. */
+/** The answer to a call that a restart of the server cut short. */
 export const cutShort = CallAnswer.failed("outcome unknown: the server restarted during this call", "error")
 
-/** How a call ended in a defect, or without a way to write down how. */
+/** The answer to a call that failed with a defect, or whose answer could not be recorded. */
 export const failed = CallAnswer.failed("outcome unknown: the server failed during this call", "error")
 
 export const make = Effect.gen(function* () {

@@ -25,7 +25,7 @@ const maxCancelWait = "5 seconds"
 /** The statuses of calls that may have acted: only these answers are kept. */
 const acted: ReadonlySet<number> = new Set([200, 410, 502])
 
-const abandoned = CallAnswer.failed("the call was cancelled: nobody waited for its answer any more", "cancelled")
+const abandoned = CallAnswer.failed("the call was cancelled: no client was waiting for its answer", "cancelled")
 
 /** A request for a call with a key. */
 export interface KeyedCall extends CallId {

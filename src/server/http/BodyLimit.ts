@@ -1,5 +1,5 @@
 /**
- * How large a request may be: a file and what stands around it on the path of uploads, else JSON.
+ * Limits the size of request bodies: of an upload by the largest file and its form, of any other by the bound for JSON.
  */
 import { ByteSize, Effect, Layer } from "effect"
 import { HttpIncomingMessage, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -7,21 +7,21 @@ import * as Files from "../../wire/Files.ts"
 import * as UploadForm from "../files/UploadForm.ts"
 import { Uploads } from "../files/Uploads.ts"
 
-const json = ByteSize.mebibytes(8)
+const maxJson = ByteSize.mebibytes(8)
 
-/** `Refusals` gives it its body. */
+/** `Refusals` adds the body. */
 const tooLarge = HttpServerResponse.empty({ status: 413 })
 
 const isUpload = ({ url }: HttpServerRequest.HttpServerRequest) => url.split("?", 1)[0] === Files.path
 
-/** Refuses a request by the length that it announces, and cuts one that announced none. */
+/** Refuses a request by its `Content-Length`, and cuts off a longer one that has none. */
 export const layer = Layer.unwrap(
   Effect.map(Uploads, ({ maxSize }) => {
-    const form = ByteSize.sum(maxSize, UploadForm.maxOverhead)
+    const maxForm = ByteSize.sum(maxSize, UploadForm.maxOverhead)
     return HttpRouter.middleware(
       (httpEffect) =>
         Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
-          const limit = isUpload(request) ? form : json
+          const limit = isUpload(request) ? maxForm : maxJson
           return Number(request.headers["content-length"]) > limit
             ? Effect.succeed(tooLarge)
             : Effect.provideService(httpEffect, HttpIncomingMessage.MaxBodySize, limit)

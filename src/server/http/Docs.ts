@@ -1,12 +1,13 @@
 /**
- * The contract for people, at `/docs`, and for programs, at `/openapi.json`. The page has no script, and loads nothing.
+ * The documentation of the contract: a page at `/docs` and an OpenAPI document at `/openapi.json`. The page has no script
+ * and loads nothing.
  */
 import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import type { OpenApi } from "effect/http-api"
 import { document } from "./Document.ts"
 
-/** Where they are. */
+/** The paths of the documentation. */
 export const paths = { page: "/docs", openApi: "/openapi.json" } as const
 
 const escape = (text: string) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;")
@@ -48,7 +49,7 @@ summary { cursor: pointer; padding: .3rem 0; font-family: ui-monospace, monospac
 pre { background: #f5f5f5; padding: .7rem; overflow: auto }
 </style>
 <h1>${escape(spec.info.title)} ${escape(spec.info.version)}</h1>
-<p>App tokens go into the header <code>Authorization: Bearer cf_…</code>. The same for programs: <a href="${paths.openApi}">${paths.openApi}</a>.</p>
+<p>App tokens go into the header <code>Authorization: Bearer cf_…</code>. The OpenAPI document: <a href="${paths.openApi}">${paths.openApi}</a>.</p>
 ${operationsOf(spec).map(section).join("\n")}
 <h2>Schemas</h2>
 ${Object.entries(spec.components.schemas).map(schema).join("\n")}

@@ -1,6 +1,6 @@
 /**
- * The contract as an OpenAPI document: what the endpoints declare, what is answered before any of them is reached, and
- * the event stream of a turn.
+ * The contract as an OpenAPI document: the endpoints, the refusals that come before any endpoint, and the event stream of a
+ * turn.
  */
 import { Record } from "effect"
 import { OpenApi } from "effect/http-api"
@@ -15,16 +15,16 @@ const refusal = (description: string): OpenApi.OpenApiSpecResponse => ({
   }
 })
 
-/** What any request may be answered with. */
+/** The refusals of any request. */
 const always = {
   400: refusal("Host or Authorization was sent more than once"),
   403: refusal("The address of the client is not allowed"),
-  421: refusal("The Host header has no name of this server"),
+  421: refusal("The Host header is not a name of this server"),
   431: refusal("The headers are too large")
 }
 
-/** What a request for work may be answered with. */
-const ending = { 503: refusal("The server is shutting down") }
+/** The refusals of a request for work. */
+const shuttingDown = { 503: refusal("The server is shutting down") }
 
 const eventStream = {
   schema: {
@@ -40,10 +40,10 @@ const header = (description: string): OpenApi.OpenAPISpecHeader => ({
   schema: { type: "string" }
 })
 
-const requestId = { "X-Request-Id": header("The id that the request came with, or a new one") }
-const retryAfter = { "Retry-After": header("After how many seconds to try again") }
+const requestId = { "X-Request-Id": header("The request's X-Request-Id, or a new id") }
+const retryAfter = { "Retry-After": header("Seconds to wait before the next try") }
 
-/** The headers that every answer of a status has, beside the id of its request. */
+/** The headers of every response with a status, in addition to the request's id. */
 const headersOf: Readonly<Record<number, Record<string, OpenApi.OpenAPISpecHeader>>> = {
   401: { "WWW-Authenticate": header("Bearer") },
   429: retryAfter,
@@ -71,7 +71,7 @@ const withEventStream = (operation: Operation): Operation => {
 
 const complete = ({ delete: remove, get, post }: OpenApi.OpenAPISpecPathItem): OpenApi.OpenAPISpecPathItem => ({
   ...(get === undefined ? {} : { get: withRefusals(get) }),
-  ...(post === undefined ? {} : { post: withEventStream(withRefusals(post, ending)) }),
+  ...(post === undefined ? {} : { post: withEventStream(withRefusals(post, shuttingDown)) }),
   ...(remove === undefined ? {} : { delete: withRefusals(remove) })
 })
 

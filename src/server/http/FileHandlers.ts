@@ -1,5 +1,5 @@
 /**
- * What the endpoint of uploads does.
+ * The handler of uploads.
  */
 import { Duration, Effect, Redacted } from "effect"
 import { HttpApiBuilder } from "effect/http-api"

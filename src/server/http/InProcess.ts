@@ -1,5 +1,5 @@
 /**
- * An `HttpClient` whose requests are answered in this process, by an HTTP effect and without a socket.
+ * An `HttpClient` whose requests are answered by an HTTP effect in this process, without a socket.
  */
 import { Effect, type Scope } from "effect"
 import {
@@ -12,39 +12,39 @@ import {
   HttpServerResponse
 } from "effect/http"
 
-const serverGone = (request: HttpClientRequest.HttpClientRequest) =>
+const serverClosed = (request: HttpClientRequest.HttpClientRequest) =>
   new HttpClientError.HttpClientError({
-    reason: new HttpClientError.TransportError({ request, description: "the server is gone" })
+    reason: new HttpClientError.TransportError({ request, description: "the server is closed" })
   })
 
 /**
- * Interrupting a request interrupts its handler. A body passes through as the stream that it is; what its handler has open
- * is closed at the stream's end.
+ * Interrupting a request interrupts its handler. A streamed body stays a stream, and the scope of its handler closes when
+ * the stream ends.
  */
 export const make = <E>(
   httpEffect: Effect.Effect<HttpServerResponse.HttpServerResponse, E, HttpServerRequest.HttpServerRequest | Scope.Scope>
 ): HttpClient.HttpClient => {
-  const answers = new WeakMap<HttpServerRequest.HttpServerRequest, HttpServerResponse.HttpServerResponse>()
+  const responses = new WeakMap<HttpServerRequest.HttpServerRequest, HttpServerResponse.HttpServerResponse>()
   const handled = HttpEffect.toHandled(httpEffect, (request, response) =>
-    Effect.sync(() => answers.set(request, HttpEffect.scopeTransferToStream(response)))
+    Effect.sync(() => responses.set(request, HttpEffect.scopeTransferToStream(response)))
   )
   return HttpClient.make(
     Effect.fnUntraced(function* (request) {
       const received = HttpServerRequest.fromClientRequest(request)
-      // How the handler ended is in its answer, a failure too.
+      // A failure of the handler is in the response too.
       yield* handled.pipe(
         Effect.provideService(HttpServerRequest.HttpServerRequest, received),
         Effect.provideService(HttpMiddleware.TracerDisabledWhen, () => true),
         Effect.exit
       )
-      const answer = answers.get(received)
-      if (answer === undefined) return yield* serverGone(request)
-      return HttpServerResponse.toClientResponse(answer, { request })
+      const response = responses.get(received)
+      if (response === undefined) return yield* serverClosed(request)
+      return HttpServerResponse.toClientResponse(response, { request })
     })
   )
 }
 
-/** The same client, which finds nobody to answer it once the scope has closed. */
+/** The same client, whose requests fail once the scope has closed. */
 export const untilClosed = Effect.fnUntraced(function* (
   client: HttpClient.HttpClient
 ): Effect.fn.Return<HttpClient.HttpClient, never, Scope.Scope> {
@@ -55,6 +55,6 @@ export const untilClosed = Effect.fnUntraced(function* (
     })
   )
   return HttpClient.mapRequestEffect(client, (request) =>
-    isClosed ? Effect.fail(serverGone(request)) : Effect.succeed(request)
+    isClosed ? Effect.fail(serverClosed(request)) : Effect.succeed(request)
   )
 })

@@ -1,6 +1,6 @@
 /**
- * The socket that the server listens on, and the limits on its clients: on what they send until it is a request, and on
- * how long they let an answer wait.
+ * The socket that the server listens on, with its limits: on incomplete requests, and on clients that do not read their
+ * answers.
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Context, Duration, Effect, Latch, Layer, Predicate } from "effect"
@@ -11,11 +11,11 @@ import type { Duplex } from "node:stream"
 import { sentences } from "../../wire/Failures.ts"
 import { StartFailed } from "../StartFailed.ts"
 
-/** The answers that are on their way to their clients. */
+/** The responses that are being sent. */
 export class Answers extends Context.Service<
   Answers,
   {
-    /** Waits until none is. */
+    /** Waits until there are none. */
     readonly allSent: Effect.Effect<void>
   }
 >()("effect-clawdforge/server/http/Listener/Answers") {}
@@ -27,32 +27,32 @@ export interface Options {
   readonly port?: number | undefined
   /** How many connections may be open at once; 1024 if not given. */
   readonly maxConnections?: number | undefined
-  /** How many bytes the headers of a request may have; 16384 if not given. */
+  /** The largest size of a request's headers in bytes; 16384 if not given. */
   readonly maxHeaderBytes?: number | undefined
-  /** How long a client may take for the headers of a request; 15 seconds if not given. */
+  /** How long a client may take to send the headers of a request; 15 seconds if not given. */
   readonly headersTimeout?: Duration.Input | undefined
-  /** How long a client may take for a whole request, its body included; 5 minutes if not given. An answer may take longer. */
+  /** How long a client may take to send a whole request; 5 minutes if not given. The response may take longer. */
   readonly requestTimeout?: Duration.Input | undefined
   /** How long a connection may stay open without a request; 65 seconds if not given. */
   readonly keepAliveTimeout?: Duration.Input | undefined
   /**
-   * How long a client may leave an answer unread before its connection is cut; 60 seconds if not given. One that reads
-   * slowly is not cut, and one that stops is noticed after twice as long at the latest.
+   * How long a client may leave a response unread before its connection is cut; 60 seconds if not given. A slow client is
+   * not cut, and one that stops reading is noticed after twice this time at the latest.
    */
   readonly maxStall?: Duration.Input | undefined
 }
 
-/** Where a server listens if nothing else is said. */
+/** The default address. */
 export const defaultHost = "127.0.0.1"
 const defaultPort = 8800
 
-/** How long connections may take to close when the server has ended. */
-const lastBytes = "100 millis"
+/** How long connections may take to close when the server stops. */
+const closeTimeout = "100 millis"
 
-/** Connections are looked at this often at least, and at least twice within the time that headers may take. */
-const longestCheck = 5_000
+/** Milliseconds between checks of the connections; less where the headers may take less than twice as long. */
+const maxCheckInterval = 5_000
 
-/** The answers to what is not a request, by Node's code for it; it reaches no other part of the server. */
+/** The answers to input that is not a valid request, by Node's error code. It reaches no other part of the server. */
 const refusals: Readonly<Record<string, readonly [status: string, detail: string]>> = {
   CONNECT: ["405 Method Not Allowed", sentences.methodNotAllowed],
   EXPECTATION: ["417 Expectation Failed", "only 100-continue can be expected"],
@@ -75,13 +75,13 @@ const refuse = (code: string, socket: Duplex) => {
 }
 
 /**
- * Whether a refusal would be read as the answer to a request that was fine: one that came before on the same connection
- * and is still being answered.
+ * Whether a refusal would be taken for the response to an earlier, valid request on the same connection that is still
+ * being answered.
  */
 const isMidway = (unanswered: ReadonlySet<ServerResponse> = new Set()) =>
   [...unanswered].some(({ headersSent, req }) => req.complete || headersSent)
 
-/** The requests of each connection that are not answered yet; the latch is open while there are none. */
+/** Tracks the unanswered requests of each connection. The latch is open while there are none. */
 const watchAnswers = (server: Server, allSent: Latch.Latch) => {
   const unanswered = new Map<Duplex, Set<ServerResponse>>()
   const forget = (socket: Duplex) => {
@@ -99,27 +99,27 @@ const watchAnswers = (server: Server, allSent: Latch.Latch) => {
   }
   server.on("request", note)
   server.on("checkContinue", note)
-  // An answer that waits for another one on its connection does not hear that this has closed.
+  // A pipelined response that waits for an earlier one gets no event when the connection closes.
   server.on("connection", (socket) => socket.on("close", () => forget(socket)))
   return unanswered
 }
 
 /**
- * Cuts a connection on which an answer waits that nobody reads: it is held in memory, and a stream holds back its agent.
- * The socket's own timer knows what the system has taken of a large write that is not done yet.
+ * Cuts connections whose client has stopped reading: the response is held in memory, and a stream holds back its agent.
+ * The socket's timer also sees the progress of one large write.
  */
 const cutStalled = (server: Server, maxStall: number) => {
   const note = ({ socket }: IncomingMessage, response: ServerResponse) =>
     response.setTimeout(maxStall, () => {
-      // Otherwise it is the client that waits.
+      // Without pending bytes the client is waiting for the server.
       if (socket.writableLength > 0) socket.destroy()
     })
   server.on("request", note)
   server.on("checkContinue", note)
 }
 
-/** Refuses what is not a request. */
-const refuseOthers = (server: Server, unanswered: ReadonlyMap<Duplex, ReadonlySet<ServerResponse>>) => {
+/** Refuses input that is not a valid request. */
+const refuseInvalid = (server: Server, unanswered: ReadonlyMap<Duplex, ReadonlySet<ServerResponse>>) => {
   server.on("clientError", (error, socket) => {
     if (isMidway(unanswered.get(socket))) socket.destroy()
     else refuse("code" in error ? String(error.code) : "", socket)
@@ -137,16 +137,16 @@ const makeServer = (options: Options, allSent: Latch.Latch) => {
     headersTimeout,
     requestTimeout,
     keepAliveTimeout: millis(options.keepAliveTimeout, "65 seconds"),
-    connectionsCheckingInterval: Math.min(longestCheck, Math.ceil(headersTimeout / 2)),
+    connectionsCheckingInterval: Math.min(maxCheckInterval, Math.ceil(headersTimeout / 2)),
     maxHeaderSize: options.maxHeaderBytes ?? 16_384,
-    // A request without a Host gets the same answer as one with a name that is not the server's.
+    // A request without a Host header gets the same answer as one with a wrong Host.
     requireHostHeader: false,
-    // Nothing here speaks another protocol, so an offer to change to one is ignored.
+    // There is no other protocol, so offers to upgrade are ignored.
     shouldUpgradeCallback: () => false
   })
   server.maxConnections = options.maxConnections ?? 1_024
   cutStalled(server, millis(options.maxStall, "60 seconds"))
-  refuseOthers(server, watchAnswers(server, allSent))
+  refuseInvalid(server, watchAnswers(server, allSent))
   return server
 }
 
@@ -159,7 +159,7 @@ const listenFailures: Readonly<Record<string, string>> = {
   ENOTFOUND: "there is no such host"
 }
 
-/** Why a port cannot be listened on. */
+/** The reason for which the server cannot listen. */
 const listenFailure = (cause: unknown) => {
   const known = Predicate.hasProperty(cause, "code") ? listenFailures[String(cause.code)] : undefined
   return known ?? (Predicate.isError(cause) ? cause.message : String(cause))
@@ -173,7 +173,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     })
   }
   const allSent = yield* Latch.make(true)
-  // A connection that is open when the server has ended would keep the program running until its client closes it.
+  // A connection that stays open after the server has stopped would keep the program running.
   const listener = yield* Effect.acquireRelease(
     Effect.sync(() => makeServer(options, allSent)),
     (listener) => Effect.sync(() => listener.closeAllConnections())
@@ -181,7 +181,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const server = yield* NodeHttpServer.make(() => listener, {
     host,
     port,
-    gracefulShutdownTimeout: lastBytes
+    gracefulShutdownTimeout: closeTimeout
   }).pipe(
     Effect.mapError(
       ({ cause }) => new StartFailed({ message: `cannot listen on ${host}:${port}: ${listenFailure(cause)}`, cause })

@@ -1,8 +1,8 @@
 /**
- * The paths of the server, and the methods of each.
+ * The paths of the server and their methods.
  *
- * A path is matched letter by letter, so that whoever guards one, in a proxy for example, guards all of it. The router
- * alone would also take `/%72un` and `/run;a=b` for `/run`.
+ * Paths are matched literally, so that a rule for a path, in a proxy for example, has no other spelling to miss. The router
+ * alone would also accept `/%72un` and `/run;a=b` for `/run`.
  */
 import { Array, Effect } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -11,7 +11,7 @@ import { sentences } from "../../wire/Failures.ts"
 import * as Docs from "./Docs.ts"
 
 export interface Path {
-  /** As the contract has it, `/sessions/:id` for one. */
+  /** The route, such as `/sessions/:id`. */
   readonly path: string
   readonly methods: ReadonlySet<string>
 }
@@ -21,13 +21,13 @@ const endpoints: ReadonlyArray<{ readonly method: string; readonly path: string 
   ...Object.values(Docs.paths).map((path) => ({ method: "GET", path }))
 ]
 
-/** How long an id or a name in a path may be. */
+/** The longest id or name in a path. */
 export const maxSegment = 1_024
 
-/** An id or a name holds nothing that would have to be encoded. */
+/** An id or a name in a path. It has no character that would need encoding. */
 const segment = `[A-Za-z0-9._~-]{1,${maxSegment}}`
 
-// The router takes a HEAD for a GET.
+// The router answers HEAD as GET.
 const withHead = (method: string) => (method === "GET" ? [method, "HEAD"] : [method])
 
 const paths = Object.entries(Array.groupBy(endpoints, ({ path }) => path)).map(([path, endpoints]) => ({
@@ -36,16 +36,16 @@ const paths = Object.entries(Array.groupBy(endpoints, ({ path }) => path)).map((
   pattern: new RegExp(`^${path.replaceAll(".", "\\.").replaceAll(/:[a-z]+/g, segment)}$`)
 }))
 
-/** The path that a URL has, if it is one of the server's. */
+/** The path of a URL, if it is one of the server's. */
 export const find = (url: string): Path | undefined => {
   const [path = ""] = url.split("?", 1)
   return paths.find(({ pattern }) => pattern.test(path))
 }
 
-/** `Refusals` gives it its body. */
+/** `Refusals` adds the body. */
 const notFound = HttpServerResponse.empty({ status: 404 })
 
-/** Answers requests to paths that do not exist, and with methods that their path does not have. */
+/** Answers requests to unknown paths with 404, and those with a wrong method with 405. */
 export const layer = HttpRouter.middleware(
   (httpEffect) =>
     Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ method, url }) => {

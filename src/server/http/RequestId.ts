@@ -1,5 +1,5 @@
 /**
- * The id of a request, which every answer carries, and every line that is logged for it: the client's own, or a new one.
+ * The id of a request: the client's, or a new one. It is in the response, and in every log line and span of the request.
  */
 import { Effect, Layer } from "effect"
 import { SecureRandom } from "effect/crypto/SecureRandom"

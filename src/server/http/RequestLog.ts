@@ -1,8 +1,8 @@
 /**
- * Every request is counted and, where that is asked for, logged: method, route, status, how long it took.
+ * Counts every request and, as an option, logs it: method, route, status, duration.
  *
- * Of a path only the route is logged, since people put all kinds of things into paths; and the id of a session, if it has
- * the form of ours, which no token has.
+ * Of the path only the route is logged, since clients put secrets into paths by mistake, and the id of a session if it has
+ * the form of this server's ids, which no token has.
  */
 import { Duration, Effect } from "effect"
 import { HttpEffect, HttpRouter, HttpServerRequest, type HttpServerResponse } from "effect/http"
@@ -12,7 +12,7 @@ import * as Paths from "./Paths.ts"
 import * as RequestId from "./RequestId.ts"
 
 export interface Options {
-  /** Whether each request is a line in the log; false if not given. */
+  /** Whether each request is logged; false if not given. */
   readonly logRequests?: boolean | undefined
 }
 
@@ -21,16 +21,16 @@ const sessionOf = (url: string) => /^\/sessions\/(?<id>[A-Za-z0-9_-]{32})([/?]|$
 const log = (
   request: HttpServerRequest.HttpServerRequest,
   response: HttpServerResponse.HttpServerResponse,
-  told: { readonly route: string; readonly duration: Duration.Duration }
+  fields: { readonly route: string; readonly duration: Duration.Duration }
 ) => {
   const session = sessionOf(request.url)
   return Effect.annotateLogs(Effect.logInfo("request"), {
     request_id: response.headers[RequestId.header],
     method: request.method,
-    route: told.route,
+    route: fields.route,
     ...(session === undefined ? {} : { session }),
     status: response.status,
-    ms: Duration.toMillis(told.duration)
+    ms: Duration.toMillis(fields.duration)
   })
 }
 

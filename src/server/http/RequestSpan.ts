@@ -1,7 +1,7 @@
 /**
- * The span of a request, which joins the trace of the caller's `traceparent` (W3C Trace Context).
+ * The span of a request, which joins the trace of its `traceparent` (W3C Trace Context) and ends when the response is sent.
  *
- * Of a path it has the route alone, since people put all kinds of things into paths. It ends when the answer is sent.
+ * Of the path it has only the route, since clients put secrets into paths by mistake.
  */
 import { Clock, Data, Effect, Exit, Layer, Option, Scope, Tracer } from "effect"
 import {
@@ -15,7 +15,7 @@ import {
 import { CurrentRequest, idAttribute } from "../CurrentRequest.ts"
 import * as Paths from "./Paths.ts"
 
-/** How the span of a request ends that the server failed to answer. */
+/** The failure of a span whose request was answered with a 5xx. */
 class ServerError extends Data.TaggedError("ServerError")<{ readonly message: string }> {}
 
 const isServerError = (status: number) => status >= 500
@@ -25,7 +25,7 @@ const exitOf = (exit: Exit.Exit<unknown, unknown>, status: number | undefined) =
     ? Exit.fail(new ServerError({ message: `The server answered with ${status}.` }))
     : exit
 
-/** Opens the span of the current request, where something records it. */
+/** Opens the span of the current request, if a tracer records it. */
 const open = Effect.gen(function* () {
   const current = yield* CurrentRequest
   if (current === undefined || (yield* Effect.tracer) === Tracer.nativeTracer) return undefined
@@ -66,5 +66,5 @@ export const layer = HttpRouter.middleware(
   { global: true }
 )
 
-/** Effect's own span of a request, which has the whole URL, is not made. */
-export const layerOwn = Layer.succeed(HttpMiddleware.TracerDisabledWhen, () => true)
+/** Turns off Effect's span of a request, which would have the whole URL. */
+export const layerReplace = Layer.succeed(HttpMiddleware.TracerDisabledWhen, () => true)

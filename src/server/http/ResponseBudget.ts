@@ -1,12 +1,12 @@
 /**
- * What large answers hold until they are sent, counted with the turns that agents have under way: an answer whose client
- * reads slowly takes its place from the next turn, and not from the heap.
+ * Counts each response against the budget of turns until it is sent: a client that reads slowly leaves less of the budget
+ * to the next turn, instead of growing the heap.
  */
 import { Effect } from "effect"
 import { HttpRouter } from "effect/http"
 import * as TurnBudget from "../TurnBudget.ts"
 
-/** An event stream counts its own. */
+/** Event streams count themselves. */
 export const layer = HttpRouter.middleware(
   (httpEffect) =>
     Effect.tap(httpEffect, ({ body }) =>

@@ -1,5 +1,5 @@
 /**
- * The whole of the server's HTTP side: the endpoints, who may call them, and what every answer has in common.
+ * The HTTP side of the server: its endpoints, behind the middlewares that every request passes.
  */
 import { Layer } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
@@ -16,7 +16,7 @@ import * as Refusals from "./Refusals.ts"
 import * as RequestId from "./RequestId.ts"
 import * as RequestLog from "./RequestLog.ts"
 import * as RequestSpan from "./RequestSpan.ts"
-import * as Unsent from "./ResponseBudget.ts"
+import * as ResponseBudget from "./ResponseBudget.ts"
 import * as ShutdownRefusal from "./ShutdownRefusal.ts"
 import * as Validation from "./Validation.ts"
 
@@ -25,7 +25,7 @@ const endpoints = HttpApiBuilder.layer(Api).pipe(
   Layer.provide([AppAccess.layerApp, AppAccess.layerSession, AdminAccess.layerAccess, Validation.layer, JsonBody.layer])
 )
 
-/** A path is matched letter by letter, and without a slash more or less. */
+/** Paths are matched literally, slashes included. */
 export const routerConfig = {
   caseSensitive: true,
   ignoreDuplicateSlashes: false,
@@ -36,15 +36,15 @@ export const routerConfig = {
 export interface Options extends Cors.Options, RequestLog.Options {}
 
 /**
- * The routes behind an access check, which stands before every path, including those that do not exist.
+ * The routes behind an access check, which applies to every path, including those that do not exist.
  *
- * What is provided last stands in front and is the first to touch an answer: whoever gives it, it gets its form, then its
- * id.
+ * The middleware that is provided last is the outermost, and its hook is the first to see a response: `Refusals` puts it
+ * into form before `RequestId` adds the id and `RequestLog` logs it.
  */
 export const layer = <E, R>(access: Layer.Layer<never, E, R>, options: Options = {}) =>
   endpoints.pipe(
     Layer.merge(Docs.layer),
-    Layer.provideMerge(Unsent.layer),
+    Layer.provideMerge(ResponseBudget.layer),
     Layer.provideMerge(BodyLimit.layer),
     Layer.provideMerge(ShutdownRefusal.layer),
     Layer.provideMerge(Paths.layer),

@@ -1,5 +1,5 @@
 /**
- * Answers new work with 503 once the server is shutting down, and counts the requests that a shutdown waits for.
+ * Answers new work with 503 while the server shuts down, and counts the requests that the shutdown waits for.
  */
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"

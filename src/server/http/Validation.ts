@@ -1,5 +1,5 @@
 /**
- * What is wrong with a request, in the list form of a 422. What was rejected is not repeated.
+ * The issues of a request that does not fit its schema, as the list of a 422. Rejected values are not repeated.
  */
 import { Effect, type Schema, SchemaIssue } from "effect"
 import { HttpApiMiddleware } from "effect/http-api"
@@ -7,7 +7,7 @@ import { Invalid } from "../../api/Errors.ts"
 import { Validation } from "../../api/Middlewares.ts"
 import type { Issue } from "../../wire/Failures.ts"
 
-/** The part of a request that an issue is about, as the contract names it. */
+/** The part of a request, as the contract names it. */
 const parts = { Params: "path", Headers: "header", Query: "query", Payload: "body" } as const
 
 const format = SchemaIssue.makeFormatterStandardSchemaV1()

@@ -1,5 +1,5 @@
 /**
- * Whether the server can take work: it is not ending, its ledger can be written, and its disk has room.
+ * Whether the server can take work: it is not shutting down, its ledger can be written, and its disk has space.
  */
 import { ByteSize, Context, Effect, Layer } from "effect"
 import { statfs } from "node:fs/promises"
@@ -17,7 +17,7 @@ export class Readiness extends Context.Service<
 >()("effect-clawdforge/server/upkeep/Readiness") {}
 
 export interface Options {
-  /** How much room the disk of the data folder must have; 100 MB if not given. */
+  /** The least free space on the disk of the data folder; 100 MB if not given. */
   readonly minFreeDisk?: ByteSize.ByteSize | undefined
 }
 
@@ -31,7 +31,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   const freeDisk = Effect.tryPromise({
     try: () => statfs(folder.ledger),
-    catch: notReady("the disk cannot be looked at")
+    catch: notReady("the free disk space cannot be read")
   }).pipe(Effect.map(({ bavail, bsize }) => bavail * bsize))
 
   const check = Effect.gen(function* () {

@@ -23,7 +23,7 @@ const statusOf = Effect.fnUntraced(function* (
 })
 
 describe("NetworkAccess", () => {
-  it.effect("only this machine is let in where nothing else is said", () =>
+  it.effect("allows only loopback by default", () =>
     Effect.gen(function* () {
       const host = "localhost"
       for (const address of ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"]) {
@@ -35,7 +35,7 @@ describe("NetworkAccess", () => {
     })
   )
 
-  it.effect("networks are added to this machine, not put in its place", () =>
+  it.effect("adds networks to loopback, which stays allowed", () =>
     Effect.gen(function* () {
       const host = "localhost"
       const options = { host, allowedCidrs: ["10.0.0.0/8", "fd00::/8"] }
@@ -50,7 +50,7 @@ describe("NetworkAccess", () => {
     })
   )
 
-  it.effect("what a client says of its address counts only where a proxy says it", () =>
+  it.effect("trusts X-Forwarded-For only from a trusted proxy", () =>
     Effect.gen(function* () {
       const host = "localhost"
       const forwarded = "127.0.0.1"
@@ -59,14 +59,14 @@ describe("NetworkAccess", () => {
       assert.strictEqual(yield* statusOf(options, { address: "8.8.8.8", host, forwarded }), 403)
       assert.isUndefined(yield* statusOf(options, { address: "10.0.0.1", host, forwarded }))
       assert.isUndefined(yield* statusOf(options, { address: "::ffff:10.0.0.1", host, forwarded }))
-      // The proxy itself is no guest, and neither is whom it names.
+      // Neither the proxy nor the client that it reports is in an allowed network.
       assert.strictEqual(yield* statusOf(options, { address: "10.0.0.1", host }), 403)
       assert.strictEqual(yield* statusOf(options, { address: "10.0.0.1", host, forwarded: "8.8.8.8" }), 403)
       assert.strictEqual(yield* statusOf(options, { address: "10.0.0.1", host, forwarded: "127.0.0.1, 8.8.8.8" }), 403)
     })
   )
 
-  it.effect("it is called by its own name, or the answer is 421", () =>
+  it.effect("answers 421 unless it is called by one of its names", () =>
     Effect.gen(function* () {
       const address = "127.0.0.1"
       const options = { host: "192.168.1.5", allowedHosts: ["Forge.example"] }
@@ -94,7 +94,7 @@ describe("NetworkAccess", () => {
     })
   )
 
-  it.live("one that listens at every address is called by the one that it was reached at, and by no other", () =>
+  it.live("on every address, may be called by the address of the connection and by no other", () =>
     Effect.gen(function* () {
       const { url } = yield* serve({ host: "0.0.0.0" })
       const { port } = new URL(url)

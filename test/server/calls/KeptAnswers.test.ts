@@ -10,7 +10,7 @@ const id = { appId: 1, path: "/p", key: "k" }
 const answer = { status: 200, body: '"first"' }
 
 describe("KeptAnswers", () => {
-  it.effect("a call begins once: a repeat gets what is known of it", () =>
+  it.effect("a call begins once, and a repeat gets its record", () =>
     Effect.gen(function* () {
       const kept = yield* KeptAnswers.make
       assert.isTrue(Option.isNone(yield* kept.begin({ ...id, requestHash: "h" })))
@@ -22,7 +22,7 @@ describe("KeptAnswers", () => {
     }).pipe(withStorage)
   )
 
-  it.effect("a call of another app, on another path or under another key is another one", () =>
+  it.effect("a call of another app, path or key is another call", () =>
     Effect.gen(function* () {
       const kept = yield* KeptAnswers.make
       const others = [
@@ -42,26 +42,24 @@ describe("KeptAnswers", () => {
     }).pipe(withStorage)
   )
 
-  it.effect(
-    "an answer is as old as the time at which it was given, also by a server that found its call cut short",
-    () =>
-      Effect.gen(function* () {
-        const kept = yield* KeptAnswers.make
-        const cut = { ...id, key: "cut" }
-        yield* kept.begin({ ...id, requestHash: "h" })
-        yield* kept.begin({ ...cut, requestHash: "h" })
-        yield* TestClock.adjust("1 hour")
-        yield* kept.end({ ...id, answer })
-        const next = yield* KeptAnswers.make
-        yield* next.removeBefore(DateTime.makeUnsafe(3_599_999))
-        const answers = yield* Effect.forEach([id, cut], (call) => Effect.map(next.find(call), Option.getOrThrow))
-        assert.deepStrictEqual(
-          answers.map((found) => found.answer.body),
-          [answer.body, KeptAnswers.cutShort.body]
-        )
-        yield* next.removeBefore(DateTime.makeUnsafe(3_600_000))
-        assert.isTrue(Option.isNone(yield* next.find(id)))
-        assert.isTrue(Option.isNone(yield* next.find(cut)))
-      }).pipe(withStorage)
+  it.effect("an answer is as old as its record, also when a restart cut its call short", () =>
+    Effect.gen(function* () {
+      const kept = yield* KeptAnswers.make
+      const cut = { ...id, key: "cut" }
+      yield* kept.begin({ ...id, requestHash: "h" })
+      yield* kept.begin({ ...cut, requestHash: "h" })
+      yield* TestClock.adjust("1 hour")
+      yield* kept.end({ ...id, answer })
+      const next = yield* KeptAnswers.make
+      yield* next.removeBefore(DateTime.makeUnsafe(3_599_999))
+      const answers = yield* Effect.forEach([id, cut], (call) => Effect.map(next.find(call), Option.getOrThrow))
+      assert.deepStrictEqual(
+        answers.map((found) => found.answer.body),
+        [answer.body, KeptAnswers.cutShort.body]
+      )
+      yield* next.removeBefore(DateTime.makeUnsafe(3_600_000))
+      assert.isTrue(Option.isNone(yield* next.find(id)))
+      assert.isTrue(Option.isNone(yield* next.find(cut)))
+    }).pipe(withStorage)
   )
 })

@@ -5,7 +5,7 @@ import { DatabaseSync } from "node:sqlite"
 import { call, openStream, serve, turnOf } from "../Support.ts"
 import { post, Shared, stopsOf, turn } from "./Support.ts"
 
-/** The sessions that the kept answers in a folder are about, and go with, by their keys. */
+/** The sessions with which the kept answers in a folder are deleted, by key. */
 const keptIn = (data: string) => {
   const database = new DatabaseSync(`${data}/ledger.db`, { readOnly: true })
   const rows = database.prepare("SELECT key, session_id FROM kept_answers").all()
@@ -16,8 +16,8 @@ const keptIn = (data: string) => {
 const otherBody =
   '{"detail":[{"loc":["header","idempotency-key"],"msg":"was used with another body","type":"value_error"}]}'
 
-it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("a call with a key", (it) => {
-  it.effect("is done once: a repeat with the same body gets the first answer, byte for byte", () =>
+it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("a keyed call", (it) => {
+  it.effect("is executed once: a repeat with the same body gets the first answer, byte for byte", () =>
     Effect.gen(function* () {
       const { app } = yield* Shared
       const { id } = yield* app.open
@@ -52,7 +52,7 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("a call 
     })
   )
 
-  it.effect("is another one of another app, on another path, under another key, or without one", () =>
+  it.effect("is another call for another app, path or key, and without a key", () =>
     Effect.gen(function* () {
       const { app, mint } = yield* Shared
       const { id } = yield* app.open
@@ -99,7 +99,7 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("a call 
     })
   )
 
-  it.effect("is waited for by a repeat while it runs", () =>
+  it.effect("is joined by a repeat while it runs", () =>
     Effect.gen(function* () {
       const { app } = yield* Shared
       const { id } = yield* app.open
@@ -113,7 +113,7 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("a call 
     })
   )
 
-  it.effect("outlives its connection, and is the same turn for whoever comes back", () =>
+  it.effect("outlives its connection, and a repeat gets the same turn", () =>
     Effect.gen(function* () {
       const { app, data } = yield* Shared
       const { id } = yield* app.open
@@ -130,7 +130,7 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("a call 
     })
   )
 
-  it.effect("keeps what the agent failed with, and that the session was closed", () =>
+  it.effect("keeps the answers 502 of an agent and 410 of a closed session", () =>
     Effect.gen(function* () {
       const { app } = yield* Shared
       const { id } = yield* app.open
@@ -150,7 +150,7 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("a call 
     })
   )
 
-  it.effect("that was refused is done when it is repeated", () =>
+  it.effect("that was refused is executed when it is repeated", () =>
     Effect.gen(function* () {
       const { app } = yield* Shared
       const { id } = yield* app.open
@@ -161,7 +161,7 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("a call 
     })
   )
 
-  it.effect("opens one session, and does one run", () =>
+  it.effect("creates one session, and executes one run", () =>
     Effect.gen(function* () {
       const { app } = yield* Shared
       const open = post(app, "/sessions", "open", { agent: "demo", meta: { b: 1, a: [2] } })
@@ -180,7 +180,7 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("a call 
     })
   )
 
-  it.effect("can be followed as an event stream by whoever comes back, from its first event on", () =>
+  it.effect("can be read as an event stream by a repeat, from its first event on", () =>
     Effect.gen(function* () {
       const { app } = yield* Shared
       const { id } = yield* app.open
@@ -207,7 +207,7 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("a call 
   )
 })
 
-it.live("a kept answer is the same from the next server on the same data; it goes with its app", () =>
+it.live("a kept answer is replayed by the next server on the same data, and deleted with its app", () =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const data = yield* fs.makeTempDirectoryScoped()

@@ -1,5 +1,5 @@
 /**
- * What ends a call with a key before it is done: a cancel of its key, or that nobody comes back for it.
+ * Keyed calls that are cancelled: by their key, or because no client comes back for them.
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, it } from "@effect/vitest"
@@ -10,10 +10,10 @@ import { patience } from "../../support/Patience.ts"
 import { type App, turnOf } from "../Support.ts"
 import { make, Shared, stopsOf, turn } from "./Support.ts"
 
-/** A server that gives a call up at once when nobody waits for it any more. */
+/** A server that cancels a keyed call as soon as no request for it is open. */
 const hasty = make({ keyedCallLinger: 0, agents: [DemoAgent.definition, misbehaving("ignore-cancel")] })
 
-/** Cancels the turn of a key and no other, as soon as the session has it. */
+/** Cancels the turn of a key and no other, once the server knows it. */
 const cancelKnown = (app: App, id: string, key: string) =>
   cancel(app, id, key).pipe(
     Effect.repeat({ until: ({ text }) => text === cancelled(true), schedule: Schedule.spaced(10) }),
@@ -25,8 +25,8 @@ const cancel = (app: App, id: string, key: string) =>
 
 const cancelled = (whether: boolean) => JSON.stringify({ ok: true, cancelled: whether })
 
-it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("a call with a key", (it) => {
-  it.effect("is cancelled when nobody comes back, and is not done again", () =>
+it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("a keyed call", (it) => {
+  it.effect("is cancelled when no client comes back, and is not executed again", () =>
     Effect.gen(function* () {
       const { app, data } = yield* hasty
       const { id } = yield* app.open
@@ -39,14 +39,14 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("a call 
         [answer.status, answer.text],
         [
           502,
-          '{"ok":false,"error":"the call was cancelled: nobody waited for its answer any more","stderr":"","duration_ms":0,"stop_reason":"cancelled"}'
+          '{"ok":false,"error":"the call was cancelled: no client was waiting for its answer","stderr":"","duration_ms":0,"stop_reason":"cancelled"}'
         ]
       )
       assert.strictEqual((yield* app.state(id)).turn_count, 1)
     })
   )
 
-  it.effect("that waits for its place is dropped by a cancel of its key: it never counts, and may be done again", () =>
+  it.effect("is dropped by a cancel of its key while it waits: it never counts, and may be tried again", () =>
     Effect.gen(function* () {
       const { app } = yield* Shared
       const { id } = yield* app.open
@@ -70,7 +70,7 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("a call 
     })
   )
 
-  it.effect("that is under way is cancelled by its key: its answer is kept, and those that wait are not touched", () =>
+  it.effect("is cancelled by its key while it runs: its answer is kept, and waiting turns go on", () =>
     Effect.gen(function* () {
       const { app } = yield* Shared
       const { id } = yield* app.open
@@ -87,7 +87,7 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("a call 
     })
   )
 
-  it.effect("a cancel of a key that is unknown, over, malformed or another app's touches nothing", () =>
+  it.effect("is not affected by a cancel whose key is unknown, finished, malformed or another app's", () =>
     Effect.gen(function* () {
       const { app, mint } = yield* Shared
       const { id } = yield* app.open
@@ -109,7 +109,7 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("a call 
     })
   )
 
-  it.effect("tells whoever comes back while it is being cancelled what becomes of it", () =>
+  it.effect("gives a repeat that comes while it is being cancelled the answer that is recorded", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const { app } = yield* hasty
@@ -118,14 +118,14 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("a call 
       const dropped = yield* Effect.forkChild(turn(app, id, "late", { prompt: "go" }))
       yield* app.turns(id, 1)
       yield* Fiber.interrupt(dropped)
-      // It was told to stop, and is ended two seconds later.
+      // The agent has got its cancel, ignores it, and is killed two seconds later.
       const asked = fs.exists(`${cwd}/asked`)
       yield* Effect.repeat(asked, { until: (there) => there, schedule: Schedule.spaced(20) })
       const back = turn(app, id, "late", { prompt: "go" })
       const answers = yield* Effect.all([back, back], { concurrency: 2 })
       for (const { status, text } of answers) {
         assert.strictEqual(status, 502, text)
-        assert.include(text, "the call was cancelled: nobody waited for its answer any more")
+        assert.include(text, "the call was cancelled: no client was waiting for its answer")
       }
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )

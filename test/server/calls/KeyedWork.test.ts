@@ -1,5 +1,5 @@
 /**
- * What becomes of the work of a call with a key, in the moments that a client cannot bring about.
+ * The execution of keyed calls at moments that no client can bring about.
  */
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import { assert, describe, it } from "@effect/vitest"
@@ -14,7 +14,7 @@ import { database } from "../storage/Support.ts"
 
 const id = { appId: 1, path: "/p", key: "k" }
 
-/** The calls of a server on a ledger of its own, all of them with the same key. */
+/** The calls of a server on a new ledger, all with the same key. */
 const make = Effect.fnUntraced(function* (
   wrap: (kept: KeptAnswers.KeptAnswers["Service"]) => KeptAnswers.KeptAnswers["Service"] = (kept) => kept
 ) {
@@ -39,7 +39,7 @@ const make = Effect.fnUntraced(function* (
 
 const withServices = Effect.provide(Layer.mergeAll(database, Shutdown.layer, NodeCrypto.layer))
 
-/** Work that begins and does not end by itself. */
+/** Work that goes on until it is released. */
 const working = Effect.gen(function* () {
   const began = yield* Deferred.make<void>()
   const goOn = yield* Deferred.make<void>()
@@ -53,8 +53,8 @@ const working = Effect.gen(function* () {
 
 const mustNotBegin: RunningCall.Work = () => Effect.succeed({ status: 200, body: '"done twice"' })
 
-describe("the work of a call with a key", () => {
-  it.effect("is not done by one that looked before it began, and goes on after it has ended", () =>
+describe("the execution of a keyed call", () => {
+  it.effect("happens once, also for requests that looked it up before it began and go on after it has ended", () =>
     Effect.gen(function* () {
       const looked = yield* Queue.unbounded<void>()
       const goOn = yield* Deferred.make<void>()
@@ -79,7 +79,7 @@ describe("the work of a call with a key", () => {
     }).pipe(Effect.scoped, withServices)
   )
 
-  it.effect("that fails with a defect may have acted: it is not done again, and the log says so", () =>
+  it.effect("is not repeated after a defect, since it may have acted, and the defect is logged", () =>
     Effect.gen(function* () {
       const logged: Array<unknown> = []
       const logger = Logger.layer([Logger.make(({ message }) => logged.push(message))])
@@ -94,7 +94,7 @@ describe("the work of a call with a key", () => {
     }).pipe(Effect.scoped, withServices)
   )
 
-  it.effect("is not begun where it cannot be written down", () =>
+  it.effect("does not begin when the call cannot be recorded", () =>
     Effect.gen(function* () {
       const { ask, kept } = yield* make((kept) => ({ ...kept, begin: () => Effect.die("the disk is gone") }))
       assert.strictEqual(yield* ask(mustNotBegin), CallAnswer.serverError.body)
@@ -102,7 +102,7 @@ describe("the work of a call with a key", () => {
     }).pipe(Effect.scoped, withServices)
   )
 
-  it.effect("goes on while somebody waits for it, and for thirty seconds after the last one left", () =>
+  it.effect("goes on while a request for it is open, and for thirty seconds after the last one", () =>
     Effect.gen(function* () {
       const { ask, come, kept } = yield* make()
       const { began, work } = yield* working
@@ -119,11 +119,11 @@ describe("the work of a call with a key", () => {
       yield* TestClock.adjust("29 seconds")
       assert.strictEqual(Option.getOrThrow(yield* kept.find(id)).answer, KeptAnswers.failed)
       yield* TestClock.adjust("1 second")
-      assert.include(yield* ask(mustNotBegin), "nobody waited for its answer any more")
+      assert.include(yield* ask(mustNotBegin), "no client was waiting for its answer")
     }).pipe(Effect.scoped, withServices)
   )
 
-  it.effect("that is still under way when its server is gone is cut short", () =>
+  it.effect("is cut short when its server stops", () =>
     Effect.gen(function* () {
       const { ask, end, kept } = yield* make()
       const { began, work } = yield* working
@@ -136,7 +136,7 @@ describe("the work of a call with a key", () => {
     }).pipe(Effect.scoped, withServices)
   )
 
-  it.effect("is waited for by a cancel of its key, but no longer than five seconds", () =>
+  it.effect("is awaited by a cancel of its key for five seconds at most", () =>
     Effect.gen(function* () {
       const { ask, cancel } = yield* make()
       const { began, goOn, work } = yield* working
@@ -153,7 +153,7 @@ describe("the work of a call with a key", () => {
     }).pipe(Effect.scoped, withServices)
   )
 
-  it.effect("is waited for by the end of the server, as is that of a call without a key", () =>
+  it.effect("is awaited by a shutdown, like that of a call without a key", () =>
     Effect.gen(function* () {
       const shutdown = yield* Shutdown.Shutdown
       const { come } = yield* make()

@@ -1,5 +1,5 @@
 /**
- * A server, and calls with a key to it.
+ * A server, and keyed calls to it.
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { Context, Effect, FileSystem, Layer, Schedule } from "effect"
@@ -23,7 +23,7 @@ export const post = (app: App, path: string, key: string, body: unknown) =>
 
 export const turn = (app: App, id: string, key: string, body: unknown) => post(app, `/sessions/${id}/turn`, key, body)
 
-/** What the ledger says of the turns of a session, once it has so many. */
+/** The stop reasons of a session's turns, once the ledger has so many. */
 export const stopsOf = (data: string, id: string, count: number) =>
   Effect.sync(() =>
     eventsIn(data, id).flatMap(({ detail, kind }) =>

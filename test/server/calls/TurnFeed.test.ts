@@ -7,18 +7,18 @@ import * as TurnFeed from "../../../src/server/calls/TurnFeed.ts"
 const event = (number: number): TurnEvent => ({ _tag: "Text", content: String(number) })
 const contents = (events: ReadonlyArray<TurnEvent>) => events.map((event) => ("content" in event ? event.content : ""))
 
-/** A turn of so many events, and how many of them it has told. */
-const tell = Effect.fnUntraced(function* (feed: TurnFeed.TurnFeed, count: number) {
-  let told = 0
+/** A turn of so many events, and how many of them it has offered. */
+const run = Effect.fnUntraced(function* (feed: TurnFeed.TurnFeed, count: number) {
+  let offered = 0
   const turn = Effect.gen(function* () {
-    for (; told < count; told++) yield* feed.offer(event(told))
+    for (; offered < count; offered++) yield* feed.offer(event(offered))
     yield* feed.end
   })
   const fiber = yield* Effect.forkChild(turn, { startImmediately: true })
-  return { fiber, told: Effect.map(TestClock.adjust(0), () => told) }
+  return { fiber, offered: Effect.map(TestClock.adjust(0), () => offered) }
 })
 
-/** All that a reader still gets. */
+/** The remaining events of a reader. */
 const drain = Effect.fnUntraced(function* (reader: TurnFeed.TurnReader) {
   const all: Array<string> = []
   while (true) {
@@ -30,37 +30,37 @@ const drain = Effect.fnUntraced(function* (reader: TurnFeed.TurnReader) {
 })
 
 describe("TurnFeed", () => {
-  it.effect("a turn waits for its slowest reader, goes on as that takes, and needs none", () =>
+  it.effect("a turn waits for its slowest reader, goes on as the reader catches up, and needs no reader", () =>
     Effect.gen(function* () {
       const feed = TurnFeed.make()
       const slow = yield* feed.read
-      const turn = yield* tell(feed, 2_000)
-      assert.strictEqual(yield* turn.told, 512)
+      const turn = yield* run(feed, 2_000)
+      assert.strictEqual(yield* turn.offered, 512)
       yield* slow.ready
       assert.deepStrictEqual(contents(yield* slow.take).slice(0, 2), ["0", "1"])
-      assert.strictEqual(yield* turn.told, 512 + 256)
+      assert.strictEqual(yield* turn.offered, 512 + 256)
       const late = yield* feed.read
       const [rest, all] = yield* Effect.all([drain(slow), drain(late)], { concurrency: 2 })
       yield* Fiber.join(turn.fiber)
       assert.deepStrictEqual([rest.length, all.length, all[0], all[1_999]], [2_000 - 256, 2_000, "0", "1999"])
-      const alone = yield* tell(TurnFeed.make(), 5_000)
+      const alone = yield* run(TurnFeed.make(), 5_000)
       yield* Fiber.join(alone.fiber)
     })
   )
 
-  it.effect("a turn that waits for a reader goes on once that has left", () =>
+  it.effect("a turn that waits for a reader goes on when the reader leaves", () =>
     Effect.gen(function* () {
       const feed = TurnFeed.make()
       const scope = yield* Scope.make()
       yield* Scope.provide(feed.read, scope)
-      const turn = yield* tell(feed, 2_000)
-      assert.strictEqual(yield* turn.told, 512)
+      const turn = yield* run(feed, 2_000)
+      assert.strictEqual(yield* turn.offered, 512)
       yield* Scope.close(scope, Exit.void)
       yield* Fiber.join(turn.fiber)
     })
   )
 
-  it.effect("a reader that has left waits for nothing any more", () =>
+  it.effect("a reader that leaves stops waiting", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const reader = yield* Scope.provide(TurnFeed.make().read, scope)

@@ -48,7 +48,7 @@ const open = Effect.gen(function* () {
 const stream = (id: string, body: unknown, headers: Readonly<Record<string, string>> = {}) =>
   Effect.flatMap(Shared, ({ app }) => openStream(app, `/sessions/${id}/turn`, { body, headers }))
 
-/** The kinds and stop reasons that the ledger has of a session, once it has so many. */
+/** The kinds and stop reasons of a session's recorded events, once there are so many. */
 const recorded = Effect.fnUntraced(function* (id: string, count: number) {
   const { data } = yield* Shared
   return yield* Effect.sync(() => eventsIn(data, id)).pipe(
@@ -61,7 +61,7 @@ const recorded = Effect.fnUntraced(function* (id: string, count: number) {
 })
 
 it.layer(Shared.layer, { excludeTestServices: true })("a turn as an event stream", (it) => {
-  it.effect("is one frame for each event as it came, then the rest of the JSON answer", () =>
+  it.effect("has one frame for each event, then the rest of the JSON answer", () =>
     Effect.gen(function* () {
       const { id } = yield* open
       const answer = yield* stream(id, { prompt: "/chunks 3" })
@@ -86,7 +86,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("a turn as an event stream
     })
   )
 
-  it.effect("without the header it is JSON, merged; a range of quality 0 does not ask for it", () =>
+  it.effect("is JSON with merged events without the Accept header, or with a quality of 0", () =>
     Effect.gen(function* () {
       const { app } = yield* Shared
       const { id } = yield* open
@@ -101,7 +101,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("a turn as an event stream
     })
   )
 
-  it.effect("its first event is out while the turn goes on; a client that goes away cancels it", () =>
+  it.effect("sends its first event while the turn runs, and is cancelled when its client disconnects", () =>
     Effect.gen(function* () {
       const { app } = yield* Shared
       const { id } = yield* open
@@ -117,7 +117,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("a turn as an event stream
     })
   )
 
-  it.effect("2,000 chunks come one by one and in order", () =>
+  it.effect("sends 2,000 chunks one by one and in order", () =>
     Effect.gen(function* () {
       const { id } = yield* open
       const answer = yield* stream(id, { prompt: "/chunks 2000" })
@@ -133,7 +133,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("a turn as an event stream
     })
   )
 
-  it.effect("what fails before the first event is an answer like any other", () =>
+  it.effect("is an ordinary response when the turn fails before its first event", () =>
     Effect.gen(function* () {
       const { app } = yield* Shared
       const { id } = yield* open
@@ -156,7 +156,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("a turn as an event stream
     })
   )
 
-  it.effect("what fails after it ends the stream with the answer that the turn would have had", () =>
+  it.effect("ends with the answer that the turn would have had when it fails after its first event", () =>
     Effect.gen(function* () {
       const { app } = yield* Shared
       const { id } = yield* open
@@ -176,7 +176,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("a turn as an event stream
     })
   )
 
-  it.effect("an app may read so many at once: 429", () =>
+  it.effect("is 429 when the app reads as many as it may", () =>
     Effect.gen(function* () {
       const { app } = yield* Shared
       const ids = [(yield* open).id, (yield* open).id, (yield* open).id]
@@ -194,7 +194,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("a turn as an event stream
     })
   )
 
-  it.effect("a cancelled one is done with the events so far", () =>
+  it.effect("ends with the events so far when it is cancelled", () =>
     Effect.gen(function* () {
       const { app } = yield* Shared
       const { id } = yield* open
@@ -206,17 +206,17 @@ it.layer(Shared.layer, { excludeTestServices: true })("a turn as an event stream
     })
   )
 
-  it.effect("an agent is not read faster than its reader drains, and a reader that stalls is cut", () =>
+  it.effect("slows its agent down to its reader, and cuts a reader that stalls", () =>
     Effect.gen(function* () {
       const { app } = yield* Shared
       const created = yield* app.request("POST", "/sessions", { body: { agent: "flood" } })
       const id = /"session_id":"([^"]+)"/.exec(created.text)?.[1] ?? ""
       const answer = yield* stream(id, { prompt: "go" })
       yield* answer.next
-      // It would have failed, had the agent written all that it may within a turn.
+      // The turn would have failed if the agent had written more than a turn may hold.
       assert.deepStrictEqual(yield* recorded(id, 2), ["create", "cancelled"])
       assert.strictEqual((yield* app.state(id)).live, true)
-      // Its connection is gone too, and counts no more for how many there may be.
+      // The connection is closed and no longer counts against the app's limit.
       for (const { id } of [yield* open, yield* open]) {
         const next = Effect.repeat(stream(id, { prompt: "/wait" }), {
           until: ({ status }) => status === 200,
@@ -228,7 +228,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("a turn as an event stream
   )
 })
 
-it.live("comments keep a silent one open, also before its first event", () =>
+it.live("comments keep a silent event stream open, also before its first event", () =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const server = yield* serve({ data: yield* fs.makeTempDirectoryScoped(), keepAlive: "100 millis" })
@@ -248,7 +248,7 @@ it.live("comments keep a silent one open, also before its first event", () =>
 )
 
 describe("Accept", () => {
-  it("asks for an event stream by its name", () => {
+  it("accepts an event stream by its media type alone", () => {
     const ask = (accept: string) => CallResponse.acceptsEvents({ headers: Headers.fromInput({ accept }) })
     for (const accept of ["text/event-stream", "application/json, Text/Event-Stream; q=0.5", "text/event-stream,*/*"]) {
       assert.isTrue(ask(accept), accept)
@@ -259,8 +259,8 @@ describe("Accept", () => {
   })
 })
 
-describe("what a stream writes", () => {
-  /** The parts of a stream, as they are written. */
+describe("the body of an event stream", () => {
+  /** The parts in which a stream is written. */
   const partsOf = ({ body }: HttpServerResponse.HttpServerResponse) => {
     assert(body._tag === "Stream")
     return Stream.decodeText(body.stream)
@@ -270,7 +270,7 @@ describe("what a stream writes", () => {
     HttpServerRequest.fromWeb(new Request("http://a/"))
   )
 
-  /** The parts in which an agent's events are written, which are all there when the reader comes. */
+  /** The parts in which events are written that are all there before the reader starts. */
   const written = Effect.fnUntraced(function* (events: ReadonlyArray<TurnEvent>) {
     const call = yield* RunningCall.start((feed) =>
       Effect.as(Effect.forEach(events, feed.offer), { status: 200, body: '{"ok":true,"events":[]}' })
@@ -279,7 +279,7 @@ describe("what a stream writes", () => {
     return yield* Stream.runCollect(partsOf(yield* CallResponse.renderEvents(call)))
   }, inRequest)
 
-  /** What is written of a turn that says nothing for longer than its connection may be silent. */
+  /** The text of a stream whose turn is silent for longer than a connection may be. */
   const writtenLate = Effect.fnUntraced(function* (turn: (feed: TurnFeed) => Effect.Effect<CallAnswer.CallAnswer>) {
     const speak = yield* Latch.make()
     const call = yield* RunningCall.start((feed) => Effect.andThen(speak.await, turn(feed)))
@@ -294,7 +294,7 @@ describe("what a stream writes", () => {
   }, inRequest)
   const comments = ": keep-alive\n\n: keep-alive\n\n"
 
-  it.effect("is a comment where the first event is late, and then the events", () =>
+  it.effect("begins with a comment when the first event is late", () =>
     Effect.gen(function* () {
       const text = yield* writtenLate((feed) =>
         Effect.as(feed.offer({ _tag: "Text", content: "Here." }), { status: 200, body: '{"events":[{"type":"text"}]}' })
@@ -304,14 +304,14 @@ describe("what a stream writes", () => {
     })
   )
 
-  it.effect("ends with the answer of a turn that fails after its first comment", () =>
+  it.effect("ends with the answer of a turn that fails after the first comment", () =>
     Effect.gen(function* () {
       const text = yield* writtenLate(() => Effect.succeed({ status: 502, body: '{"ok":false}' }))
       assert.strictEqual(text, `${comments}event: error\ndata: {"status":502,"body":{"ok":false}}\n\n`)
     })
   )
 
-  it.effect("is no more at once than a few large events, however many there are", () =>
+  it.effect("is written a few large events at a time, however many there are", () =>
     Effect.gen(function* () {
       const content = "x".repeat(300_000)
       const parts = yield* written(Array.from({ length: 20 }, () => ({ _tag: "Text", content })))
@@ -336,7 +336,7 @@ describe("what a stream writes", () => {
     }).pipe(Effect.provideService(TurnBudget.TurnBudget, budget), inRequest)
   })
 
-  it.effect("ends with an error frame where an event cannot be written", () =>
+  it.effect("ends with an error frame when an event cannot be encoded", () =>
     Effect.gen(function* () {
       const circular: { self?: unknown } = {}
       circular.self = circular

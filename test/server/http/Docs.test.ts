@@ -23,7 +23,7 @@ it.layer(Server.layer, { excludeTestServices: true })("the contract as documenta
     })
   )
 
-  it.effect("/openapi.json says with what each endpoint may be refused, and what a turn may be answered as", () =>
+  it.effect("/openapi.json has the refusals of each endpoint, and the event stream of a turn", () =>
     Effect.gen(function* () {
       const { url } = yield* Server
       const { paths } = JSON.parse((yield* call(`${url}/openapi.json`, "GET")).text)
@@ -59,7 +59,7 @@ it.layer(Server.layer, { excludeTestServices: true })("the contract as documenta
     })
   )
 
-  it.effect("/docs is whole by itself: no script, nothing that is loaded from elsewhere", () =>
+  it.effect("/docs has no script and loads nothing", () =>
     Effect.gen(function* () {
       const { url } = yield* Server
       const { headers, status, text } = yield* call(`${url}/docs`, "GET")
@@ -72,7 +72,7 @@ it.layer(Server.layer, { excludeTestServices: true })("the contract as documenta
     })
   )
 
-  it.effect("each is only read", () =>
+  it.effect("the documentation is read-only", () =>
     Effect.gen(function* () {
       const { url } = yield* Server
       for (const path of ["/docs", "/openapi.json", "/readyz", "/metrics"]) {

@@ -24,19 +24,19 @@ import * as Runs from "../../../src/server/runs/Runs.ts"
 import * as Shutdown from "../../../src/server/Shutdown.ts"
 import * as Uploads from "../../../src/server/files/Uploads.ts"
 
-interface Asked {
+interface Recorded {
   readonly opened: Array<OpenOptions>
   readonly turns: Array<AgentTurn>
 }
 
-/** An agent that notes what it is asked for. */
-const agentsOf = (asked: Asked) =>
+/** An agent that records its requests. */
+const agentsOf = (recorded: Recorded) =>
   Layer.succeed(Agents, {
     names: ["demo"],
     byDefault: Option.none(),
     find: (name) => Option.some({ name, command: ["/agent"], permissions: "deny" }),
     open: Effect.fnUntraced(function* (_, options) {
-      asked.opened.push(options)
+      recorded.opened.push(options)
       if (options.model === "bad") return yield* new AgentOptionRefused({ option: "model", error: "no such model" })
       return {
         id: "agent-session",
@@ -44,7 +44,7 @@ const agentsOf = (asked: Asked) =>
         isRestorable: true,
         exited: Effect.never,
         turn: (turn: AgentTurn) => {
-          asked.turns.push(turn)
+          recorded.turns.push(turn)
           return turn.prompt === "late"
             ? Stream.fail(new AgentFailed({ error: "out of time", stderr: "tail", stopReason: "timeout" }))
             : Stream.make(
@@ -61,14 +61,14 @@ const agentsOf = (asked: Asked) =>
 
 /** The routes over that agent, and one open session. */
 const serve = Effect.gen(function* () {
-  const asked: Asked = { opened: [], turns: [] }
+  const recorded: Recorded = { opened: [], turns: [] }
   const parts = Layer.merge(Readiness.layer({}), Calls.layer({})).pipe(
     Layer.provideMerge(AdminAccess.layer({})),
     Layer.provideMerge(Layer.merge(LocalSessionEngine.layer({}), Runs.layer({}))),
     Layer.provideMerge(Shutdown.layer),
     Layer.provideMerge(Uploads.layer({})),
     Layer.provideMerge(AppTokens.layer),
-    Layer.provideMerge(Layer.merge(agentsOf(asked), InstalledAgents.layer({ agents: [] }))),
+    Layer.provideMerge(Layer.merge(agentsOf(recorded), InstalledAgents.layer({ agents: [] }))),
     Layer.provideMerge(AgentPool.layer({})),
     Layer.provideMerge(Layer.merge(Ledger.layer, KeptAnswers.layer)),
     Layer.provide(Migrations.layer),
@@ -92,11 +92,11 @@ const serve = Effect.gen(function* () {
     return [answer.status, yield* answer.text] as const
   })
   const [, created] = yield* post("/sessions", { agent: "any", model: "good" })
-  return { asked, post, id: /"session_id":"([^"]+)"/.exec(created)?.[1] ?? "" }
+  return { recorded, post, id: /"session_id":"([^"]+)"/.exec(created)?.[1] ?? "" }
 })
 
 describe("Handlers", () => {
-  it.effect("a turn's events are merged, and its usage is told", () =>
+  it.effect("a turn's answer has its events merged, and its usage", () =>
     Effect.gen(function* () {
       const { id, post } = yield* serve
       assert.match(id, /^[A-Za-z0-9_-]{22,}$/)
@@ -111,22 +111,22 @@ describe("Handlers", () => {
     })
   )
 
-  it.effect("a turn's timeout is clamped, and two minutes where none is given", () =>
+  it.effect("a turn's timeout is clamped, and two minutes by default", () =>
     Effect.gen(function* () {
-      const { asked, id, post } = yield* serve
+      const { recorded, id, post } = yield* serve
       const prompt = "  the user's words, unaltered\n"
       for (const timeout_secs of [undefined, null, -1, 0, 5, 42, 600, 100_000, 1e20, 1e300, -1e300]) {
         yield* post(`/sessions/${id}/turn`, { prompt, timeout_secs, files: null, extra: 1 })
       }
       assert.deepStrictEqual(
-        asked.turns.map(({ timeout }) => Duration.toSeconds(timeout)),
+        recorded.turns.map(({ timeout }) => Duration.toSeconds(timeout)),
         [120, 120, 5, 5, 5, 42, 600, 600, 600, 600, 5]
       )
-      assert.deepStrictEqual(new Set(asked.turns.map((turn) => turn.prompt)), new Set([prompt]))
+      assert.deepStrictEqual(new Set(recorded.turns.map((turn) => turn.prompt)), new Set([prompt]))
     })
   )
 
-  it.effect("a turn that is out of time is the agent's failure", () =>
+  it.effect("a turn that times out is a failure of the agent: 502", () =>
     Effect.gen(function* () {
       const { id, post } = yield* serve
       assert.deepStrictEqual(yield* post(`/sessions/${id}/turn`, { prompt: "late" }), [
@@ -136,10 +136,10 @@ describe("Handlers", () => {
     })
   )
 
-  it.effect("the agent is given the model, and one that it refuses is 422", () =>
+  it.effect("the agent gets the model, and a model that it refuses is 422", () =>
     Effect.gen(function* () {
-      const { asked, post } = yield* serve
-      assert.strictEqual(asked.opened[0]?.model, "good")
+      const { recorded, post } = yield* serve
+      assert.strictEqual(recorded.opened[0]?.model, "good")
       assert.deepStrictEqual(yield* post("/sessions", { agent: "any", model: "bad" }), [
         422,
         '{"detail":[{"loc":["body","model"],"msg":"no such model","type":"value_error"}]}'
@@ -147,7 +147,7 @@ describe("Handlers", () => {
     })
   )
 
-  it.effect("the limit of a body holds without a socket too", () =>
+  it.effect("bodies are limited without a socket too", () =>
     Effect.gen(function* () {
       const { id, post } = yield* serve
       assert.deepStrictEqual(yield* post(`/sessions/${id}/turn`, { prompt: "x".repeat(8 * 1024 * 1024) }), [
@@ -157,9 +157,9 @@ describe("Handlers", () => {
     })
   )
 
-  it.effect("a turn streams without a socket too, and its repeat has the same events", () =>
+  it.effect("a turn streams without a socket too, and its replay has the same events", () =>
     Effect.gen(function* () {
-      const { asked, id, post } = yield* serve
+      const { recorded, id, post } = yield* serve
       const ask = (accept: string) =>
         post(`/sessions/${id}/turn`, { prompt: "hello" }, { accept, "idempotency-key": "k" })
       const [status, text] = yield* ask("text/event-stream")
@@ -175,7 +175,7 @@ describe("Handlers", () => {
       )
       assert.strictEqual(again.split("event: done")[1], text.split("event: done")[1])
       assert.include((yield* ask("application/json"))[1], '{"type":"text","content":"hello"}')
-      assert.lengthOf(asked.turns, 1)
+      assert.lengthOf(recorded.turns, 1)
     })
   )
 })

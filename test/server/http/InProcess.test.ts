@@ -6,7 +6,7 @@ import * as InProcess from "../../../src/server/http/InProcess.ts"
 const url = "http://embedded/path"
 
 describe("InProcess", () => {
-  it.effect("a handler sees the request, and its client the answer", () =>
+  it.effect("a handler gets the request, and the client gets its response", () =>
     Effect.gen(function* () {
       const client = InProcess.make(
         Effect.gen(function* () {
@@ -20,7 +20,7 @@ describe("InProcess", () => {
     })
   )
 
-  it.effect("a handler that fails or dies is an answer too", () =>
+  it.effect("the failure or defect of a handler is a response too", () =>
     Effect.gen(function* () {
       const statusOf = (handler: Effect.Effect<never, string>) =>
         Effect.map(InProcess.make(handler).get(url), ({ status }) => status)
@@ -47,7 +47,7 @@ describe("InProcess", () => {
     })
   )
 
-  it.effect("a body is read as it comes, and what its handler has open is closed at its end", () =>
+  it.effect("a body is streamed, and the scope of its handler closes when it ends", () =>
     Effect.gen(function* () {
       const chunks = yield* Queue.unbounded<string>()
       const closed = yield* Deferred.make<void>()

@@ -30,7 +30,7 @@ const refused = (msg: string, ...path: ReadonlyArray<string>): readonly [number,
 ]
 
 it.layer(Shared.layer, { excludeTestServices: true })("a JSON body", (it) => {
-  it.effect("that is no UTF-8 is refused, and never altered", () =>
+  it.effect("that is not UTF-8 is refused, and never altered", () =>
     Effect.gen(function* () {
       const { app, create } = yield* Shared
       for (const bytes of ["\xff", "\xc3", "\xe9t\xe9", "\xed\xa0\x80", "\xc0\xaf", "\xf5\x80\x80\x80"]) {
@@ -49,7 +49,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("a JSON body", (it) => {
     })
   )
 
-  it.effect("is told what it must be sent as", () =>
+  it.effect("is refused with another Content-Type", () =>
     Effect.gen(function* () {
       const { create } = yield* Shared
       const sentAs = refused("must be JSON, and sent with the header Content-Type: application/json")

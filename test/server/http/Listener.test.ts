@@ -22,7 +22,7 @@ const host = "host: localhost"
 const methodNotAllowed = [405, '{"detail":"Method Not Allowed"}'] as const
 
 it.layer(Shared.layer, { excludeTestServices: true })("the socket", (it) => {
-  it.effect("another protocol is not taken: an offer is passed over, a tunnel refused", () =>
+  it.effect("ignores an offer to upgrade, and refuses a tunnel", () =>
     Effect.gen(function* () {
       const { ask, bearer } = yield* Shared
       const chunked = ["transfer-encoding: chunked", "content-type: application/json", "", "2", "{}", "0"]
@@ -38,7 +38,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("the socket", (it) => {
     })
   )
 
-  it.effect("what is no request ends a connection, and is not the answer to the request before it", () =>
+  it.effect("closes a connection on invalid input, which is not taken for the answer to the request before", () =>
     Effect.gen(function* () {
       const { app, bearer, send } = yield* Shared
       const { id } = yield* app.open
@@ -50,7 +50,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("the socket", (it) => {
     })
   )
 
-  it.effect("what is no request is refused by a sentence, and its connection closed", () =>
+  it.effect("refuses invalid input with a sentence, and closes its connection", () =>
     Effect.gen(function* () {
       const { ask, bearer, send } = yield* Shared
       const no = (answer: string) => [answer.split("\r\n", 1)[0], answer.split("\r\n\r\n")[1]]
@@ -76,7 +76,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("the socket", (it) => {
     })
   )
 
-  it.effect("a slow client is cut: at its headers, at its body, and when it says nothing; a long turn is not", () =>
+  it.effect("cuts a client that is slow with its headers or its body, or idle, but not a long turn", () =>
     Effect.gen(function* () {
       const { app, send, bearer } = yield* open({ headersTimeout: "1 second", requestTimeout: "2 seconds" })
       const { id } = yield* app.open
@@ -102,13 +102,13 @@ it.layer(Shared.layer, { excludeTestServices: true })("the socket", (it) => {
   )
 })
 
-it.live("a server that has ended holds no connection: neither one that said nothing nor one in mid-request", () =>
+it.live("a server that has stopped holds no connection, neither an idle one nor one with an incomplete request", () =>
   Effect.gen(function* () {
     const server = yield* serve()
     const { ask, send } = Raw.of(server.url)
     const silent = yield* Effect.forkChild(send(""))
     const midway = yield* Effect.forkChild(send(`GET /healthz HTTP/1.1\r\n${host}\r\n`))
-    // They came before this one, which is answered.
+    // The answer to this request shows that the server has got the ones before.
     assert.strictEqual((yield* ask("GET /healthz HTTP/1.1", host))[0], 200)
     yield* server.stop
     assert.deepStrictEqual(yield* Effect.timeout(Effect.all([Fiber.join(silent), Fiber.join(midway)]), patience), [
@@ -118,10 +118,10 @@ it.live("a server that has ended holds no connection: neither one that said noth
   }).pipe(Effect.scoped)
 )
 
-/** More than the system takes of an answer that nobody reads. */
+/** More than the system buffers of a response that is not read. */
 const long = "x".repeat(64 * 1024 * 1024)
 
-/** Asks, and reads nothing before `read`, which gives how many bytes come. */
+/** Sends a request and reads nothing until `read`, which returns the number of bytes. */
 const askAndStall = Effect.fnUntraced(function* (url: string, path: string) {
   const socket = yield* Effect.acquireRelease(
     Effect.sync(() => connect(Number(new URL(url).port), "127.0.0.1")),
@@ -136,37 +136,39 @@ const askAndStall = Effect.fnUntraced(function* (url: string, path: string) {
   return { read }
 })
 
-it.live("an answer that nobody reads is cut, also one that is all written; one that is silent is not", () =>
-  Effect.gen(function* () {
-    const asked = yield* Latch.make()
-    const speak = yield* Latch.make()
-    const ends = { "/whole": yield* Deferred.make<void>(), "/stream": yield* Deferred.make<void>() }
-    const server = yield* HttpServer.HttpServer
-    yield* server.serve(
-      Effect.gen(function* () {
-        const { url } = yield* HttpServerRequest.HttpServerRequest
-        if (url === "/whole" || url === "/stream") {
-          yield* Effect.addFinalizer(() => Deferred.succeed(ends[url], undefined))
-          return url === "/whole"
-            ? HttpServerResponse.text(long)
-            : HttpServerResponse.stream(Stream.make(new TextEncoder().encode(long)))
-        }
-        yield* asked.open
-        yield* speak.await
-        return HttpServerResponse.text("Here.")
-      })
-    )
-    // A server waits at its end for what it has not answered.
-    yield* Effect.addFinalizer(() => speak.open)
-    const url = HttpServer.formatAddress(server.address)
-    const silent = yield* Effect.forkChild(Raw.of(url).send(`GET /silent HTTP/1.1\r\n${host}\r\n\r\n`))
-    yield* asked.await
-    for (const path of ["/whole", "/stream"] as const) {
-      const { read } = yield* askAndStall(url, path)
-      yield* Effect.timeout(Deferred.await(ends[path]), patience)
-      assert.isBelow(yield* read, long.length, path)
-    }
-    yield* speak.open
-    assert.include(yield* Fiber.join(silent), "Here.")
-  }).pipe(Effect.scoped, Effect.provide(Listener.layer({ port: 0, maxStall: "100 millis" })))
+it.live(
+  "the connection of a response that is not read is cut, also when all of it is written; that of a silent one is not",
+  () =>
+    Effect.gen(function* () {
+      const asked = yield* Latch.make()
+      const speak = yield* Latch.make()
+      const ends = { "/whole": yield* Deferred.make<void>(), "/stream": yield* Deferred.make<void>() }
+      const server = yield* HttpServer.HttpServer
+      yield* server.serve(
+        Effect.gen(function* () {
+          const { url } = yield* HttpServerRequest.HttpServerRequest
+          if (url === "/whole" || url === "/stream") {
+            yield* Effect.addFinalizer(() => Deferred.succeed(ends[url], undefined))
+            return url === "/whole"
+              ? HttpServerResponse.text(long)
+              : HttpServerResponse.stream(Stream.make(new TextEncoder().encode(long)))
+          }
+          yield* asked.open
+          yield* speak.await
+          return HttpServerResponse.text("Here.")
+        })
+      )
+      // A server that stops waits for its unanswered requests.
+      yield* Effect.addFinalizer(() => speak.open)
+      const url = HttpServer.formatAddress(server.address)
+      const silent = yield* Effect.forkChild(Raw.of(url).send(`GET /silent HTTP/1.1\r\n${host}\r\n\r\n`))
+      yield* asked.await
+      for (const path of ["/whole", "/stream"] as const) {
+        const { read } = yield* askAndStall(url, path)
+        yield* Effect.timeout(Deferred.await(ends[path]), patience)
+        assert.isBelow(yield* read, long.length, path)
+      }
+      yield* speak.open
+      assert.include(yield* Fiber.join(silent), "Here.")
+    }).pipe(Effect.scoped, Effect.provide(Listener.layer({ port: 0, maxStall: "100 millis" })))
 )

@@ -16,7 +16,7 @@ const host = "host: localhost"
 const notFound = [404, '{"detail":"Not Found"}'] as const
 
 it.layer(Shared.layer, { excludeTestServices: true })("paths", (it) => {
-  it.effect("a path is itself only", () =>
+  it.effect("a path has one spelling", () =>
     Effect.gen(function* () {
       const { ask, bearer } = yield* Shared
       for (const path of [
@@ -61,7 +61,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("paths", (it) => {
     })
   )
 
-  it.effect("a method that a path does not have is told those that it has", () =>
+  it.effect("a wrong method is answered with the methods of the path", () =>
     Effect.gen(function* () {
       const { bearer, send } = yield* Shared
       for (const [method, path, allow] of [

@@ -3,12 +3,12 @@ import { assert, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import * as TurnBudget from "../../../src/server/TurnBudget.ts"
-import * as Unsent from "../../../src/server/http/ResponseBudget.ts"
+import * as ResponseBudget from "../../../src/server/http/ResponseBudget.ts"
 
-it.effect("an answer counts against the budget of turns until it is sent", () => {
+it.effect("a response counts against the budget of turns until it is sent", () => {
   const budget = TurnBudget.make(1_000)
   const routes = HttpRouter.add("GET", "/", HttpServerResponse.text("x".repeat(900))).pipe(
-    Layer.provideMerge(Unsent.layer)
+    Layer.provideMerge(ResponseBudget.layer)
   )
   return Effect.gen(function* () {
     const answer = yield* HttpRouter.toHttpEffect(routes)

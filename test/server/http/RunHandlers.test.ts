@@ -6,7 +6,7 @@ import { DatabaseSync } from "node:sqlite"
 import * as DemoAgent from "../../../src/agent/DemoAgent.ts"
 import { processesIn, serve, turnOf } from "../Support.ts"
 
-/** The demo agent answers for Claude too, whom a run goes to; the first of the table is another one. */
+/** Runs go to the agent named claude, here a demo agent, although another one is first in the table. */
 const make = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const data = yield* fs.makeTempDirectoryScoped()
@@ -29,7 +29,7 @@ class Shared extends Context.Service<Shared, Effect.Success<typeof make>>()("tes
 
 const Row = Schema.Struct({ agent: Schema.String, outcome: Schema.String, prompt_bytes: Schema.Int })
 
-/** What the ledger has of all runs, newest first. */
+/** The recorded runs, newest first. */
 const runsIn = (data: string) => {
   const database = new DatabaseSync(`${data}/ledger.db`, { readOnly: true })
   const rows = database.prepare("SELECT * FROM runs ORDER BY seq DESC").all()
@@ -41,12 +41,12 @@ const invalid = (field: string, msg: string, type = "value_error") =>
   JSON.stringify({ detail: [{ loc: ["body", field], msg, type }] })
 
 it.layer(Shared.layer, { excludeTestServices: true })("POST /run", (it) => {
-  it.effect("answers with exactly four keys, and with the usage only if that is asked for", () =>
+  it.effect("answers with exactly four keys, and with the usage only on request", () =>
     Effect.gen(function* () {
       const { data, run } = yield* Shared
-      const told = yield* run({ prompt: '/echo ```json\n{"a": [1]}\n```' })
-      assert.strictEqual(told.status, 200)
-      assert.match(told.text, /^\{"ok":true,"result":\{"a":\[1\]\},"duration_ms":\d+,"stop_reason":"end_turn"\}$/)
+      const withUsage = yield* run({ prompt: '/echo ```json\n{"a": [1]}\n```' })
+      assert.strictEqual(withUsage.status, 200)
+      assert.match(withUsage.text, /^\{"ok":true,"result":\{"a":\[1\]\},"duration_ms":\d+,"stop_reason":"end_turn"\}$/)
       const [row] = runsIn(data)
       assert.deepInclude(row, { agent: "claude", outcome: "end_turn" })
       const plain = yield* run({ prompt: "/echo no JSON" }, "?usage=false")
@@ -59,7 +59,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("POST /run", (it) => {
     })
   )
 
-  it.effect("hands the model, the effort and the system prompt to the agent, not to the prompt", () =>
+  it.effect("passes the model, the effort and the system prompt to the agent, not in the prompt", () =>
     Effect.gen(function* () {
       const { run } = yield* Shared
       const resultOf = (body: unknown) =>
@@ -91,7 +91,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("POST /run", (it) => {
     })
   )
 
-  it.effect("refuses what it does not take, and says what", () =>
+  it.effect("refuses invalid fields by name", () =>
     Effect.gen(function* () {
       const { data, run } = yield* Shared
       const before = runsIn(data).length
@@ -140,7 +140,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("POST /run", (it) => {
     })
   )
 
-  it.effect("fails as a failed run where the agent does", () =>
+  it.effect("answers with a failed run when the agent fails", () =>
     Effect.gen(function* () {
       const { data, run } = yield* Shared
       const failed = yield* run({ prompt: "/fail out of paper" })
@@ -170,30 +170,32 @@ it.layer(Shared.layer, { excludeTestServices: true })("POST /run", (it) => {
     })
   )
 
-  it.effect("ends with its client, and leaves no process, no folder and no text; more than there may be are 503", () =>
-    Effect.gen(function* () {
-      const { data, run } = yield* Shared
-      const folders = () => readdirSync(`${data}/runs`)
-      const waiting = yield* Effect.forEach([1, 2], () => Effect.forkChild(run({ prompt: "/wait for-a-canary" })))
-      yield* Effect.sync(() => processesIn(`${data}/runs`)).pipe(
-        Effect.repeat({ until: (pids) => pids.length === 2, schedule: Schedule.spaced(20) })
-      )
-      const third = yield* run({ prompt: "x" })
-      assert.deepStrictEqual([third.status, third.text], [503, '{"detail":"too many runs"}'])
-      assert.lengthOf(folders(), 2)
-      yield* Effect.forEach(waiting, Fiber.interrupt, { concurrency: 2 })
-      yield* Effect.sync(folders).pipe(
-        Effect.repeat({ until: (names) => names.length === 0, schedule: Schedule.spaced(20) })
-      )
-      assert.deepStrictEqual(processesIn(`${data}/runs`), [])
-      yield* Effect.sync(() => runsIn(data)[1]).pipe(
-        Effect.repeat({ until: (row) => row?.outcome === "cancelled", schedule: Schedule.spaced(20) })
-      )
-      for (const file of ["ledger.db", "ledger.db-wal"]) {
-        assert.isFalse(readFileSync(`${data}/${file}`, "latin1").includes("for-a-canary"))
-      }
-      assert.strictEqual((yield* run({ prompt: "/echo x" })).status, 200)
-    })
+  it.effect(
+    "is cancelled when its client disconnects, leaves no process, folder or text, and is 503 over the limit",
+    () =>
+      Effect.gen(function* () {
+        const { data, run } = yield* Shared
+        const folders = () => readdirSync(`${data}/runs`)
+        const waiting = yield* Effect.forEach([1, 2], () => Effect.forkChild(run({ prompt: "/wait for-a-canary" })))
+        yield* Effect.sync(() => processesIn(`${data}/runs`)).pipe(
+          Effect.repeat({ until: (pids) => pids.length === 2, schedule: Schedule.spaced(20) })
+        )
+        const third = yield* run({ prompt: "x" })
+        assert.deepStrictEqual([third.status, third.text], [503, '{"detail":"too many runs"}'])
+        assert.lengthOf(folders(), 2)
+        yield* Effect.forEach(waiting, Fiber.interrupt, { concurrency: 2 })
+        yield* Effect.sync(folders).pipe(
+          Effect.repeat({ until: (names) => names.length === 0, schedule: Schedule.spaced(20) })
+        )
+        assert.deepStrictEqual(processesIn(`${data}/runs`), [])
+        yield* Effect.sync(() => runsIn(data)[1]).pipe(
+          Effect.repeat({ until: (row) => row?.outcome === "cancelled", schedule: Schedule.spaced(20) })
+        )
+        for (const file of ["ledger.db", "ledger.db-wal"]) {
+          assert.isFalse(readFileSync(`${data}/${file}`, "latin1").includes("for-a-canary"))
+        }
+        assert.strictEqual((yield* run({ prompt: "/echo x" })).status, 200)
+      })
   )
 
   it.effect("takes a prompt of 5 MB, as a turn does", () =>
@@ -212,7 +214,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("POST /run", (it) => {
   )
 })
 
-it.live("a run goes to the first agent where there is no Claude; one that takes no system prompt says so", () =>
+it.live("a run goes to the first agent without a Claude, and an agent without system prompts refuses one", () =>
   Effect.gen(function* () {
     const { takesSystemPrompt: _, ...plain } = DemoAgent.definition
     const server = yield* serve({ agents: [{ ...plain, name: "plain" }, DemoAgent.definition] })
@@ -223,10 +225,10 @@ it.live("a run goes to the first agent where there is no Claude; one that takes 
       [422, invalid("system", "Agent plain takes no system prompt.")]
     )
     const none = yield* serve({ agents: [] })
-    const nobody = yield* (yield* none.mint("app")).request("POST", "/run", { body: { prompt: "x" } })
-    assert.strictEqual(nobody.status, 502)
+    const refused = yield* (yield* none.mint("app")).request("POST", "/run", { body: { prompt: "x" } })
+    assert.strictEqual(refused.status, 502)
     assert.match(
-      nobody.text,
+      refused.text,
       /^\{"ok":false,"error":"There is no agent\.","stderr":"","duration_ms":\d+,"stop_reason":"error"\}$/
     )
   }).pipe(Effect.scoped)

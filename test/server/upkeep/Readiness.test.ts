@@ -32,7 +32,7 @@ const start = Effect.fnUntraced(function* (options: Readiness.Options) {
 const withServices = Effect.provide(NodeServices.layer)
 
 describe("Readiness", () => {
-  it.live("a server is ready until it ends", () =>
+  it.live("a server is ready until its shutdown begins", () =>
     Effect.gen(function* () {
       const { shutdown, state } = yield* start({})
       assert.deepStrictEqual([yield* state, yield* state], ["ready", "ready"])
@@ -41,7 +41,7 @@ describe("Readiness", () => {
     }).pipe(Effect.scoped, withServices)
   )
 
-  it.live("it is not ready where its ledger cannot be written", () =>
+  it.live("a server is not ready while its ledger cannot be written", () =>
     Effect.gen(function* () {
       const { sql, state } = yield* start({})
       yield* sql`PRAGMA query_only = ON`
@@ -51,7 +51,7 @@ describe("Readiness", () => {
     }).pipe(Effect.scoped, withServices)
   )
 
-  it.live("it is not ready where its disk is below its floor", () =>
+  it.live("a server is not ready while its disk has too little free space", () =>
     Effect.gen(function* () {
       const { state } = yield* start({ minFreeDisk: ByteSize.petabytes(8) })
       assert.strictEqual(yield* state, "the disk is full")
