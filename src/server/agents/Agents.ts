@@ -1,9 +1,9 @@
 /**
- * The agents that sessions can be opened with, by name.
+ * The server's table of agents, by name.
  */
 import { Context, type Duration, Effect, Layer, Option, type Scope } from "effect"
 import { ChildProcessSpawner } from "effect/process"
-import type { AgentDefinition, AgentFailed, AgentOptionRefused, AgentSession } from "../../agent/Agent.ts"
+import { type AgentDefinition, AgentFailed, type AgentOptionRefused, type AgentSession } from "../../agent/Agent.ts"
 import * as AgentLauncher from "../../agent/AgentLauncher.ts"
 import { Watchdog } from "../../agent/process/Watchdog.ts"
 import { TurnBudget } from "../TurnBudget.ts"
@@ -14,17 +14,21 @@ export type OpenOptions = Omit<AgentLauncher.Options, "budget" | "stepTimeout">
 export class Agents extends Context.Service<
   Agents,
   {
-    readonly find: (name: string) => Option.Option<AgentDefinition>
+    readonly has: (name: string) => boolean
     readonly names: ReadonlyArray<string>
-    /** The agent of whoever names none: Claude, else the first. */
-    readonly byDefault: Option.Option<AgentDefinition>
+    /** The agent of a request that names none: `claude`, else the first of the table. */
+    readonly defaultName: Option.Option<string>
     /** Opens a session of an agent, which ends with the scope. */
     readonly open: (
-      definition: AgentDefinition,
+      name: string,
       options: OpenOptions
     ) => Effect.Effect<AgentSession, AgentFailed | AgentOptionRefused, Scope.Scope>
   }
 >()("effect-clawdforge/server/agents/Agents") {}
+
+/** The failure of an agent that is not in the table. */
+export const missing = (name: string) =>
+  new AgentFailed({ error: `Agent ${name} is not in the server's table of agents.`, stderr: "", stopReason: "error" })
 
 export interface Options {
   readonly agents: ReadonlyArray<AgentDefinition>
@@ -38,14 +42,18 @@ export const make = Effect.fnUntraced(function* ({ agents, startTimeout }: Optio
   const budget = yield* TurnBudget
   const table = new Map(agents.map((definition) => [definition.name, definition]))
   return Agents.of({
-    find: (name) => Option.fromNullishOr(table.get(name)),
+    has: (name) => table.has(name),
     names: [...table.keys()],
-    byDefault: Option.fromNullishOr(table.get("claude") ?? agents[0]),
-    open: (definition, options) =>
-      AgentLauncher.open(definition, { ...options, budget, stepTimeout: startTimeout }).pipe(
-        Effect.provideService(ChildProcessSpawner.ChildProcessSpawner, spawner),
-        Effect.provideService(Watchdog, watchdog)
-      )
+    defaultName: Option.map(Option.fromNullishOr(table.get("claude") ?? agents[0]), ({ name }) => name),
+    open: Effect.fnUntraced(
+      function* (name, options) {
+        const definition = table.get(name)
+        if (definition === undefined) return yield* missing(name)
+        return yield* AgentLauncher.open(definition, { ...options, budget, stepTimeout: startTimeout })
+      },
+      Effect.provideService(ChildProcessSpawner.ChildProcessSpawner, spawner),
+      Effect.provideService(Watchdog, watchdog)
+    )
   })
 })
 

@@ -9,7 +9,6 @@ import type { Invalid } from "../../api/Errors.ts"
 import type { SessionId } from "../../wire/Ids.ts"
 import * as CurrentRequest from "../CurrentRequest.ts"
 import { Shutdown } from "../Shutdown.ts"
-import type { CallId } from "./KeptAnswers.ts"
 import * as KeyedCalls from "./KeyedCalls.ts"
 import * as RunningCall from "./RunningCall.ts"
 
@@ -32,8 +31,6 @@ export class Calls extends Context.Service<
      * is cancelled, and a call with one has one reader less.
      */
     readonly start: (call: Call, work: RunningCall.Work) => Effect.Effect<RunningCall.RunningCall, Invalid, Scope.Scope>
-    /** Cancels a running call, waits for its end, and returns whether there was one. */
-    readonly cancel: (id: CallId) => Effect.Effect<boolean>
   }
 >()("effect-clawdforge/server/calls/Calls") {}
 
@@ -44,10 +41,9 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const keyed = yield* KeyedCalls.make(options)
   return Calls.of({
     start: Effect.fnUntraced(function* ({ key, ...call }, work) {
-      const tracked: RunningCall.Work = (feed, cancel) => CurrentRequest.trace(shutdown.track(work(feed, cancel)))
+      const tracked: RunningCall.Work = (feed) => CurrentRequest.trace(shutdown.track(work(feed)))
       return yield* key === undefined ? RunningCall.start(tracked) : keyed.join({ ...call, key }, tracked)
-    }),
-    cancel: keyed.cancel
+    })
   })
 })
 

@@ -3,7 +3,7 @@
  *
  * Such a call outlives its connection. It is cancelled when no request with its key has been open for a while.
  */
-import { Deferred, type Duration, Effect, Exit, Fiber, FiberSet, Option, type Schema } from "effect"
+import { type Duration, Effect, Exit, Fiber, FiberSet, Option, type Schema } from "effect"
 import * as Digest from "effect/crypto/Digest"
 import type { SessionId } from "../../wire/Ids.ts"
 import * as AnswerReplay from "./AnswerReplay.ts"
@@ -18,9 +18,6 @@ export interface Options {
 }
 
 const defaultLinger = "30 seconds"
-
-/** How long a cancel waits for the call to end, which a slow reader can hold up. */
-const maxCancelWait = "5 seconds"
 
 /** The statuses of calls that may have acted: only these answers are kept. */
 const acted: ReadonlySet<number> = new Set([200, 410, 502])
@@ -42,8 +39,6 @@ interface Hashed extends CallId {
 /** A call that is running. */
 interface Entry extends RunningCall.Started {
   readonly requestHash: string
-  /** Done once a cancel has been requested. */
-  readonly cancelled: Deferred.Deferred<void>
   fiber?: Fiber.Fiber<unknown> | undefined
   /** How many requests for it are open. */
   requests: number
@@ -55,7 +50,6 @@ interface Entry extends RunningCall.Started {
 const newEntry = (requestHash: string): Entry => ({
   ...RunningCall.make(),
   requestHash,
-  cancelled: Deferred.makeUnsafe(),
   requests: 0,
   lingerGeneration: 0,
   isAbandoned: false
@@ -92,7 +86,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     if (Option.isSome(before)) {
       return yield* Effect.catch(AnswerReplay.answerOf(before.value, call.requestHash), CallAnswer.fromFailure)
     }
-    const done = Effect.interruptible(work(entry.feed, Deferred.await(entry.cancelled)))
+    const done = Effect.interruptible(work(entry.feed))
     return yield* settle(call, entry, yield* Effect.exit(done))
   })
 
@@ -141,14 +135,6 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       if (Option.isSome(replayed)) return replayed.value
       const running: RunningCall.RunningCall = yield* Effect.acquireRelease(attach(hashed, work), detach)
       return running
-    }),
-    /** Cancels a running call, waits for its end, and returns whether there was one. */
-    cancel: Effect.fnUntraced(function* (id: CallId) {
-      const entry = entries.get(nameOf(id))
-      if (entry === undefined) return false
-      yield* Deferred.succeed(entry.cancelled, undefined)
-      yield* Effect.timeoutOption(entry.answer, maxCancelWait)
-      return true
     })
   }
 })

@@ -12,8 +12,8 @@ export interface RunningCall {
   readonly answer: Effect.Effect<CallAnswer.CallAnswer>
 }
 
-/** What a call does: it offers its events to the feed, and ends early once `cancel` completes. */
-export type Work = (feed: TurnFeed.TurnFeed, cancel: Effect.Effect<void>) => Effect.Effect<CallAnswer.CallAnswer>
+/** What a call does: it offers its events to the feed. */
+export type Work = (feed: TurnFeed.TurnFeed) => Effect.Effect<CallAnswer.CallAnswer>
 
 /** A running call, and what ends it. */
 export interface Started extends RunningCall {
@@ -38,10 +38,7 @@ export const withDefects = (call: Effect.Effect<CallAnswer.CallAnswer>): Effect.
 /** Starts a call that is cancelled when the scope closes. */
 export const start = Effect.fnUntraced(function* (work: Work) {
   const call = make()
-  yield* withDefects(work(call.feed, Effect.never)).pipe(
-    Effect.onExit(call.end),
-    Effect.forkScoped({ startImmediately: true })
-  )
+  yield* withDefects(work(call.feed)).pipe(Effect.onExit(call.end), Effect.forkScoped({ startImmediately: true }))
   const running: RunningCall = call
   return running
 })

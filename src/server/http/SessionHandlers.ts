@@ -1,14 +1,12 @@
 /**
  * The handlers of the endpoints of sessions.
  */
-import { Effect, Option } from "effect"
+import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api, CreateRequest } from "../../api/Api.ts"
-import { Invalid } from "../../api/Errors.ts"
 import { CurrentApp, CurrentSession } from "../../api/Middlewares.ts"
 import * as Sessions from "../../wire/Sessions.ts"
 import { AppTokens } from "../access/AppTokens.ts"
-import { Agents } from "../agents/Agents.ts"
 import * as CallAnswer from "../calls/CallAnswer.ts"
 import { Calls } from "../calls/Calls.ts"
 import { SessionEngine } from "../sessions/SessionEngine.ts"
@@ -36,7 +34,6 @@ export const layer = HttpApiBuilder.group(
   Api,
   "sessions",
   Effect.fnUntraced(function* (handlers) {
-    const agents = yield* Agents
     const calls = yield* Calls
     const engine = yield* SessionEngine
     const ledger = yield* Ledger
@@ -44,14 +41,10 @@ export const layer = HttpApiBuilder.group(
     const { cancel, turn } = yield* TurnHandlers.make
 
     const open = Effect.fnUntraced(function* (app: CurrentApp["Service"], request: typeof CreateRequest.Type) {
-      const agent = agents.find(request.agent)
-      if (Option.isNone(agent)) {
-        return yield* Invalid.body("agent", `no agent of this name: the server has ${agents.names.join(", ")}`)
-      }
       const session = yield* engine
         .open({
           app,
-          agent: agent.value,
+          agent: request.agent,
           model: request.model ?? null,
           effort: request.effort ?? undefined,
           system: SystemPrompts.from(request),

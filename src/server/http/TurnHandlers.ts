@@ -2,6 +2,7 @@
  * The handlers of turns and of their cancellation.
  */
 import { Duration, Effect, Stream } from "effect"
+import { SecureRandom } from "effect/crypto/SecureRandom"
 import type { HttpServerRequest } from "effect/http"
 import { SessionIsClosed } from "../../api/Errors.ts"
 import { CurrentApp, CurrentSession } from "../../api/Middlewares.ts"
@@ -26,6 +27,7 @@ const encode = CallAnswer.from(Turns.TurnResponse)
 export const make = Effect.gen(function* () {
   const calls = yield* Calls
   const engine = yield* SessionEngine
+  const random = yield* SecureRandom
   const uploads = yield* Uploads
   const countStream = yield* CallResponse.streamLimit
   const timeouts = { minimum: Timeouts.minimum, maximum: yield* Timeouts.Maximum }
@@ -39,26 +41,23 @@ export const make = Effect.gen(function* () {
         if (closedAt !== null) return yield* new SessionIsClosed()
         return yield* uploads.find({ appId, tokens: payload.files ?? [] })
       })
-      const turn = (cancel: Effect.Effect<void>) =>
-        Stream.unwrap(
-          Effect.map(findFiles, (files) => engine.turn(sessionId, { prompt: payload.prompt, files, timeout }, cancel))
-        )
+      const key = headers["idempotency-key"]
+      // A cancel names the turn by the key of its call.
+      const id = key ?? (yield* random.uuidV4())
+      const turn = Stream.unwrap(
+        Effect.map(findFiles, (files) => engine.turn(sessionId, { id, prompt: payload.prompt, files, timeout }))
+      )
       const asEvents = CallResponse.acceptsEvents(request)
       // Refused before the turn starts: a stream over the limit costs the session nothing.
       if (asEvents) yield* countStream(appId)
-      const call = yield* calls.start(
-        { appId, path: Turns.pathOf(sessionId), key: headers["idempotency-key"], sessionId, body: json },
-        (feed, cancel) => encode(TurnAnswer.make(sessionId, turn(cancel), feed))
+      const call = yield* calls.start({ appId, path: Turns.pathOf(sessionId), key, sessionId, body: json }, (feed) =>
+        encode(TurnAnswer.make(sessionId, turn, feed))
       )
       return yield* asEvents ? CallResponse.renderEvents(call) : CallResponse.renderJson(call)
     }),
     cancel: Effect.fnUntraced(function* ({ headers }: Pick<Request, "headers">) {
       const { sessionId } = yield* CurrentSession
-      const { id: appId } = yield* CurrentApp
-      const key = headers["idempotency-key"]
-      const cancel =
-        key === undefined ? engine.cancel(sessionId) : calls.cancel({ appId, path: Turns.pathOf(sessionId), key })
-      return { ok: true as const, cancelled: yield* cancel }
+      return { ok: true as const, cancelled: yield* engine.cancel(sessionId, headers["idempotency-key"]) }
     })
   }
 })

@@ -5,7 +5,7 @@
  */
 import { Clock, Context, Duration, Effect, Exit, Layer, Option, type Schema, Semaphore, Stream } from "effect"
 import { SqlClient } from "effect/sql"
-import { type AgentDefinition, AgentFailed, type SystemPrompt, type TurnEnd } from "../../agent/Agent.ts"
+import { AgentFailed, type SystemPrompt, type TurnEnd } from "../../agent/Agent.ts"
 import { type FileNotFound, Invalid, type PoolFull, RunFailed, TooManyRuns } from "../../api/Errors.ts"
 import type { TurnEvent } from "../../wire/TurnEvent.ts"
 import type { Usage } from "../../wire/Usage.ts"
@@ -88,7 +88,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   const record = Effect.fnUntraced(function* (
     run: NewRun,
-    agent: AgentDefinition,
+    agent: string,
     began: { readonly at: number; readonly elapsed: Stopwatch.Stopwatch },
     exit: Exit.Exit<Told, FileNotFound | Invalid | PoolFull | RunFailed>
   ) {
@@ -96,7 +96,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     yield* sql`INSERT INTO runs ${sql.insert({
       app_id: run.app.id,
       app_name: run.app.name,
-      agent: agent.name,
+      agent,
       at: began.at,
       prompt_bytes: byteLength(run.prompt),
       response_bytes: Exit.isSuccess(exit) ? byteLength(exit.value.text) : 0,
@@ -105,10 +105,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     })}`
   }, Effect.orDie)
 
-  const listen = Effect.fnUntraced(function* (
-    agent: AgentDefinition,
-    events: Stream.Stream<TurnEvent | TurnEnd, AgentFailed>
-  ) {
+  const listen = Effect.fnUntraced(function* (agent: string, events: Stream.Stream<TurnEvent | TurnEnd, AgentFailed>) {
     let said = RunResult.nothing
     let end: TurnEnd | undefined
     yield* Stream.runForEach(events, (event) => {
@@ -116,7 +113,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       else said = RunResult.hear(said, event)
       return said.now.length <= maxText
         ? Effect.void
-        : Effect.fail(new AgentFailed({ error: `Agent ${agent.name} said too much.`, stderr: "", stopReason: "error" }))
+        : Effect.fail(new AgentFailed({ error: `Agent ${agent} said too much.`, stderr: "", stopReason: "error" }))
     })
     if (end === undefined) return yield* Effect.die(new Error("the turn ended without TurnEnd"))
     const told: Told = { text: RunResult.finalText(said), end }
@@ -131,11 +128,11 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   )
 
   /** The folder is removed when the agent is dead, since it was there before. */
-  const conduct = Effect.fnUntraced(function* (run: NewRun, agent: AgentDefinition, elapsed: Stopwatch.Stopwatch) {
+  const conduct = Effect.fnUntraced(function* (run: NewRun, agent: string, elapsed: Stopwatch.Stopwatch) {
     const { effort, model, prompt, system, timeout } = run
     const outOfTime = (stderr: string) =>
       new AgentFailed({
-        error: `Agent ${agent.name} did not finish the run within ${Duration.format(timeout)}.`,
+        error: `Agent ${agent} did not finish the run within ${Duration.format(timeout)}.`,
         stderr,
         stopReason: "timeout"
       })
@@ -143,11 +140,11 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     const files = yield* uploads.stage(run.files, { cwd })
     const session = yield* pool.place.pipe(
       Effect.andThen(agents.open(agent, { cwd, effort, model, system })),
-      Spans.acquireProcess(agent.name),
+      Spans.acquireProcess(agent),
       Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(outOfTime("")) })
     )
     const left = Duration.subtract(timeout, yield* elapsed)
-    return yield* listen(agent, Spans.prompt(agent.name)(session.turn({ prompt, files, timeout: left }))).pipe(
+    return yield* listen(agent, Spans.prompt(agent)(session.turn({ prompt, files, timeout: left }))).pipe(
       Effect.mapError((failure) => (failure.stopReason === "timeout" ? outOfTime(failure.stderr) : failure))
     )
   }, Effect.scoped)
@@ -156,10 +153,10 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     const at = yield* Clock.currentTimeMillis
     const elapsed = yield* Stopwatch.start
     const failed = RunFailure.from(elapsed)
-    if (Option.isNone(agents.byDefault)) {
+    if (Option.isNone(agents.defaultName)) {
       return yield* failed({ error: "There is no agent.", stderr: "", stopReason: "error" })
     }
-    const agent = agents.byDefault.value
+    const agent = agents.defaultName.value
     const { end, text } = yield* Effect.raceFirst(conduct(run, agent, elapsed), cancelled).pipe(
       Effect.catchTags({
         AgentFailed: failed,

@@ -1,5 +1,5 @@
 /**
- * One open session on this machine: its turns, one at a time and in order.
+ * An open session on this machine: queues its turns, and runs them one at a time.
  */
 import { Cause, Data, Deferred, Duration, Effect, Exit, flow, Option, type Scope, Semaphore, Stream } from "effect"
 import type { AgentFailed, AgentOptionRefused, TurnEnd } from "../../agent/Agent.ts"
@@ -24,24 +24,23 @@ import { Shutdown } from "../Shutdown.ts"
 import * as Spans from "../Spans.ts"
 import * as Stopwatch from "../Stopwatch.ts"
 
-/** The agent has no way back to the session, which is of no more use. */
+/** The agent cannot restore the session, which has to be closed. */
 export class AgentLost extends Data.TaggedError("AgentLost")<{ readonly failure: RunFailed }> {}
 
 export interface LocalSession {
-  /** Starts the agent where it is not running, and gives its own id of the session. */
+  /** Starts the agent unless it is running, and returns its own id of the session. */
   readonly wake: Effect.Effect<string, RunFailed | AgentOptionRefused | PoolFull>
-  /** See `SessionEngine.turn`; one that cannot wake the agent fails before it counts, and the next one tries again. */
+  /** See `SessionEngine.turn`; one that cannot start the agent fails before it counts, and the next one tries again. */
   readonly turn: (
-    turn: SessionTurn,
-    cancel: Effect.Effect<void>
+    turn: SessionTurn
   ) => Stream.Stream<
     TurnEvent | TurnDone,
     FileNotFound | Invalid | NotReady | RunFailed | SessionIsClosed | PoolFull | AgentLost
   >
   /** See `SessionEngine.cancel`. */
-  readonly cancel: Effect.Effect<boolean>
+  readonly cancel: (turnId?: string) => Effect.Effect<boolean>
   readonly state: Effect.Effect<SessionState>
-  /** Ends the turn in flight and those that wait; they fail with `SessionIsClosed`. */
+  /** Ends the active turn and those that wait; they fail with `SessionIsClosed`. */
   readonly stop: Effect.Effect<void>
 }
 
@@ -49,19 +48,22 @@ export interface Options extends SessionProcess.Options {
   readonly appId: number
 }
 
-/** The turn that holds the session's only place. */
-interface Flight {
-  /** Done when somebody wants it to end. */
-  readonly asked: Deferred.Deferred<void>
-  /** Done when it is over: whether it was cancelled. */
+/** A turn that waits or runs. */
+interface ActiveTurn {
+  readonly id: string
+  /** Done once a cancel is requested. */
+  readonly cancelRequested: Deferred.Deferred<void>
+  /** Done when the turn is over, with whether it was cancelled. */
   readonly over: Deferred.Deferred<boolean>
   /** Whether it was handed to the agent. */
   isWithAgent: boolean
+  /** Whether it was cancelled before its turn came. */
+  isDropped: boolean
   stopReason?: string | undefined
 }
 
-/** A cancel waits no longer than this for a slow reader of the turn: it goes on by itself. */
-const cancelWait = "5 seconds"
+/** How long a cancel waits for the end of the turn, which a slow reader can hold up. */
+const maxCancelWait = "5 seconds"
 
 const dropped = Invalid.key("the turn of this key was cancelled before its agent got it")
 
@@ -72,10 +74,12 @@ export const make = Effect.fnUntraced(function* (
   const shutdown = yield* Shutdown
   const uploads = yield* Uploads
   const process = yield* SessionProcess.make(options)
-  const useProcess = Spans.acquireProcess(options.definition.name)(process.use)
-  const places = yield* Semaphore.make(1)
+  const useProcess = Spans.acquireProcess(options.agent)(process.use)
+  const turnPermit = yield* Semaphore.make(1)
   const stopped = yield* Deferred.make<never, SessionIsClosed>()
-  let flight: Flight | undefined
+  const turns = new Set<ActiveTurn>()
+  /** The turn that holds the permit. */
+  let active: ActiveTurn | undefined
 
   const wake = Effect.gen(function* () {
     const failed = RunFailure.from(yield* Stopwatch.start)
@@ -83,53 +87,73 @@ export const make = Effect.fnUntraced(function* (
     return agent.id
   }).pipe(Effect.scoped)
 
-  /** Takes the place of the session. */
-  const takeOff = Effect.gen(function* () {
-    yield* places.takeScoped(1)
-    const taking: Flight = {
-      asked: yield* Deferred.make<void>(),
-      over: yield* Deferred.make<boolean>(),
-      isWithAgent: false
-    }
-    return yield* Effect.acquireRelease(
+  /** A turn that a cancel finds until the scope closes. */
+  const enqueue = (id: string) =>
+    Effect.acquireRelease(
       Effect.sync(() => {
-        flight = taking
-        return taking
+        const turn: ActiveTurn = {
+          id,
+          cancelRequested: Deferred.makeUnsafe(),
+          over: Deferred.makeUnsafe(),
+          isWithAgent: false,
+          isDropped: false
+        }
+        turns.add(turn)
+        return turn
       }),
-      () => {
-        flight = undefined
-        return Deferred.succeed(taking.over, taking.stopReason === "cancelled")
+      (turn) => {
+        turns.delete(turn)
+        return Deferred.succeed(turn.over, turn.isDropped || turn.stopReason === "cancelled")
       }
+    )
+
+  /** Waits for the turns before this one. */
+  const acquireTurn = Effect.fnUntraced(function* (turn: ActiveTurn) {
+    yield* turnPermit.takeScoped(1)
+    yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        active = turn
+      }),
+      () =>
+        Effect.sync(() => {
+          active = undefined
+        })
     )
   })
 
-  const cancel = Effect.gen(function* () {
-    if (flight === undefined) return false
-    const { asked, over } = flight
-    yield* Deferred.succeed(asked, undefined)
-    return yield* Effect.timeoutOrElse(Deferred.await(over), {
-      duration: cancelWait,
+  const drop = Effect.fnUntraced(function* (turn: ActiveTurn) {
+    yield* Deferred.await(turn.cancelRequested)
+    turn.isDropped = true
+    return yield* dropped
+  })
+
+  const cancel = Effect.fnUntraced(function* (turnId?: string) {
+    const turn = turnId === undefined ? active : [...turns].find(({ id }) => id === turnId)
+    if (turn === undefined) return false
+    yield* Deferred.succeed(turn.cancelRequested, undefined)
+    return yield* Effect.timeoutOrElse(Deferred.await(turn.over), {
+      duration: maxCancelWait,
       orElse: () => Effect.succeed(true)
     })
   })
 
   const state = Effect.gen(function* () {
-    if (flight !== undefined) return flight.isWithAgent ? "running" : "waiting"
+    if (active !== undefined) return active.isWithAgent ? "running" : "waiting"
     return (yield* process.isAwake) ? "open" : "asleep"
   })
 
   /**
-   * Counts a turn, and gives what is to be called once at its end. A turn that is interrupted is at its end when the
+   * Counts a turn, and returns what is to be called once at its end. A turn that is interrupted is at its end when the
    * scope closes: by then the agent has ended it.
    */
-  const begin = Effect.fnUntraced(function* (flight: Flight) {
+  const begin = Effect.fnUntraced(function* (turn: ActiveTurn) {
     const elapsed = yield* Stopwatch.start
     const turnIndex = yield* ledger.beginTurn(options.sessionId)
     let ended = false
     const end = Effect.fnUntraced(function* (stopReason: string) {
       const duration = yield* elapsed
       ended = true
-      flight.stopReason = stopReason
+      turn.stopReason = stopReason
       yield* ledger.endTurn({ ...options, turnIndex, stopReason, durationMillis: Duration.toMillis(duration) })
       const done: TurnDone = { _tag: "TurnDone", turnIndex, stopReason, duration }
       return done
@@ -138,9 +162,9 @@ export const make = Effect.fnUntraced(function* (
     return end
   }, Effect.uninterruptible)
 
-  const run = Effect.fnUntraced(function* (turn: SessionTurn, cancel: Effect.Effect<void>) {
-    const drop = Effect.andThen(cancel, Effect.fail(dropped))
-    const flight = yield* Effect.raceFirst(drop, takeOff)
+  const run = Effect.fnUntraced(function* ({ files, id, ...request }: SessionTurn) {
+    const turn = yield* enqueue(id)
+    yield* Effect.raceFirst(drop(turn), acquireTurn(turn))
     const failed = RunFailure.from(yield* Stopwatch.start)
     const lost = flow(
       failed,
@@ -152,14 +176,14 @@ export const make = Effect.fnUntraced(function* (
         AgentFailed: (failure) => (failure.isSessionLost === true ? lost(failure) : failed(failure))
       })
     )
-    const asked = Effect.raceFirst(Deferred.await(flight.asked), cancel)
-    // The refusal comes first: what waited for its place until the end of the grace does not wake the agent.
+    const cancelRequested = Deferred.await(turn.cancelRequested)
+    // The refusal comes first: a turn that waited until the end of the grace does not start the agent.
     const ready = yield* Effect.raceAllFirst([
       shutdown.refusal,
-      Effect.as(asked, Option.none()),
-      Effect.asSome(Effect.all([awake, uploads.stage(turn.files, options)]))
+      Effect.as(cancelRequested, Option.none()),
+      Effect.asSome(Effect.all([awake, uploads.stage(files, options)]))
     ])
-    const end = yield* begin(flight)
+    const end = yield* begin(turn)
     if (Option.isNone(ready)) return Stream.fromEffect(end("cancelled"))
 
     const onEvent = Effect.fnUntraced(function* (event: TurnEvent | TurnEnd): Effect.fn.Return<TurnEvent | TurnDone> {
@@ -171,10 +195,10 @@ export const make = Effect.fnUntraced(function* (
       const { duration } = yield* end(stopReason)
       return yield* new RunFailed({ error, stderr, stopReason, duration })
     })
-    const [agent, files] = ready.value
-    flight.isWithAgent = true
-    return agent.turn({ ...turn, files }, Effect.raceFirst(asked, shutdown.graceIsOver)).pipe(
-      Spans.prompt(options.definition.name),
+    const [agent, attachments] = ready.value
+    turn.isWithAgent = true
+    return agent.turn({ ...request, files: attachments }, Effect.raceFirst(cancelRequested, shutdown.graceIsOver)).pipe(
+      Spans.prompt(options.agent),
       Stream.mapEffect((event) => onEvent(event)),
       Stream.catch((failure) => Stream.fromEffect(onFailure(failure)))
     )
@@ -185,8 +209,8 @@ export const make = Effect.fnUntraced(function* (
 
   return {
     wake,
-    turn: (turn, cancel) =>
-      Stream.unwrap(run(turn, cancel)).pipe(
+    turn: (turn) =>
+      Stream.unwrap(run(turn)).pipe(
         Stream.catchCauseIf(isStopped, () => Stream.fail(new SessionIsClosed())),
         Stream.interruptWhen(Deferred.await(stopped))
       ),

@@ -1,7 +1,7 @@
 /**
  * The `SessionEngine` of one machine: its agents are processes beside this one.
  */
-import { Clock, DateTime, Effect, Exit, FiberSet, Layer, Option, Scope, Stream } from "effect"
+import { Clock, DateTime, Effect, Exit, FiberSet, Layer, Scope, Stream } from "effect"
 import { SecureRandom } from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
 import { Invalid, PoolFull, SessionIsClosed, TooMany } from "../../api/Errors.ts"
@@ -132,12 +132,15 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   }, Effect.uninterruptible)
 
   const prepare = Effect.fnUntraced(function* (session: NewSession) {
+    if (!agents.has(session.agent)) {
+      return yield* Invalid.body("agent", `no agent of this name: the server has ${agents.names.join(", ")}`)
+    }
     const sessionId = SessionId.make(Base64Url.encode(yield* random.randomBytes(idBytes)))
     if (places.size >= maxOpenSessions) return yield* new PoolFull()
     if (placesOf.of(session.app.id) >= maxAppSessions) return yield* new TooMany()
     takePlace(sessionId, session.app.id)
     const identity = { sessionId, appId: session.app.id, cwd: folder.workingDirectory(sessionId) }
-    const entry = yield* enter({ ...identity, definition: session.agent, ...settingsOf(session) })
+    const entry = yield* enter({ ...identity, agent: session.agent, ...settingsOf(session) })
     return { ...identity, ...entry }
   })
 
@@ -153,7 +156,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
           sessionId,
           appId,
           appName: options.app.name,
-          agent: options.agent.name,
+          agent: options.agent,
           agentSessionId,
           ...settingsOf(options),
           meta: options.meta,
@@ -190,17 +193,17 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     return entry.session
   })
 
-  const turn = (sessionId: SessionId, turn: SessionTurn, cancel: Effect.Effect<void> = Effect.never) =>
-    Stream.unwrap(Effect.map(admit(sessionId), (session) => session.turn(turn, cancel))).pipe(
+  const turn = (sessionId: SessionId, turn: SessionTurn) =>
+    Stream.unwrap(Effect.map(admit(sessionId), (session) => session.turn(turn))).pipe(
       Spans.turn(sessionId),
       Stream.catchTag("AgentLost", ({ failure }) =>
         Stream.fromEffect(Effect.andThen(close(sessionId), Effect.fail(failure)))
       )
     )
 
-  const cancel = Effect.fn("SessionEngine.cancel")(function* (sessionId: SessionId) {
+  const cancel = Effect.fn("SessionEngine.cancel")(function* (sessionId: SessionId, turnId?: string) {
     const entry = entries.get(sessionId)
-    return entry === undefined ? false : yield* entry.session.cancel
+    return entry === undefined ? false : yield* entry.session.cancel(turnId)
   })
 
   const states = Effect.gen(function* () {
@@ -213,15 +216,14 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const recover = Effect.gen(function* () {
     yield* ledger.endCutTurns
     for (const session of yield* ledger.openSessions) {
-      const definition = agents.find(session.agent)
-      if (Option.isNone(definition)) {
+      if (!agents.has(session.agent)) {
         yield* close(session.sessionId)
       } else {
         takePlace(session.sessionId, session.appId)
         // Not where it was, if the data folder was moved.
         const cwd = folder.workingDirectory(session.sessionId)
         if (cwd !== session.cwd) yield* ledger.moveSession(session.sessionId, cwd)
-        yield* enter({ ...session, cwd, definition: definition.value })
+        yield* enter({ ...session, cwd })
       }
     }
     yield* folder.keepWorkingDirectories(new Set(places.keys()))

@@ -1,12 +1,12 @@
 /**
- * What runs sessions: one agent each, turns one at a time and in the order they came.
+ * Runs sessions: one agent each, and the turns of a session one at a time, in the order in which they were asked for.
  *
- * The interface is small because it has more than one implementation: agents of this machine (`LocalSessionEngine`), and
- * one day agents of several. It fails with the contract's own errors, and has written to the ledger by the time it
- * answers.
+ * Its arguments are plain data, so that an implementation over several machines can send them to the machine that owns
+ * the session; `LocalSessionEngine` is the one of this machine. It fails with the contract's own errors, and has written
+ * to the ledger by the time it answers.
  */
 import { Context, type DateTime, type Duration, type Effect, type Stream } from "effect"
-import type { AgentDefinition, AgentTurn, SystemPrompt } from "../../agent/Agent.ts"
+import type { AgentTurn, SystemPrompt } from "../../agent/Agent.ts"
 import type {
   FileNotFound,
   Invalid,
@@ -23,22 +23,26 @@ import type { Usage } from "../../wire/Usage.ts"
 import type { Session } from "../storage/Ledger.ts"
 import type { Upload } from "../files/Uploads.ts"
 
-/** A session to be opened. */
+/** A session to open. */
 export interface NewSession {
   readonly app: { readonly id: number; readonly name: string }
-  readonly agent: AgentDefinition
+  /** The name of an agent in the server's table. */
+  readonly agent: string
   readonly model: string | null
   readonly effort?: string | undefined
   readonly system?: SystemPrompt | undefined
   readonly meta: typeof Meta.Type | null
 }
 
-/** A turn whose files are not yet laid out for the agent. */
+/** A turn to run. */
 export interface SessionTurn extends Omit<AgentTurn, "files"> {
+  /** Names the turn within its session, for `cancel`; no two that run or wait at the same time share one. */
+  readonly id: string
+  /** Their rows: the content is copied for the agent when the turn starts. */
   readonly files: ReadonlyArray<Upload>
 }
 
-/** The last thing that a turn gives: it ended, and the ledger knows. */
+/** The last element of a turn's stream: the turn has ended, and its end is in the ledger. */
 export interface TurnDone {
   readonly _tag: "TurnDone"
   readonly turnIndex: number
@@ -48,44 +52,43 @@ export interface TurnDone {
 }
 
 /**
- * What an open session does. `running`: a turn is with the agent. `waiting`: a turn waits for the agent to wake.
- * `asleep`: it has no process until its next turn.
+ * The state of an open session. `running`: the agent has a turn. `waiting`: a turn waits for the agent's process.
+ * `asleep`: it has no process until its next turn. `open`: its process is idle.
  */
 export type SessionState = "open" | "running" | "waiting" | "asleep"
 
 export class SessionEngine extends Context.Service<
   SessionEngine,
   {
-    /** Answers once the agent is ready. */
+    /** Opens a session, and returns once its agent is ready. An agent that is not in the table is `Invalid`. */
     readonly open: (session: NewSession) => Effect.Effect<Session, Invalid | NotReady | RunFailed | PoolFull | TooMany>
     /**
-     * The events of a turn as they come, then `TurnDone`. It waits for its place first. Interrupting it cancels the turn,
-     * or takes it out of the queue; the next one starts when the agent has ended this one. When `cancel` ends, this turn
-     * and no other is ended: in flight it is done with `cancelled`, and before that it fails with `Invalid`.
+     * The events of a turn as they happen, then `TurnDone`, once the turns before it have ended. Interrupting the stream
+     * cancels the turn, or removes it from the queue; the next turn starts when the agent has ended this one.
      */
     readonly turn: (
       sessionId: SessionId,
-      turn: SessionTurn,
-      cancel?: Effect.Effect<void>
+      turn: SessionTurn
     ) => Stream.Stream<
       TurnEvent | TurnDone,
       FileNotFound | Invalid | NotReady | RunFailed | SessionIsClosed | PoolFull | TooMany
     >
     /**
-     * Ends the turn in flight, which then is done with `cancelled`, and gives whether there was one. Turns that wait are
-     * not touched.
+     * Cancels the active turn, which then ends with the stop reason `cancelled`, or the turn of an id: one that still
+     * waits for the turns before it is dropped unsent, and fails with `Invalid`. No other turn is touched. Returns
+     * whether a turn was cancelled, once it has ended, or after 5 seconds where a slow reader holds up its end.
      */
-    readonly cancel: (sessionId: SessionId) => Effect.Effect<boolean>
+    readonly cancel: (sessionId: SessionId, turnId?: string) => Effect.Effect<boolean>
     /**
-     * Ends the turn in flight and those that wait, and gives whether the session was open until now. The agent may still
-     * be going when this answers.
+     * Ends the active turn and those that wait, and returns whether the session was open until now. The agent's process
+     * may outlive the call for a moment.
      */
     readonly close: (sessionId: SessionId) => Effect.Effect<boolean>
-    /** Closes a session unless a turn of it runs or waits, or has ended since then, and gives whether it did. */
+    /** Closes a session unless a turn of it runs or waits, or has ended since `since`; returns whether it did. */
     readonly closeIdle: (sessionId: SessionId, since: DateTime.Utc) => Effect.Effect<boolean>
-    /** How many sessions are in each state. */
+    /** The number of sessions in each state. */
     readonly states: Effect.Effect<Readonly<Record<SessionState, number>>>
-    /** How many sessions are open. */
+    /** The number of open sessions. */
     readonly size: Effect.Effect<number>
   }
 >()("effect-clawdforge/server/sessions/SessionEngine") {}

@@ -3,7 +3,7 @@
  * to sleep when its place is needed, and another one brings the agent's own session back.
  */
 import { Duration, Effect, Exit, RcRef, Scope, Semaphore } from "effect"
-import type { AgentDefinition, AgentFailed, AgentOptionRefused, AgentSession, SystemPrompt } from "../../agent/Agent.ts"
+import type { AgentFailed, AgentOptionRefused, AgentSession, SystemPrompt } from "../../agent/Agent.ts"
 import type { PoolFull } from "../../api/Errors.ts"
 import type { SessionId } from "../../wire/Ids.ts"
 import { AgentPool, type Place } from "../agents/AgentPool.ts"
@@ -18,7 +18,8 @@ export interface SessionProcess {
 
 export interface Options {
   readonly sessionId: SessionId
-  readonly definition: AgentDefinition
+  /** The agent's name in the table. */
+  readonly agent: string
   readonly cwd: string
   readonly model: string | null
   readonly effort: string | null
@@ -53,7 +54,7 @@ export const make = Effect.fnUntraced(function* (
       yield* life.takeScoped(1)
       const place = yield* pool.place
       yield* folder.makeWorkingDirectory(options.sessionId)
-      const agent = yield* agents.open(options.definition, {
+      const agent = yield* agents.open(options.agent, {
         cwd: options.cwd,
         load: agentSessionId,
         model: options.model ?? undefined,

@@ -34,7 +34,7 @@ const make = Effect.fnUntraced(function* (
     yield* Scope.provide(calls.start({ ...id, body: {}, ...call }, work), request)
     return { leave: Scope.close(request, Exit.void) }
   })
-  return { ask, come, cancel: calls.cancel(id), kept, end: Scope.close(scope, Exit.void) }
+  return { ask, come, kept, end: Scope.close(scope, Exit.void) }
 })
 
 const withServices = Effect.provide(Layer.mergeAll(database, Shutdown.layer, NodeCrypto.layer))
@@ -133,23 +133,6 @@ describe("the execution of a keyed call", () => {
       assert.strictEqual(yield* Fiber.join(asking), KeptAnswers.cutShort.body)
       const found = Option.getOrThrow(yield* kept.find(id))
       assert.strictEqual(found.answer.body, KeptAnswers.cutShort.body)
-    }).pipe(Effect.scoped, withServices)
-  )
-
-  it.effect("is awaited by a cancel of its key for five seconds at most", () =>
-    Effect.gen(function* () {
-      const { ask, cancel } = yield* make()
-      const { began, goOn, work } = yield* working
-      const asking = yield* Effect.forkChild(ask(work))
-      yield* began
-      const deaf = yield* Effect.forkChild(cancel, { startImmediately: true })
-      yield* TestClock.adjust("4 seconds")
-      assert.isUndefined(deaf.pollUnsafe())
-      yield* TestClock.adjust("1 second")
-      assert.isTrue(yield* Fiber.join(deaf))
-      yield* goOn
-      assert.strictEqual(yield* Fiber.join(asking), '"done"')
-      assert.isFalse(yield* cancel)
     }).pipe(Effect.scoped, withServices)
   )
 

@@ -33,8 +33,8 @@ interface Recorded {
 const agentsOf = (recorded: Recorded) =>
   Layer.succeed(Agents, {
     names: ["demo"],
-    byDefault: Option.none(),
-    find: (name) => Option.some({ name, command: ["/agent"], permissions: "deny" }),
+    defaultName: Option.none(),
+    has: () => true,
     open: Effect.fnUntraced(function* (_, options) {
       recorded.opened.push(options)
       if (options.model === "bad") return yield* new AgentOptionRefused({ option: "model", error: "no such model" })

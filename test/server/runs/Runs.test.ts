@@ -29,9 +29,9 @@ const agentOf = (turn: Turn, onOpen: Effect.Effect<void, AgentFailed | AgentOpti
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       return Agents.of({
-        find: () => Option.none(),
-        names: ["demo"],
-        byDefault: Option.some({ name: "stand-in", command: ["/agent"], permissions: "deny" }),
+        has: () => true,
+        names: ["stand-in"],
+        defaultName: Option.some("stand-in"),
         open: Effect.fnUntraced(function* (_, options) {
           opened.push(options)
           const open = yield* Effect.orDie(fs.exists(options.cwd))

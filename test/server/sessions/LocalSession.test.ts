@@ -2,14 +2,14 @@ import { assert, describe, it } from "@effect/vitest"
 import { ByteSize, Duration, Effect, Exit, Fiber, Latch, Layer, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { AgentOptionRefused, type AgentSession } from "../../../src/agent/Agent.ts"
-import { SessionIsClosed } from "../../../src/api/Errors.ts"
+import { Invalid, SessionIsClosed } from "../../../src/api/Errors.ts"
 import { SessionId } from "../../../src/wire/Ids.ts"
 import { Uploads } from "../../../src/server/files/Uploads.ts"
 import * as AgentPool from "../../../src/server/agents/AgentPool.ts"
 import * as LocalSession from "../../../src/server/sessions/LocalSession.ts"
 import { Ledger } from "../../../src/server/storage/Ledger.ts"
 import * as Shutdown from "../../../src/server/Shutdown.ts"
-import { agentSession, agentsOf, definition, folderOf } from "./Support.ts"
+import { agentSession, agentName, agentsOf, folderOf } from "./Support.ts"
 
 const endTurn = { _tag: "TurnEnd", stopReason: "end_turn" } as const
 
@@ -23,7 +23,7 @@ const makeStep = Effect.gen(function* () {
   return { take: Effect.andThen(begun.open, goOn.await), begun: begun.await, goOn: goOn.open }
 })
 
-const turn = { prompt: "go", files: [], timeout: Duration.minutes(3) }
+const turn = { id: "first", prompt: "go", files: [], timeout: Duration.minutes(3) }
 
 /** A session with a turn that has begun, and what its ledger was told, a step at a time. */
 const make = Effect.fnUntraced(function* (
@@ -38,7 +38,7 @@ const make = Effect.fnUntraced(function* (
     endTurn: ({ stopReason }) => ending.take.pipe(Effect.andThen(tell(stopReason)), Effect.andThen(written))
   })
   const uploads = Layer.mock(Uploads)({ maxSize: ByteSize.zero, stage: () => Effect.succeed([]) })
-  const options = { definition, cwd: "/", model: null, effort: null, system: null, appId: 1 }
+  const options = { agent: agentName, cwd: "/", model: null, effort: null, system: null, appId: 1 }
   const context = yield* Layer.build(
     Layer.mergeAll(
       ledger,
@@ -55,7 +55,7 @@ const make = Effect.fnUntraced(function* (
     Scope.provide(scope)
   )
   const close = Scope.close(scope, Exit.void)
-  const running = yield* Effect.forkChild(Stream.runDrain(session.turn(turn, Effect.never)))
+  const running = yield* Effect.forkChild(Stream.runDrain(session.turn(turn)))
   const interrupt = Effect.forkChild(Fiber.interrupt(running), { startImmediately: true })
   return { session, close, told, beginning, ending, running, interrupt }
 })
@@ -107,7 +107,7 @@ describe("LocalSession", () => {
       const agent = agentWith(Stream.fromEffect(Effect.as(goOn.await, endTurn)))
       const { beginning, running, session } = yield* makeQuick(agent)
       yield* beginning.begun
-      const cancelling = yield* Effect.forkChild(session.cancel, { startImmediately: true })
+      const cancelling = yield* Effect.forkChild(session.cancel(), { startImmediately: true })
       assert.isUndefined(cancelling.pollUnsafe())
       yield* goOn.open
       yield* Fiber.join(running)
@@ -120,11 +120,50 @@ describe("LocalSession", () => {
     Effect.gen(function* () {
       const { beginning, session } = yield* makeQuick(agentWith(Stream.never))
       yield* beginning.begun
-      const cancelling = yield* Effect.forkChild(session.cancel, { startImmediately: true })
+      const cancelling = yield* Effect.forkChild(session.cancel(), { startImmediately: true })
       yield* TestClock.adjust("4 seconds")
       assert.isUndefined(cancelling.pollUnsafe())
       yield* TestClock.adjust("1 second")
       assert.deepStrictEqual(cancelling.pollUnsafe(), Exit.succeed(true))
+    })
+  )
+
+  it.effect("a cancel by id drops a turn that waits, which never counts, and touches no other", () =>
+    Effect.gen(function* () {
+      const goOn = yield* Latch.make()
+      const agent = agentWith(Stream.fromEffect(Effect.as(goOn.await, endTurn)))
+      const { beginning, running, session, told } = yield* makeQuick(agent)
+      yield* beginning.begun
+      const waiting = yield* Effect.forkChild(Stream.runDrain(session.turn({ ...turn, id: "second" })), {
+        startImmediately: true
+      })
+      yield* TestClock.adjust(0)
+      assert.isFalse(yield* session.cancel("unknown"))
+      assert.isTrue(yield* session.cancel("second"))
+      assert.deepStrictEqual(
+        yield* Fiber.await(waiting),
+        Exit.fail(Invalid.key("the turn of this key was cancelled before its agent got it"))
+      )
+      yield* goOn.open
+      yield* Fiber.join(running)
+      assert.deepStrictEqual(told, ["begun", "end_turn"])
+      assert.isFalse(yield* session.cancel("first"))
+    })
+  )
+
+  it.effect("a cancel by id reaches the agent of the active turn", () =>
+    Effect.gen(function* () {
+      const agent = Effect.succeed(
+        agentSession({
+          turn: (_, cancel = Effect.never) =>
+            Stream.fromEffect(Effect.as(cancel, { _tag: "TurnEnd", stopReason: "cancelled" }))
+        })
+      )
+      const { beginning, running, session, told } = yield* makeQuick(agent)
+      yield* beginning.begun
+      assert.isTrue(yield* session.cancel("first"))
+      yield* Fiber.join(running)
+      assert.deepStrictEqual(told, ["begun", "cancelled"])
     })
   )
 
@@ -134,7 +173,7 @@ describe("LocalSession", () => {
       yield* Fiber.join(running)
       yield* session.stop
       yield* close
-      const late = yield* Effect.flip(Stream.runDrain(session.turn(turn, Effect.never)))
+      const late = yield* Effect.flip(Stream.runDrain(session.turn(turn)))
       assert.deepStrictEqual(late, new SessionIsClosed())
     })
   )

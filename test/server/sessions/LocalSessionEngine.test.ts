@@ -56,6 +56,7 @@ const make = Effect.gen(function* () {
 })
 
 const epoch = DateTime.makeUnsafe(0)
+const turn = { id: "turn", prompt: "go", files: [], timeout: Duration.minutes(3) }
 
 describe("LocalSessionEngine", () => {
   it.effect("what an earlier server left in the middle is ended, and so are sessions of agents that are no more", () =>
@@ -74,8 +75,7 @@ describe("LocalSessionEngine", () => {
       yield* goOn.close
       const call = yield* Effect.forkChild(engine.closeIdle(SessionId.make("one"), epoch))
       yield* closing.await
-      const turn = engine.turn(SessionId.make("one"), { prompt: "go", files: [], timeout: Duration.minutes(3) })
-      const exit = yield* Effect.exit(Stream.runDrain(turn))
+      const exit = yield* Effect.exit(Stream.runDrain(engine.turn(SessionId.make("one"), turn)))
       yield* goOn.open
       yield* Fiber.join(call)
       assert.deepStrictEqual(exit, Exit.fail(new SessionIsClosed()))
@@ -88,7 +88,7 @@ describe("LocalSessionEngine", () => {
       const id = SessionId.make("one")
       yield* TestClock.adjust("2 hours")
       // It fails, since the agent cannot be started; but the session was asked for.
-      yield* Effect.exit(Stream.runDrain(engine.turn(id, { prompt: "go", files: [], timeout: Duration.minutes(3) })))
+      yield* Effect.exit(Stream.runDrain(engine.turn(id, turn)))
       assert.isFalse(yield* engine.closeIdle(id, DateTime.addDuration(epoch, "1 hour")))
       assert.isTrue(yield* engine.closeIdle(id, DateTime.addDuration(epoch, "2 hours")))
       assert.strictEqual(told.at(-1), "sweep_close one")

@@ -4,7 +4,7 @@ import { TestClock } from "effect/testing"
 import { SessionId } from "../../../src/wire/Ids.ts"
 import * as AgentPool from "../../../src/server/agents/AgentPool.ts"
 import * as SessionProcess from "../../../src/server/sessions/SessionProcess.ts"
-import { agentSession, agentsOf, definition, folderOf } from "./Support.ts"
+import { agentSession, agentName, agentsOf, folderOf } from "./Support.ts"
 
 /** Agents whose processes end when they are let go, and what became of them. */
 const make = Effect.gen(function* () {
@@ -33,7 +33,7 @@ describe("SessionProcess", () => {
       yield* Effect.gen(function* () {
         const process = yield* SessionProcess.make({
           sessionId: SessionId.make("a"),
-          definition,
+          agent: agentName,
           cwd: "/",
           model: null,
           effort: null,

@@ -2,11 +2,12 @@
  * What the tests of sessions put in the place of agents and of the data folder.
  */
 import { Effect, Layer, Option, Stream } from "effect"
-import type { AgentDefinition, AgentSession } from "../../../src/agent/Agent.ts"
+import type { AgentSession } from "../../../src/agent/Agent.ts"
 import { Agents } from "../../../src/server/agents/Agents.ts"
 import { DataFolder } from "../../../src/server/storage/DataFolder.ts"
 
-export const definition: AgentDefinition = { name: "any", command: ["/agent"], permissions: "deny" }
+/** The only agent of the table. */
+export const agentName = "any"
 
 export const agentSession = (options: Partial<AgentSession>): AgentSession => ({
   id: "agent-session",
@@ -20,9 +21,9 @@ export const agentSession = (options: Partial<AgentSession>): AgentSession => ({
 /** That agent and no other, whose sessions are opened as given. */
 export const agentsOf = (open: Agents["Service"]["open"]) =>
   Layer.succeed(Agents, {
-    find: (name) => (name === definition.name ? Option.some(definition) : Option.none()),
-    names: [definition.name],
-    byDefault: Option.some(definition),
+    has: (name) => name === agentName,
+    names: [agentName],
+    defaultName: Option.some(agentName),
     open
   })
 

@@ -29,7 +29,7 @@ import { SessionEngine } from "../../../src/server/sessions/SessionEngine.ts"
 import * as Shutdown from "../../../src/server/Shutdown.ts"
 import * as Sweeper from "../../../src/server/upkeep/Sweeper.ts"
 import * as Uploads from "../../../src/server/files/Uploads.ts"
-import { agentSession, agentsOf, definition } from "../sessions/Support.ts"
+import { agentSession, agentName, agentsOf } from "../sessions/Support.ts"
 
 /** An agent whose turns end when they are let go. */
 const agentThatWaits = (go: Deferred.Deferred<void>) =>
@@ -63,7 +63,7 @@ const start = Effect.fnUntraced(function* (options: Sweeper.Options, layer: type
   const kept = Context.get(context, KeptAnswers.KeptAnswers)
   const sql = Context.get(context, SqlClient.SqlClient)
   const app = { id: 1, name: "app" }
-  const open = (text: string) => engine.open({ app, agent: definition, model: null, meta: { text } })
+  const open = (text: string) => engine.open({ app, agent: agentName, model: null, meta: { text } })
   const kinds = (sessionId: string) =>
     Effect.map(ledger.listEvents(sessionId), (events) => events.map(({ kind }) => kind))
   const find = (sessionId: string) => Effect.map(ledger.findSession({ sessionId, appId: 1 }), Option.getOrUndefined)
@@ -79,7 +79,7 @@ const start = Effect.fnUntraced(function* (options: Sweeper.Options, layer: type
     return found
   })
   const turn = (sessionId: typeof Ledger.Session.Type.sessionId) =>
-    Stream.runDrain(engine.turn(sessionId, { prompt: "canary", files: [], timeout: Duration.infinity }))
+    Stream.runDrain(engine.turn(sessionId, { id: "t", prompt: "canary", files: [], timeout: Duration.infinity }))
   return {
     go,
     engine,
