@@ -24,7 +24,7 @@ import {
   TooMany,
   TooManyRuns
 } from "./Errors.ts"
-import { AdminAccess, AppAccess, JsonBody, SessionAccess, Validation } from "./Middlewares.ts"
+import { AdminAccess, AppAccess, JsonBody, SessionAccess, Storage, Validation } from "./Middlewares.ts"
 
 const maxDepth = 16
 const maxBytes = 16 * 1024
@@ -89,6 +89,7 @@ const sessions = HttpApiGroup.make("sessions")
   )
   .middleware(Validation)
   .middleware(AppAccess)
+  .middleware(Storage)
 
 const runs = HttpApiGroup.make("runs")
   .add(
@@ -102,6 +103,7 @@ const runs = HttpApiGroup.make("runs")
   )
   .middleware(Validation)
   .middleware(AppAccess)
+  .middleware(Storage)
 
 /** The form of an upload, for the documentation only: the server reads the form as it arrives. */
 const UploadForm = Schema.Struct({
@@ -120,6 +122,7 @@ const files = HttpApiGroup.make("files")
   )
   .middleware(Validation)
   .middleware(AppAccess)
+  .middleware(Storage)
 
 const admin = HttpApiGroup.make("admin")
   .add(
@@ -142,6 +145,7 @@ const admin = HttpApiGroup.make("admin")
     })
   )
   .middleware(AdminAccess)
+  .middleware(Storage)
 
 /** The whole contract. */
 export class Api extends HttpApi.make("clawdforge")

@@ -147,3 +147,20 @@ export class NotReady extends Schema.Error<NotReady>("effect-clawdforge/api/Erro
 }) {
   readonly _tag = "NotReady"
 }
+
+/** 503: the server's database cannot be used. No agent was handed the request, so it may be repeated. */
+export class StorageUnavailable extends Schema.Error<StorageUnavailable>(
+  "effect-clawdforge/api/Errors/StorageUnavailable"
+)(sentence(Failures.sentences.storageUnavailable), { httpApiStatus: 503 }) {
+  readonly _tag = "StorageUnavailable"
+  /** The failure of the database: for the server's log, never sent. */
+  override readonly cause?: unknown
+
+  static from(cause: unknown): StorageUnavailable {
+    return Object.assign(new StorageUnavailable(), { cause })
+  }
+
+  override get message(): string {
+    return this.cause instanceof Error ? this.cause.message : this.detail
+  }
+}

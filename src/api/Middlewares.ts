@@ -4,7 +4,15 @@
 import { Context } from "effect"
 import { HttpApiMiddleware, HttpApiSecurity } from "effect/http-api"
 import type * as Sessions from "../wire/Sessions.ts"
-import { AddressNotAllowed, Invalid, NotReady, SessionNotFound, TooLarge, Unauthorized } from "./Errors.ts"
+import {
+  AddressNotAllowed,
+  Invalid,
+  NotReady,
+  SessionNotFound,
+  StorageUnavailable,
+  TooLarge,
+  Unauthorized
+} from "./Errors.ts"
 
 /** The app that a request comes from. */
 export class CurrentApp extends Context.Service<CurrentApp, { readonly id: number; readonly name: string }>()(
@@ -14,7 +22,7 @@ export class CurrentApp extends Context.Service<CurrentApp, { readonly id: numbe
 /** Authenticates an app by its bearer token, from the `Authorization` header alone. */
 export class AppAccess extends HttpApiMiddleware.Service<AppAccess, { provides: CurrentApp }>()(
   "effect-clawdforge/api/Middlewares/AppAccess",
-  { error: [Unauthorized, AddressNotAllowed], security: { bearer: HttpApiSecurity.bearer } }
+  { error: [Unauthorized, AddressNotAllowed, StorageUnavailable], security: { bearer: HttpApiSecurity.bearer } }
 ) {}
 
 /** Requires the admin token, in the `Authorization` header alone. */
@@ -35,7 +43,7 @@ export class CurrentSession extends Context.Service<CurrentSession, Sessions.Row
 export class SessionAccess extends HttpApiMiddleware.Service<
   SessionAccess,
   { requires: CurrentApp; provides: CurrentSession }
->()("effect-clawdforge/api/Middlewares/SessionAccess", { error: SessionNotFound }) {}
+>()("effect-clawdforge/api/Middlewares/SessionAccess", { error: [SessionNotFound, StorageUnavailable] }) {}
 
 /** Answers a request that does not fit its schema with a 422, whose detail is a list. */
 export class Validation extends HttpApiMiddleware.Service<Validation>()(
@@ -53,3 +61,8 @@ export class JsonBody extends HttpApiMiddleware.Service<JsonBody, { provides: Bo
   "effect-clawdforge/api/Middlewares/JsonBody",
   { error: [Invalid, NotReady, TooLarge] }
 ) {}
+
+/** Answers requests whose storage fails with a 503, and logs why it failed. */
+export class Storage extends HttpApiMiddleware.Service<Storage>()("effect-clawdforge/api/Middlewares/Storage", {
+  error: StorageUnavailable
+}) {}

@@ -4,9 +4,10 @@
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Cause, Context, type Duration, Effect, Layer, type Redacted, Result } from "effect"
+import { Context, type Duration, Effect, Layer, type Redacted } from "effect"
 import { HttpClient, HttpRouter, HttpServer } from "effect/http"
-import { SqlError } from "effect/sql"
+import { Migrator, SqlError } from "effect/sql"
+import type { StorageUnavailable } from "../api/Errors.ts"
 import { Watchdog } from "../agent/process/Watchdog.ts"
 import * as ForgeClient from "../ForgeClient.ts"
 import * as AdminAccess from "./access/AdminAccess.ts"
@@ -30,6 +31,7 @@ import * as Routes from "./http/Routes.ts"
 import * as Runs from "./runs/Runs.ts"
 import * as Shutdown from "./Shutdown.ts"
 import { StartFailed } from "./StartFailed.ts"
+import * as StorageFailure from "./storage/StorageFailure.ts"
 import * as Sweeper from "./upkeep/Sweeper.ts"
 import * as Timeouts from "./Timeouts.ts"
 import * as CallResponse from "./http/CallResponse.ts"
@@ -42,9 +44,9 @@ export class ForgeServer extends Context.Service<
     /** The base URL, with the actual port. */
     readonly url: string
     /** Creates an app and returns its token, which is not stored and cannot be read again. */
-    readonly mint: (name: string) => Effect.Effect<Redacted.Redacted, AppTokens.TokenRefused>
+    readonly mint: (name: string) => Effect.Effect<Redacted.Redacted, AppTokens.TokenRefused | StorageUnavailable>
     /** The recorded events of a session, oldest first. */
-    readonly history: (sessionId: string) => Effect.Effect<ReadonlyArray<Ledger.SessionEvent>>
+    readonly history: (sessionId: string) => Effect.Effect<ReadonlyArray<Ledger.SessionEvent>, StorageUnavailable>
   }
 >()("effect-clawdforge/server/ForgeServer") {}
 
@@ -77,27 +79,17 @@ export interface Options
 
 const ledgerUnusable = "the ledger cannot be used: "
 
-/** While the server starts, a ledger that cannot be used is an error to report. Later it is a defect. */
-const ledgerFailed = <E>(cause: Cause.Cause<E>): Cause.Cause<E | StartFailed> => {
-  const defect = Result.getOrUndefined(Cause.findDefect(cause))
-  return SqlError.isSqlError(defect)
-    ? Cause.fail(new StartFailed({ message: ledgerUnusable + defect.message, cause: defect }))
-    : cause
+const toStartFailed = (error: { readonly message: string }): StartFailed => {
+  if (error instanceof StartFailed) return error
+  const isLedgers =
+    StorageFailure.isUnavailable(error) || error instanceof Migrator.MigrationError || SqlError.isSqlError(error)
+  return new StartFailed({ message: (isLedgers ? ledgerUnusable : "") + error.message, cause: error })
 }
 
-/** Reports every reason for which a server cannot start as one error with one sentence. */
-const startFailed =
-  (what = "") =>
-  <A, E extends { readonly message: string }, R>(layer: Layer.Layer<A, E, R>): Layer.Layer<A, StartFailed, R> =>
-    Layer.catchCause(layer, (cause) =>
-      Layer.unwrap(
-        Effect.failCause(
-          Cause.map(ledgerFailed(cause), (error) =>
-            error instanceof StartFailed ? error : new StartFailed({ message: what + error.message, cause: error })
-          )
-        )
-      )
-    )
+/** Reports whatever keeps a server from starting as one error with one sentence. */
+const startFailed = <A, E extends { readonly message: string }, R>(
+  layer: Layer.Layer<A, E, R>
+): Layer.Layer<A, StartFailed, R> => Layer.catch(layer, (error) => Layer.unwrap(Effect.fail(toStartFailed(error))))
 
 const storage = (options: DataFolder.Options & NodeSqlite.Durability) => {
   const database = Layer.unwrap(
@@ -106,7 +98,7 @@ const storage = (options: DataFolder.Options & NodeSqlite.Durability) => {
   return Layer.merge(Ledger.layer, KeptAnswers.layer).pipe(
     Layer.provideMerge(Migrations.layer),
     Layer.provideMerge(database),
-    startFailed(ledgerUnusable),
+    startFailed,
     Layer.provideMerge(DataFolder.layer(options))
   )
 }
@@ -171,7 +163,7 @@ export const layer = (options: Options): Layer.Layer<ForgeServer, StartFailed> =
     Layer.provide(Listener.layer(options)),
     Layer.provide(NodeHttpServer.layerHttpServices),
     Layer.provide(engine(options)),
-    startFailed()
+    startFailed
   )
 }
 
@@ -190,7 +182,7 @@ const embedded = (options: EmbeddedOptions & AdminAccess.Options) =>
     Layer.provide(NodeHttpServer.layerHttpServices),
     Layer.provide(Layer.succeed(HttpRouter.RouterConfig, Routes.routerConfig)),
     Layer.provideMerge(engine(options)),
-    startFailed()
+    startFailed
   )
 
 /** The whole server in this process, as an `HttpClient`. Requests need a token, as over a socket. */
@@ -213,4 +205,4 @@ const makeEmbedded = Effect.gen(function* () {
  * Use it in tests, and in programs that need sessions without a separate server.
  */
 export const layerEmbedded = (options: EmbeddedOptions): Layer.Layer<ForgeClient.ForgeClient, StartFailed> =>
-  Layer.effect(ForgeClient.ForgeClient, makeEmbedded).pipe(Layer.provide(embedded(options)), startFailed())
+  Layer.effect(ForgeClient.ForgeClient, makeEmbedded).pipe(Layer.provide(embedded(options)), startFailed)

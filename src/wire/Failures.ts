@@ -58,5 +58,6 @@ export const sentences = {
   poolFull: "session pool is full",
   tooManyRuns: "too many runs",
   shuttingDown: "shutting down",
+  storageUnavailable: "storage unavailable",
   serverError: "Internal Server Error"
 } as const

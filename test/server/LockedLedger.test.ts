@@ -1,14 +1,16 @@
 /**
- * A ledger that cannot be written for a while, because another process has it.
+ * A database that cannot be used for a while: another process has locked it, or its tables are gone.
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, it } from "@effect/vitest"
-import { Context, Effect, FileSystem, Layer, Logger, References, Schedule } from "effect"
+import { Context, Effect, FileSystem, Layer, Logger, Redacted, References, Schedule } from "effect"
 import { DatabaseSync } from "node:sqlite"
 import { patience } from "../support/Patience.ts"
-import { openStream, serve } from "./Support.ts"
+import { type Answer, type App, openStream, serve, turnOf } from "./Support.ts"
 
 const serverError = '{"detail":"Internal Server Error"}'
+const storageUnavailable = '{"detail":"storage unavailable"}'
+const adminToken = "the-admin-token-of-this-test-0123456789"
 
 /** A server with room for one session, and its log. */
 const make = Effect.gen(function* () {
@@ -19,7 +21,10 @@ const make = Effect.gen(function* () {
     const { request_id: requestId } = fiber.getRef(References.CurrentLogAnnotations)
     logged.push({ message, requestId })
   })
-  const server = yield* Effect.provide(serve({ data, maxOpenSessions: 1 }), Logger.layer([logger]))
+  const server = yield* Effect.provide(
+    serve({ data, maxOpenSessions: 1, adminToken: Redacted.make(adminToken) }),
+    Logger.layer([logger])
+  )
   /** Locks the ledger until the scope closes, as soon as no write of the server is in progress. */
   const lock = Effect.acquireRelease(
     Effect.sync(() => new DatabaseSync(`${data}/ledger.db`, { timeout: 0 })),
@@ -32,29 +37,114 @@ const make = Effect.gen(function* () {
       )
     )
   )
-  return { app: yield* server.mint("app"), lock, logged }
+  /** Takes a table away until the scope closes, so that it cannot be read either. */
+  const without = (table: string) => {
+    const rename = (from: string, to: string) =>
+      Effect.sync(() => {
+        const database = new DatabaseSync(`${data}/ledger.db`)
+        database.exec(`ALTER TABLE ${from} RENAME TO ${to}`)
+        database.close()
+      })
+    return Effect.acquireRelease(rename(table, "gone"), () => rename("gone", table))
+  }
+  const app = yield* server.mint("app")
+  return { app, admin: server.adopt(adminToken), lock, without, logged }
 }).pipe(Effect.provide(NodeFileSystem.layer))
+
+/** As a form: `request` sends JSON. */
+const upload = ({ token, url }: App, form: FormData): Effect.Effect<Answer> =>
+  Effect.promise(async () => {
+    const headers = { authorization: `Bearer ${token}` }
+    const response = await fetch(`${url}/files`, { method: "POST", headers, body: form })
+    return { status: response.status, headers: response.headers, text: await response.text() }
+  })
 
 class Shared extends Context.Service<Shared, Effect.Success<typeof make>>()("test/LockedLedger") {
   static readonly layer = Layer.effect(Shared, make)
 }
 
 it.layer(Shared.layer, { excludeTestServices: true })("a ledger that cannot be written", (it) => {
-  it.effect("takes no slot: a session that could not be opened is gone, and the log has the id of its request", () =>
+  it.effect("frees what a session that could not be opened had, and the log names the request", () =>
     Effect.gen(function* () {
       const { app, lock, logged } = yield* Shared
       const open = (requestId: string) =>
         app.request("POST", "/sessions", { body: { agent: "demo" }, headers: { "x-request-id": requestId } })
       const refused = yield* Effect.scoped(Effect.andThen(lock, open("locked")))
-      assert.deepStrictEqual([refused.status, refused.text], [500, serverError])
+      assert.deepStrictEqual([refused.status, refused.text], [503, storageUnavailable])
+      assert.strictEqual(refused.headers.get("retry-after"), "5")
       assert.deepStrictEqual(
         logged.filter(({ requestId }) => requestId === "locked").map(({ message }) => [message].flat()[0]),
-        ["a call failed"]
+        ["a session could not be closed", "the storage is unavailable"]
       )
       const opened = yield* open("free")
       assert.strictEqual(opened.status, 200, opened.text)
       const id = /"session_id":"([^"]+)"/.exec(opened.text)?.[1]
       yield* app.request("DELETE", `/sessions/${id}`)
+    })
+  )
+
+  it.effect("is answered with a 503 by every call that writes before an agent has the work, and nothing was done", () =>
+    Effect.gen(function* () {
+      const { admin, app, lock } = yield* Shared
+      const { id } = yield* app.open
+      const form = new FormData()
+      form.append("file", new Blob(["x"]), "a.txt")
+      const key = { "idempotency-key": "locked" }
+      const calls: Readonly<Record<string, Effect.Effect<Answer>>> = {
+        turn: app.turn(id, "/echo hi"),
+        "keyed turn": app.request("POST", `/sessions/${id}/turn`, { body: { prompt: "/echo hi" }, headers: key }),
+        "streamed turn": app.request("POST", `/sessions/${id}/turn`, {
+          body: { prompt: "/echo hi" },
+          headers: { accept: "text/event-stream" }
+        }),
+        mint: admin.request("POST", "/admin/tokens", { body: { name: "late" } }),
+        revoke: admin.request("DELETE", "/admin/tokens/app"),
+        upload: upload(app, form)
+      }
+      const answers = yield* Effect.scoped(Effect.andThen(lock, Effect.all(calls)))
+      for (const [name, { headers, status, text }] of Object.entries(answers)) {
+        assert.deepStrictEqual([name, status, text], [name, 503, storageUnavailable])
+        assert.strictEqual(headers.get("retry-after"), "5", name)
+      }
+      assert.strictEqual((yield* app.state(id)).turn_count, 0)
+      const again = yield* app.request("POST", `/sessions/${id}/turn`, { body: { prompt: "/echo hi" }, headers: key })
+      assert.strictEqual((yield* turnOf(again)).text, "hi")
+
+      const closing = yield* Effect.scoped(Effect.andThen(lock, app.request("DELETE", `/sessions/${id}`)))
+      assert.deepStrictEqual([closing.status, closing.text], [503, storageUnavailable])
+      assert.strictEqual((yield* app.request("DELETE", `/sessions/${id}`)).text, '{"ok":true}')
+    })
+  )
+
+  it.effect("is answered with a 503 by every call that reads from it", () =>
+    Effect.gen(function* () {
+      const { admin, app, without } = yield* Shared
+      const reads: ReadonlyArray<readonly [table: string, call: Effect.Effect<Answer>]> = [
+        ["tokens", app.request("GET", "/sessions")],
+        ["tokens", admin.request("GET", "/admin/tokens")],
+        ["sessions", app.request("GET", "/sessions")],
+        ["sessions", app.request("GET", "/sessions/any")],
+        ["sessions", app.request("POST", "/sessions/any/cancel")],
+        ["uploads", app.request("POST", "/run", { body: { prompt: "x", files: ["ff_0123456789abcdef"] } })],
+        [
+          "kept_answers",
+          app.request("POST", "/run", { body: { prompt: "x" }, headers: { "idempotency-key": "unread" } })
+        ]
+      ]
+      for (const [table, call] of reads) {
+        const { headers, status, text } = yield* Effect.scoped(Effect.andThen(without(table), call))
+        assert.deepStrictEqual([table, status, text], [table, 503, storageUnavailable])
+        assert.strictEqual(headers.get("retry-after"), "5", table)
+      }
+    })
+  )
+
+  it.effect("is no 503 after a run: its agent has acted", () =>
+    Effect.gen(function* () {
+      const { app, without } = yield* Shared
+      const run = app.request("POST", "/run", { body: { prompt: "/echo hi" } })
+      const { status, text } = yield* Effect.scoped(Effect.andThen(without("runs"), run))
+      assert.deepStrictEqual([status, text], [500, serverError])
     })
   )
 

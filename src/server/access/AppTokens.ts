@@ -9,9 +9,10 @@ import * as Digest from "effect/crypto/Digest"
 import { SecureRandom } from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
 import { SqlClient, SqlSchema } from "effect/sql"
-import { Unauthorized } from "../../api/Errors.ts"
+import { type StorageUnavailable, Unauthorized } from "../../api/Errors.ts"
 import { sentences } from "../../wire/Failures.ts"
 import { TokenName } from "../../wire/Ids.ts"
+import { orUnavailable } from "../storage/StorageFailure.ts"
 
 const Cidrs = Schema.NullOr(Schema.fromJsonString(Schema.Array(Schema.String)))
 
@@ -40,18 +41,21 @@ export class AppTokens extends Context.Service<
   AppTokens,
   {
     /** A token for a new app. */
-    readonly mint: (name: string, options?: MintOptions) => Effect.Effect<Redacted.Redacted, TokenRefused>
+    readonly mint: (
+      name: string,
+      options?: MintOptions
+    ) => Effect.Effect<Redacted.Redacted, TokenRefused | StorageUnavailable>
     /** A new token for an app, which is made where it is not there; the one it had is void. */
-    readonly renew: (name: string) => Effect.Effect<Redacted.Redacted, TokenRefused>
-    readonly find: (token: Redacted.Redacted) => Effect.Effect<Option.Option<App>>
+    readonly renew: (name: string) => Effect.Effect<Redacted.Redacted, TokenRefused | StorageUnavailable>
+    readonly find: (token: Redacted.Redacted) => Effect.Effect<Option.Option<App>, StorageUnavailable>
     /** By name. */
-    readonly list: Effect.Effect<ReadonlyArray<App>>
+    readonly list: Effect.Effect<ReadonlyArray<App>, StorageUnavailable>
     /** Voids a token, and gives the app that it stood for. What runs under `whileLive` ends. */
-    readonly remove: (name: string) => Effect.Effect<Option.Option<App>>
+    readonly remove: (name: string) => Effect.Effect<Option.Option<App>, StorageUnavailable>
     /** Ends an effect with a 401 as soon as the app has no token any more. */
     readonly whileLive: (
       appId: number
-    ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Unauthorized, R>
+    ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | StorageUnavailable | Unauthorized, R>
   }
 >()("effect-clawdforge/server/access/AppTokens") {}
 
@@ -88,7 +92,7 @@ export const make = Effect.gen(function* () {
 
   const mint = Effect.fn("AppTokens.mint")(function* (name: string, options?: MintOptions) {
     const { row, token } = yield* generate(name, options)
-    const added = yield* Effect.orDie(
+    const added = yield* orUnavailable(
       sql`INSERT INTO tokens ${sql.insert(row)} ON CONFLICT (name) DO NOTHING RETURNING app_id`
     )
     if (added.length === 0) {
@@ -99,7 +103,7 @@ export const make = Effect.gen(function* () {
 
   const renew = Effect.fn("AppTokens.renew")(function* (name: string) {
     const { row, token } = yield* generate(name)
-    yield* Effect.orDie(
+    yield* orUnavailable(
       sql`INSERT INTO tokens ${sql.insert(row)} ON CONFLICT (name) DO UPDATE SET
         sha256 = excluded.sha256, ip_cidrs = excluded.ip_cidrs, created_at = excluded.created_at`
     )
@@ -128,7 +132,7 @@ export const make = Effect.gen(function* () {
   const isLive = Effect.fnUntraced(function* (appId: number) {
     const rows = yield* sql`SELECT app_id FROM tokens WHERE app_id = ${appId}`
     return rows.length > 0
-  }, Effect.orDie)
+  }, orUnavailable)
 
   /** What waits for a token to be voided, by app. */
   const revocations = new Map<number, Set<Deferred.Deferred<never, Unauthorized>>>()
@@ -149,7 +153,7 @@ export const make = Effect.gen(function* () {
     )
 
   const remove = Effect.fn("AppTokens.remove")(function* (name: string) {
-    const app = yield* Effect.orDie(deleteByName(name))
+    const app = yield* orUnavailable(deleteByName(name))
     const ended = Option.isSome(app) ? [...(revocations.get(app.value.id) ?? [])] : []
     for (const revoked of ended) Deferred.doneUnsafe(revoked, Exit.fail(invalid))
     return app
@@ -160,8 +164,8 @@ export const make = Effect.gen(function* () {
     renew,
     find: Effect.fnUntraced(function* (token) {
       return yield* findBySha256(yield* sha256(token))
-    }, Effect.orDie),
-    list: Effect.orDie(listAll()),
+    }, orUnavailable),
+    list: orUnavailable(listAll()),
     remove,
     whileLive: (appId) =>
       Effect.fnUntraced(function* (effect) {

@@ -10,11 +10,13 @@ import {
   type RunFailed,
   RunFailedBody,
   type SessionIsClosed,
+  type StorageUnavailable,
   type TooMany,
   type TooManyRuns,
   type Unauthorized
 } from "../../api/Errors.ts"
 import type { SessionId } from "../../wire/Ids.ts"
+import * as StorageFailure from "../storage/StorageFailure.ts"
 import { sentences } from "../../wire/Failures.ts"
 
 export interface CallAnswer {
@@ -33,6 +35,7 @@ export type CallFailure =
   | PoolFull
   | RunFailed
   | SessionIsClosed
+  | StorageUnavailable
   | TooMany
   | TooManyRuns
   | Unauthorized
@@ -46,6 +49,7 @@ const statuses: Readonly<Record<CallFailure["_tag"], number>> = {
   RunFailed: 502,
   NotReady: 503,
   PoolFull: 503,
+  StorageUnavailable: 503,
   TooManyRuns: 503
 }
 
@@ -53,6 +57,7 @@ const encodeRunFailed = Schema.encodeEffect(Schema.fromJsonString(RunFailedBody)
 
 /** The answer to a call that failed. */
 export const fromFailure = Effect.fnUntraced(function* (failure: CallFailure): Effect.fn.Return<CallAnswer> {
+  if (failure._tag === "StorageUnavailable") yield* StorageFailure.log(failure)
   const body =
     failure._tag === "RunFailed"
       ? yield* Effect.orDie(encodeRunFailed(failure))

@@ -5,7 +5,7 @@
  * without a key is cancelled as soon as its request ends.
  */
 import { Context, Effect, Layer, type Schema, type Scope } from "effect"
-import type { Invalid } from "../../api/Errors.ts"
+import type { Invalid, StorageUnavailable } from "../../api/Errors.ts"
 import type { SessionId } from "../../wire/Ids.ts"
 import * as CurrentRequest from "../CurrentRequest.ts"
 import { Shutdown } from "../Shutdown.ts"
@@ -30,7 +30,10 @@ export class Calls extends Context.Service<
      * Starts a call, or joins the one with the same key. The scope is the request: when it closes, a call without a key
      * is cancelled, and a call with one has one reader less.
      */
-    readonly start: (call: Call, work: RunningCall.Work) => Effect.Effect<RunningCall.RunningCall, Invalid, Scope.Scope>
+    readonly start: (
+      call: Call,
+      work: RunningCall.Work
+    ) => Effect.Effect<RunningCall.RunningCall, Invalid | StorageUnavailable, Scope.Scope>
   }
 >()("effect-clawdforge/server/calls/Calls") {}
 

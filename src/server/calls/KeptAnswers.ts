@@ -6,7 +6,9 @@
  */
 import { Clock, Context, DateTime, Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
+import type { StorageUnavailable } from "../../api/Errors.ts"
 import type { SessionId } from "../../wire/Ids.ts"
+import { orUnavailable } from "../storage/StorageFailure.ts"
 import * as CallAnswer from "./CallAnswer.ts"
 
 /** The identity of a keyed call. The method is always POST. */
@@ -25,20 +27,20 @@ export interface KeptCall {
 export class KeptAnswers extends Context.Service<
   KeptAnswers,
   {
-    readonly find: (id: CallId) => Effect.Effect<Option.Option<KeptCall>>
+    readonly find: (id: CallId) => Effect.Effect<Option.Option<KeptCall>, StorageUnavailable>
     /** Records the start of a call, unless it was recorded before: then returns that record. */
     readonly begin: (
       id: CallId & { readonly requestHash: string; readonly sessionId?: SessionId | undefined }
-    ) => Effect.Effect<Option.Option<KeptCall>>
+    ) => Effect.Effect<Option.Option<KeptCall>, StorageUnavailable>
     /** Records the answer to a call. */
-    readonly end: (id: CallId & { readonly answer: CallAnswer.CallAnswer }) => Effect.Effect<void>
+    readonly end: (id: CallId & { readonly answer: CallAnswer.CallAnswer }) => Effect.Effect<void, StorageUnavailable>
     /** Deletes the record of a call that did nothing. */
-    readonly forget: (id: CallId) => Effect.Effect<void>
+    readonly forget: (id: CallId) => Effect.Effect<void, StorageUnavailable>
     /** Deletes the records of a session. */
-    readonly removeOfSession: (sessionId: SessionId) => Effect.Effect<void>
-    readonly removeOfApp: (appId: number) => Effect.Effect<void>
+    readonly removeOfSession: (sessionId: SessionId) => Effect.Effect<void, StorageUnavailable>
+    readonly removeOfApp: (appId: number) => Effect.Effect<void, StorageUnavailable>
     /** Deletes the answers that were recorded up to a time. */
-    readonly removeBefore: (time: DateTime.Utc) => Effect.Effect<void>
+    readonly removeBefore: (time: DateTime.Utc) => Effect.Effect<void, StorageUnavailable>
   }
 >()("effect-clawdforge/server/calls/KeptAnswers") {}
 
@@ -59,16 +61,17 @@ export const make = Effect.gen(function* () {
   const at = ({ appId, key, path }: CallId) => sql`app_id = ${appId} AND path = ${path} AND key = ${key}`
 
   const find = Effect.fnUntraced(function* (id: CallId) {
-    const rows = yield* sql<Row>`SELECT request_sha256, status, body FROM kept_answers WHERE ${at(id)}`
+    const rows = yield* orUnavailable(sql<Row>`SELECT request_sha256, status, body FROM kept_answers WHERE ${at(id)}`)
     return Option.map(Option.fromNullishOr(rows[0]), ({ body, request_sha256: requestHash, status }): KeptCall => ({
       requestHash,
       answer: status === null || body === null ? failed : { status, body }
     }))
-  }, Effect.orDie)
+  })
 
   const now = Clock.currentTimeMillis
   const { body, status } = cutShort
-  yield* sql`UPDATE kept_answers SET status = ${status}, body = ${body}, at = ${yield* now} WHERE status IS NULL`
+  yield* sql`UPDATE kept_answers SET status = ${status}, body = ${body}, at = ${yield* now}
+    WHERE status IS NULL`.pipe(orUnavailable)
 
   return KeptAnswers.of({
     find,
@@ -76,25 +79,25 @@ export const make = Effect.gen(function* () {
       const { appId, key, path, requestHash, sessionId = null } = call
       const added = yield* sql`INSERT INTO kept_answers (app_id, path, key, request_sha256, session_id, at)
         VALUES (${appId}, ${path}, ${key}, ${requestHash}, ${sessionId}, ${yield* now})
-        ON CONFLICT (app_id, path, key) DO NOTHING RETURNING app_id`
+        ON CONFLICT (app_id, path, key) DO NOTHING RETURNING app_id`.pipe(orUnavailable)
       return added.length > 0 ? Option.none() : yield* find(call)
-    }, Effect.orDie),
+    }),
     end: Effect.fnUntraced(function* ({ answer, ...id }) {
       yield* sql`UPDATE kept_answers SET status = ${answer.status}, body = ${answer.body}, at = ${yield* now},
         session_id = COALESCE(session_id, ${answer.sessionId ?? null}) WHERE ${at(id)}`
-    }, Effect.orDie),
+    }, orUnavailable),
     forget: Effect.fnUntraced(function* (id) {
       yield* sql`DELETE FROM kept_answers WHERE ${at(id)}`
-    }, Effect.orDie),
+    }, orUnavailable),
     removeOfSession: Effect.fnUntraced(function* (sessionId) {
       yield* sql`DELETE FROM kept_answers WHERE session_id = ${sessionId}`
-    }, Effect.orDie),
+    }, orUnavailable),
     removeOfApp: Effect.fnUntraced(function* (appId) {
       yield* sql`DELETE FROM kept_answers WHERE app_id = ${appId}`
-    }, Effect.orDie),
+    }, orUnavailable),
     removeBefore: Effect.fnUntraced(function* (time) {
       yield* sql`DELETE FROM kept_answers WHERE at <= ${DateTime.toEpochMillis(time)} AND status IS NOT NULL`
-    }, Effect.orDie)
+    }, orUnavailable)
   })
 })
 

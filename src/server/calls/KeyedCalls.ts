@@ -3,9 +3,10 @@
  *
  * Such a call outlives its connection. It is cancelled when no request with its key has been open for a while.
  */
-import { type Duration, Effect, Exit, Fiber, FiberSet, Option, type Schema } from "effect"
+import { type Duration, Effect, Exit, Fiber, FiberSet, Option, Result, type Schema } from "effect"
 import * as Digest from "effect/crypto/Digest"
 import type { SessionId } from "../../wire/Ids.ts"
+import * as StorageFailure from "../storage/StorageFailure.ts"
 import * as AnswerReplay from "./AnswerReplay.ts"
 import * as CallAnswer from "./CallAnswer.ts"
 import * as CanonicalJson from "./CanonicalJson.ts"
@@ -63,26 +64,49 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const linger = options.keyedCallLinger ?? defaultLinger
   const fibers = yield* FiberSet.make()
   const entries = new Map<string, Entry>()
+  /** The calls that did nothing, and whose records could not be deleted. */
+  const undeleted = new Set<string>()
 
   const hashOf = (body: Schema.Json) =>
     Effect.orDie(digest.digestHex(Digest.sha256, new TextEncoder().encode(CanonicalJson.from(body))))
 
-  /** Records how a call ended. One that did nothing is forgotten, so that it may be tried again. */
+  /** Deletes the record of a call that did nothing. If that fails, the next call with its key deletes it. */
+  const forget = (id: CallId) =>
+    Effect.catch(kept.forget(id), (error) => {
+      undeleted.add(nameOf(id))
+      return StorageFailure.log(error)
+    })
+
+  const begin = Effect.fnUntraced(function* (call: Hashed) {
+    const name = nameOf(call)
+    if (undeleted.has(name)) {
+      yield* kept.forget(call)
+      undeleted.delete(name)
+    }
+    return yield* kept.begin(call)
+  })
+
+  /**
+   * Records how a call ended. One that did nothing is forgotten, so that it may be tried again. A storage failure here is a
+   * defect, since the agent may have acted.
+   */
   const settle = Effect.fnUntraced(function* (id: CallId, entry: Entry, exit: Exit.Exit<CallAnswer.CallAnswer>) {
     if (Exit.isSuccess(exit)) {
-      yield* acted.has(exit.value.status) ? kept.end({ ...id, answer: exit.value }) : kept.forget(id)
+      yield* acted.has(exit.value.status) ? Effect.orDie(kept.end({ ...id, answer: exit.value })) : forget(id)
       return exit.value
     }
     const wasInterrupted = Exit.hasInterrupts(exit)
     if (!wasInterrupted) yield* Effect.logError("a call failed", exit.cause)
     const answer = wasInterrupted ? (entry.isAbandoned ? abandoned : cutShort) : failed
-    yield* kept.end({ ...id, answer })
+    yield* Effect.orDie(kept.end({ ...id, answer }))
     return answer
   })
 
   /** Executes a call, which is recorded before it can act. */
   const execute = Effect.fnUntraced(function* (call: Hashed, entry: Entry, work: RunningCall.Work) {
-    const before = yield* kept.begin(call)
+    const begun = yield* Effect.result(begin(call))
+    if (Result.isFailure(begun)) return yield* CallAnswer.fromFailure(begun.failure)
+    const before = begun.success
     if (Option.isSome(before)) {
       return yield* Effect.catch(AnswerReplay.answerOf(before.value, call.requestHash), CallAnswer.fromFailure)
     }
@@ -131,7 +155,9 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     /** Starts a call, joins it while it runs, or replays its kept answer. The request is open until the scope closes. */
     join: Effect.fnUntraced(function* ({ body, ...call }: KeyedCall, work: RunningCall.Work) {
       const hashed: Hashed = { ...call, requestHash: yield* hashOf(body) }
-      const replayed = entries.has(nameOf(call)) ? Option.none() : yield* AnswerReplay.find(kept, hashed)
+      const name = nameOf(call)
+      const isOpen = entries.has(name) || undeleted.has(name)
+      const replayed = isOpen ? Option.none() : yield* AnswerReplay.find(kept, hashed)
       if (Option.isSome(replayed)) return replayed.value
       const running: RunningCall.RunningCall = yield* Effect.acquireRelease(attach(hashed, work), detach)
       return running

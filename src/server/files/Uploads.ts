@@ -10,8 +10,9 @@ import { SecureRandom } from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
 import { SqlClient, type SqlError, SqlSchema } from "effect/sql"
 import type { Attachment } from "../../agent/Agent.ts"
-import { FileNotFound, Invalid, TooMany } from "../../api/Errors.ts"
+import { FileNotFound, Invalid, StorageUnavailable, TooMany } from "../../api/Errors.ts"
 import { DataFolder } from "../storage/DataFolder.ts"
+import { orUnavailable } from "../storage/StorageFailure.ts"
 import * as FileName from "./FileName.ts"
 
 export interface Options {
@@ -58,23 +59,23 @@ export class Uploads extends Context.Service<
     readonly add: <E, R>(
       appId: number,
       receive: (write: Write) => Effect.Effect<Received, E, R>
-    ) => Effect.Effect<Kept, E | TooMany, R>
+    ) => Effect.Effect<Kept, E | StorageUnavailable | TooMany, R>
     /** The uploads that these tokens name, in their order. */
     readonly find: (of: {
       readonly appId: number
       readonly tokens: ReadonlyArray<string>
-    }) => Effect.Effect<ReadonlyArray<Upload>, FileNotFound | Invalid>
+    }) => Effect.Effect<ReadonlyArray<Upload>, FileNotFound | Invalid | StorageUnavailable>
     /** Lays copies out for an agent; fails where an upload has gone in the meantime. */
     readonly stage: (
       uploads: ReadonlyArray<Upload>,
       options: StageOptions
-    ) => Effect.Effect<ReadonlyArray<Attachment>, FileNotFound>
+    ) => Effect.Effect<ReadonlyArray<Attachment>, FileNotFound | StorageUnavailable>
     /** Removes the uploads whose time is over, and gives how many there were. */
-    readonly sweepExpired: Effect.Effect<number>
+    readonly sweepExpired: Effect.Effect<number, StorageUnavailable>
     /** Removes all uploads of an app. */
-    readonly removeOfApp: (appId: number) => Effect.Effect<void>
+    readonly removeOfApp: (appId: number) => Effect.Effect<void, StorageUnavailable>
     /** Removes all uploads that a session used. */
-    readonly removeOfSession: (sessionId: string) => Effect.Effect<void>
+    readonly removeOfSession: (sessionId: string) => Effect.Effect<void, StorageUnavailable>
   }
 >()("effect-clawdforge/server/files/Uploads") {}
 
@@ -118,14 +119,15 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       return gone.length
     },
     Effect.uninterruptible,
-    Effect.orDie
+    Effect.catchTag("PlatformError", Effect.die),
+    orUnavailable
   )
 
   const sizeOfApp = Effect.fnUntraced(function* (appId: number) {
     const rows = yield* sql<{ readonly size: number | null }>`
       SELECT SUM(size + ${roomOfFile}) AS size FROM uploads WHERE app_id = ${appId}`
     return rows[0]?.size ?? 0
-  }, Effect.orDie)
+  }, orUnavailable)
 
   /** Counts what arrives of a file until the scope closes, and fails as soon as it is more than its app may have. */
   const countFile = Effect.fnUntraced(function* (appId: number) {
@@ -157,8 +159,14 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       yield* sql`INSERT INTO uploads ${sql.insert(row)}`
     },
     sql.withTransaction,
-    Effect.catchTag("SqlError", Effect.die)
+    Effect.catchTag("SqlError", (cause) => Effect.fail(StorageUnavailable.from(cause)))
   )
+
+  /** Leaves nothing of an upload that failed. */
+  const discard = Effect.fnUntraced(function* (sha256: string) {
+    yield* Effect.ignore(sql`DELETE FROM uploads WHERE sha256 = ${sha256}`)
+    yield* Effect.orDie(fs.remove(fileOf(sha256), { force: true }))
+  }, Effect.uninterruptible)
 
   const add = Effect.fn("Uploads.add")(function* <E, R>(
     appId: number,
@@ -175,9 +183,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       yield* insert(appId, sha256, received)
       return received
     })
-    const received = yield* Effect.scoped(write).pipe(
-      Effect.onError(() => remove(sql<Row>`DELETE FROM uploads WHERE sha256 = ${sha256}`.pipe(Effect.as([{ sha256 }]))))
-    )
+    const received = yield* Effect.scoped(write).pipe(Effect.onError(() => discard(sha256)))
     const kept: Kept = { ...received, token: Redacted.make(token, { label: "file token" }) }
     return kept
   })
@@ -204,7 +210,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
         Effect.catchTags({
           NoSuchElementError: () => Effect.fail(new FileNotFound()),
           SchemaError: Effect.die,
-          SqlError: Effect.die
+          SqlError: (cause) => Effect.fail(StorageUnavailable.from(cause))
         })
       )
     )
@@ -248,7 +254,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     for (const { sha256 } of uploads) {
       yield* sql`INSERT INTO upload_sessions ${sql.insert({ session_id: sessionId, sha256 })} ON CONFLICT DO NOTHING`
     }
-  }, Effect.orDie)
+  }, orUnavailable)
 
   const sweepExpired = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
@@ -262,7 +268,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     for (const name of yield* fs.readDirectory(folder)) {
       if (!known.has(name)) yield* fs.remove(path.join(folder, name), { recursive: true, force: true })
     }
-  }).pipe(Effect.orDie)
+  }).pipe(Effect.catchTag("PlatformError", Effect.die), orUnavailable)
 
   yield* removeLeftovers
   return Uploads.of({

@@ -43,6 +43,16 @@ export const layer = HttpApiBuilder.group(
     const tokens = yield* AppTokens
     const uploads = yield* Uploads
     const kept = yield* KeptAnswers
+
+    /** The token is gone by then. A repeat would not find it, so a failure here is not one after which to repeat. */
+    const removeApp = Effect.fnUntraced(function* (appId: number) {
+      const open = yield* ledger.listSessions({ appId, includeClosed: false })
+      yield* Effect.forEach(open, ({ sessionId }) => engine.close(sessionId), { discard: true })
+      yield* uploads.removeOfApp(appId)
+      yield* kept.removeOfApp(appId)
+      yield* ledger.clearDeleted
+    }, Effect.orDie)
+
     const mint = Effect.fnUntraced(function* ({ request }: { readonly request: HttpServerRequest.HttpServerRequest }) {
       const { ipCidrs = null, name } = (yield* readMint(request)).payload
       yield* checkNetworks(ipCidrs)
@@ -60,11 +70,7 @@ export const layer = HttpApiBuilder.group(
       revoke: Effect.fnUntraced(function* ({ params: { name } }) {
         const app = yield* tokens.remove(name)
         if (Option.isNone(app)) return yield* new TokenNotFound()
-        const open = yield* ledger.listSessions({ appId: app.value.id, includeClosed: false })
-        yield* Effect.forEach(open, ({ sessionId }) => engine.close(sessionId), { discard: true })
-        yield* uploads.removeOfApp(app.value.id)
-        yield* kept.removeOfApp(app.value.id)
-        yield* ledger.clearDeleted
+        yield* removeApp(app.value.id)
         return { ok: true as const }
       }),
       metrics: Effect.fnUntraced(function* () {

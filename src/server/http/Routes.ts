@@ -18,11 +18,19 @@ import * as RequestLog from "./RequestLog.ts"
 import * as RequestSpan from "./RequestSpan.ts"
 import * as ResponseBudget from "./ResponseBudget.ts"
 import * as ShutdownRefusal from "./ShutdownRefusal.ts"
+import * as StorageReport from "./StorageReport.ts"
 import * as Validation from "./Validation.ts"
 
 const endpoints = HttpApiBuilder.layer(Api).pipe(
   Layer.provide(Handlers.layer),
-  Layer.provide([AppAccess.layerApp, AppAccess.layerSession, AdminAccess.layerAccess, Validation.layer, JsonBody.layer])
+  Layer.provide([
+    AppAccess.layerApp,
+    AppAccess.layerSession,
+    AdminAccess.layerAccess,
+    Validation.layer,
+    JsonBody.layer,
+    StorageReport.layer
+  ])
 )
 
 /** Paths are matched literally, slashes included. */

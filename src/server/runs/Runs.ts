@@ -6,12 +6,20 @@
 import { Clock, Context, Duration, Effect, Exit, Layer, Option, type Schema, Semaphore, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { AgentFailed, type SystemPrompt, type TurnEnd } from "../../agent/Agent.ts"
-import { type FileNotFound, Invalid, type PoolFull, RunFailed, TooManyRuns } from "../../api/Errors.ts"
+import {
+  type FileNotFound,
+  Invalid,
+  type PoolFull,
+  RunFailed,
+  type StorageUnavailable,
+  TooManyRuns
+} from "../../api/Errors.ts"
 import type { TurnEvent } from "../../wire/TurnEvent.ts"
 import type { Usage } from "../../wire/Usage.ts"
 import { AgentPool } from "../agents/AgentPool.ts"
 import { Agents } from "../agents/Agents.ts"
 import { DataFolder } from "../storage/DataFolder.ts"
+import { orUnavailable } from "../storage/StorageFailure.ts"
 import * as RunFailure from "../agents/RunFailure.ts"
 import * as RunResult from "./RunResult.ts"
 import { type Upload, Uploads } from "../files/Uploads.ts"
@@ -43,7 +51,9 @@ export class Runs extends Context.Service<
   Runs,
   {
     /** Answers when the agent has ended. Interrupting it ends the agent. */
-    readonly run: (run: NewRun) => Effect.Effect<Run, FileNotFound | Invalid | PoolFull | RunFailed | TooManyRuns>
+    readonly run: (
+      run: NewRun
+    ) => Effect.Effect<Run, FileNotFound | Invalid | PoolFull | RunFailed | StorageUnavailable | TooManyRuns>
   }
 >()("effect-clawdforge/server/runs/Runs") {}
 
@@ -57,6 +67,9 @@ const defaultMaxRuns = 4
 /** As much text as is kept of a run, in characters. */
 const maxText = 32 * 1024 * 1024
 
+/** Why a run got no agent. */
+type Refusal = FileNotFound | Invalid | PoolFull | StorageUnavailable
+
 /** What came of a turn. */
 interface Told {
   readonly text: string
@@ -66,7 +79,7 @@ interface Told {
 const byteLength = (text: string) => new TextEncoder().encode(text).byteLength
 
 /** What the row of a run says of its end. */
-const outcomeOf = (exit: Exit.Exit<Told, FileNotFound | Invalid | PoolFull | RunFailed>): string => {
+const outcomeOf = (exit: Exit.Exit<Told, Refusal | RunFailed>): string => {
   if (Exit.isSuccess(exit)) return exit.value.end.stopReason
   if (Exit.hasInterrupts(exit)) return "cancelled"
   const failure = Option.getOrUndefined(Exit.findErrorOption(exit))
@@ -90,20 +103,25 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     run: NewRun,
     agent: string,
     began: { readonly at: number; readonly elapsed: Stopwatch.Stopwatch },
-    exit: Exit.Exit<Told, FileNotFound | Invalid | PoolFull | RunFailed>
+    exit: Exit.Exit<Told, Refusal | RunFailed>
   ) {
     const duration = yield* began.elapsed
-    yield* sql`INSERT INTO runs ${sql.insert({
-      app_id: run.app.id,
-      app_name: run.app.name,
-      agent,
-      at: began.at,
-      prompt_bytes: byteLength(run.prompt),
-      response_bytes: Exit.isSuccess(exit) ? byteLength(exit.value.text) : 0,
-      duration_ms: Duration.toMillis(duration),
-      outcome: outcomeOf(exit)
-    })}`
-  }, Effect.orDie)
+    const outcome = outcomeOf(exit)
+    const recorded = orUnavailable(
+      sql`INSERT INTO runs ${sql.insert({
+        app_id: run.app.id,
+        app_name: run.app.name,
+        agent,
+        at: began.at,
+        prompt_bytes: byteLength(run.prompt),
+        response_bytes: Exit.isSuccess(exit) ? byteLength(exit.value.text) : 0,
+        duration_ms: Duration.toMillis(duration),
+        outcome
+      })}`
+    )
+    // The agent may have acted, but for a refusal.
+    yield* outcome === "refused" ? recorded : Effect.orDie(recorded)
+  })
 
   const listen = Effect.fnUntraced(function* (agent: string, events: Stream.Stream<TurnEvent | TurnEnd, AgentFailed>) {
     let said = RunResult.nothing

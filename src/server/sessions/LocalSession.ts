@@ -9,7 +9,8 @@ import {
   type NotReady,
   type PoolFull,
   RunFailed,
-  SessionIsClosed
+  SessionIsClosed,
+  type StorageUnavailable
 } from "../../api/Errors.ts"
 import type { TurnEvent } from "../../wire/TurnEvent.ts"
 import type { AgentPool } from "../agents/AgentPool.ts"
@@ -35,7 +36,7 @@ export interface LocalSession {
     turn: SessionTurn
   ) => Stream.Stream<
     TurnEvent | TurnDone,
-    FileNotFound | Invalid | NotReady | RunFailed | SessionIsClosed | PoolFull | AgentLost
+    FileNotFound | Invalid | NotReady | RunFailed | SessionIsClosed | PoolFull | StorageUnavailable | AgentLost
   >
   /** See `SessionEngine.cancel`. */
   readonly cancel: (turnId?: string) => Effect.Effect<boolean>
@@ -154,7 +155,10 @@ export const make = Effect.fnUntraced(function* (
       const duration = yield* elapsed
       ended = true
       turn.stopReason = stopReason
-      yield* ledger.endTurn({ ...options, turnIndex, stopReason, durationMillis: Duration.toMillis(duration) })
+      // The agent has acted: without a record of the end, the outcome is unknown.
+      yield* Effect.orDie(
+        ledger.endTurn({ ...options, turnIndex, stopReason, durationMillis: Duration.toMillis(duration) })
+      )
       const done: TurnDone = { _tag: "TurnDone", turnIndex, stopReason, duration }
       return done
     }, Effect.uninterruptible)

@@ -124,6 +124,10 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     return yield* Effect.ensuring(ledger.closeSession(sessionId), forget(sessionId))
   }, Effect.uninterruptible)
 
+  /** Closes a session after a failure, which is what the caller is told, whether this succeeds or not. */
+  const abandon = (sessionId: SessionId) =>
+    Effect.catch(close(sessionId), ({ cause }) => Effect.logError("a session could not be closed", cause))
+
   const closeIdle = Effect.fn("SessionEngine.closeIdle")(function* (sessionId: SessionId, since: DateTime.Utc) {
     const { turns = 0, usedAt = -Infinity } = entries.get(sessionId) ?? {}
     if (turns > 0 || usedAt > DateTime.toEpochMillis(since)) return false
@@ -169,7 +173,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
         yield* ledger.addSession(opened)
         return opened
       }),
-      ({ sessionId }, exit) => (Exit.isSuccess(exit) ? Effect.void : close(sessionId))
+      ({ sessionId }, exit) => (Exit.isSuccess(exit) ? Effect.void : abandon(sessionId))
     )
   )
 
@@ -197,7 +201,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     Stream.unwrap(Effect.map(admit(sessionId), (session) => session.turn(turn))).pipe(
       Spans.turn(sessionId),
       Stream.catchTag("AgentLost", ({ failure }) =>
-        Stream.fromEffect(Effect.andThen(close(sessionId), Effect.fail(failure)))
+        Stream.fromEffect(Effect.andThen(abandon(sessionId), Effect.fail(failure)))
       )
     )
 

@@ -14,6 +14,7 @@ import type {
   PoolFull,
   RunFailed,
   SessionIsClosed,
+  StorageUnavailable,
   TooMany
 } from "../../api/Errors.ts"
 import type { SessionId } from "../../wire/Ids.ts"
@@ -61,7 +62,9 @@ export class SessionEngine extends Context.Service<
   SessionEngine,
   {
     /** Opens a session, and returns once its agent is ready. An agent that is not in the table is `Invalid`. */
-    readonly open: (session: NewSession) => Effect.Effect<Session, Invalid | NotReady | RunFailed | PoolFull | TooMany>
+    readonly open: (
+      session: NewSession
+    ) => Effect.Effect<Session, Invalid | NotReady | RunFailed | PoolFull | StorageUnavailable | TooMany>
     /**
      * The events of a turn as they happen, then `TurnDone`, once the turns before it have ended. Interrupting the stream
      * cancels the turn, or removes it from the queue; the next turn starts when the agent has ended this one.
@@ -71,7 +74,7 @@ export class SessionEngine extends Context.Service<
       turn: SessionTurn
     ) => Stream.Stream<
       TurnEvent | TurnDone,
-      FileNotFound | Invalid | NotReady | RunFailed | SessionIsClosed | PoolFull | TooMany
+      FileNotFound | Invalid | NotReady | RunFailed | SessionIsClosed | PoolFull | StorageUnavailable | TooMany
     >
     /**
      * Cancels the active turn, which then ends with the stop reason `cancelled`, or the turn of an id: one that still
@@ -83,9 +86,9 @@ export class SessionEngine extends Context.Service<
      * Ends the active turn and those that wait, and returns whether the session was open until now. The agent's process
      * may outlive the call for a moment.
      */
-    readonly close: (sessionId: SessionId) => Effect.Effect<boolean>
+    readonly close: (sessionId: SessionId) => Effect.Effect<boolean, StorageUnavailable>
     /** Closes a session unless a turn of it runs or waits, or has ended since `since`; returns whether it did. */
-    readonly closeIdle: (sessionId: SessionId, since: DateTime.Utc) => Effect.Effect<boolean>
+    readonly closeIdle: (sessionId: SessionId, since: DateTime.Utc) => Effect.Effect<boolean, StorageUnavailable>
     /** The number of sessions in each state. */
     readonly states: Effect.Effect<Readonly<Record<SessionState, number>>>
     /** The number of open sessions. */

@@ -1,13 +1,15 @@
 /**
- * What the server remembers of sessions, and what happened to each.
+ * The record of sessions, and of what happened to each.
  *
- * It is written before an answer is given, so what a client was told survives a crash. It holds no text of a turn. A
- * ledger that cannot be read or written leaves nothing to answer with, so that is a defect here.
+ * It is written before an answer is given, so that the answer survives a crash. It holds no text of a turn. Where the
+ * database fails, every operation fails with `StorageUnavailable`.
  */
 import { Clock, Context, DateTime, Effect, Layer, type Option, Schema } from "effect"
-import { SqlClient, type SqlError, SqlSchema, type Statement } from "effect/sql"
+import { SqlClient, SqlSchema, type Statement } from "effect/sql"
+import type { StorageUnavailable } from "../../api/Errors.ts"
 import { SessionId } from "../../wire/Ids.ts"
 import { Meta } from "../../wire/Sessions.ts"
+import { orUnavailable } from "./StorageFailure.ts"
 
 const millis = Schema.DateTimeUtcFromMillis
 
@@ -74,53 +76,56 @@ export type SessionEvent = typeof SessionEvent.Type
 export class Ledger extends Context.Service<
   Ledger,
   {
-    readonly addSession: (session: Session) => Effect.Effect<void>
+    readonly addSession: (session: Session) => Effect.Effect<void, StorageUnavailable>
     readonly findSession: (of: {
       readonly sessionId: string
       readonly appId: number
-    }) => Effect.Effect<Option.Option<Session>>
+    }) => Effect.Effect<Option.Option<Session>, StorageUnavailable>
     /** Newest first. */
     readonly listSessions: (of: {
       readonly appId: number
       readonly includeClosed: boolean
-    }) => Effect.Effect<ReadonlyArray<Session>>
+    }) => Effect.Effect<ReadonlyArray<Session>, StorageUnavailable>
     /** Every open session, of all apps. */
-    readonly openSessions: Effect.Effect<ReadonlyArray<Session>>
+    readonly openSessions: Effect.Effect<ReadonlyArray<Session>, StorageUnavailable>
     /** Writes down where a session works from now on. */
-    readonly moveSession: (sessionId: SessionId, cwd: string) => Effect.Effect<void>
+    readonly moveSession: (sessionId: SessionId, cwd: string) => Effect.Effect<void, StorageUnavailable>
     /**
      * Counts a turn that is about to be handed to the agent, and gives its number. If the end of the turn before it could
      * not be written, that one is ended first.
      */
-    readonly beginTurn: (sessionId: SessionId) => Effect.Effect<number>
-    readonly endTurn: (outcome: TurnOutcome) => Effect.Effect<void>
+    readonly beginTurn: (sessionId: SessionId) => Effect.Effect<number, StorageUnavailable>
+    readonly endTurn: (outcome: TurnOutcome) => Effect.Effect<void, StorageUnavailable>
     /** Ends the turns that a server left in the middle when it was killed; nobody knows how they ended. */
-    readonly endCutTurns: Effect.Effect<void>
+    readonly endCutTurns: Effect.Effect<void, StorageUnavailable>
     /** All that happened to a session, oldest first. */
-    readonly listEvents: (sessionId: string) => Effect.Effect<ReadonlyArray<SessionEvent>>
+    readonly listEvents: (sessionId: string) => Effect.Effect<ReadonlyArray<SessionEvent>, StorageUnavailable>
     /** What happened to a session after an event, oldest first, and no more of it than the limit. */
     readonly listEventsAfter: (of: {
       readonly sessionId: string
       readonly after: number
       readonly limit: number
-    }) => Effect.Effect<ReadonlyArray<SessionEvent>>
+    }) => Effect.Effect<ReadonlyArray<SessionEvent>, StorageUnavailable>
     /** Whether it was open until now. */
-    readonly closeSession: (sessionId: SessionId, kind?: "close" | "sweep_close") => Effect.Effect<boolean>
+    readonly closeSession: (
+      sessionId: SessionId,
+      kind?: "close" | "sweep_close"
+    ) => Effect.Effect<boolean, StorageUnavailable>
     /** The open sessions of which nothing was heard since then. */
-    readonly idleSessions: (since: DateTime.Utc) => Effect.Effect<ReadonlyArray<SessionId>>
+    readonly idleSessions: (since: DateTime.Utc) => Effect.Effect<ReadonlyArray<SessionId>, StorageUnavailable>
     /** The sessions that were closed by then. */
-    readonly expiredSessions: (closedBy: DateTime.Utc) => Effect.Effect<ReadonlyArray<SessionId>>
+    readonly expiredSessions: (closedBy: DateTime.Utc) => Effect.Effect<ReadonlyArray<SessionId>, StorageUnavailable>
     /** Deletes all that is known of sessions but what happened to them. */
-    readonly deleteSessions: (sessionIds: ReadonlyArray<SessionId>) => Effect.Effect<void>
+    readonly deleteSessions: (sessionIds: ReadonlyArray<SessionId>) => Effect.Effect<void, StorageUnavailable>
     /** Forgets what happened before, to sessions and in runs. */
-    readonly forgetAudit: (before: DateTime.Utc) => Effect.Effect<void>
+    readonly forgetAudit: (before: DateTime.Utc) => Effect.Effect<void, StorageUnavailable>
     /**
      * Clears what was deleted, by anyone, from the files of the ledger: until then its text is still in the database, and
      * in the log of what was written before.
      */
-    readonly clearDeleted: Effect.Effect<void>
+    readonly clearDeleted: Effect.Effect<void, StorageUnavailable>
     /** Fails where the ledger cannot be written. */
-    readonly probe: Effect.Effect<void, SqlError.SqlError>
+    readonly probe: Effect.Effect<void, StorageUnavailable>
   }
 >()("effect-clawdforge/server/storage/Ledger") {}
 
@@ -153,7 +158,7 @@ export const make = Effect.gen(function* () {
       yield* addEvent({ ...session, at, kind: "create" })
     },
     sql.withTransaction,
-    Effect.orDie
+    orUnavailable
   )
 
   const findSession = SqlSchema.findOneOption({
@@ -179,7 +184,7 @@ export const make = Effect.gen(function* () {
 
   const moveSession = Effect.fnUntraced(function* (sessionId: SessionId, cwd: string) {
     yield* sql`UPDATE sessions SET cwd = ${cwd} WHERE session_id = ${sessionId}`
-  }, Effect.orDie)
+  }, orUnavailable)
 
   const countTurn = SqlSchema.findOne({
     Request: Schema.String,
@@ -197,7 +202,7 @@ export const make = Effect.gen(function* () {
       yield* addEvent({ ...outcome, at, kind: "turn", detail })
     },
     sql.withTransaction,
-    Effect.orDie
+    orUnavailable
   )
 
   /** Gives an end to the turns of these sessions that have none. */
@@ -212,7 +217,7 @@ export const make = Effect.gen(function* () {
     }
   })
 
-  const endCutTurns = endCut(sql`TRUE`).pipe(sql.withTransaction, Effect.orDie)
+  const endCutTurns = endCut(sql`TRUE`).pipe(sql.withTransaction, orUnavailable)
 
   const beginTurn = Effect.fnUntraced(
     function* (sessionId: SessionId) {
@@ -221,7 +226,7 @@ export const make = Effect.gen(function* () {
       return (yield* countTurn(sessionId)).turn_count
     },
     sql.withTransaction,
-    Effect.orDie
+    orUnavailable
   )
 
   const closeSession = Effect.fnUntraced(
@@ -233,7 +238,7 @@ export const make = Effect.gen(function* () {
       return closed.length > 0
     },
     sql.withTransaction,
-    Effect.orDie
+    orUnavailable
   )
 
   const idleSessions = SqlSchema.findAll({
@@ -264,7 +269,7 @@ export const make = Effect.gen(function* () {
   const forgetAudit = Effect.fnUntraced(function* (before: DateTime.Utc) {
     yield* sql`DELETE FROM session_events WHERE at < ${DateTime.toEpochMillis(before)}`
     yield* sql`DELETE FROM runs WHERE at < ${DateTime.toEpochMillis(before)}`
-  }, Effect.orDie)
+  }, orUnavailable)
 
   const probe = Effect.fnUntraced(function* () {
     const at = yield* Clock.currentTimeMillis
@@ -288,24 +293,24 @@ export const make = Effect.gen(function* () {
 
   return Ledger.of({
     addSession,
-    findSession: (of) => Effect.orDie(findSession(of)),
-    listSessions: (of) => Effect.orDie(listSessions(of)),
-    openSessions: Effect.orDie(openSessions()),
+    findSession: (of) => orUnavailable(findSession(of)),
+    listSessions: (of) => orUnavailable(listSessions(of)),
+    openSessions: orUnavailable(openSessions()),
     moveSession,
     beginTurn,
     endTurn,
     endCutTurns,
-    listEvents: (sessionId) => Effect.orDie(listEvents(sessionId)),
-    listEventsAfter: (of) => Effect.orDie(listEventsAfter(of)),
+    listEvents: (sessionId) => orUnavailable(listEvents(sessionId)),
+    listEventsAfter: (of) => orUnavailable(listEventsAfter(of)),
     closeSession,
     idleSessions: (since) =>
-      Effect.map(Effect.orDie(idleSessions(since)), (rows) => rows.map(({ session_id }) => session_id)),
+      Effect.map(orUnavailable(idleSessions(since)), (rows) => rows.map(({ session_id }) => session_id)),
     expiredSessions: (closedBy) =>
-      Effect.map(Effect.orDie(expiredSessions(closedBy)), (rows) => rows.map(({ session_id }) => session_id)),
-    deleteSessions: (sessionIds) => Effect.orDie(Effect.forEach(sessionIds, deleteSession, { discard: true })),
+      Effect.map(orUnavailable(expiredSessions(closedBy)), (rows) => rows.map(({ session_id }) => session_id)),
+    deleteSessions: (sessionIds) => orUnavailable(Effect.forEach(sessionIds, deleteSession, { discard: true })),
     forgetAudit,
-    clearDeleted: Effect.orDie(clearDeleted),
-    probe: probe()
+    clearDeleted: orUnavailable(clearDeleted),
+    probe: orUnavailable(probe())
   })
 })
 

@@ -32,9 +32,9 @@ export class Sweeper extends Context.Service<
 const interval = "60 seconds"
 const auditTtl = Duration.days(90)
 
-/** A part of a sweep. Where one fails, those after it are done all the same. */
-const step = <A>(what: string, effect: Effect.Effect<A>, otherwise: A): Effect.Effect<A> =>
-  Effect.catchDefect(effect, (defect) => Effect.as(Effect.logError(`${what} failed`, defect), otherwise))
+/** A step of a sweep. Where it fails, the steps after it are done all the same. */
+const step = <A, E>(what: string, effect: Effect.Effect<A, E>, otherwise: A): Effect.Effect<A> =>
+  Effect.catchDefect(Effect.orDie(effect), (defect) => Effect.as(Effect.logError(`${what} failed`, defect), otherwise))
 
 export const make = Effect.fnUntraced(function* (options: Options) {
   const engine = yield* SessionEngine

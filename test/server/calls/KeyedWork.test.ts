@@ -5,6 +5,7 @@ import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, Logger, Option, Queue, type Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
+import { StorageUnavailable } from "../../../src/api/Errors.ts"
 import * as KeptAnswers from "../../../src/server/calls/KeptAnswers.ts"
 import * as Calls from "../../../src/server/calls/Calls.ts"
 import type * as RunningCall from "../../../src/server/calls/RunningCall.ts"
@@ -51,6 +52,9 @@ const working = Effect.gen(function* () {
   return { work, began: Deferred.await(began), goOn: Deferred.succeed(goOn, undefined) }
 })
 
+const unavailable = StorageUnavailable.from(new Error("the disk is gone"))
+const storageUnavailable = '{"detail":"storage unavailable"}'
+
 const mustNotBegin: RunningCall.Work = () => Effect.succeed({ status: 200, body: '"done twice"' })
 
 describe("the execution of a keyed call", () => {
@@ -96,9 +100,37 @@ describe("the execution of a keyed call", () => {
 
   it.effect("does not begin when the call cannot be recorded", () =>
     Effect.gen(function* () {
-      const { ask, kept } = yield* make((kept) => ({ ...kept, begin: () => Effect.die("the disk is gone") }))
-      assert.strictEqual(yield* ask(mustNotBegin), CallAnswer.serverError.body)
+      const { ask, kept } = yield* make((kept) => ({ ...kept, begin: () => Effect.fail(unavailable) }))
+      assert.strictEqual(yield* ask(mustNotBegin), storageUnavailable)
       assert.isTrue(Option.isNone(yield* kept.find(id)))
+    }).pipe(Effect.scoped, withServices)
+  )
+
+  it.effect(
+    "is possible with another body after a call that did nothing, also if its record could not be deleted",
+    () =>
+      Effect.gen(function* () {
+        let isDown = true
+        const { ask } = yield* make((kept) => ({
+          ...kept,
+          forget: (call) => (isDown ? Effect.fail(unavailable) : kept.forget(call))
+        }))
+        const refused: RunningCall.Work = () => CallAnswer.fromFailure(unavailable)
+        assert.strictEqual(yield* ask(refused), storageUnavailable)
+        assert.strictEqual(yield* ask(mustNotBegin), storageUnavailable)
+        isDown = false
+        const done: RunningCall.Work = () => Effect.succeed({ status: 200, body: '"done"' })
+        assert.strictEqual(yield* ask(done, { other: 1 }), '"done"')
+        assert.strictEqual(yield* ask(mustNotBegin, { other: 1 }), '"done"')
+      }).pipe(Effect.scoped, withServices)
+  )
+
+  it.effect("is not repeated when its answer cannot be recorded: the outcome is unknown", () =>
+    Effect.gen(function* () {
+      const { ask } = yield* make((kept) => ({ ...kept, end: () => Effect.fail(unavailable) }))
+      const done: RunningCall.Work = () => Effect.succeed({ status: 200, body: '"done"' })
+      assert.strictEqual(yield* ask(done), CallAnswer.serverError.body)
+      assert.include(yield* ask(mustNotBegin), "outcome unknown: the server failed during this call")
     }).pipe(Effect.scoped, withServices)
   )
 

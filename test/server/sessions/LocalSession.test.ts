@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { ByteSize, Duration, Effect, Exit, Fiber, Latch, Layer, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { AgentOptionRefused, type AgentSession } from "../../../src/agent/Agent.ts"
-import { Invalid, SessionIsClosed } from "../../../src/api/Errors.ts"
+import { Invalid, SessionIsClosed, StorageUnavailable } from "../../../src/api/Errors.ts"
 import { SessionId } from "../../../src/wire/Ids.ts"
 import { Uploads } from "../../../src/server/files/Uploads.ts"
 import * as AgentPool from "../../../src/server/agents/AgentPool.ts"
@@ -10,6 +10,8 @@ import * as LocalSession from "../../../src/server/sessions/LocalSession.ts"
 import { Ledger } from "../../../src/server/storage/Ledger.ts"
 import * as Shutdown from "../../../src/server/Shutdown.ts"
 import { agentSession, agentName, agentsOf, folderOf } from "./Support.ts"
+
+const unavailable = StorageUnavailable.from(new Error("the disk is full"))
 
 const endTurn = { _tag: "TurnEnd", stopReason: "end_turn" } as const
 
@@ -28,13 +30,14 @@ const turn = { id: "first", prompt: "go", files: [], timeout: Duration.minutes(3
 /** A session with a turn that has begun, and what its ledger was told, a step at a time. */
 const make = Effect.fnUntraced(function* (
   open: Effect.Effect<AgentSession, AgentOptionRefused> = agentWith(Stream.succeed(endTurn)),
-  written: Effect.Effect<void> = Effect.void
+  written: Effect.Effect<void, StorageUnavailable> = Effect.void,
+  counted: Effect.Effect<void, StorageUnavailable> = Effect.void
 ) {
   const told: Array<string> = []
   const tell = (what: string) => Effect.sync(() => void told.push(what))
   const [beginning, ending] = [yield* makeStep, yield* makeStep]
   const ledger = Layer.mock(Ledger)({
-    beginTurn: () => beginning.take.pipe(Effect.andThen(tell("begun")), Effect.as(1)),
+    beginTurn: () => beginning.take.pipe(Effect.andThen(counted), Effect.andThen(tell("begun")), Effect.as(1)),
     endTurn: ({ stopReason }) => ending.take.pipe(Effect.andThen(tell(stopReason)), Effect.andThen(written))
   })
   const uploads = Layer.mock(Uploads)({ maxSize: ByteSize.zero, stage: () => Effect.succeed([]) })
@@ -95,9 +98,25 @@ describe("LocalSession", () => {
 
   it.effect("an end that cannot be written is not written as another one", () =>
     Effect.gen(function* () {
-      const { running, told } = yield* makeQuick(undefined, Effect.die("the disk is full"))
+      const { running, told } = yield* makeQuick(undefined, Effect.fail(unavailable))
       assert.isTrue(Exit.hasDies(yield* Fiber.await(running)))
       assert.deepStrictEqual(told, ["begun", "end_turn"])
+    })
+  )
+
+  it.effect("a turn that cannot be counted fails before its agent has it", () =>
+    Effect.gen(function* () {
+      let isWithAgent = false
+      const agent = agentWith(
+        Stream.suspend(() => {
+          isWithAgent = true
+          return Stream.succeed(endTurn)
+        })
+      )
+      const { running, told } = yield* makeQuick(agent, undefined, Effect.fail(unavailable))
+      assert.deepStrictEqual(yield* Fiber.await(running), Exit.fail(unavailable))
+      assert.deepStrictEqual(told, [])
+      assert.isFalse(isWithAgent)
     })
   )
 

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Exit, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
+import type { StorageUnavailable } from "../../../src/api/Errors.ts"
 import { SessionId } from "../../../src/wire/Ids.ts"
 import * as Ledger from "../../../src/server/storage/Ledger.ts"
 import { database } from "./Support.ts"
@@ -104,7 +105,7 @@ describe("Ledger", () => {
       yield* ledger.beginTurn(sessionId)
       const before = yield* sql`SELECT * FROM sessions`
       yield* sql`CREATE TRIGGER full BEFORE INSERT ON session_events BEGIN SELECT RAISE(ABORT, 'full'); END`
-      const changes: ReadonlyArray<Effect.Effect<unknown>> = [
+      const changes: ReadonlyArray<Effect.Effect<unknown, StorageUnavailable>> = [
         ledger.addSession(session("b")),
         ledger.endTurn({ ...session("a"), turnIndex: 1, stopReason: "end_turn", durationMillis: 1 }),
         ledger.endCutTurns,
@@ -113,7 +114,7 @@ describe("Ledger", () => {
         ledger.deleteSessions([sessionId])
       ]
       for (const change of changes) {
-        assert.isTrue(Exit.isFailure(yield* Effect.exit(change)))
+        assert.strictEqual((yield* Effect.flip(change)).message, "full")
         assert.deepStrictEqual(yield* sql`SELECT * FROM sessions`, before)
       }
     }).pipe(withLedger)

@@ -1,0 +1,25 @@
+/**
+ * How a failure of the database becomes an error of the contract.
+ *
+ * The error says that nothing was done. It must not be given for what fails after an agent was handed the work: that is a
+ * defect, whose outcome is unknown to the client.
+ */
+import { type Cause, Effect, Schema } from "effect"
+import type { SqlError } from "effect/sql"
+import { StorageUnavailable } from "../../api/Errors.ts"
+
+/** Fails with `StorageUnavailable` where the database fails. A row that cannot be decoded is a defect. */
+export const orUnavailable = <A, R>(
+  effect: Effect.Effect<A, SqlError.SqlError | Schema.SchemaError | Cause.NoSuchElementError, R>
+): Effect.Effect<A, StorageUnavailable, R> =>
+  Effect.catchTags(effect, {
+    SqlError: (cause) => Effect.fail(StorageUnavailable.from(cause)),
+    SchemaError: Effect.die,
+    NoSuchElementError: Effect.die
+  })
+
+/** Whether an error is that of a database that failed. */
+export const isUnavailable = Schema.is(StorageUnavailable)
+
+/** Logs the failure of the database, which no answer tells. */
+export const log = ({ cause }: StorageUnavailable) => Effect.logError("the storage is unavailable", cause)
