@@ -25,6 +25,7 @@ import * as LocalSessionEngine from "./sessions/LocalSessionEngine.ts"
 import * as Migrations from "./storage/Migrations.ts"
 import * as NetworkAccess from "./access/NetworkAccess.ts"
 import * as NodeSqlite from "./storage/NodeSqlite.ts"
+import * as Owner from "./storage/Owner.ts"
 import * as Readiness from "./upkeep/Readiness.ts"
 import * as RequestSpan from "./http/RequestSpan.ts"
 import * as Routes from "./http/Routes.ts"
@@ -98,6 +99,7 @@ const storage = (options: DataFolder.Options & NodeSqlite.Durability) => {
   return Layer.merge(Ledger.layer, KeptAnswers.layer).pipe(
     Layer.provideMerge(Migrations.layer),
     Layer.provideMerge(database),
+    Layer.provide(Owner.layer),
     startFailed,
     Layer.provideMerge(DataFolder.layer(options))
   )

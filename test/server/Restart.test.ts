@@ -6,7 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Layer } from "effect"
 import { DatabaseSync } from "node:sqlite"
 import * as ForgeServer from "../../src/server/ForgeServer.ts"
-import { options, serve, turnOf } from "./Support.ts"
+import { openCallsIn, options, serve, turnOf } from "./Support.ts"
 
 const full = "database or disk is full"
 
@@ -31,6 +31,29 @@ describe("a server that starts again", () => {
       const { text } = yield* Effect.flatMap(again.turn(id, "Which word did I tell you?"), turnOf)
       assert.include(text, "xyzzy")
       assert.include((yield* again.request("GET", `/sessions/${id}`)).text, `"cwd":"${root}/two/sessions/${id}"`)
+    }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.live("takes the sessions of a ledger without owners, and the calls that were cut short, as its own", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const data = yield* fs.makeTempDirectoryScoped()
+      const first = yield* serve({ data })
+      const app = yield* first.mint("app")
+      const { cwd, id } = yield* app.open
+      yield* first.stop
+      const database = new DatabaseSync(`${data}/ledger.db`)
+      for (const table of ["sessions", "kept_answers"]) database.exec(`ALTER TABLE ${table} DROP COLUMN owner`)
+      database.exec("DELETE FROM effect_sql_migrations WHERE migration_id > 1")
+      database.exec(`INSERT INTO kept_answers (app_id, path, key, request_sha256, at) VALUES (1, '/run', 'k', 'h', 0)`)
+      database.close()
+      yield* fs.remove(`${data}/owner`)
+
+      const second = yield* serve({ data })
+      assert.isTrue(yield* fs.exists(cwd))
+      const turn = yield* Effect.flatMap(second.adopt(app.token).turn(id, "/echo here"), turnOf)
+      assert.strictEqual(turn.text, "here")
+      assert.strictEqual(openCallsIn(data), 0)
     }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
   )
 

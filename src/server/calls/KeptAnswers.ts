@@ -8,6 +8,7 @@ import { Clock, Context, DateTime, Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import type { StorageUnavailable } from "../../api/Errors.ts"
 import type { SessionId } from "../../wire/Ids.ts"
+import { Owner } from "../storage/Owner.ts"
 import { orUnavailable } from "../storage/StorageFailure.ts"
 import * as CallAnswer from "./CallAnswer.ts"
 
@@ -58,6 +59,7 @@ export const failed = CallAnswer.failed("outcome unknown: the server failed duri
 
 export const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
+  const { id: owner } = yield* Owner
   const at = ({ appId, key, path }: CallId) => sql`app_id = ${appId} AND path = ${path} AND key = ${key}`
 
   const find = Effect.fnUntraced(function* (id: CallId) {
@@ -71,14 +73,14 @@ export const make = Effect.gen(function* () {
   const now = Clock.currentTimeMillis
   const { body, status } = cutShort
   yield* sql`UPDATE kept_answers SET status = ${status}, body = ${body}, at = ${yield* now}
-    WHERE status IS NULL`.pipe(orUnavailable)
+    WHERE status IS NULL AND (owner = ${owner} OR owner IS NULL)`.pipe(orUnavailable)
 
   return KeptAnswers.of({
     find,
     begin: Effect.fnUntraced(function* (call) {
       const { appId, key, path, requestHash, sessionId = null } = call
-      const added = yield* sql`INSERT INTO kept_answers (app_id, path, key, request_sha256, session_id, at)
-        VALUES (${appId}, ${path}, ${key}, ${requestHash}, ${sessionId}, ${yield* now})
+      const added = yield* sql`INSERT INTO kept_answers (app_id, path, key, request_sha256, session_id, at, owner)
+        VALUES (${appId}, ${path}, ${key}, ${requestHash}, ${sessionId}, ${yield* now}, ${owner})
         ON CONFLICT (app_id, path, key) DO NOTHING RETURNING app_id`.pipe(orUnavailable)
       return added.length > 0 ? Option.none() : yield* find(call)
     }),

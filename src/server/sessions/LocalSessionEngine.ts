@@ -230,7 +230,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
         yield* enter({ ...session, cwd })
       }
     }
-    yield* folder.keepWorkingDirectories(new Set(places.keys()))
+    yield* folder.keepWorkingDirectories(new Set(yield* ledger.openSessionIds))
   })
 
   yield* recover

@@ -17,6 +17,8 @@ export class DataFolder extends Context.Service<
     readonly ledger: string
     /** Where uploads are kept; no agent works in it. */
     readonly uploads: string
+    /** The file that holds the id of this server. */
+    readonly owner: string
     /** Where the agents that run are recorded. */
     readonly agents: string
     /** Where the agent of a session works. */
@@ -25,7 +27,7 @@ export class DataFolder extends Context.Service<
     readonly makeWorkingDirectory: (sessionId: string) => Effect.Effect<void>
     /** Removes it and all that is in it. Its agent must be dead by then. */
     readonly removeWorkingDirectory: (sessionId: string) => Effect.Effect<void>
-    /** Removes the working directories of all sessions but these. */
+    /** Removes the working directories of all other sessions. */
     readonly keepWorkingDirectories: (sessionIds: ReadonlySet<string>) => Effect.Effect<void, StartFailed>
     /** Removes what the runs of a killed server left: no run outlives its server. Their agents must be dead by then. */
     readonly removeRuns: Effect.Effect<void, StartFailed>
@@ -154,6 +156,7 @@ export const make = Effect.fnUntraced(
     return DataFolder.of({
       temporary: options.data === undefined ? folder : undefined,
       ledger,
+      owner: path.join(folder, "owner"),
       uploads,
       agents,
       workingDirectory,

@@ -9,6 +9,7 @@ import { SqlClient, SqlSchema, type Statement } from "effect/sql"
 import type { StorageUnavailable } from "../../api/Errors.ts"
 import { SessionId } from "../../wire/Ids.ts"
 import { Meta } from "../../wire/Sessions.ts"
+import { Owner } from "./Owner.ts"
 import { orUnavailable } from "./StorageFailure.ts"
 
 const millis = Schema.DateTimeUtcFromMillis
@@ -86,9 +87,11 @@ export class Ledger extends Context.Service<
       readonly appId: number
       readonly includeClosed: boolean
     }) => Effect.Effect<ReadonlyArray<Session>, StorageUnavailable>
-    /** Every open session, of all apps. */
+    /** Every open session of this server, of all apps. */
     readonly openSessions: Effect.Effect<ReadonlyArray<Session>, StorageUnavailable>
-    /** Writes down where a session works from now on. */
+    /** The ids of all open sessions, also of other servers. */
+    readonly openSessionIds: Effect.Effect<ReadonlyArray<SessionId>, StorageUnavailable>
+    /** Records where a session works from now on. */
     readonly moveSession: (sessionId: SessionId, cwd: string) => Effect.Effect<void, StorageUnavailable>
     /**
      * Counts a turn that is about to be handed to the agent, and gives its number. If the end of the turn before it could
@@ -96,7 +99,7 @@ export class Ledger extends Context.Service<
      */
     readonly beginTurn: (sessionId: SessionId) => Effect.Effect<number, StorageUnavailable>
     readonly endTurn: (outcome: TurnOutcome) => Effect.Effect<void, StorageUnavailable>
-    /** Ends the turns that a server left in the middle when it was killed; nobody knows how they ended. */
+    /** Ends the turns that this server was running when it was killed; how they ended is unknown. */
     readonly endCutTurns: Effect.Effect<void, StorageUnavailable>
     /** All that happened to a session, oldest first. */
     readonly listEvents: (sessionId: string) => Effect.Effect<ReadonlyArray<SessionEvent>, StorageUnavailable>
@@ -111,7 +114,7 @@ export class Ledger extends Context.Service<
       sessionId: SessionId,
       kind?: "close" | "sweep_close"
     ) => Effect.Effect<boolean, StorageUnavailable>
-    /** The open sessions of which nothing was heard since then. */
+    /** The open sessions of this server that had no turn since then. */
     readonly idleSessions: (since: DateTime.Utc) => Effect.Effect<ReadonlyArray<SessionId>, StorageUnavailable>
     /** The sessions that were closed by then. */
     readonly expiredSessions: (closedBy: DateTime.Utc) => Effect.Effect<ReadonlyArray<SessionId>, StorageUnavailable>
@@ -129,10 +132,15 @@ export class Ledger extends Context.Service<
   }
 >()("effect-clawdforge/server/storage/Ledger") {}
 
+const SessionKey = Schema.Struct({ session_id: SessionId })
+const idsOf = (rows: ReadonlyArray<typeof SessionKey.Type>) => rows.map(({ session_id }) => session_id)
+
 const encodeDetail = Schema.encodeEffect(Detail)
 
 export const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
+  const { id: owner } = yield* Owner
+  const own = sql`(owner = ${owner} OR owner IS NULL)`
 
   const addEvent = Effect.fnUntraced(function* (event: {
     readonly sessionId: string
@@ -148,7 +156,7 @@ export const make = Effect.gen(function* () {
 
   const insertSession = SqlSchema.void({
     Request: Session,
-    execute: (row) => sql`INSERT INTO sessions ${sql.insert(row)}`
+    execute: (row) => sql`INSERT INTO sessions ${sql.insert({ ...row, owner })}`
   })
 
   const addSession = Effect.fnUntraced(
@@ -179,7 +187,13 @@ export const make = Effect.gen(function* () {
   const openSessions = SqlSchema.findAll({
     Request: Schema.Void,
     Result: Session,
-    execute: () => sql`SELECT * FROM sessions WHERE closed_at IS NULL ORDER BY seq`
+    execute: () => sql`SELECT * FROM sessions WHERE closed_at IS NULL AND ${own} ORDER BY seq`
+  })
+
+  const openSessionIds = SqlSchema.findAll({
+    Request: Schema.Void,
+    Result: SessionKey,
+    execute: () => sql`SELECT session_id FROM sessions WHERE closed_at IS NULL`
   })
 
   const moveSession = Effect.fnUntraced(function* (sessionId: SessionId, cwd: string) {
@@ -217,7 +231,7 @@ export const make = Effect.gen(function* () {
     }
   })
 
-  const endCutTurns = endCut(sql`TRUE`).pipe(sql.withTransaction, orUnavailable)
+  const endCutTurns = endCut(own).pipe(sql.withTransaction, orUnavailable)
 
   const beginTurn = Effect.fnUntraced(
     function* (sessionId: SessionId) {
@@ -243,14 +257,15 @@ export const make = Effect.gen(function* () {
 
   const idleSessions = SqlSchema.findAll({
     Request: millis,
-    Result: Schema.Struct({ session_id: SessionId }),
+    Result: SessionKey,
     execute: (since) =>
-      sql`SELECT session_id FROM sessions WHERE closed_at IS NULL AND COALESCE(last_turn_at, created_at) <= ${since}`
+      sql`SELECT session_id FROM sessions
+        WHERE closed_at IS NULL AND ${own} AND COALESCE(last_turn_at, created_at) <= ${since}`
   })
 
   const expiredSessions = SqlSchema.findAll({
     Request: millis,
-    Result: Schema.Struct({ session_id: SessionId }),
+    Result: SessionKey,
     execute: (closedBy) => sql`SELECT session_id FROM sessions WHERE closed_at <= ${closedBy}`
   })
 
@@ -296,6 +311,7 @@ export const make = Effect.gen(function* () {
     findSession: (of) => orUnavailable(findSession(of)),
     listSessions: (of) => orUnavailable(listSessions(of)),
     openSessions: orUnavailable(openSessions()),
+    openSessionIds: Effect.map(orUnavailable(openSessionIds()), idsOf),
     moveSession,
     beginTurn,
     endTurn,
@@ -303,10 +319,8 @@ export const make = Effect.gen(function* () {
     listEvents: (sessionId) => orUnavailable(listEvents(sessionId)),
     listEventsAfter: (of) => orUnavailable(listEventsAfter(of)),
     closeSession,
-    idleSessions: (since) =>
-      Effect.map(orUnavailable(idleSessions(since)), (rows) => rows.map(({ session_id }) => session_id)),
-    expiredSessions: (closedBy) =>
-      Effect.map(orUnavailable(expiredSessions(closedBy)), (rows) => rows.map(({ session_id }) => session_id)),
+    idleSessions: (since) => Effect.map(orUnavailable(idleSessions(since)), idsOf),
+    expiredSessions: (closedBy) => Effect.map(orUnavailable(expiredSessions(closedBy)), idsOf),
     deleteSessions: (sessionIds) => orUnavailable(Effect.forEach(sessionIds, deleteSession, { discard: true })),
     forgetAudit,
     clearDeleted: orUnavailable(clearDeleted),

@@ -108,7 +108,14 @@ const tables = Effect.gen(function* () {
   yield* sql`CREATE INDEX runs_by_time ON runs (at)`
 })
 
-const migrations = { "1_tables": tables }
+/** The id of the server that runs the session or the call. Null in rows of before: those are of the server that has them. */
+const owner = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`ALTER TABLE sessions ADD COLUMN owner TEXT`
+  yield* sql`ALTER TABLE kept_answers ADD COLUMN owner TEXT`
+})
+
+const migrations = { "1_tables": tables, "2_owner": owner }
 
 /** The number of the last migration that this server knows. */
 export const latest = Object.keys(migrations).length

@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Option } from "effect"
+import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import * as KeptAnswers from "../../../src/server/calls/KeptAnswers.ts"
+import { Owner } from "../../../src/server/storage/Owner.ts"
 import { database } from "../storage/Support.ts"
 
 const withStorage = Effect.provide(database)
@@ -39,6 +41,32 @@ describe("KeptAnswers", () => {
         const found = Option.getOrThrow(yield* kept.find(call))
         assert.strictEqual(found.answer.body, JSON.stringify(call))
       }
+    }).pipe(withStorage)
+  )
+
+  it.effect("a server that starts settles the calls that were its own, not those of another server on the ledger", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const startAs = (id: string) => Effect.provideService(KeptAnswers.make, Owner, { id })
+      const mine = yield* startAs("mine")
+      const theirs = yield* startAs("theirs")
+      const [own, other, older] = [
+        { ...id, key: "own" },
+        { ...id, key: "other" },
+        { ...id, key: "older" }
+      ]
+      for (const call of [own, older]) yield* mine.begin({ ...call, requestHash: "h" })
+      yield* theirs.begin({ ...other, requestHash: "h" })
+      yield* sql`UPDATE kept_answers SET owner = NULL WHERE key = 'older'`
+      yield* startAs("mine")
+      const settled = yield* sql<{ readonly key: string }>`
+        SELECT key FROM kept_answers WHERE status IS NOT NULL ORDER BY key`
+      assert.deepStrictEqual(
+        settled.map(({ key }) => key),
+        ["older", "own"]
+      )
+      yield* theirs.end({ ...other, answer })
+      assert.deepStrictEqual(Option.getOrThrow(yield* mine.find(other)).answer, answer)
     }).pipe(withStorage)
   )
 

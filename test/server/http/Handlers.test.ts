@@ -21,6 +21,7 @@ import * as NodeSqlite from "../../../src/server/storage/NodeSqlite.ts"
 import * as Readiness from "../../../src/server/upkeep/Readiness.ts"
 import * as Routes from "../../../src/server/http/Routes.ts"
 import * as Runs from "../../../src/server/runs/Runs.ts"
+import { ownedBy } from "../storage/Support.ts"
 import * as Shutdown from "../../../src/server/Shutdown.ts"
 import * as Uploads from "../../../src/server/files/Uploads.ts"
 
@@ -71,6 +72,7 @@ const serve = Effect.gen(function* () {
     Layer.provideMerge(Layer.merge(agentsOf(recorded), InstalledAgents.layer({ agents: [] }))),
     Layer.provideMerge(AgentPool.layer({})),
     Layer.provideMerge(Layer.merge(Ledger.layer, KeptAnswers.layer)),
+    Layer.provide(ownedBy("this")),
     Layer.provide(Migrations.layer),
     Layer.provide(NodeSqlite.layer({ filename: ":memory:" })),
     Layer.provideMerge(DataFolder.layer({})),

@@ -4,14 +4,16 @@ import { TestClock } from "effect/testing"
 import { SecureRandom } from "effect/crypto/SecureRandom"
 import { SessionIsClosed } from "../../../src/api/Errors.ts"
 import { SessionId } from "../../../src/wire/Ids.ts"
-import { Uploads } from "../../../src/server/files/Uploads.ts"
+import { Owner } from "../../../src/server/storage/Owner.ts"
+import * as Uploads from "../../../src/server/files/Uploads.ts"
 import * as AgentPool from "../../../src/server/agents/AgentPool.ts"
 import * as LocalSessionEngine from "../../../src/server/sessions/LocalSessionEngine.ts"
-import { Ledger, type Session } from "../../../src/server/storage/Ledger.ts"
+import * as Ledger from "../../../src/server/storage/Ledger.ts"
 import * as Shutdown from "../../../src/server/Shutdown.ts"
-import { agentsOf, folderOf } from "./Support.ts"
+import { database } from "../storage/Support.ts"
+import { agentName, agentsOf, folderOf } from "./Support.ts"
 
-const session = (id: string, agent: string): Session => ({
+const session = (id: string, agent: string): Ledger.Session => ({
   sessionId: SessionId.make(id),
   appId: 1,
   appName: "app",
@@ -35,9 +37,10 @@ const make = Effect.gen(function* () {
   const [closing, goOn] = [yield* Latch.make(), yield* Latch.make(true)]
   const told: Array<string> = []
   const tell = (what: string) => Effect.sync(() => void told.push(what))
-  const ledger = Layer.mock(Ledger)({
+  const ledger = Layer.mock(Ledger.Ledger)({
     endCutTurns: tell("cut turns end"),
     openSessions: Effect.succeed([session("one", "any"), session("two", "no more")]),
+    openSessionIds: Effect.sync(() => [SessionId.make("one")]),
     closeSession: (id, kind = "close") =>
       closing.open.pipe(Effect.andThen(goOn.await), Effect.andThen(tell(`${kind} ${id}`)), Effect.as(true))
   })
@@ -46,7 +49,7 @@ const make = Effect.gen(function* () {
     removeWorkingDirectory: () => Effect.void
   })
   const agents = agentsOf(() => Effect.die("the agent cannot be started"))
-  const uploads = Layer.mock(Uploads)({ maxSize: ByteSize.zero })
+  const uploads = Layer.mock(Uploads.Uploads)({ maxSize: ByteSize.zero })
   const random = Layer.mock(SecureRandom)({})
   const context = yield* Layer.build(
     Layer.mergeAll(ledger, folder, agents, uploads, random, Shutdown.layer, AgentPool.layer({}))
@@ -66,6 +69,35 @@ describe("LocalSessionEngine", () => {
       assert.deepStrictEqual(yield* engine.states, { ...noStates, asleep: 1 })
       assert.strictEqual(yield* engine.size, 1)
     })
+  )
+
+  it.effect("an engine leaves the sessions, the turns and the folders of another one on its ledger alone", () =>
+    Effect.gen(function* () {
+      const ledger = yield* Effect.provideService(Ledger.make, Owner, { id: "theirs" })
+      const { sessionId } = session("theirs", agentName)
+      yield* ledger.addSession({ ...session("theirs", agentName) })
+      yield* ledger.beginTurn(sessionId)
+      const kept: Array<string> = []
+      const folder = folderOf({ keepWorkingDirectories: (ids) => Effect.sync(() => void kept.push(...ids)) })
+      const engine = yield* LocalSessionEngine.make({}).pipe(
+        Effect.provide([
+          Ledger.layer,
+          folder,
+          agentsOf(() => Effect.die("not to be started")),
+          Layer.mock(Uploads.Uploads)({ maxSize: ByteSize.zero }),
+          Layer.mock(SecureRandom)({}),
+          Shutdown.layer,
+          AgentPool.layer({})
+        ])
+      )
+      assert.strictEqual(yield* engine.size, 0)
+      assert.deepStrictEqual(kept, ["theirs"])
+      const events = yield* ledger.listEvents("theirs")
+      assert.deepStrictEqual(
+        events.map(({ kind }) => kind),
+        ["create"]
+      )
+    }).pipe(Effect.scoped, Effect.provide(database))
   )
 
   it.effect("no turn finds a session that is being closed because it was idle", () =>

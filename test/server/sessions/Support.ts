@@ -31,6 +31,7 @@ export const folderOf = (does: Partial<DataFolder["Service"]> = {}) =>
   Layer.mock(DataFolder, {
     temporary: undefined,
     ledger: "/ledger",
+    owner: "/owner",
     uploads: "/uploads",
     agents: "/agents",
     workingDirectory: (id) => `/${id}`,

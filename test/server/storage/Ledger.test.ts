@@ -4,6 +4,7 @@ import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import type { StorageUnavailable } from "../../../src/api/Errors.ts"
 import { SessionId } from "../../../src/wire/Ids.ts"
+import { Owner } from "../../../src/server/storage/Owner.ts"
 import * as Ledger from "../../../src/server/storage/Ledger.ts"
 import { database } from "./Support.ts"
 
@@ -73,6 +74,40 @@ describe("Ledger", () => {
       const cut = Option.getOrThrow(yield* ledger.findSession({ sessionId, appId }))
       assert.deepStrictEqual(cut.lastTurnAt, DateTime.makeUnsafe(9_000))
       assert.strictEqual(yield* ledger.beginTurn(sessionId), 2)
+    }).pipe(withLedger)
+  )
+
+  it.effect("a server that starts finds its own sessions and turns, not those of another server on the ledger", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const startAs = (id: string) => Effect.provideService(Ledger.make, Owner, { id })
+      const mine = yield* startAs("mine")
+      const theirs = yield* startAs("theirs")
+      for (const [ledger, name] of [
+        [mine, "mine"],
+        [theirs, "theirs"],
+        [mine, "of an older server"]
+      ] as const) {
+        yield* ledger.addSession(session(name.replaceAll(" ", "-")))
+        yield* ledger.beginTurn(SessionId.make(name.replaceAll(" ", "-")))
+      }
+      yield* sql`UPDATE sessions SET owner = NULL WHERE session_id = 'of-an-older-server'`
+
+      yield* mine.endCutTurns
+      const turns = Effect.forEach(["mine", "theirs", "of-an-older-server"], (id) =>
+        Effect.map(mine.listEvents(id), (events) => events.filter(({ kind }) => kind === "turn").length)
+      )
+      assert.deepStrictEqual(yield* turns, [1, 0, 1])
+      const open = yield* mine.openSessions
+      assert.deepStrictEqual(
+        open.map(({ sessionId }) => String(sessionId)),
+        ["mine", "of-an-older-server"]
+      )
+      const idle = yield* theirs.idleSessions(DateTime.makeUnsafe(10_000))
+      assert.sameMembers(idle.map(String), ["theirs", "of-an-older-server"])
+      assert.sameMembers((yield* mine.openSessionIds).map(String), ["mine", "theirs", "of-an-older-server"])
+      yield* theirs.endTurn({ ...session("theirs"), turnIndex: 1, stopReason: "end_turn", durationMillis: 1 })
+      assert.deepStrictEqual(yield* turns, [1, 1, 1])
     }).pipe(withLedger)
   )
 

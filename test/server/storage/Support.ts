@@ -6,13 +6,17 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Layer } from "effect"
 import * as DataFolder from "../../../src/server/storage/DataFolder.ts"
 import * as Migrations from "../../../src/server/storage/Migrations.ts"
+import { Owner } from "../../../src/server/storage/Owner.ts"
 import * as NodeSqlite from "../../../src/server/storage/NodeSqlite.ts"
 
 /** A database with nothing in it. */
 export const memory = NodeSqlite.layer({ filename: ":memory:" })
 
-/** The database of a ledger. */
-export const database = Layer.provideMerge(Migrations.layer, memory)
+/** A server that owns its rows of a ledger. */
+export const ownedBy = (id: string) => Layer.succeed(Owner, { id })
+
+/** The database of a ledger, and a server of it. */
+export const database = Migrations.layer.pipe(Layer.provideMerge(memory), Layer.merge(ownedBy("this")))
 
 /** That, and a temporary data folder. */
 export const storage = database.pipe(

@@ -7,6 +7,7 @@ import * as Ledger from "../../../src/server/storage/Ledger.ts"
 import * as Migrations from "../../../src/server/storage/Migrations.ts"
 import * as NodeSqlite from "../../../src/server/storage/NodeSqlite.ts"
 import * as Readiness from "../../../src/server/upkeep/Readiness.ts"
+import { ownedBy } from "../storage/Support.ts"
 import * as Shutdown from "../../../src/server/Shutdown.ts"
 
 const start = Effect.fnUntraced(function* (options: Readiness.Options) {
@@ -17,6 +18,7 @@ const start = Effect.fnUntraced(function* (options: Readiness.Options) {
       Layer.provideMerge(Shutdown.layer),
       Layer.provide(Ledger.layer),
       Layer.provide(Migrations.layer),
+      Layer.provide(ownedBy("this")),
       Layer.provideMerge(NodeSqlite.layer({ filename: ":memory:" })),
       Layer.provide(DataFolder.layer({ data }))
     )

@@ -26,6 +26,7 @@ import * as LocalSessionEngine from "../../../src/server/sessions/LocalSessionEn
 import * as Migrations from "../../../src/server/storage/Migrations.ts"
 import * as NodeSqlite from "../../../src/server/storage/NodeSqlite.ts"
 import { SessionEngine } from "../../../src/server/sessions/SessionEngine.ts"
+import { ownedBy } from "../storage/Support.ts"
 import * as Shutdown from "../../../src/server/Shutdown.ts"
 import * as Sweeper from "../../../src/server/upkeep/Sweeper.ts"
 import * as Uploads from "../../../src/server/files/Uploads.ts"
@@ -50,6 +51,7 @@ const start = Effect.fnUntraced(function* (options: Sweeper.Options, layer: type
       Layer.provide(AgentPool.layer({})),
       Layer.provideMerge(agentsOf(() => Effect.succeed(agentThatWaits(go)))),
       Layer.provideMerge(Layer.merge(Ledger.layer, KeptAnswers.layer)),
+      Layer.provide(ownedBy("this")),
       Layer.provide(Migrations.layer),
       Layer.provideMerge(NodeSqlite.layer({ filename: `${data}/ledger.db` })),
       Layer.provideMerge(DataFolder.layer({ data })),

@@ -1,0 +1,35 @@
+import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { assert, layer } from "@effect/vitest"
+import { Effect, FileSystem, Layer } from "effect"
+import * as DataFolder from "../../../src/server/storage/DataFolder.ts"
+import * as Owner from "../../../src/server/storage/Owner.ts"
+
+const ownerIn = (data: string) => Owner.make.pipe(Effect.provide(DataFolder.layer({ data })), Effect.scoped)
+
+layer(Layer.merge(NodeServices.layer, NodeCrypto.layer))("the id of a server", (it) => {
+  it.effect("is made once for its data folder, and private", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const [one, two] = [yield* fs.makeTempDirectoryScoped(), yield* fs.makeTempDirectoryScoped()]
+      const { id } = yield* ownerIn(one)
+      assert.strictEqual((yield* ownerIn(one)).id, id)
+      assert.notStrictEqual((yield* ownerIn(two)).id, id)
+      assert.strictEqual((yield* fs.stat(`${one}/owner`)).mode & 0o777, 0o600)
+    })
+  )
+
+  it.effect("is made again where its first writing was cut short, and is never replaced", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const data = yield* fs.makeTempDirectoryScoped()
+      yield* fs.writeFileString(`${data}/ledger.db`, "")
+      yield* fs.writeFileString(`${data}/owner.new`, "half")
+      yield* ownerIn(data)
+      assert.isFalse(yield* fs.exists(`${data}/owner.new`))
+      yield* fs.writeFileString(`${data}/owner`, "not an id")
+      const { message } = yield* Effect.flip(ownerIn(data))
+      assert.strictEqual(message, `the id of this server in ${data}/owner cannot be used: it is not an id`)
+    })
+  )
+})
