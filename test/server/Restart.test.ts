@@ -5,8 +5,9 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Layer } from "effect"
 import { DatabaseSync } from "node:sqlite"
+import * as DemoAgent from "../../src/agent/DemoAgent.ts"
 import * as ForgeServer from "../../src/server/ForgeServer.ts"
-import { openCallsIn, options, serve, turnOf } from "./Support.ts"
+import { type App, openCallsIn, options, serve, turnOf } from "./Support.ts"
 
 const full = "database or disk is full"
 
@@ -31,6 +32,43 @@ describe("a server that starts again", () => {
       const { text } = yield* Effect.flatMap(again.turn(id, "Which word did I tell you?"), turnOf)
       assert.include(text, "xyzzy")
       assert.include((yield* again.request("GET", `/sessions/${id}`)).text, `"cwd":"${root}/two/sessions/${id}"`)
+    }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.live("keeps a session whose agent is missing from its table, which works again once the agent is back", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const data = yield* fs.makeTempDirectoryScoped()
+      const both = [DemoAgent.definition, { ...DemoAgent.definition, name: "second" }]
+      const openSecond = (app: App) =>
+        Effect.map(
+          app.request("POST", "/sessions", { body: { agent: "second" } }),
+          ({ text }) => /"session_id":"([^"]+)"/.exec(text)?.[1] ?? ""
+        )
+      const first = yield* serve({ data, agents: both })
+      const app = yield* first.mint("app")
+      const [kept, closed] = [yield* openSecond(app), yield* openSecond(app)]
+      yield* app.turn(kept, "Remember the word xyzzy.")
+      yield* first.stop
+
+      const second = yield* serve({ data })
+      const without = second.adopt(app.token)
+      for (const headers of [{}, { "idempotency-key": "k" }]) {
+        const failed = yield* without.request("POST", `/sessions/${kept}/turn`, { body: { prompt: "x" }, headers })
+        assert.strictEqual(failed.status, 502)
+        assert.include(failed.text, `"error":"Agent second is not in the server's table of agents."`)
+      }
+      assert.deepStrictEqual(yield* without.state(kept), { turn_count: 1, closed_at: null, live: true })
+      assert.include((yield* without.request("GET", "/sessions")).text, kept)
+      const cancelled = yield* without.request("POST", `/sessions/${kept}/cancel`)
+      assert.strictEqual(cancelled.text, '{"ok":true,"cancelled":false}')
+      assert.strictEqual((yield* without.request("DELETE", `/sessions/${closed}`)).text, '{"ok":true}')
+      yield* second.stop
+
+      const third = yield* serve({ data, agents: both })
+      const again = yield* Effect.flatMap(third.adopt(app.token).turn(kept, "Which word did I tell you?"), turnOf)
+      assert.include(again.text, "xyzzy")
+      assert.strictEqual(again.turnIndex, 2)
     }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
   )
 

@@ -216,19 +216,18 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     return counts
   })
 
-  /** The open sessions of an earlier life of the server; each starts its agent on its next turn. */
+  /**
+   * Restores the sessions that were open when the server ended; each starts its agent on its next turn. One whose agent
+   * is not in the table is kept, since the table may be wrong.
+   */
   const recover = Effect.gen(function* () {
     yield* ledger.endCutTurns
     for (const session of yield* ledger.openSessions) {
-      if (!agents.has(session.agent)) {
-        yield* close(session.sessionId)
-      } else {
-        takePlace(session.sessionId, session.appId)
-        // Not where it was, if the data folder was moved.
-        const cwd = folder.workingDirectory(session.sessionId)
-        if (cwd !== session.cwd) yield* ledger.moveSession(session.sessionId, cwd)
-        yield* enter({ ...session, cwd })
-      }
+      takePlace(session.sessionId, session.appId)
+      // Not where it was, if the data folder was moved.
+      const cwd = folder.workingDirectory(session.sessionId)
+      if (cwd !== session.cwd) yield* ledger.moveSession(session.sessionId, cwd)
+      yield* enter({ ...session, cwd })
     }
     yield* folder.keepWorkingDirectories(new Set(yield* ledger.openSessionIds))
   })

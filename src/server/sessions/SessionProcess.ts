@@ -7,7 +7,7 @@ import type { AgentFailed, AgentOptionRefused, AgentSession, SystemPrompt } from
 import type { PoolFull } from "../../api/Errors.ts"
 import type { SessionId } from "../../wire/Ids.ts"
 import { AgentPool, type Place } from "../agents/AgentPool.ts"
-import { Agents } from "../agents/Agents.ts"
+import { Agents, missing } from "../agents/Agents.ts"
 import { DataFolder } from "../storage/DataFolder.ts"
 
 export interface SessionProcess {
@@ -51,6 +51,8 @@ export const make = Effect.fnUntraced(function* (
 
   const start: Effect.Effect<Process, AgentFailed | AgentOptionRefused | PoolFull, Scope.Scope> = Effect.gen(
     function* () {
+      // Before it waits for a slot, which it has no use for.
+      if (!agents.has(options.agent)) return yield* missing(options.agent)
       yield* life.takeScoped(1)
       const place = yield* pool.place
       yield* folder.makeWorkingDirectory(options.sessionId)

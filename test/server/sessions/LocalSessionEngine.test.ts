@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { ByteSize, DateTime, Duration, Effect, Exit, Fiber, Latch, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { SecureRandom } from "effect/crypto/SecureRandom"
-import { SessionIsClosed } from "../../../src/api/Errors.ts"
+import { RunFailed, SessionIsClosed } from "../../../src/api/Errors.ts"
 import { SessionId } from "../../../src/wire/Ids.ts"
 import { Owner } from "../../../src/server/storage/Owner.ts"
 import * as Uploads from "../../../src/server/files/Uploads.ts"
@@ -32,15 +32,15 @@ const session = (id: string, agent: string): Ledger.Session => ({
 
 const noStates = { open: 0, running: 0, waiting: 0, asleep: 0 }
 
-/** An engine that finds two open sessions, one of them of an agent that is no more, and what its ledger was told. */
+/** An engine that finds two open sessions, one of them of an agent that is not in its table, and what it did to them. */
 const make = Effect.gen(function* () {
   const [closing, goOn] = [yield* Latch.make(), yield* Latch.make(true)]
   const told: Array<string> = []
   const tell = (what: string) => Effect.sync(() => void told.push(what))
   const ledger = Layer.mock(Ledger.Ledger)({
     endCutTurns: tell("cut turns end"),
-    openSessions: Effect.succeed([session("one", "any"), session("two", "no more")]),
-    openSessionIds: Effect.sync(() => [SessionId.make("one")]),
+    openSessions: Effect.succeed([session("one", "any"), session("two", "other")]),
+    openSessionIds: Effect.sync(() => [SessionId.make("one"), SessionId.make("two")]),
     closeSession: (id, kind = "close") =>
       closing.open.pipe(Effect.andThen(goOn.await), Effect.andThen(tell(`${kind} ${id}`)), Effect.as(true))
   })
@@ -62,12 +62,12 @@ const epoch = DateTime.makeUnsafe(0)
 const turn = { id: "turn", prompt: "go", files: [], timeout: Duration.minutes(3) }
 
 describe("LocalSessionEngine", () => {
-  it.effect("what an earlier server left in the middle is ended, and so are sessions of agents that are no more", () =>
+  it.effect("turns that were cut short are ended, and sessions are kept, also those whose agent is missing", () =>
     Effect.gen(function* () {
       const { engine, told } = yield* make
-      assert.deepStrictEqual(told, ["cut turns end", "close two", "keep one"])
-      assert.deepStrictEqual(yield* engine.states, { ...noStates, asleep: 1 })
-      assert.strictEqual(yield* engine.size, 1)
+      assert.deepStrictEqual(told, ["cut turns end", "keep one,two"])
+      assert.deepStrictEqual(yield* engine.states, { ...noStates, asleep: 2 })
+      assert.strictEqual(yield* engine.size, 2)
     })
   )
 
@@ -114,6 +114,30 @@ describe("LocalSessionEngine", () => {
     })
   )
 
+  it.effect(
+    "a turn of a session whose agent is missing fails and does not count; the session is closed like any other",
+    () =>
+      Effect.gen(function* () {
+        const { engine, told } = yield* make
+        const id = SessionId.make("two")
+        const failure = yield* Effect.flip(Stream.runDrain(engine.turn(id, turn)))
+        assert.deepStrictEqual(
+          failure,
+          new RunFailed({
+            error: "Agent other is not in the server's table of agents.",
+            stderr: "",
+            duration: Duration.zero,
+            stopReason: "error"
+          })
+        )
+        assert.isFalse(yield* engine.cancel(id))
+        assert.strictEqual(yield* engine.size, 2)
+        assert.isTrue(yield* engine.closeIdle(id, epoch))
+        assert.deepStrictEqual(told.slice(2), ["sweep_close two"])
+        assert.strictEqual(yield* engine.size, 1)
+      })
+  )
+
   it.effect("one that was used since it was found idle is not closed", () =>
     Effect.gen(function* () {
       const { engine, told } = yield* make
@@ -142,8 +166,8 @@ describe("LocalSessionEngine", () => {
         yield* goOn.open
         yield* Fiber.join(interrupting)
         assert.strictEqual(told.at(-1), `${kind} one`)
-        assert.deepStrictEqual(yield* engine.states, noStates)
-        assert.strictEqual(yield* engine.size, 0)
+        assert.deepStrictEqual(yield* engine.states, { ...noStates, asleep: 1 })
+        assert.strictEqual(yield* engine.size, 1)
       })
     )
   }
