@@ -25,7 +25,7 @@ const make = Effect.gen(function* () {
     serve({ data, maxOpenSessions: 1, adminToken: Redacted.make(adminToken) }),
     Logger.layer([logger])
   )
-  /** Locks the ledger until the scope closes, as soon as no write of the server is in progress. */
+  /** Locks the ledger until the scope closes, as soon as the server is not writing. */
   const lock = Effect.acquireRelease(
     Effect.sync(() => new DatabaseSync(`${data}/ledger.db`, { timeout: 0 })),
     (database) => Effect.sync(() => database.close())
@@ -63,8 +63,8 @@ class Shared extends Context.Service<Shared, Effect.Success<typeof make>>()("tes
   static readonly layer = Layer.effect(Shared, make)
 }
 
-it.layer(Shared.layer, { excludeTestServices: true })("a ledger that cannot be written", (it) => {
-  it.effect("frees what a session that could not be opened had, and the log names the request", () =>
+it.layer(Shared.layer, { excludeTestServices: true })("a database that cannot be used", (it) => {
+  it.effect("a session that cannot be recorded is not opened, does not count, and is logged with its request", () =>
     Effect.gen(function* () {
       const { app, lock, logged } = yield* Shared
       const open = (requestId: string) =>
@@ -83,7 +83,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("a ledger that cannot be w
     })
   )
 
-  it.effect("is answered with a 503 by every call that writes before an agent has the work, and nothing was done", () =>
+  it.effect("every call that cannot write before an agent has the work answers 503, and nothing was done", () =>
     Effect.gen(function* () {
       const { admin, app, lock } = yield* Shared
       const { id } = yield* app.open
@@ -116,7 +116,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("a ledger that cannot be w
     })
   )
 
-  it.effect("is answered with a 503 by every call that reads from it", () =>
+  it.effect("every call that cannot read answers 503", () =>
     Effect.gen(function* () {
       const { admin, app, without } = yield* Shared
       const reads: ReadonlyArray<readonly [table: string, call: Effect.Effect<Answer>]> = [
@@ -139,7 +139,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("a ledger that cannot be w
     })
   )
 
-  it.effect("is no 503 after a run: its agent has acted", () =>
+  it.effect("a run whose row cannot be written answers 500, since its agent has acted", () =>
     Effect.gen(function* () {
       const { app, without } = yield* Shared
       const run = app.request("POST", "/run", { body: { prompt: "/echo hi" } })
@@ -148,7 +148,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("a ledger that cannot be w
     })
   )
 
-  it.effect("ends an event stream with the answer that the turn would have had, and is logged", () =>
+  it.effect("a turn whose end cannot be written answers 500 in its event stream, and is logged with its request", () =>
     Effect.gen(function* () {
       const { app, lock, logged } = yield* Shared
       const { id } = yield* app.open

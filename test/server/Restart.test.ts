@@ -1,5 +1,5 @@
 /**
- * A server that starts on the data of an earlier one.
+ * Restarts of a server on its data.
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
@@ -11,12 +11,12 @@ import { type App, openCallsIn, options, serve, turnOf } from "./Support.ts"
 
 const full = "database or disk is full"
 
-/** Lets nobody write to a table, as a full disk would not. */
+/** Makes a table read-only, as a full disk does. */
 const fill = (table: string) =>
   `CREATE TRIGGER full_${table} BEFORE UPDATE ON ${table} BEGIN SELECT RAISE(ABORT, '${full}'); END`
 
-describe("a server that starts again", () => {
-  it.live("finds its sessions where their data is now", () =>
+describe("a server that restarts", () => {
+  it.live("finds its sessions when its data folder was moved", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const root = yield* fs.makeTempDirectoryScoped()
@@ -95,7 +95,7 @@ describe("a server that starts again", () => {
     }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
   )
 
-  it.live("and cannot write down how what was cut short ended, says so in one sentence", () =>
+  it.live("reports in one sentence that it cannot record the end of what was cut short", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const data = yield* fs.makeTempDirectoryScoped()

@@ -1,8 +1,8 @@
 /**
- * The tokens that apps show as their bearer.
+ * The bearer tokens of apps.
  *
- * A token is told once, when it is minted; what is kept is its SHA-256. A token is also looked up by its SHA-256, so how
- * long that takes tells nothing of it.
+ * A token is returned once, when it is minted; only its SHA-256 is kept. It is also looked up by its SHA-256, so the time
+ * that takes reveals nothing about it.
  */
 import { Clock, Context, Data, Deferred, Effect, Exit, Layer, Option, Redacted, Schema } from "effect"
 import * as Digest from "effect/crypto/Digest"
@@ -16,18 +16,18 @@ import { orUnavailable } from "../storage/StorageFailure.ts"
 
 const Cidrs = Schema.NullOr(Schema.fromJsonString(Schema.Array(Schema.String)))
 
-/** An app, which is what a token stands for. */
+/** An app, identified by its token. */
 export const App = Schema.Struct({
-  /** Never given again: a token that is minted anew under an old name is another app. */
+  /** Never reused: a token that is minted under an old name belongs to another app. */
   id: Schema.Int,
   name: Schema.String,
-  /** The networks that its token is good from; null is everywhere. */
+  /** The networks from which its token is accepted; null is any. */
   ipCidrs: Cidrs,
   createdAt: Schema.DateTimeUtcFromMillis
 }).pipe(Schema.encodeKeys({ id: "app_id", ipCidrs: "ip_cidrs", createdAt: "created_at" }))
 export type App = typeof App.Type
 
-/** The name of a token is taken, or is no name of a token. */
+/** The name of a token is taken or malformed. */
 export class TokenRefused extends Data.TaggedError("TokenRefused")<{
   readonly message: string
   readonly reason: "taken" | "malformed"
@@ -40,19 +40,19 @@ export interface MintOptions {
 export class AppTokens extends Context.Service<
   AppTokens,
   {
-    /** A token for a new app. */
+    /** Mints a token for a new app. */
     readonly mint: (
       name: string,
       options?: MintOptions
     ) => Effect.Effect<Redacted.Redacted, TokenRefused | StorageUnavailable>
-    /** A new token for an app, which is made where it is not there; the one it had is void. */
+    /** Replaces the token of an app, which is created if it does not exist. */
     readonly renew: (name: string) => Effect.Effect<Redacted.Redacted, TokenRefused | StorageUnavailable>
     readonly find: (token: Redacted.Redacted) => Effect.Effect<Option.Option<App>, StorageUnavailable>
-    /** By name. */
+    /** All apps, by name. */
     readonly list: Effect.Effect<ReadonlyArray<App>, StorageUnavailable>
-    /** Voids a token, and gives the app that it stood for. What runs under `whileLive` ends. */
+    /** Revokes a token, and returns the app that had it. Whatever runs under `whileLive` ends. */
     readonly remove: (name: string) => Effect.Effect<Option.Option<App>, StorageUnavailable>
-    /** Ends an effect with a 401 as soon as the app has no token any more. */
+    /** Fails with a 401 as soon as the app's token is revoked. */
     readonly whileLive: (
       appId: number
     ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | StorageUnavailable | Unauthorized, R>
@@ -72,7 +72,7 @@ export const make = Effect.gen(function* () {
   const sha256 = (token: Redacted.Redacted) =>
     digest.digestHex(Digest.sha256, new TextEncoder().encode(Redacted.value(token)))
 
-  /** A new token, and the row of it. */
+  /** A new token and its row. */
   const generate = Effect.fnUntraced(function* (name: string, options: MintOptions = {}) {
     yield* decodeName(name).pipe(
       Effect.mapError(
@@ -134,7 +134,7 @@ export const make = Effect.gen(function* () {
     return rows.length > 0
   }, orUnavailable)
 
-  /** What waits for a token to be voided, by app. */
+  /** Completed when the token of an app is revoked, by app. */
   const revocations = new Map<number, Set<Deferred.Deferred<never, Unauthorized>>>()
   const watch = (appId: number) =>
     Effect.acquireRelease(
@@ -170,7 +170,7 @@ export const make = Effect.gen(function* () {
     whileLive: (appId) =>
       Effect.fnUntraced(function* (effect) {
         const revoked = yield* watch(appId)
-        // The token may have been voided since the request showed it.
+        // The token may have been revoked since the request was authenticated.
         if (!(yield* isLive(appId))) return yield* invalid
         return yield* Effect.raceFirst(effect, Deferred.await(revoked))
       }, Effect.scoped)

@@ -1,33 +1,30 @@
 /**
- * How many agent processes live at once, and which of them make room for others.
+ * Limits how many agent processes live at once, and evicts idle ones.
  *
- * Places are given in the order in which they were asked for. Where none is left, the process that has rested longest
- * is put to sleep; one that has rested for long enough is put to sleep unasked.
+ * Slots are granted in the order of the requests. Where none is free, the process that has been idle longest is evicted;
+ * one that has been idle for `sleepAfter` is evicted in any case.
  */
 import { Context, Duration, Effect, Exit, FiberSet, Latch, Layer, Scope, Semaphore } from "effect"
 import { PoolFull } from "../../api/Errors.ts"
 import * as Stopwatch from "../Stopwatch.ts"
 
-/** Room for one process. */
-export interface Place {
-  /**
-   * Nobody uses the process, so its place may go to another one: `sleep` ends the process then. It is asked for once at
-   * most until the next `rest`.
-   */
-  readonly rest: (sleep: Effect.Effect<void>) => Effect.Effect<void>
-  /** Somebody uses the process again. */
-  readonly use: Effect.Effect<void>
+/** The right to run one process. */
+export interface ProcessSlot {
+  /** Marks the process as idle. It may be evicted from then on: `evict` ends it, and runs at most once per call of this. */
+  readonly release: (evict: Effect.Effect<void>) => Effect.Effect<void>
+  /** Marks the process as in use again. */
+  readonly reclaim: Effect.Effect<void>
 }
 
 export class AgentPool extends Context.Service<
   AgentPool,
   {
     /**
-     * A place until the scope closes, by when its process must have ended. It fails when the wait for it would be, or
-     * is, too long.
+     * Waits for a slot, which is held until the scope closes; its process must have ended by then. Fails where too many
+     * wait already, or where the wait takes too long.
      */
-    readonly place: Effect.Effect<Place, PoolFull, Scope.Scope>
-    /** How many places are taken. */
+    readonly acquire: Effect.Effect<ProcessSlot, PoolFull, Scope.Scope>
+    /** The number of slots that are held. */
     readonly size: Effect.Effect<number>
   }
 >()("effect-clawdforge/server/agents/AgentPool") {}
@@ -35,7 +32,7 @@ export class AgentPool extends Context.Service<
 export interface Options {
   /** How many agent processes may live at once, those of runs included; 16 if not given. */
   readonly maxProcesses?: number | undefined
-  /** How long a process whose session has nothing to do is kept; 10 minutes if not given. */
+  /** How long the process of an idle session is kept; 10 minutes if not given. */
   readonly sleepAfter?: Duration.Input | undefined
   /** How long a session or a run waits for its process; 30 seconds if not given, as clients give a turn so much more. */
   readonly maxProcessWait?: Duration.Input | undefined
@@ -50,10 +47,10 @@ const defaults = {
   maxProcessQueue: 1_000
 } as const
 
-/** A place whose process can be put to sleep. */
-interface Resting {
-  readonly sleep: Effect.Effect<void>
-  readonly rested: Stopwatch.Stopwatch
+/** How an idle process is evicted, and for how long it has been idle. */
+interface Idle {
+  readonly evict: Effect.Effect<void>
+  readonly idleFor: Stopwatch.Stopwatch
 }
 
 export const make = Effect.fnUntraced(function* (options: Options) {
@@ -62,75 +59,75 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const maxProcessQueue = options.maxProcessQueue ?? defaults.maxProcessQueue
   const sleepAfter = Duration.fromInputUnsafe(options.sleepAfter ?? defaults.sleepAfter)
 
-  const places = yield* Semaphore.make(maxProcesses)
-  const falling = yield* FiberSet.make()
-  const someRest = yield* Latch.make()
-  /** The longest rest first. */
-  const resting = new Map<Place, Resting>()
-  /** The places that will be free by themselves, since their processes are being put to sleep. */
-  const leaving = new Set<Place>()
-  let taken = 0
+  const permits = yield* Semaphore.make(maxProcesses)
+  const evictions = yield* FiberSet.make()
+  const someIdle = yield* Latch.make()
+  /** The longest idle first. */
+  const idle = new Map<ProcessSlot, Idle>()
+  /** The slots whose processes are being evicted, which become free without another eviction. */
+  const evicted = new Set<ProcessSlot>()
+  let held = 0
   let waiting = 0
 
-  const putToSleep = (place: Place, { sleep }: Resting) => {
-    resting.delete(place)
-    leaving.add(place)
-    return FiberSet.run(falling, sleep)
+  const evict = (slot: ProcessSlot, { evict }: Idle) => {
+    idle.delete(slot)
+    evicted.add(slot)
+    return FiberSet.run(evictions, evict)
   }
 
-  /** Puts as many to sleep as are waited for. */
+  /** Evicts as many processes as there are requests for slots. */
   const makeRoom = Effect.gen(function* () {
-    for (const [place, rest] of resting) {
-      if (waiting <= maxProcesses - taken + leaving.size) return
-      yield* putToSleep(place, rest)
+    for (const [slot, each] of idle) {
+      if (waiting <= maxProcesses - held + evicted.size) return
+      yield* evict(slot, each)
     }
   })
 
-  const leave = (place: Place) =>
+  const free = (slot: ProcessSlot) =>
     Effect.sync(() => {
-      taken--
-      resting.delete(place)
-      leaving.delete(place)
+      held--
+      idle.delete(slot)
+      evicted.delete(slot)
     })
 
-  const place = Effect.gen(function* () {
+  const acquire = Effect.gen(function* () {
     if (waiting >= maxProcessQueue) return yield* new PoolFull()
     const scope = yield* Effect.scope
-    const place: Place = {
-      rest: Effect.fnUntraced(function* (sleep) {
-        resting.set(place, { sleep, rested: yield* Stopwatch.start })
-        yield* someRest.open
+    const slot: ProcessSlot = {
+      release: Effect.fnUntraced(function* (evict) {
+        idle.set(slot, { evict, idleFor: yield* Stopwatch.start })
+        yield* someIdle.open
         yield* makeRoom
       }),
-      use: Effect.suspend(() => {
-        resting.delete(place)
-        // It was faster than its sleep, which somebody waits for.
-        return leaving.delete(place) ? makeRoom : Effect.void
+      reclaim: Effect.suspend(() => {
+        idle.delete(slot)
+        // Reclaimed before it was evicted; evict another.
+        return evicted.delete(slot) ? makeRoom : Effect.void
       })
     }
     waiting++
-    yield* Effect.andThen(makeRoom, places.takeScoped(1)).pipe(
+    yield* Effect.andThen(makeRoom, permits.takeScoped(1)).pipe(
       Effect.timeoutOrElse({ duration: maxProcessWait, orElse: () => Effect.fail(new PoolFull()) }),
       Effect.onExit((exit) => {
         waiting--
         if (Exit.isFailure(exit)) return Effect.void
-        taken++
-        return Scope.addFinalizer(scope, leave(place))
+        held++
+        return Scope.addFinalizer(scope, free(slot))
       })
     )
-    return place
+    return slot
   })
 
   yield* Effect.gen(function* () {
-    yield* someRest.await
-    const [longest] = resting
-    if (longest === undefined) return yield* someRest.close
-    const [place, rest] = longest
-    const left = Duration.subtract(sleepAfter, yield* rest.rested)
-    yield* Duration.isPositive(left) ? Effect.sleep(left) : putToSleep(place, rest)
+    yield* someIdle.await
+    const [longest] = idle
+    if (longest === undefined) return yield* someIdle.close
+    const [slot, each] = longest
+    const left = Duration.subtract(sleepAfter, yield* each.idleFor)
+    yield* Duration.isPositive(left) ? Effect.sleep(left) : evict(slot, each)
   }).pipe(Effect.forever, Effect.forkScoped)
 
-  return AgentPool.of({ place, size: Effect.sync(() => taken) })
+  return AgentPool.of({ acquire, size: Effect.sync(() => held) })
 })
 
 export const layer = (options: Options) => Layer.effect(AgentPool, make(options))

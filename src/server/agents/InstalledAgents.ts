@@ -1,6 +1,5 @@
 /**
- * Which agents can be started, as far as that can be told without starting one. This is found out once, when the server
- * starts.
+ * Which agents are installed, as far as that shows without starting one. It is looked up once, when the server starts.
  */
 import { Context, Effect, FileSystem, Layer, Option, Path } from "effect"
 import type { AgentDefinition } from "../../agent/Agent.ts"
@@ -11,17 +10,17 @@ import type * as Agents from "./Agents.ts"
 export class InstalledAgents extends Context.Service<
   InstalledAgents,
   {
-    /** Whether there is one at all, so that sessions can be opened. */
+    /** Whether any agent is, so that sessions can be opened. */
     readonly any: boolean
     readonly claude: boolean
-    /** The version of Claude's adapter, where that is what `claude` runs. */
+    /** The version of Claude's adapter, if the agent `claude` runs it. */
     readonly claudeVersion: Option.Option<string>
   }
 >()("effect-clawdforge/server/agents/InstalledAgents") {}
 
 const executable = 0o111
 
-/** Where a program is, as the process of an agent would look for it. */
+/** Finds a program as the process of an agent would. */
 const locate = Effect.fnUntraced(function* (definition: AgentDefinition, program: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path

@@ -1,14 +1,14 @@
 /**
- * The form of an upload, read as it comes (multipart/form-data, RFC 7578): one file, and fields in any order.
+ * The form of an upload, read as it arrives (multipart/form-data, RFC 7578): one file, and fields in any order.
  *
- * Everything in it is bounded. The parser holds the head of a part to 16 KiB and a hundred headers.
+ * Everything in it is bounded. The parser limits the headers of a part to 16 KiB and a hundred headers.
  */
 import { ByteSize, type Duration, Effect, Option, Schema, Stream } from "effect"
 import { type HttpServerRequest, Multipart } from "effect/http"
 import { Invalid, TooLarge, bodyIssue } from "../../api/Errors.ts"
 import * as Wire from "../../wire/Files.ts"
 
-/** What the form says beside the content. */
+/** The form without the content of its file. */
 export interface UploadForm {
   /** As the client gave it. */
   readonly name: string
@@ -17,16 +17,16 @@ export interface UploadForm {
 }
 
 export interface Options<E> {
-  /** How large the file may be. */
+  /** The largest size of the file. */
   readonly maxSize: ByteSize.ByteSize
-  /** Takes the content, piece by piece. */
+  /** Consumes the content, chunk by chunk. */
   readonly write: (content: Uint8Array) => Effect.Effect<void, E>
 }
 
 const maxParts = 8
 const maxFieldSize = ByteSize.kibibytes(16)
 
-/** As large as a form may be beside its file. */
+/** The largest size of a form without its file. */
 export const maxOverhead = ByteSize.kibibytes(512)
 
 const mediaType = /^multipart\/form-data\s*(;|$)/i
@@ -40,7 +40,7 @@ const misnamed = Invalid.body(Wire.filePart, "must be the name of the part that 
 const onlyOne = Invalid.body(Wire.filePart, "must be the only file")
 const noFile = Invalid.body(Wire.filePart, "must be a file with a name")
 
-/** What the parser stopped at; a body that ended too soon is one of these. */
+/** Maps an error of the parser; a body that ended too early is one. */
 const refusal = (error: Multipart.MultipartError): Invalid | TooLarge => {
   switch (error.reason._tag) {
     case "BodyTooLarge":
@@ -58,10 +58,10 @@ const refusal = (error: Multipart.MultipartError): Invalid | TooLarge => {
 const decodeTimeToLive = Schema.decodeEffect(Wire.TimeToLive)
 
 /**
- * Reads a form to its end, and no further than its limits.
+ * Reads a form to its end, within its limits.
  *
- * A part that was cut off ends like one that is whole: only the end of the form tells, so what was written is good when
- * this succeeds and not before.
+ * A truncated part ends like a complete one, and only the end of the form shows the difference: what was written is
+ * complete once this succeeds, and not before.
  */
 export const read = Effect.fnUntraced(function* <E>(
   request: HttpServerRequest.HttpServerRequest,

@@ -1,8 +1,8 @@
 /**
  * Files that apps uploaded for their agents to read.
  *
- * A file is named by a token that is told once; what is kept of it is its SHA-256, which also names the file on disk. To
- * any other app it does not exist, nor to anyone when its time is over.
+ * A file is identified by a token, which is returned once; only its SHA-256 is kept, which also names the file on disk. The
+ * file does not exist for other apps, nor for any app once it has expired.
  */
 import { ByteSize, Clock, Context, Duration, Effect, FileSystem, Layer, Path, Redacted, Schema, Stream } from "effect"
 import * as Digest from "effect/crypto/Digest"
@@ -16,17 +16,17 @@ import { orUnavailable } from "../storage/StorageFailure.ts"
 import * as FileName from "./FileName.ts"
 
 export interface Options {
-  /** How large a file may be; 100 MB if not given. */
+  /** The largest size of a file; 100 MB if not given. */
   readonly maxUpload?: ByteSize.ByteSize | undefined
-  /** How large the files of one app may be together, with 4 KiB more for each; 1 GB if not given. */
+  /** The largest size of all files of one app, with 4 KiB added for each; 1 GB if not given. */
   readonly maxAppUploads?: ByteSize.ByteSize | undefined
 }
 
-/** An upload, as it is found by its token. */
+/** The row of an upload. */
 export const Upload = Schema.Struct({ sha256: Schema.String, name: Schema.String, size: Schema.Int })
 export type Upload = typeof Upload.Type
 
-/** What is known of a file when all of it is there. */
+/** A file that has arrived completely. */
 export interface Received {
   /** As the client gave it. */
   readonly name: string
@@ -34,43 +34,43 @@ export interface Received {
   readonly timeToLive: Duration.Duration
 }
 
-/** A file that is kept, and the token that names it. */
+/** A stored file, and its token. */
 export interface Kept extends Received {
   readonly token: Redacted.Redacted
 }
 
-/** Takes the content of a file, piece by piece. */
+/** Stores the content of a file, chunk by chunk. */
 export type Write = (content: Uint8Array) => Effect.Effect<void, TooMany>
 
-/** Whom files are laid out for. */
+/** For whom files are staged. */
 export interface StageOptions {
   /** The working directory of the agent. */
   readonly cwd: string
-  /** The session that uses them: when all text of it is removed, so are they. */
+  /** The session that uses them: they are removed with its text. */
   readonly sessionId?: string | undefined
 }
 
 export class Uploads extends Context.Service<
   Uploads,
   {
-    /** How large a file may be. */
+    /** The largest size of a file. */
     readonly maxSize: ByteSize.ByteSize
-    /** Keeps what `receive` writes, as far as its app may have it; nothing is left where that fails. */
+    /** Stores what `receive` writes, within the limit of its app. Nothing is left if that fails. */
     readonly add: <E, R>(
       appId: number,
       receive: (write: Write) => Effect.Effect<Received, E, R>
     ) => Effect.Effect<Kept, E | StorageUnavailable | TooMany, R>
-    /** The uploads that these tokens name, in their order. */
+    /** The uploads of these tokens, in their order. */
     readonly find: (of: {
       readonly appId: number
       readonly tokens: ReadonlyArray<string>
     }) => Effect.Effect<ReadonlyArray<Upload>, FileNotFound | Invalid | StorageUnavailable>
-    /** Lays copies out for an agent; fails where an upload has gone in the meantime. */
+    /** Copies uploads into an agent's working directory. Fails if one was removed since it was found. */
     readonly stage: (
       uploads: ReadonlyArray<Upload>,
       options: StageOptions
     ) => Effect.Effect<ReadonlyArray<Attachment>, FileNotFound | StorageUnavailable>
-    /** Removes the uploads whose time is over, and gives how many there were. */
+    /** Removes the expired uploads, and returns how many there were. */
     readonly sweepExpired: Effect.Effect<number, StorageUnavailable>
     /** Removes all uploads of an app. */
     readonly removeOfApp: (appId: number) => Effect.Effect<void, StorageUnavailable>
@@ -85,13 +85,13 @@ interface Row {
 
 const secretBytes = 24
 
-/** The room that a file takes beside its content, in bytes; one without content takes some too. */
-const roomOfFile = 4_096
+/** Added to the size of each file, in bytes: an empty one takes space too. */
+const fileOverhead = 4_096
 
-/** As many files as one turn or run may have. */
+/** The most files of a turn or run. */
 const maxFiles = 32
 
-/** Made by whoever opens it, or not opened at all. */
+/** The file must not exist yet. */
 const exclusive = { flag: "wx", mode: 0o600, noFollow: true } as const
 
 export const make = Effect.fnUntraced(function* (options: Options) {
@@ -102,13 +102,13 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const path = yield* Path.Path
   const { uploads: folder } = yield* DataFolder
   const maxAppUploads = options.maxAppUploads ?? ByteSize.gigabytes(1)
-  /** By app, the bytes of the files that are on their way. */
+  /** By app, the bytes of the files that are arriving. */
   const arriving = new Map<number, number>()
 
   const fileOf = (sha256: string) => path.join(folder, sha256)
   const sha256Of = (token: string) => digest.digestHex(Digest.sha256, new TextEncoder().encode(token))
 
-  /** Rows go before their files: a file without a row is removed at the next start. */
+  /** Rows are deleted before their files: a file without a row is removed at the next start. */
   const remove = Effect.fnUntraced(
     function* (rows: Effect.Effect<ReadonlyArray<Row>, SqlError.SqlError>) {
       const gone = yield* rows
@@ -125,11 +125,11 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   const sizeOfApp = Effect.fnUntraced(function* (appId: number) {
     const rows = yield* sql<{ readonly size: number | null }>`
-      SELECT SUM(size + ${roomOfFile}) AS size FROM uploads WHERE app_id = ${appId}`
+      SELECT SUM(size + ${fileOverhead}) AS size FROM uploads WHERE app_id = ${appId}`
     return rows[0]?.size ?? 0
   }, orUnavailable)
 
-  /** Counts what arrives of a file until the scope closes, and fails as soon as it is more than its app may have. */
+  /** Counts what arrives of a file until the scope closes, and fails once its app exceeds its limit. */
   const countFile = Effect.fnUntraced(function* (appId: number) {
     const kept = yield* sizeOfApp(appId)
     let arrived = 0
@@ -145,14 +145,14 @@ export const make = Effect.fnUntraced(function* (options: Options) {
         arrived += bytes
         return kept + add(bytes) > maxAppUploads ? Effect.fail(new TooMany()) : Effect.void
       })
-    yield* count(roomOfFile)
+    yield* count(fileOverhead)
     return count
   })
 
-  /** What came in the meantime is counted here: `countFile` has the size that the app had at the start. */
+  /** Checks the limit again, since `countFile` knows only the size that the app had when the file began to arrive. */
   const insert = Effect.fnUntraced(
     function* (appId: number, sha256: string, { name, size, timeToLive }: Received) {
-      if ((yield* sizeOfApp(appId)) + size + roomOfFile > maxAppUploads) return yield* new TooMany()
+      if ((yield* sizeOfApp(appId)) + size + fileOverhead > maxAppUploads) return yield* new TooMany()
       const now = yield* Clock.currentTimeMillis
       const expiresAt = now + Duration.toMillis(timeToLive)
       const row = { sha256, app_id: appId, name: FileName.clean(name), size, created_at: now, expires_at: expiresAt }
@@ -162,7 +162,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     Effect.catchTag("SqlError", (cause) => Effect.fail(StorageUnavailable.from(cause)))
   )
 
-  /** Leaves nothing of an upload that failed. */
+  /** Removes what was stored of a failed upload. */
   const discard = Effect.fnUntraced(function* (sha256: string) {
     yield* Effect.ignore(sql`DELETE FROM uploads WHERE sha256 = ${sha256}`)
     yield* Effect.orDie(fs.remove(fileOf(sha256), { force: true }))
@@ -226,7 +226,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     )
   }, Effect.scoped)
 
-  /** They are laid out where no agent works, and moved as a whole: nothing is written in a folder that is the agent's. */
+  /** Copied where no agent works, and moved as one folder: nothing is written in a folder that the agent can change. */
   const stage = Effect.fn("Uploads.stage")(function* (uploads: ReadonlyArray<Upload>, options: StageOptions) {
     if (uploads.length === 0) return []
     return yield* Effect.acquireUseRelease(
@@ -242,7 +242,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
             return attachment
           })
         )
-        if (options.sessionId !== undefined) yield* use(options.sessionId, uploads)
+        if (options.sessionId !== undefined) yield* recordUse(options.sessionId, uploads)
         yield* Effect.orDie(fs.rename(prepared, folder))
         return attachments
       }),
@@ -250,7 +250,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     )
   })
 
-  const use = Effect.fnUntraced(function* (sessionId: string, uploads: ReadonlyArray<Upload>) {
+  const recordUse = Effect.fnUntraced(function* (sessionId: string, uploads: ReadonlyArray<Upload>) {
     for (const { sha256 } of uploads) {
       yield* sql`INSERT INTO upload_sessions ${sql.insert({ session_id: sessionId, sha256 })} ON CONFLICT DO NOTHING`
     }
@@ -261,7 +261,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     return yield* remove(sql<Row>`DELETE FROM uploads WHERE expires_at <= ${now} RETURNING sha256`)
   }).pipe(Effect.withSpan("Uploads.sweepExpired"))
 
-  /** What a server left that was killed: files that were not yet whole, and copies that were not yet moved. */
+  /** Removes what a killed server left: incomplete files, and copies that were not moved yet. */
   const removeLeftovers = Effect.gen(function* () {
     const rows = yield* sql<Row>`SELECT sha256 FROM uploads`
     const known = new Set(rows.map(({ sha256 }) => sha256))

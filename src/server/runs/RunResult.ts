@@ -1,40 +1,43 @@
 /**
- * The result of a run: what the agent said last, as JSON where it is JSON.
+ * The result of a run: the agent's last text, decoded where it is JSON.
  */
 import { Option, type Schema } from "effect"
 import type { TurnEvent } from "../../wire/TurnEvent.ts"
 
-/** What an agent has said so far: since its last tool call, and before that. */
-export interface Said {
-  readonly now: string
-  readonly before: string
+/** What an agent has said so far. */
+export interface Transcript {
+  /** Since its last tool call. */
+  readonly current: string
+  /** The last text before that. */
+  readonly previous: string
 }
 
-export const nothing: Said = { now: "", before: "" }
+export const empty: Transcript = { current: "", previous: "" }
 
 const isBlank = (text: string): boolean => text.trim() === ""
 
-/** An agent talks while it works; a tool call ends what it said before. */
-export const hear = (said: Said, event: TurnEvent): Said => {
-  if (event._tag === "Text") return { ...said, now: said.now + event.content }
-  return event._tag === "ToolCall" && !isBlank(said.now) ? { now: "", before: said.now } : said
+/** Adds an event. A tool call ends the text before it, since agents comment on their work. */
+export const accumulate = (transcript: Transcript, event: TurnEvent): Transcript => {
+  const { current } = transcript
+  if (event._tag === "Text") return { ...transcript, current: current + event.content }
+  return event._tag === "ToolCall" && !isBlank(current) ? { current: "", previous: current } : transcript
 }
 
-/** The last that it said. */
-export const finalText = ({ before, now }: Said): string => (isBlank(now) ? before : now)
+/** The last text that is not blank. */
+export const finalText = ({ current, previous }: Transcript): string => (isBlank(current) ? previous : current)
 
 const fenced = /^(?<fence>`{3,})[^`\n]*\n(?<inside>[^]*?)\n?\k<fence>$/
 
-/** The text inside of a code fence, where one surrounds the whole of it. */
+/** The text without the code fence that surrounds all of it, if there is one. */
 const withoutFence = (text: string): string => {
   const { fence = "", inside } = fenced.exec(text.trim())?.groups ?? {}
   return inside === undefined || inside.split("\n").some((line) => line.startsWith(fence)) ? text : inside
 }
 
-/** Deeper than this, not every client can read it. */
+/** JSON that is nested deeper stays text: not every client can read it. */
 const maxDepth = 60
 
-/** Whether JSON can hold it as it is: no number became infinite as it was read. */
+/** Whether it can be encoded again without loss: nested within the limit, and no number read as infinite. */
 const isWithin = (value: Schema.Json, levels: number): boolean => {
   if (typeof value === "number") return Number.isFinite(value)
   if (typeof value !== "object" || value === null) return true
@@ -43,7 +46,7 @@ const isWithin = (value: Schema.Json, levels: number): boolean => {
 
 const parse = Option.liftThrowable((text: string): Schema.Json => JSON.parse(text))
 
-/** A text as the contract gives it: without its code fence, and decoded where it is JSON. */
+/** The result as the contract has it: without a code fence, and decoded where it is JSON. */
 export const fromText = (text: string): Schema.Json => {
   const inside = withoutFence(text)
   return Option.getOrElse(

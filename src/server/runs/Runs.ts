@@ -1,7 +1,7 @@
 /**
- * Runs: one prompt to an agent of its own, which lives no longer than its answer takes.
+ * Runs: one prompt to a new agent process, which ends with its answer.
  *
- * Each leaves a row for whoever runs the server, in numbers and names only.
+ * Each leaves a row for the operator, which holds no text.
  */
 import { Clock, Context, Duration, Effect, Exit, Layer, Option, type Schema, Semaphore, Stream } from "effect"
 import { SqlClient } from "effect/sql"
@@ -20,14 +20,14 @@ import { AgentPool } from "../agents/AgentPool.ts"
 import { Agents } from "../agents/Agents.ts"
 import { DataFolder } from "../storage/DataFolder.ts"
 import { orUnavailable } from "../storage/StorageFailure.ts"
-import * as RunFailure from "../agents/RunFailure.ts"
+import * as AgentFailure from "../agents/AgentFailure.ts"
 import * as RunResult from "./RunResult.ts"
 import { type Upload, Uploads } from "../files/Uploads.ts"
 import { Shutdown } from "../Shutdown.ts"
 import * as Spans from "../Spans.ts"
 import * as Stopwatch from "../Stopwatch.ts"
 
-/** A run that is asked for. */
+/** A run to execute. */
 export interface NewRun {
   readonly app: { readonly id: number; readonly name: string }
   readonly prompt: string
@@ -35,7 +35,7 @@ export interface NewRun {
   readonly model?: string | undefined
   readonly effort?: string | undefined
   readonly system?: SystemPrompt | undefined
-  /** For all of it, the start of the agent too. */
+  /** For all of the run, including the start of the agent. */
   readonly timeout: Duration.Duration
 }
 
@@ -50,7 +50,7 @@ export interface Run {
 export class Runs extends Context.Service<
   Runs,
   {
-    /** Answers when the agent has ended. Interrupting it ends the agent. */
+    /** Succeeds once the agent has ended. Interrupting it ends the agent. */
     readonly run: (
       run: NewRun
     ) => Effect.Effect<Run, FileNotFound | Invalid | PoolFull | RunFailed | StorageUnavailable | TooManyRuns>
@@ -64,22 +64,22 @@ export interface Options {
 
 const defaultMaxRuns = 4
 
-/** As much text as is kept of a run, in characters. */
+/** The longest text that is kept of a run, in characters. */
 const maxText = 32 * 1024 * 1024
 
-/** Why a run got no agent. */
+/** Failures of a run that no agent was handed. */
 type Refusal = FileNotFound | Invalid | PoolFull | StorageUnavailable
 
-/** What came of a turn. */
-interface Told {
+/** What the agent said, and how its turn ended. */
+interface Outcome {
   readonly text: string
   readonly end: TurnEnd
 }
 
 const byteLength = (text: string) => new TextEncoder().encode(text).byteLength
 
-/** What the row of a run says of its end. */
-const outcomeOf = (exit: Exit.Exit<Told, Refusal | RunFailed>): string => {
+/** The outcome of a run in its row. */
+const outcomeOf = (exit: Exit.Exit<Outcome, Refusal | RunFailed>): string => {
   if (Exit.isSuccess(exit)) return exit.value.end.stopReason
   if (Exit.hasInterrupts(exit)) return "cancelled"
   const failure = Option.getOrUndefined(Exit.findErrorOption(exit))
@@ -94,16 +94,16 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const shutdown = yield* Shutdown
   const uploads = yield* Uploads
   const sql = yield* SqlClient.SqlClient
-  const places = yield* Semaphore.make(options.maxRuns ?? defaultMaxRuns)
+  const runPermits = yield* Semaphore.make(options.maxRuns ?? defaultMaxRuns)
 
-  // With the agents comes their watchdog, which has ended those of an earlier server.
+  // The agents of an earlier server have ended by now: the watchdog starts before the table of agents.
   yield* folder.removeRuns
 
   const record = Effect.fnUntraced(function* (
     run: NewRun,
     agent: string,
     began: { readonly at: number; readonly elapsed: Stopwatch.Stopwatch },
-    exit: Exit.Exit<Told, Refusal | RunFailed>
+    exit: Exit.Exit<Outcome, Refusal | RunFailed>
   ) {
     const duration = yield* began.elapsed
     const outcome = outcomeOf(exit)
@@ -119,23 +119,23 @@ export const make = Effect.fnUntraced(function* (options: Options) {
         outcome
       })}`
     )
-    // The agent may have acted, but for a refusal.
+    // Unless the run was refused, the agent may have acted.
     yield* outcome === "refused" ? recorded : Effect.orDie(recorded)
   })
 
-  const listen = Effect.fnUntraced(function* (agent: string, events: Stream.Stream<TurnEvent | TurnEnd, AgentFailed>) {
-    let said = RunResult.nothing
+  const collect = Effect.fnUntraced(function* (agent: string, events: Stream.Stream<TurnEvent | TurnEnd, AgentFailed>) {
+    let transcript = RunResult.empty
     let end: TurnEnd | undefined
     yield* Stream.runForEach(events, (event) => {
       if (event._tag === "TurnEnd") end = event
-      else said = RunResult.hear(said, event)
-      return said.now.length <= maxText
+      else transcript = RunResult.accumulate(transcript, event)
+      return transcript.current.length <= maxText
         ? Effect.void
         : Effect.fail(new AgentFailed({ error: `Agent ${agent} said too much.`, stderr: "", stopReason: "error" }))
     })
     if (end === undefined) return yield* Effect.die(new Error("the turn ended without TurnEnd"))
-    const told: Told = { text: RunResult.finalText(said), end }
-    return told
+    const outcome: Outcome = { text: RunResult.finalText(transcript), end }
+    return outcome
   })
 
   const cancelled = Effect.andThen(
@@ -145,8 +145,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     )
   )
 
-  /** The folder is removed when the agent is dead, since it was there before. */
-  const conduct = Effect.fnUntraced(function* (run: NewRun, agent: string, elapsed: Stopwatch.Stopwatch) {
+  /** The folder is acquired before the agent, so it is removed after the agent has ended. */
+  const execute = Effect.fnUntraced(function* (run: NewRun, agent: string, elapsed: Stopwatch.Stopwatch) {
     const { effort, model, prompt, system, timeout } = run
     const outOfTime = (stderr: string) =>
       new AgentFailed({
@@ -156,13 +156,13 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       })
     const cwd = yield* folder.runDirectory
     const files = yield* uploads.stage(run.files, { cwd })
-    const session = yield* pool.place.pipe(
+    const session = yield* pool.acquire.pipe(
       Effect.andThen(agents.open(agent, { cwd, effort, model, system })),
       Spans.acquireProcess(agent),
       Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(outOfTime("")) })
     )
     const left = Duration.subtract(timeout, yield* elapsed)
-    return yield* listen(agent, Spans.prompt(agent)(session.turn({ prompt, files, timeout: left }))).pipe(
+    return yield* collect(agent, Spans.prompt(agent)(session.turn({ prompt, files, timeout: left }))).pipe(
       Effect.mapError((failure) => (failure.stopReason === "timeout" ? outOfTime(failure.stderr) : failure))
     )
   }, Effect.scoped)
@@ -170,12 +170,12 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const attempt = Effect.fnUntraced(function* (run: NewRun) {
     const at = yield* Clock.currentTimeMillis
     const elapsed = yield* Stopwatch.start
-    const failed = RunFailure.from(elapsed)
+    const failed = AgentFailure.toRunFailed(elapsed)
     if (Option.isNone(agents.defaultName)) {
       return yield* failed({ error: "There is no agent.", stderr: "", stopReason: "error" })
     }
     const agent = agents.defaultName.value
-    const { end, text } = yield* Effect.raceFirst(conduct(run, agent, elapsed), cancelled).pipe(
+    const { end, text } = yield* Effect.raceFirst(execute(run, agent, elapsed), cancelled).pipe(
       Effect.catchTags({
         AgentFailed: failed,
         AgentOptionRefused: ({ error, option }) => Effect.fail(Invalid.body(option, error))
@@ -193,7 +193,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   return Runs.of({
     run: Effect.fn("Runs.run")(function* (run: NewRun) {
-      const done = yield* places.withPermitsIfAvailable(1)(attempt(run))
+      const done = yield* runPermits.withPermitsIfAvailable(1)(attempt(run))
       return Option.isSome(done) ? done.value : yield* new TooManyRuns()
     })
   })

@@ -17,7 +17,7 @@ import type { AgentPool } from "../agents/AgentPool.ts"
 import type { Agents } from "../agents/Agents.ts"
 import type { DataFolder } from "../storage/DataFolder.ts"
 import { Ledger } from "../storage/Ledger.ts"
-import * as RunFailure from "../agents/RunFailure.ts"
+import * as AgentFailure from "../agents/AgentFailure.ts"
 import type { SessionState, SessionTurn, TurnDone } from "./SessionEngine.ts"
 import * as SessionProcess from "./SessionProcess.ts"
 import { Uploads } from "../files/Uploads.ts"
@@ -83,7 +83,7 @@ export const make = Effect.fnUntraced(function* (
   let active: ActiveTurn | undefined
 
   const wake = Effect.gen(function* () {
-    const failed = RunFailure.from(yield* Stopwatch.start)
+    const failed = AgentFailure.toRunFailed(yield* Stopwatch.start)
     const agent = yield* Effect.catchTag(useProcess, "AgentFailed", failed)
     return agent.id
   }).pipe(Effect.scoped)
@@ -169,7 +169,7 @@ export const make = Effect.fnUntraced(function* (
   const run = Effect.fnUntraced(function* ({ files, id, ...request }: SessionTurn) {
     const turn = yield* enqueue(id)
     yield* Effect.raceFirst(drop(turn), acquireTurn(turn))
-    const failed = RunFailure.from(yield* Stopwatch.start)
+    const failed = AgentFailure.toRunFailed(yield* Stopwatch.start)
     const lost = flow(
       failed,
       Effect.mapError((failure) => new AgentLost({ failure }))

@@ -1,5 +1,5 @@
 /**
- * The `SessionEngine` of one machine: its agents are processes beside this one.
+ * The `SessionEngine` of one machine: its agents are child processes of this one.
  */
 import { Clock, DateTime, Effect, Exit, FiberSet, Layer, Scope, Stream } from "effect"
 import { SecureRandom } from "effect/crypto/SecureRandom"
@@ -28,13 +28,13 @@ export interface Options {
   readonly maxWaitingTurns?: number | undefined
 }
 
-/** A session, the scope that its process lives in, and how many turns of it run or wait. */
+/** A session, the scope of its process, and the number of its turns that run or wait. */
 interface Entry {
   readonly appId: number
   readonly session: LocalSession.LocalSession
   readonly scope: Scope.Closeable
   turns: number
-  /** When the last of them was over, in this life of the server. */
+  /** When the last of them ended, since the server started. */
   usedAt?: number | undefined
 }
 
@@ -42,7 +42,7 @@ const defaultMaxOpenSessions = 64
 const defaultMaxWaitingTurns = 16
 const idBytes = 24
 
-/** What a session is opened with, and brought back with. */
+/** The settings with which a session is opened and restored. */
 const settingsOf = ({ effort, model, system }: NewSession) => ({
   model,
   effort: effort ?? null,
@@ -63,30 +63,30 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const maxWaitingTurns = options.maxWaitingTurns ?? defaultMaxWaitingTurns
 
   const sessionsScope = yield* Scope.fork(yield* Effect.scope, "parallel")
-  /** The sessions that are open or being opened, and whose they are: these count against the limits. */
-  const places = new Map<SessionId, number>()
-  const placesOf = AppCounts.make()
-  /** How many sessions of an app have a turn that runs or waits. */
+  /** The sessions that are open or being opened, which count against the limits, with their apps. */
+  const openSlots = new Map<SessionId, number>()
+  const openSlotsOf = AppCounts.make()
+  /** The number of sessions of an app with a turn that runs or waits. */
   const busyOf = AppCounts.make()
   const entries = new Map<SessionId, Entry>()
 
-  // Closing answers before the process has ended; the engine waits for those that are still ending.
-  const leaving = yield* FiberSet.make()
-  yield* Effect.addFinalizer(() => FiberSet.awaitEmpty(leaving))
+  // `close` returns before the process has ended; the engine's scope waits for those that are still ending.
+  const endings = yield* FiberSet.make()
+  yield* Effect.addFinalizer(() => FiberSet.awaitEmpty(endings))
 
-  const takePlace = (sessionId: SessionId, appId: number) => {
-    places.set(sessionId, appId)
-    placesOf.add(appId)
+  const takeSlot = (sessionId: SessionId, appId: number) => {
+    openSlots.set(sessionId, appId)
+    openSlotsOf.add(appId)
   }
 
-  const leavePlace = (sessionId: SessionId) => {
-    const appId = places.get(sessionId)
+  const freeSlot = (sessionId: SessionId) => {
+    const appId = openSlots.get(sessionId)
     if (appId === undefined) return
-    places.delete(sessionId)
-    placesOf.remove(appId)
+    openSlots.delete(sessionId)
+    openSlotsOf.remove(appId)
   }
 
-  const enter = Effect.fnUntraced(
+  const addEntry = Effect.fnUntraced(
     function* (options: LocalSession.Options) {
       const scope = yield* Scope.fork(sessionsScope)
       const session = yield* Scope.provide(LocalSession.make(options), scope)
@@ -102,29 +102,29 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     Effect.provideService(Uploads, uploads)
   )
 
-  /** The folder goes when the process is gone. */
-  const leave = Effect.fnUntraced(function* (sessionId: SessionId, scope: Scope.Closeable) {
+  /** Removes the working directory once the process has ended. */
+  const endProcess = Effect.fnUntraced(function* (sessionId: SessionId, scope: Scope.Closeable) {
     yield* Scope.close(scope, Exit.void)
     yield* folder.removeWorkingDirectory(sessionId)
   })
 
-  /** No turn finds the session from here on. */
+  /** Removes a session from memory, so that no turn finds it from here on, and ends its process. */
   const forget = Effect.fnUntraced(function* (sessionId: SessionId) {
     const entry = entries.get(sessionId)
-    leavePlace(sessionId)
+    freeSlot(sessionId)
     entries.delete(sessionId)
     if (entry !== undefined) {
       yield* entry.session.stop
-      yield* FiberSet.run(leaving, leave(sessionId, entry.scope))
+      yield* FiberSet.run(endings, endProcess(sessionId, entry.scope))
     }
   })
 
   const close = Effect.fn("SessionEngine.close")(function* (sessionId: SessionId) {
-    // A ledger that cannot be written costs no place: a row that is left open is closed by the next close, or by the sweep.
+    // The slot is freed even where the ledger cannot be written: a row that stays open is closed by the next close or sweep.
     return yield* Effect.ensuring(ledger.closeSession(sessionId), forget(sessionId))
   }, Effect.uninterruptible)
 
-  /** Closes a session after a failure, which is what the caller is told, whether this succeeds or not. */
+  /** Closes a session after a failure, which is reported to the caller whether or not this succeeds. */
   const abandon = (sessionId: SessionId) =>
     Effect.catch(close(sessionId), ({ cause }) => Effect.logError("a session could not be closed", cause))
 
@@ -140,11 +140,11 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       return yield* Invalid.body("agent", `no agent of this name: the server has ${agents.names.join(", ")}`)
     }
     const sessionId = SessionId.make(Base64Url.encode(yield* random.randomBytes(idBytes)))
-    if (places.size >= maxOpenSessions) return yield* new PoolFull()
-    if (placesOf.of(session.app.id) >= maxAppSessions) return yield* new TooMany()
-    takePlace(sessionId, session.app.id)
+    if (openSlots.size >= maxOpenSessions) return yield* new PoolFull()
+    if (openSlotsOf.of(session.app.id) >= maxAppSessions) return yield* new TooMany()
+    takeSlot(sessionId, session.app.id)
     const identity = { sessionId, appId: session.app.id, cwd: folder.workingDirectory(sessionId) }
-    const entry = yield* enter({ ...identity, agent: session.agent, ...settingsOf(session) })
+    const entry = yield* addEntry({ ...identity, agent: session.agent, ...settingsOf(session) })
     return { ...identity, ...entry }
   })
 
@@ -177,7 +177,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     )
   )
 
-  /** Counts one more turn of a session until the scope closes, if its app may have it. */
+  /** Counts a turn of a session until the scope closes, within the limits of the session and of its app. */
   const admit = Effect.fnUntraced(function* (sessionId: SessionId) {
     const entry = entries.get(sessionId)
     if (entry === undefined) return yield* new SessionIsClosed()
@@ -223,17 +223,17 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const recover = Effect.gen(function* () {
     yield* ledger.endCutTurns
     for (const session of yield* ledger.openSessions) {
-      takePlace(session.sessionId, session.appId)
+      takeSlot(session.sessionId, session.appId)
       // Not where it was, if the data folder was moved.
       const cwd = folder.workingDirectory(session.sessionId)
       if (cwd !== session.cwd) yield* ledger.moveSession(session.sessionId, cwd)
-      yield* enter({ ...session, cwd })
+      yield* addEntry({ ...session, cwd })
     }
     yield* folder.keepWorkingDirectories(new Set(yield* ledger.openSessionIds))
   })
 
   yield* recover
-  return SessionEngine.of({ open, turn, cancel, close, closeIdle, states, size: Effect.sync(() => places.size) })
+  return SessionEngine.of({ open, turn, cancel, close, closeIdle, states, size: Effect.sync(() => openSlots.size) })
 })
 
 export const layer = (options: Options) => Layer.effect(SessionEngine, make(options))

@@ -1,17 +1,17 @@
 /**
- * The agent process of one session, which comes and goes while the session stays: it is started when it is needed, put
- * to sleep when its place is needed, and another one brings the agent's own session back.
+ * The agent process of a session. It is started when it is needed, and may be evicted while it is idle; the next one
+ * restores the agent's own session.
  */
 import { Duration, Effect, Exit, RcRef, Scope, Semaphore } from "effect"
 import type { AgentFailed, AgentOptionRefused, AgentSession, SystemPrompt } from "../../agent/Agent.ts"
 import type { PoolFull } from "../../api/Errors.ts"
 import type { SessionId } from "../../wire/Ids.ts"
-import { AgentPool, type Place } from "../agents/AgentPool.ts"
+import { AgentPool, type ProcessSlot } from "../agents/AgentPool.ts"
 import { Agents, missing } from "../agents/Agents.ts"
 import { DataFolder } from "../storage/DataFolder.ts"
 
 export interface SessionProcess {
-  /** The agent, kept awake until the scope closes. One at a time: whoever holds the session sees to that. */
+  /** The agent, which is not evicted before the scope closes. Only one caller at a time may use it. */
   readonly use: Effect.Effect<AgentSession, AgentFailed | AgentOptionRefused | PoolFull, Scope.Scope>
   readonly isAwake: Effect.Effect<boolean>
 }
@@ -24,13 +24,13 @@ export interface Options {
   readonly model: string | null
   readonly effort: string | null
   readonly system: SystemPrompt | null
-  /** The agent's own id of the session, if it had one in an earlier life of the server. */
+  /** The agent's own id of the session, for one that is restored. */
   readonly agentSessionId?: string | undefined
 }
 
 interface Process {
   readonly agent: AgentSession
-  readonly place: Place
+  readonly slot: ProcessSlot
   ended: boolean
 }
 
@@ -45,16 +45,16 @@ export const make = Effect.fnUntraced(function* (
   let agentSessionId = options.agentSessionId
   let current: Process | undefined
 
-  // A process has it for as long as it lives: the next one of the session, and the end, wait until it is gone.
-  const life = yield* Semaphore.make(1)
-  yield* Effect.addFinalizer(() => life.take(1))
+  // Held for as long as a process lives: the next one of the session, and the end of the scope, wait until it is gone.
+  const processPermit = yield* Semaphore.make(1)
+  yield* Effect.addFinalizer(() => processPermit.take(1))
 
   const start: Effect.Effect<Process, AgentFailed | AgentOptionRefused | PoolFull, Scope.Scope> = Effect.gen(
     function* () {
       // Before it waits for a slot, which it has no use for.
       if (!agents.has(options.agent)) return yield* missing(options.agent)
-      yield* life.takeScoped(1)
-      const place = yield* pool.place
+      yield* processPermit.takeScoped(1)
+      const slot = yield* pool.acquire
       yield* folder.makeWorkingDirectory(options.sessionId)
       const agent = yield* agents.open(options.agent, {
         cwd: options.cwd,
@@ -64,7 +64,7 @@ export const make = Effect.fnUntraced(function* (
         system: options.system ?? undefined
       })
       agentSessionId = agent.id
-      const process: Process = { agent, place, ended: false }
+      const process: Process = { agent, slot, ended: false }
       yield* Effect.acquireRelease(
         Effect.sync(() => {
           current = process
@@ -86,17 +86,17 @@ export const make = Effect.fnUntraced(function* (
   )
 
   const processes = yield* RcRef.make({ acquire: start, idleTimeToLive: Duration.infinity })
-  /** Ends the process; one in use ends with its use. */
+  /** Ends the process, or has it end after its use. */
   const end = RcRef.invalidate(processes)
 
-  /** Where another process could go on, this one may be put to sleep. */
-  const rest = Effect.suspend(() => (current?.agent.isRestorable === true ? current.place.rest(end) : Effect.void))
+  /** Only a process whose session another one can restore may be evicted. */
+  const release = Effect.suspend(() => (current?.agent.isRestorable === true ? current.slot.release(end) : Effect.void))
 
   const use = Effect.gen(function* () {
-    yield* Effect.addFinalizer(() => rest)
+    yield* Effect.addFinalizer(() => release)
     const first = yield* Scope.fork(yield* Effect.scope)
     const running = yield* Scope.provide(RcRef.get(processes), first)
-    yield* running.place.use
+    yield* running.slot.reclaim
     if (!running.ended) return running.agent
     yield* end
     yield* Scope.close(first, Exit.void)

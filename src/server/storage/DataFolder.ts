@@ -1,8 +1,8 @@
 /**
- * The folder in which a server keeps everything: its ledger, the uploads of its apps, and the working directory of each
- * open session and of each run.
+ * The folder with all data of a server: its ledger, the uploads of its apps, and the working directories of open sessions
+ * and of runs.
  *
- * It is private to its owner, and one server at a time has it.
+ * Only its user can read it, and only one server at a time can use it.
  */
 import { Context, Effect, FileSystem, Layer, Path, type PlatformError, Predicate, type Scope } from "effect"
 import { DatabaseSync } from "node:sqlite"
@@ -12,44 +12,44 @@ import * as RemoveTree from "./RemoveTree.ts"
 export class DataFolder extends Context.Service<
   DataFolder,
   {
-    /** The folder itself, where it is a temporary one. */
+    /** The folder itself, if it is a temporary one. */
     readonly temporary: string | undefined
     readonly ledger: string
-    /** Where uploads are kept; no agent works in it. */
+    /** The folder of uploads; no agent works in it. */
     readonly uploads: string
     /** The file that holds the id of this server. */
     readonly owner: string
-    /** Where the agents that run are recorded. */
+    /** The folder of the records of running agents. */
     readonly agents: string
-    /** Where the agent of a session works. */
+    /** The working directory of a session. */
     readonly workingDirectory: (sessionId: string) => string
-    /** Makes it where it is not there: an agent may have removed its own, or put something else in its place. */
+    /** Creates it if it is missing, or replaced by another kind of file: an agent can do either to its own. */
     readonly makeWorkingDirectory: (sessionId: string) => Effect.Effect<void>
-    /** Removes it and all that is in it. Its agent must be dead by then. */
+    /** Removes it with all its content. Its agent must have ended. */
     readonly removeWorkingDirectory: (sessionId: string) => Effect.Effect<void>
     /** Removes the working directories of all other sessions. */
     readonly keepWorkingDirectories: (sessionIds: ReadonlySet<string>) => Effect.Effect<void, StartFailed>
-    /** Removes what the runs of a killed server left: no run outlives its server. Their agents must be dead by then. */
+    /** Removes what the runs of a killed server left: no run outlives its server. Their agents must have ended. */
     readonly removeRuns: Effect.Effect<void, StartFailed>
-    /** A working directory for one run, removed with the scope. Its agent must be dead by then. */
+    /** A working directory for one run, removed when the scope closes. Its agent must have ended by then. */
     readonly runDirectory: Effect.Effect<string, never, Scope.Scope>
   }
 >()("effect-clawdforge/server/storage/DataFolder") {}
 
 export interface Options {
-  /** Where the folder is; a temporary one, gone with the server, if not given. */
+  /** The path of the folder; a temporary one, removed with the server, if not given. */
   readonly data?: string | undefined
 }
 
 const folderMode = 0o700
 const fileMode = 0o600
 
-/** SQLite's code for a database that somebody else has. */
+/** SQLite's code for a database that another connection has locked. */
 const busy = 5
 
 /**
- * Holds a transaction on a database of its own for as long as the server lives. The system frees it however the process
- * ends, and says at once that it is held.
+ * Holds a transaction on a separate database for as long as the server lives. The system releases it however the process
+ * ends, and a second server fails at once.
  */
 const lock = (file: string, folder: string) =>
   Effect.acquireRelease(
@@ -66,8 +66,8 @@ const lock = (file: string, folder: string) =>
     })
   )
 
-/** Where it is there already, it stays as it is. */
-const unlessThere = (making: Effect.Effect<void, PlatformError.PlatformError>) =>
+/** Leaves what exists already as it is. */
+const unlessExists = (making: Effect.Effect<void, PlatformError.PlatformError>) =>
   Effect.catchIf(
     making,
     ({ reason }) => reason._tag === "AlreadyExists",
@@ -75,8 +75,8 @@ const unlessThere = (making: Effect.Effect<void, PlatformError.PlatformError>) =
   )
 
 /**
- * Makes a folder, and those that it is in. Node's own way to make several at once never ends where none can be made,
- * such as in /proc.
+ * Creates a folder and its parents. Node's recursive `mkdir` never returns where no folder can be created, such as in
+ * /proc.
  */
 const makeFolders = Effect.fnUntraced(function* (
   fs: FileSystem.FileSystem,
@@ -85,7 +85,7 @@ const makeFolders = Effect.fnUntraced(function* (
 ): Effect.fn.Return<void, PlatformError.PlatformError> {
   if (yield* fs.exists(folder)) return
   yield* makeFolders(fs, path, path.dirname(folder))
-  yield* unlessThere(fs.makeDirectory(folder, { mode: folderMode }))
+  yield* unlessExists(fs.makeDirectory(folder, { mode: folderMode }))
 })
 
 const folderFailures: Readonly<Record<string, string>> = {
@@ -103,14 +103,14 @@ const unusable =
     return new StartFailed({ message: `${folder} cannot be used: ${why}`, cause })
   }
 
-/** What a server makes before its ledger: one that was killed just then leaves no more than this. */
-const firstMade: ReadonlySet<string> = new Set(["sessions", "lock.db"])
+/** What a server creates before its ledger, and leaves if it is killed at that moment. */
+const createdFirst: ReadonlySet<string> = new Set(["sessions", "lock.db"])
 
-/** A folder of somebody else's that was named by mistake would have its modes changed and its files removed. */
+/** Protects a folder that was named by mistake: its modes would be changed and its files removed. */
 const refuseForeign = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, folder: string, ledger: string) {
   if (!(yield* fs.exists(folder)) || (yield* fs.exists(ledger))) return
   const names = yield* fs.readDirectory(folder)
-  if (names.every((name) => firstMade.has(name))) return
+  if (names.every((name) => createdFirst.has(name))) return
   return yield* new StartFailed({
     message: `${folder} is not a data folder of clawdforge: it is not empty, and has no ledger.db`
   })
@@ -134,11 +134,11 @@ export const make = Effect.fnUntraced(
     yield* refuseForeign(fs, folder, ledger)
     yield* makeFolders(fs, path, sessions)
     yield* fs.chmod(folder, folderMode)
-    // SQLite would make them with the mode of any other file. Nobody else gets into the folder before they have their own.
+    // SQLite would create them with the default mode. No other user gets into the folder before they have their own.
     for (const file of [lockFile, ledger]) {
-      // One that is there is not opened. A process that closes a file loses all its locks on it, also those of another
-      // server in it; SQLite knows that, and keeps them.
-      yield* unlessThere(fs.writeFileString(file, "", { flag: "wx" }))
+      // One that exists is not opened: a process that closes a file loses all its locks on it, including those of another
+      // server in the process. SQLite takes care of that.
+      yield* unlessExists(fs.writeFileString(file, "", { flag: "wx" }))
       yield* fs.chmod(file, fileMode)
     }
     yield* lock(lockFile, folder)

@@ -18,13 +18,13 @@ const SystemPrompt = Schema.fromJsonString(
   Schema.Struct({ text: Schema.String, mode: Schema.Literals(["append", "replace"]) })
 )
 
-/** A session as the ledger has it. */
+/** A session in the ledger. */
 export const Session = Schema.Struct({
   sessionId: SessionId,
   appId: Schema.Int,
   appName: Schema.String,
   agent: Schema.String,
-  /** The agent's own id of the session, by which another process of it can load it. */
+  /** The agent's own id of the session, by which another of its processes can restore it. */
   agentSessionId: Schema.String,
   model: Schema.NullOr(Schema.String),
   effort: Schema.NullOr(Schema.String),
@@ -49,7 +49,7 @@ export const Session = Schema.Struct({
 )
 export type Session = typeof Session.Type
 
-/** How a turn ended, in numbers and names only. */
+/** How a turn ended. */
 export interface TurnOutcome {
   readonly sessionId: SessionId
   readonly appId: number
@@ -58,12 +58,12 @@ export interface TurnOutcome {
   readonly durationMillis: number
 }
 
-/** What a row of `session_events` says beside its kind. */
+/** The details in a row of `session_events`. */
 const Detail = Schema.fromJsonString(
   Schema.Struct({ stop_reason: Schema.String, duration_ms: Schema.optionalKey(Schema.Finite) })
 )
 
-/** One thing that happened to a session. It holds no text. */
+/** An event in the life of a session. It holds no text. */
 export const SessionEvent = Schema.Struct({
   /** Later ones have higher numbers. */
   seq: Schema.Int,
@@ -94,40 +94,40 @@ export class Ledger extends Context.Service<
     /** Records where a session works from now on. */
     readonly moveSession: (sessionId: SessionId, cwd: string) => Effect.Effect<void, StorageUnavailable>
     /**
-     * Counts a turn that is about to be handed to the agent, and gives its number. If the end of the turn before it could
+     * Counts a turn that is about to be handed to the agent, and returns its number. If the end of the turn before it could
      * not be written, that one is ended first.
      */
     readonly beginTurn: (sessionId: SessionId) => Effect.Effect<number, StorageUnavailable>
     readonly endTurn: (outcome: TurnOutcome) => Effect.Effect<void, StorageUnavailable>
     /** Ends the turns that this server was running when it was killed; how they ended is unknown. */
     readonly endCutTurns: Effect.Effect<void, StorageUnavailable>
-    /** All that happened to a session, oldest first. */
+    /** All events of a session, oldest first. */
     readonly listEvents: (sessionId: string) => Effect.Effect<ReadonlyArray<SessionEvent>, StorageUnavailable>
-    /** What happened to a session after an event, oldest first, and no more of it than the limit. */
+    /** The events of a session after one of them, oldest first, at most as many as the limit. */
     readonly listEventsAfter: (of: {
       readonly sessionId: string
       readonly after: number
       readonly limit: number
     }) => Effect.Effect<ReadonlyArray<SessionEvent>, StorageUnavailable>
-    /** Whether it was open until now. */
+    /** Closes a session, and returns whether it was open until now. */
     readonly closeSession: (
       sessionId: SessionId,
       kind?: "close" | "sweep_close"
     ) => Effect.Effect<boolean, StorageUnavailable>
     /** The open sessions of this server that had no turn since then. */
     readonly idleSessions: (since: DateTime.Utc) => Effect.Effect<ReadonlyArray<SessionId>, StorageUnavailable>
-    /** The sessions that were closed by then. */
+    /** The sessions that had been closed by then. */
     readonly expiredSessions: (closedBy: DateTime.Utc) => Effect.Effect<ReadonlyArray<SessionId>, StorageUnavailable>
-    /** Deletes all that is known of sessions but what happened to them. */
+    /** Deletes sessions, but not their events. */
     readonly deleteSessions: (sessionIds: ReadonlyArray<SessionId>) => Effect.Effect<void, StorageUnavailable>
-    /** Forgets what happened before, to sessions and in runs. */
-    readonly forgetAudit: (before: DateTime.Utc) => Effect.Effect<void, StorageUnavailable>
+    /** Deletes the older events of sessions and rows of runs. */
+    readonly deleteAudit: (before: DateTime.Utc) => Effect.Effect<void, StorageUnavailable>
     /**
-     * Clears what was deleted, by anyone, from the files of the ledger: until then its text is still in the database, and
-     * in the log of what was written before.
+     * Clears all deleted rows from the files of the ledger: until then their text is still in the database's write-ahead
+     * log.
      */
     readonly clearDeleted: Effect.Effect<void, StorageUnavailable>
-    /** Fails where the ledger cannot be written. */
+    /** Fails if the ledger cannot be written. */
     readonly probe: Effect.Effect<void, StorageUnavailable>
   }
 >()("effect-clawdforge/server/storage/Ledger") {}
@@ -219,7 +219,7 @@ export const make = Effect.gen(function* () {
     orUnavailable
   )
 
-  /** Gives an end to the turns of these sessions that have none. */
+  /** Records an end of the turns of these sessions that have none. */
   const endCut = Effect.fnUntraced(function* (sessions: Statement.Fragment) {
     const at = yield* Clock.currentTimeMillis
     const cut = yield* sql<{ readonly session_id: string; readonly app_id: number; readonly turn_count: number }>`
@@ -281,7 +281,7 @@ export const make = Effect.gen(function* () {
     orElse: () => Effect.asVoid(sql`PRAGMA wal_checkpoint(TRUNCATE)`)
   })
 
-  const forgetAudit = Effect.fnUntraced(function* (before: DateTime.Utc) {
+  const deleteAudit = Effect.fnUntraced(function* (before: DateTime.Utc) {
     yield* sql`DELETE FROM session_events WHERE at < ${DateTime.toEpochMillis(before)}`
     yield* sql`DELETE FROM runs WHERE at < ${DateTime.toEpochMillis(before)}`
   }, orUnavailable)
@@ -322,7 +322,7 @@ export const make = Effect.gen(function* () {
     idleSessions: (since) => Effect.map(orUnavailable(idleSessions(since)), idsOf),
     expiredSessions: (closedBy) => Effect.map(orUnavailable(expiredSessions(closedBy)), idsOf),
     deleteSessions: (sessionIds) => orUnavailable(Effect.forEach(sessionIds, deleteSession, { discard: true })),
-    forgetAudit,
+    deleteAudit,
     clearDeleted: orUnavailable(clearDeleted),
     probe: orUnavailable(probe())
   })

@@ -1,9 +1,9 @@
 /**
- * The tables of the ledger, one migration after the other. One that was released is never changed.
+ * The tables of the ledger, as a list of migrations. A released migration is never changed.
  *
- * The statements are SQLite's and PostgreSQL's; where the two differ, the dialect is asked. Times are milliseconds since
- * 1970. A session names its app by the number of the app's token, which is never given again: a token that is minted
- * anew under an old name inherits nothing.
+ * The statements are valid in SQLite and in PostgreSQL; where the two differ, they depend on the dialect. Times are
+ * milliseconds since 1970. A session refers to its app by the number of the app's token, which is never reused: a token
+ * that is minted under an old name inherits nothing.
  */
 import { Effect, Layer } from "effect"
 import { Migrator, SqlClient } from "effect/sql"
@@ -57,7 +57,7 @@ const tables = Effect.gen(function* () {
   yield* sql`CREATE INDEX session_events_by_session ON session_events (session_id, seq)`
   yield* sql`CREATE INDEX session_events_by_time ON session_events (at)`
 
-  // Written to see whether the ledger can be written.
+  // Written to check whether the ledger can be written.
   yield* sql`CREATE TABLE probe (id BIGINT PRIMARY KEY, at BIGINT NOT NULL)`
 
   yield* sql`CREATE TABLE uploads (
@@ -78,7 +78,7 @@ const tables = Effect.gen(function* () {
   )`
   yield* sql`CREATE INDEX upload_sessions_by_upload ON upload_sessions (sha256)`
 
-  // The calls that came with a key. One without a status has no answer yet.
+  // The calls with a key. One without a status has no answer yet.
   yield* sql`CREATE TABLE kept_answers (
     app_id BIGINT NOT NULL,
     path TEXT NOT NULL,
@@ -108,7 +108,7 @@ const tables = Effect.gen(function* () {
   yield* sql`CREATE INDEX runs_by_time ON runs (at)`
 })
 
-/** The id of the server that runs the session or the call. Null in rows of before: those are of the server that has them. */
+/** The id of the server that owns a session or a call. Null in older rows, which every server on the ledger treats as its own. */
 const owner = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   yield* sql`ALTER TABLE sessions ADD COLUMN owner TEXT`
@@ -117,13 +117,13 @@ const owner = Effect.gen(function* () {
 
 const migrations = { "1_tables": tables, "2_owner": owner }
 
-/** The number of the last migration that this server knows. */
+/** The number of the newest migration of this server. */
 export const latest = Object.keys(migrations).length
 
 /** Brings the ledger up to `latest`. */
 export const run = Migrator.make({})({ loader: Migrator.fromRecord(migrations) })
 
-/** The number of the last migration that the ledger has. */
+/** The number of the newest migration of the ledger. */
 const applied = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const rows = yield* sql<{ readonly applied: number | null }>`

@@ -1,19 +1,18 @@
 /**
- * A `SqlClient` over the SQLite that Node carries, so that nothing native has to be built.
+ * A `SqlClient` over Node's own SQLite, so that nothing native has to be built.
  *
- * One connection, one permit: an open transaction keeps every other statement waiting. A statement runs to its end on
- * the calling thread, so each has to be short.
+ * There is one connection with one permit: all other statements wait for an open transaction. A statement blocks the
+ * calling thread until it ends, so each has to be short.
  */
 import { Effect, Layer, Predicate, Semaphore, Stream } from "effect"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import { SqlClient, type SqlConnection, SqlError, Statement } from "effect/sql"
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite"
 
-/** Against what the ledger is to hold. */
 export interface Durability {
   /**
-   * Whether what was told survives a loss of power too, at the cost of waiting for the disk; the death of the process it
-   * survives in any case.
+   * Whether writes also survive a loss of power, at the cost of waiting for the disk. They survive the death of the process
+   * in any case.
    */
   readonly durable?: boolean | undefined
 }
@@ -35,11 +34,11 @@ const parameter = (value: unknown): SQLInputValue => {
   }
 }
 
-/** SQLite's code for a primary key that is taken; other databases call that a unique violation, as does our caller. */
+/** SQLite's code for a violated primary key; other databases report a unique violation, which our callers expect. */
 const primaryKeyTaken = 1555
 const uniqueViolated = 2067
 
-/** What SQLite says of a statement; its code stands where the classification looks for it. */
+/** An error of SQLite, with its code where the classification looks for it. */
 const sqlError = (cause: unknown) => {
   const code = Predicate.hasProperty(cause, "errcode") ? cause.errcode : undefined
   const errno = code === primaryKeyTaken ? uniqueViolated : code
@@ -48,8 +47,8 @@ const sqlError = (cause: unknown) => {
 }
 
 /**
- * How long a statement waits where another process, such as a backup, has the database: long enough for a short look,
- * and short because the whole server waits with it.
+ * How long a statement waits for another process, such as a backup, that has locked the database. It is short because the
+ * whole server waits with it.
  */
 const busyMillis = 250
 

@@ -23,7 +23,7 @@ const read = (fs: FileSystem.FileSystem, file: string) =>
     )
   )
 
-/** Written beside and renamed, so that a server that is killed leaves either no id or all of it. */
+/** Written to another file and renamed, so that a server that is killed leaves either no id or all of it. */
 const write = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, file: string, id: string) {
   const draft = `${file}.new`
   yield* fs.remove(draft, { force: true })

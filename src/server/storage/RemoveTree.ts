@@ -1,16 +1,16 @@
 /**
- * Removes a folder that agents worked in, also where they left folders that nobody may write to, as package managers do.
+ * Removes a folder in which agents worked, including read-only folders in it, such as those of package managers.
  */
 import { Effect, FileSystem, Path } from "effect"
 
-/** Who owns a folder may change what is in it, whatever its mode was. */
+/** The mode in which the owner of a folder can change its content. */
 const ownerOnly = 0o700
 
 export const make = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
 
-  /** As far as this user can: what stays locked is seen when it cannot be removed. */
+  /** Errors are ignored: what stays read-only fails to be removed, which is reported. */
   const unlock: (folder: string) => Effect.Effect<void> = Effect.fnUntraced(
     function* (folder) {
       yield* fs.chmod(folder, ownerOnly)
@@ -22,13 +22,13 @@ export const make = Effect.gen(function* () {
   )
 
   /**
-   * Nobody waits for the room that a folder takes, so one that stays is only logged: the next start of the server tries
-   * again. The agents that worked in it must be dead by then.
+   * A folder that cannot be removed is only logged: the next start of the server tries again. The agents that worked in it
+   * must have ended.
    */
   return Effect.fnUntraced(function* (folder: string) {
     const remove = fs.remove(folder, { recursive: true, force: true })
     const unlockAndRemove = Effect.gen(function* () {
-      // What a link leads to was somebody's before the agent came.
+      // What a link points to is not the agent's.
       const isLink = yield* Effect.isSuccess(fs.readLink(folder))
       if (!isLink) yield* unlock(folder)
       yield* remove

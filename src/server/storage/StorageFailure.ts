@@ -1,8 +1,8 @@
 /**
- * How a failure of the database becomes an error of the contract.
+ * Maps a failure of the database to an error of the contract.
  *
- * The error says that nothing was done. It must not be given for what fails after an agent was handed the work: that is a
- * defect, whose outcome is unknown to the client.
+ * The error means that nothing was done, and clients repeat the call. After an agent was handed the work the outcome is
+ * unknown, so there a failure of the database has to become a defect.
  */
 import { type Cause, Effect, Schema } from "effect"
 import type { SqlError } from "effect/sql"
@@ -21,5 +21,5 @@ export const orUnavailable = <A, R>(
 /** Whether an error is that of a database that failed. */
 export const isUnavailable = Schema.is(StorageUnavailable)
 
-/** Logs the failure of the database, which no answer tells. */
+/** Logs the failure of the database, which is no part of the answer. */
 export const log = ({ cause }: StorageUnavailable) => Effect.logError("the storage is unavailable", cause)

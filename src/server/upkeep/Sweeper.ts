@@ -1,6 +1,6 @@
 /**
- * What is over is cleared away, once a minute: sessions that nobody uses are closed, sessions that were closed long ago
- * are deleted with all their text, and so are uploads whose time is over. What happened is kept longer, and holds no text.
+ * Cleans up once a minute: closes idle sessions, and deletes expired uploads, kept answers and closed sessions with all
+ * their text. The events of sessions and the rows of runs, which hold no text, are kept longer.
  */
 import { Context, DateTime, Duration, Effect, Layer, Schedule } from "effect"
 import { KeptAnswers } from "../calls/KeptAnswers.ts"
@@ -16,7 +16,7 @@ export interface Options {
   readonly hardTtl?: Duration.Input | undefined
 }
 
-/** What one sweep did. */
+/** What a sweep did. */
 export interface Swept {
   readonly softClosed: number
   readonly hardDeleted: number
@@ -70,8 +70,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     }
     yield* step("deleting expired uploads", uploads.sweepExpired, undefined)
     yield* step("forgetting kept answers", Effect.flatMap(before(hardTtl), kept.removeBefore), undefined)
-    yield* step("forgetting old events", Effect.flatMap(before(auditTtl), ledger.forgetAudit), undefined)
-    // The last of them, since what each has deleted is in the files until then; also what was deleted between two sweeps.
+    yield* step("forgetting old events", Effect.flatMap(before(auditTtl), ledger.deleteAudit), undefined)
+    // Last, since what the other steps and the time since the last sweep deleted is in the files until then.
     yield* step("clearing what was deleted", ledger.clearDeleted, undefined)
     yield* Metrics.countSwept(swept)
     if (swept.softClosed + swept.hardDeleted > 0) {

@@ -14,7 +14,7 @@ const found = (token: Redacted.Redacted) =>
   )
 
 describe("AppTokens", () => {
-  it.effect("a token is found by itself, and kept as its SHA-256 only", () =>
+  it.effect("an app is found by its token, of which only the SHA-256 is kept", () =>
     Effect.gen(function* () {
       const { mint } = yield* AppTokens.AppTokens
       const token = yield* mint("app", { ipCidrs: ["10.0.0.0/8"] })
@@ -29,7 +29,7 @@ describe("AppTokens", () => {
     }).pipe(withTokens)
   )
 
-  it.effect("a name is taken once, also by two that ask at once", () =>
+  it.effect("a name is taken once, also by two concurrent requests", () =>
     Effect.gen(function* () {
       const { list, mint } = yield* AppTokens.AppTokens
       const asked = yield* Effect.all([Effect.result(mint("app")), Effect.result(mint("app"))], { concurrency: 2 })
@@ -45,7 +45,7 @@ describe("AppTokens", () => {
     }).pipe(withTokens)
   )
 
-  it.effect("a token that is renewed is another token of the same app", () =>
+  it.effect("renewing replaces the token of the same app", () =>
     Effect.gen(function* () {
       const { mint, renew } = yield* AppTokens.AppTokens
       const first = yield* mint("app")
@@ -56,7 +56,7 @@ describe("AppTokens", () => {
     }).pipe(withTokens)
   )
 
-  it.effect("a token that was removed is unknown, and its name is another app's from then on", () =>
+  it.effect("a revoked token is unknown, and its name belongs to another app from then on", () =>
     Effect.gen(function* () {
       const { mint, remove } = yield* AppTokens.AppTokens
       const first = yield* mint("app")

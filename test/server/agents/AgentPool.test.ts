@@ -3,19 +3,19 @@ import { Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import * as AgentPool from "../../../src/server/agents/AgentPool.ts"
 
-/** A pool, and a process of it by a name: where it has come to is in `log`. */
+/** A pool whose processes have names, and a log of when each starts and ends. */
 const make = Effect.fnUntraced(function* (options: AgentPool.Options) {
   const pool = yield* AgentPool.make(options)
   const log: Array<string> = []
   const start = Effect.fnUntraced(function* (name: string) {
     const scope = yield* Scope.make()
-    const place = yield* Scope.provide(pool.place, scope)
+    const slot = yield* Scope.provide(pool.acquire, scope)
     log.push(`${name} starts`)
     const end = Effect.suspend(() => {
       log.push(`${name} ends`)
       return Scope.close(scope, Exit.void)
     })
-    return { end, place, rest: place.rest(end), use: place.use }
+    return { end, slot, release: slot.release(end), reclaim: slot.reclaim }
   })
   const waiting = Effect.fnUntraced(function* (name: string) {
     const fiber = yield* Effect.forkChild(start(name), { startImmediately: true })
@@ -26,7 +26,7 @@ const make = Effect.fnUntraced(function* (options: AgentPool.Options) {
 })
 
 describe("AgentPool", () => {
-  it.effect("gives places in the order in which they were asked for, and no more than there are", () =>
+  it.effect("grants slots in the order of the requests, and no more than there are", () =>
     Effect.gen(function* () {
       const { log, pool, start, waiting } = yield* make({ maxProcesses: 2 })
       const a = yield* start("a")
@@ -42,7 +42,7 @@ describe("AgentPool", () => {
     })
   )
 
-  it.effect("whoever goes away while waiting leaves no trace", () =>
+  it.effect("a request that is interrupted while it waits leaves no trace", () =>
     Effect.gen(function* () {
       const { log, pool, start, waiting } = yield* make({ maxProcesses: 1 })
       const a = yield* start("a")
@@ -56,57 +56,57 @@ describe("AgentPool", () => {
     })
   )
 
-  it.effect("the one that has rested longest makes room, and only as many as are needed", () =>
+  it.effect("evicts the processes that have been idle longest, and only as many as are needed", () =>
     Effect.gen(function* () {
       const { log, start, waiting } = yield* make({ maxProcesses: 3 })
       const [a, b, c] = [yield* start("a"), yield* start("b"), yield* start("c")]
-      for (const { rest } of [b, a, c]) yield* rest
+      for (const { release } of [b, a, c]) yield* release
       yield* Fiber.join(yield* waiting("d"))
-      yield* a.use
-      yield* a.rest
+      yield* a.reclaim
+      yield* a.release
       yield* Fiber.join(yield* waiting("e"))
       assert.deepStrictEqual(log.slice(3), ["b ends", "d starts", "c ends", "e starts"])
     })
   )
 
-  it.effect("one that comes to rest while others wait makes room at once; one in use does not", () =>
+  it.effect("evicts a process at once that becomes idle while requests wait, but none in use", () =>
     Effect.gen(function* () {
       const { log, start, waiting } = yield* make({ maxProcesses: 2 })
       const a = yield* start("a")
       const b = yield* start("b")
-      yield* a.rest
-      yield* a.use
+      yield* a.release
+      yield* a.reclaim
       const c = yield* waiting("c")
       assert.deepStrictEqual(log, ["a starts", "b starts"])
-      yield* b.rest
+      yield* b.release
       yield* Fiber.join(c)
       assert.deepStrictEqual(log.slice(2), ["b ends", "c starts"])
     })
   )
 
-  it.effect("puts to sleep what has rested for long enough, the time anew after each use", () =>
+  it.effect("evicts a process that has been idle for long enough, counted anew after each use", () =>
     Effect.gen(function* () {
       const { log, start } = yield* make({ maxProcesses: 3, sleepAfter: "10 minutes" })
       const a = yield* start("a")
       const b = yield* start("b")
       yield* start("in use")
-      yield* a.rest
+      yield* a.release
       yield* TestClock.adjust("6 minutes")
-      yield* b.rest
-      yield* a.use
-      yield* a.rest
+      yield* b.release
+      yield* a.reclaim
+      yield* a.release
       yield* TestClock.adjust("9 minutes")
       assert.lengthOf(log, 3)
       yield* TestClock.adjust("1 minute")
       assert.deepStrictEqual(log.slice(3), ["b ends", "a ends"])
       const c = yield* start("c")
-      yield* c.rest
+      yield* c.release
       yield* TestClock.adjust("10 minutes")
       assert.deepStrictEqual(log.slice(5), ["c starts", "c ends"])
     })
   )
 
-  it.effect("a wait that is too long, and a queue that is too long, are refused", () =>
+  it.effect("refuses a request that waits too long, and one that finds too many waiting", () =>
     Effect.gen(function* () {
       const { log, start, waiting } = yield* make({ maxProcesses: 1, maxProcessQueue: 2, maxProcessWait: "30 seconds" })
       const a = yield* start("a")
@@ -122,16 +122,16 @@ describe("AgentPool", () => {
     })
   )
 
-  it.effect("one that falls asleep is not asked to again", () =>
+  it.effect("evicts a process once", () =>
     Effect.gen(function* () {
       const { start, waiting } = yield* make({ maxProcesses: 2, sleepAfter: "10 minutes" })
       const a = yield* start("a")
       const b = yield* start("b")
       let asked = 0
-      yield* a.place.rest(Effect.sync(() => void asked++))
+      yield* a.slot.release(Effect.sync(() => void asked++))
       yield* waiting("c")
       const d = yield* waiting("d")
-      yield* b.rest
+      yield* b.release
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual(asked, 1)
       yield* a.end
@@ -139,30 +139,30 @@ describe("AgentPool", () => {
     })
   )
 
-  it.effect("one that is used again before it fell asleep does not count as room", () =>
+  it.effect("evicts another process where one was reclaimed before it was evicted", () =>
     Effect.gen(function* () {
       const { log, start, waiting } = yield* make({ maxProcesses: 2 })
       const a = yield* start("a")
       const b = yield* start("b")
-      yield* a.place.rest(Effect.void)
+      yield* a.slot.release(Effect.void)
       const c = yield* waiting("c")
-      yield* a.use
-      yield* b.rest
+      yield* a.reclaim
+      yield* b.release
       yield* Fiber.join(c)
       assert.deepStrictEqual(log.slice(2), ["b ends", "c starts"])
     })
   )
 
-  it.effect("one that is used again before it fell asleep leaves the room to another that rests", () =>
+  it.effect("evicts an idle process where one was reclaimed while a request waits", () =>
     Effect.gen(function* () {
       const { log, start, waiting } = yield* make({ maxProcesses: 2 })
       const a = yield* start("a")
       const b = yield* start("b")
-      yield* a.place.rest(Effect.void)
+      yield* a.slot.release(Effect.void)
       const c = yield* waiting("c")
-      yield* b.rest
+      yield* b.release
       assert.lengthOf(log, 2)
-      yield* a.use
+      yield* a.reclaim
       yield* Fiber.join(c)
       assert.deepStrictEqual(log.slice(2), ["b ends", "c starts"])
     })

@@ -20,7 +20,7 @@ const folder = Effect.gen(function* () {
 })
 
 describe("InstalledAgents", () => {
-  it.effect("an agent is installed where the program of its process is", () =>
+  it.effect("an agent is installed if the program of its process is", () =>
     Effect.gen(function* () {
       const { folder: bin, write } = yield* folder
       const program = yield* write("agent", "")
@@ -44,7 +44,7 @@ describe("InstalledAgents", () => {
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 
-  it.effect("the version of Claude is that of its adapter's package, and of no other", () =>
+  it.effect("the version of Claude is that of its adapter's package only", () =>
     Effect.gen(function* () {
       const { folder: root, fs, write } = yield* folder
       yield* write("package.json", '{"name":"some-app","version":"9.9.9"}')

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as FileName from "../../../src/server/files/FileName.ts"
 
 describe("FileName", () => {
-  it("is what a name is without its folders, and what does not print", () => {
+  it("a name loses its folders and its unprintable characters", () => {
     const names = {
       "notes.txt": "notes.txt",
       "../../etc/passwd": "passwd",
@@ -26,7 +26,7 @@ describe("FileName", () => {
     )
   })
 
-  it("is of bounded length, and keeps its extension", () => {
+  it("a long name is cut, and keeps its extension", () => {
     const long = FileName.clean(`${"😀".repeat(1_000)}.jpeg`)
     assert.strictEqual(Array.from(long).length, 128)
     assert.isTrue(long.startsWith("😀😀"))
@@ -34,7 +34,7 @@ describe("FileName", () => {
     assert.strictEqual(FileName.clean("x".repeat(1_000)), "x".repeat(128))
   })
 
-  it("has an extension only if that is short and plain", () => {
+  it("an extension counts only if it is short and plain", () => {
     const extensions = {
       "a.txt": ".txt",
       "a.tar.GZ": ".GZ",

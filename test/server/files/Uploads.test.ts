@@ -38,7 +38,7 @@ const kept = Effect.gen(function* () {
 })
 
 describe("Uploads", () => {
-  it.effect("are gone when their time is over, swept or not", () =>
+  it.effect("an expired upload is not found, whether it was swept or not", () =>
     Effect.gen(function* () {
       const uploads = yield* Uploads.Uploads
       const short = yield* add(1, "short", "60 seconds")
@@ -55,7 +55,7 @@ describe("Uploads", () => {
     }).pipe(withUploads)
   )
 
-  it.effect("go with their app, which is the only one that has them", () =>
+  it.effect("uploads belong to one app, and are removed with it", () =>
     Effect.gen(function* () {
       const uploads = yield* Uploads.Uploads
       const first = yield* add(1, "first")
@@ -68,7 +68,7 @@ describe("Uploads", () => {
     }).pipe(withUploads)
   )
 
-  it.effect("go with the session that used them", () =>
+  it.effect("uploads are removed with the session that used them", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const uploads = yield* Uploads.Uploads
@@ -92,7 +92,7 @@ describe("Uploads", () => {
     }).pipe(withUploads)
   )
 
-  it.effect("are removed to the last, also where whoever asked for it is gone meanwhile", () =>
+  it.effect("removing uploads is completed when it is interrupted", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const asked = yield* Deferred.make<void>()
@@ -113,7 +113,7 @@ describe("Uploads", () => {
     }).pipe(Effect.provide(storage))
   )
 
-  it.effect("that fail or are interrupted leave nothing", () =>
+  it.effect("an upload that fails or is interrupted leaves nothing", () =>
     Effect.gen(function* () {
       const uploads = yield* Uploads.Uploads
       const failed = yield* Effect.flip(uploads.add(1, (write) => Effect.andThen(write(bytes("x")), Effect.fail("no"))))
@@ -140,7 +140,7 @@ describe("Uploads", () => {
     }).pipe(withUploads)
   )
 
-  it.effect("of one app are no more together than they may be, those on their way included", () => {
+  it.effect("the uploads of an app stay within its limit, including those that are arriving", () => {
     const room = 4_096
     const layer = Uploads.layer({ maxAppUploads: ByteSize.bytes(2 * room + 20) })
     return Effect.gen(function* () {
@@ -172,7 +172,7 @@ describe("Uploads", () => {
     }).pipe(Effect.provide(layer.pipe(Layer.provideMerge(storage))))
   })
 
-  it.effect("that end at the same time are counted as they are kept", () => {
+  it.effect("uploads that end at the same time stay within the limit", () => {
     const room = 4_096
     const layer = Uploads.layer({ maxAppUploads: ByteSize.bytes(3 * room) })
     return Effect.gen(function* () {
@@ -199,7 +199,7 @@ describe("Uploads", () => {
     }).pipe(Effect.provide(layer.pipe(Layer.provideMerge(storage))))
   })
 
-  it.effect("that went in the meantime are not found, and nothing is left half laid out", () =>
+  it.effect("staging an upload that was removed fails, and leaves nothing", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const uploads = yield* Uploads.Uploads
@@ -215,7 +215,7 @@ describe("Uploads", () => {
     }).pipe(withUploads)
   )
 
-  it.effect("are copies: an agent that changes its own changes nothing else", () =>
+  it.effect("staged files are copies, so an agent that changes them changes no upload", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const uploads = yield* Uploads.Uploads
@@ -229,7 +229,7 @@ describe("Uploads", () => {
     }).pipe(withUploads)
   )
 
-  it.effect("that a killed server left half way are removed by the next one; the whole ones stay", () =>
+  it.effect("incomplete files of a killed server are removed at the next start, and complete uploads stay", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const { uploads: folder } = yield* DataFolder.DataFolder

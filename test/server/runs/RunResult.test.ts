@@ -5,10 +5,10 @@ import * as RunResult from "../../../src/server/runs/RunResult.ts"
 const text = (content: string): TurnEvent => ({ _tag: "Text", content })
 const tool: TurnEvent = { _tag: "ToolCall", name: "read", id: "1" }
 const finalOf = (...events: ReadonlyArray<TurnEvent>) =>
-  RunResult.finalText(events.reduce(RunResult.hear, RunResult.nothing))
+  RunResult.finalText(events.reduce(RunResult.accumulate, RunResult.empty))
 
 describe("RunResult", () => {
-  it("is what the agent said last, not what it said while it worked", () => {
+  it("the result is the agent's last text, not what it said while it worked", () => {
     assert.strictEqual(finalOf(text("Let me look."), tool, tool, text('{"a"'), text(":1}")), '{"a":1}')
     assert.strictEqual(finalOf(text("he"), { _tag: "Thinking", content: "hm" }, text("llo")), "hello")
     assert.strictEqual(finalOf(text("Done."), tool), "Done.")
@@ -16,7 +16,7 @@ describe("RunResult", () => {
     assert.strictEqual(finalOf(tool), "")
   })
 
-  it("is decoded where it is JSON, with or without a code fence around it", () => {
+  it("the result is decoded where it is JSON, with or without a code fence around it", () => {
     const results: ReadonlyArray<readonly [string, unknown]> = [
       ['{"a":[1,null,"x"]}', { a: [1, null, "x"] }],
       [" 42\n", 42],
@@ -39,14 +39,14 @@ describe("RunResult", () => {
     for (const [said, result] of results) assert.deepStrictEqual(RunResult.fromText(said), result, said)
   })
 
-  it("stays text where it is nested too deep for every client to read", () => {
+  it("JSON that is nested too deep for some clients stays text", () => {
     const nested = (levels: number) => "[".repeat(levels) + "]".repeat(levels)
     assert.deepStrictEqual(JSON.stringify(RunResult.fromText(nested(60))), nested(60))
     assert.strictEqual(RunResult.fromText(nested(61)), nested(61))
     assert.strictEqual(RunResult.fromText(nested(1_000_000)), nested(1_000_000))
   })
 
-  it("is the text itself where a number of it is larger than any that JSON can say again", () => {
+  it("JSON with a number that is too large to be encoded again stays text", () => {
     for (const said of ["1e400", '{"a":[1e999]}', "-1e309"]) assert.strictEqual(RunResult.fromText(said), said)
     assert.strictEqual(RunResult.fromText("1e300"), 1e300)
   })

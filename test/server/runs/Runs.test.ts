@@ -20,7 +20,7 @@ const answering =
       Stream.concat(Stream.make({ _tag: "TurnEnd", stopReason: "end_turn", usage: { inputTokens: 7 } }))
     )
 
-/** An agent whose turns are as given, and what is seen of it from outside. */
+/** An agent with the given turn, and what was observed of it. */
 const agentOf = (turn: Turn, onOpen: Effect.Effect<void, AgentFailed | AgentOptionRefused> = Effect.void) => {
   const opened: Array<OpenOptions> = []
   const folders: Array<{ readonly open: boolean; readonly closed: boolean }> = []
@@ -80,27 +80,30 @@ const row = (outcome: string, more: object = {}) => ({
 })
 
 describe("Runs", () => {
-  it.effect("give the agent what was asked for, and its answer; the folder goes after the agent", () => {
-    const agent = agentOf(answering("```json\n", '{"é":1}', "\n```"))
-    return Effect.gen(function* () {
-      const system = { text: "Be brief.", mode: "append" } as const
-      const done = yield* run({ model: "m", effort: "low", system })
-      assert.deepStrictEqual(done, {
-        result: { é: 1 },
-        duration: Duration.zero,
-        stopReason: "end_turn",
-        usage: { inputTokens: 7 }
-      })
-      const { cwd = "", ...asked } = agent.opened[0] ?? {}
-      assert.deepStrictEqual(asked, { model: "m", effort: "low", system })
-      assert.deepStrictEqual(agent.folders, [{ open: true, closed: true }])
-      const fs = yield* FileSystem.FileSystem
-      assert.isFalse(yield* fs.exists(cwd))
-      assert.deepStrictEqual(yield* rows, [row("end_turn", { response_bytes: 20 })])
-    }).pipe(withRuns(agent))
-  })
+  it.effect(
+    "a run passes its options to the agent, and its working directory is removed after the agent has ended",
+    () => {
+      const agent = agentOf(answering("```json\n", '{"é":1}', "\n```"))
+      return Effect.gen(function* () {
+        const system = { text: "Be brief.", mode: "append" } as const
+        const done = yield* run({ model: "m", effort: "low", system })
+        assert.deepStrictEqual(done, {
+          result: { é: 1 },
+          duration: Duration.zero,
+          stopReason: "end_turn",
+          usage: { inputTokens: 7 }
+        })
+        const { cwd = "", ...asked } = agent.opened[0] ?? {}
+        assert.deepStrictEqual(asked, { model: "m", effort: "low", system })
+        assert.deepStrictEqual(agent.folders, [{ open: true, closed: true }])
+        const fs = yield* FileSystem.FileSystem
+        assert.isFalse(yield* fs.exists(cwd))
+        assert.deepStrictEqual(yield* rows, [row("end_turn", { response_bytes: 20 })])
+      }).pipe(withRuns(agent))
+    }
+  )
 
-  it.effect("of an agent that fails are failed runs", () => {
+  it.effect("a run whose agent fails is a failed run", () => {
     const failure = new AgentFailed({ error: "out of paper", stderr: "tail", stopReason: "error" })
     return Effect.gen(function* () {
       const error = yield* Effect.flip(run())
@@ -109,7 +112,7 @@ describe("Runs", () => {
     }).pipe(withRuns(agentOf(() => Stream.fail(failure))))
   })
 
-  it.effect("of an agent that does not start in time are out of time", () =>
+  it.effect("a run whose agent does not start in time has timed out", () =>
     Effect.gen(function* () {
       const opening = yield* Queue.unbounded<void>()
       yield* Effect.gen(function* () {
@@ -127,7 +130,7 @@ describe("Runs", () => {
     })
   )
 
-  it.effect("have one time for the start and the turn together", () =>
+  it.effect("a run has one timeout for the start of its agent and its turn together", () =>
     Effect.gen(function* () {
       const opening = yield* Queue.unbounded<void>()
       const left: Array<Duration.Duration> = []
@@ -146,7 +149,7 @@ describe("Runs", () => {
     })
   )
 
-  it.effect("with an option that the agent refuses are invalid", () => {
+  it.effect("a run with an option that the agent refuses is invalid", () => {
     const refused = new AgentOptionRefused({ option: "effort", error: "no effort at all" })
     return Effect.gen(function* () {
       const error = yield* Effect.flip(run())
@@ -157,7 +160,7 @@ describe("Runs", () => {
     }).pipe(withRuns(agentOf(answering(), Effect.fail(refused))))
   })
 
-  it.effect("that are interrupted end the agent, and free their place", () =>
+  it.effect("a run that is interrupted ends its agent and frees its permit", () =>
     Effect.gen(function* () {
       const agentEnded = yield* Deferred.make<void>()
       const started = yield* Deferred.make<void>()
@@ -179,7 +182,7 @@ describe("Runs", () => {
     })
   )
 
-  it.effect("are as many at once as there may be", () =>
+  it.effect("no more runs are executed at once than the limit", () =>
     Effect.gen(function* () {
       const opening = yield* Queue.unbounded<void>()
       const goOn = yield* Deferred.make<void>()
@@ -195,7 +198,7 @@ describe("Runs", () => {
     })
   )
 
-  it.effect("whose agent does not stop talking are failed", () => {
+  it.effect("a run whose agent says too much is a failed run", () => {
     const flood: Turn = () =>
       Stream.forever(Stream.make({ _tag: "Text" as const, content: "x".repeat(10 * 1024 * 1024) }))
     return Effect.gen(function* () {

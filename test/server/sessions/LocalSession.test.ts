@@ -15,10 +15,10 @@ const unavailable = StorageUnavailable.from(new Error("the disk is full"))
 
 const endTurn = { _tag: "TurnEnd", stopReason: "end_turn" } as const
 
-/** An agent whose turns are all as given. */
+/** An agent whose turns are all the given one. */
 const agentWith = (turn: ReturnType<AgentSession["turn"]>) => Effect.succeed(agentSession({ turn: () => turn }))
 
-/** A step of the ledger that is begun, and done once it may be. */
+/** A step of the ledger that waits until it may go on. */
 const makeStep = Effect.gen(function* () {
   const begun = yield* Latch.make()
   const goOn = yield* Latch.make()
@@ -27,18 +27,18 @@ const makeStep = Effect.gen(function* () {
 
 const turn = { id: "first", prompt: "go", files: [], timeout: Duration.minutes(3) }
 
-/** A session with a turn that has begun, and what its ledger was told, a step at a time. */
+/** A session with a turn that has begun, whose ledger records one step at a time. */
 const make = Effect.fnUntraced(function* (
   open: Effect.Effect<AgentSession, AgentOptionRefused> = agentWith(Stream.succeed(endTurn)),
   written: Effect.Effect<void, StorageUnavailable> = Effect.void,
   counted: Effect.Effect<void, StorageUnavailable> = Effect.void
 ) {
-  const told: Array<string> = []
-  const tell = (what: string) => Effect.sync(() => void told.push(what))
+  const recorded: Array<string> = []
+  const record = (what: string) => Effect.sync(() => void recorded.push(what))
   const [beginning, ending] = [yield* makeStep, yield* makeStep]
   const ledger = Layer.mock(Ledger)({
-    beginTurn: () => beginning.take.pipe(Effect.andThen(counted), Effect.andThen(tell("begun")), Effect.as(1)),
-    endTurn: ({ stopReason }) => ending.take.pipe(Effect.andThen(tell(stopReason)), Effect.andThen(written))
+    beginTurn: () => beginning.take.pipe(Effect.andThen(counted), Effect.andThen(record("begun")), Effect.as(1)),
+    endTurn: ({ stopReason }) => ending.take.pipe(Effect.andThen(record(stopReason)), Effect.andThen(written))
   })
   const uploads = Layer.mock(Uploads)({ maxSize: ByteSize.zero, stage: () => Effect.succeed([]) })
   const options = { agent: agentName, cwd: "/", model: null, effort: null, system: null, appId: 1 }
@@ -60,10 +60,10 @@ const make = Effect.fnUntraced(function* (
   const close = Scope.close(scope, Exit.void)
   const running = yield* Effect.forkChild(Stream.runDrain(session.turn(turn)))
   const interrupt = Effect.forkChild(Fiber.interrupt(running), { startImmediately: true })
-  return { session, close, told, beginning, ending, running, interrupt }
+  return { session, close, recorded, beginning, ending, running, interrupt }
 })
 
-/** One whose ledger is written at once. */
+/** A session whose ledger is written at once. */
 const makeQuick = Effect.fnUntraced(function* (...options: Parameters<typeof make>) {
   const made = yield* make(...options)
   yield* made.beginning.goOn
@@ -72,35 +72,35 @@ const makeQuick = Effect.fnUntraced(function* (...options: Parameters<typeof mak
 })
 
 describe("LocalSession", () => {
-  it.effect("a turn that is interrupted while it is counted is one that was cancelled", () =>
+  it.effect("a turn that is interrupted while it is counted is recorded as cancelled", () =>
     Effect.gen(function* () {
-      const { beginning, ending, interrupt, told } = yield* make()
+      const { beginning, ending, interrupt, recorded } = yield* make()
       yield* beginning.begun
       const interrupting = yield* interrupt
       yield* beginning.goOn
       yield* ending.goOn
       yield* Fiber.join(interrupting)
-      assert.deepStrictEqual(told, ["begun", "cancelled"])
+      assert.deepStrictEqual(recorded, ["begun", "cancelled"])
     })
   )
 
-  it.effect("one that is interrupted while its end is written has ended as it did", () =>
+  it.effect("a turn that is interrupted while its end is written keeps its stop reason", () =>
     Effect.gen(function* () {
-      const { beginning, ending, interrupt, told } = yield* make()
+      const { beginning, ending, interrupt, recorded } = yield* make()
       yield* beginning.goOn
       yield* ending.begun
       const interrupting = yield* interrupt
       yield* ending.goOn
       yield* Fiber.join(interrupting)
-      assert.deepStrictEqual(told, ["begun", "end_turn"])
+      assert.deepStrictEqual(recorded, ["begun", "end_turn"])
     })
   )
 
-  it.effect("an end that cannot be written is not written as another one", () =>
+  it.effect("an end of a turn that cannot be written is a defect, and is not written as another one", () =>
     Effect.gen(function* () {
-      const { running, told } = yield* makeQuick(undefined, Effect.fail(unavailable))
+      const { running, recorded } = yield* makeQuick(undefined, Effect.fail(unavailable))
       assert.isTrue(Exit.hasDies(yield* Fiber.await(running)))
-      assert.deepStrictEqual(told, ["begun", "end_turn"])
+      assert.deepStrictEqual(recorded, ["begun", "end_turn"])
     })
   )
 
@@ -113,14 +113,14 @@ describe("LocalSession", () => {
           return Stream.succeed(endTurn)
         })
       )
-      const { running, told } = yield* makeQuick(agent, undefined, Effect.fail(unavailable))
+      const { running, recorded } = yield* makeQuick(agent, undefined, Effect.fail(unavailable))
       assert.deepStrictEqual(yield* Fiber.await(running), Exit.fail(unavailable))
-      assert.deepStrictEqual(told, [])
+      assert.deepStrictEqual(recorded, [])
       assert.isFalse(isWithAgent)
     })
   )
 
-  it.effect("a cancel answers when the turn has ended, and says if it was otherwise", () =>
+  it.effect("a cancel returns once the turn has ended, with whether the turn was cancelled", () =>
     Effect.gen(function* () {
       const goOn = yield* Latch.make()
       const agent = agentWith(Stream.fromEffect(Effect.as(goOn.await, endTurn)))
@@ -135,7 +135,7 @@ describe("LocalSession", () => {
     })
   )
 
-  it.effect("a cancel does not wait longer than five seconds", () =>
+  it.effect("a cancel waits for no more than five seconds", () =>
     Effect.gen(function* () {
       const { beginning, session } = yield* makeQuick(agentWith(Stream.never))
       yield* beginning.begun
@@ -151,7 +151,7 @@ describe("LocalSession", () => {
     Effect.gen(function* () {
       const goOn = yield* Latch.make()
       const agent = agentWith(Stream.fromEffect(Effect.as(goOn.await, endTurn)))
-      const { beginning, running, session, told } = yield* makeQuick(agent)
+      const { beginning, running, session, recorded } = yield* makeQuick(agent)
       yield* beginning.begun
       const waiting = yield* Effect.forkChild(Stream.runDrain(session.turn({ ...turn, id: "second" })), {
         startImmediately: true
@@ -165,7 +165,7 @@ describe("LocalSession", () => {
       )
       yield* goOn.open
       yield* Fiber.join(running)
-      assert.deepStrictEqual(told, ["begun", "end_turn"])
+      assert.deepStrictEqual(recorded, ["begun", "end_turn"])
       assert.isFalse(yield* session.cancel("first"))
     })
   )
@@ -178,15 +178,15 @@ describe("LocalSession", () => {
             Stream.fromEffect(Effect.as(cancel, { _tag: "TurnEnd", stopReason: "cancelled" }))
         })
       )
-      const { beginning, running, session, told } = yield* makeQuick(agent)
+      const { beginning, running, session, recorded } = yield* makeQuick(agent)
       yield* beginning.begun
       assert.isTrue(yield* session.cancel("first"))
       yield* Fiber.join(running)
-      assert.deepStrictEqual(told, ["begun", "cancelled"])
+      assert.deepStrictEqual(recorded, ["begun", "cancelled"])
     })
   )
 
-  it.effect("a turn that finds its session stopped, and its process gone, says that it is closed", () =>
+  it.effect("a turn of a session that is stopped, and whose process has ended, fails with SessionIsClosed", () =>
     Effect.gen(function* () {
       const { close, running, session } = yield* makeQuick()
       yield* Fiber.join(running)
@@ -197,7 +197,7 @@ describe("LocalSession", () => {
     })
   )
 
-  it.effect("an agent that no longer takes what its session was opened with is lost", () =>
+  it.effect("a session is lost whose agent refuses the options with which it was opened", () =>
     Effect.gen(function* () {
       const refused = new AgentOptionRefused({ option: "model", error: "No such model." })
       const { running } = yield* makeQuick(Effect.fail(refused))

@@ -35,17 +35,17 @@ const noStates = { open: 0, running: 0, waiting: 0, asleep: 0 }
 /** An engine that finds two open sessions, one of them of an agent that is not in its table, and what it did to them. */
 const make = Effect.gen(function* () {
   const [closing, goOn] = [yield* Latch.make(), yield* Latch.make(true)]
-  const told: Array<string> = []
-  const tell = (what: string) => Effect.sync(() => void told.push(what))
+  const recorded: Array<string> = []
+  const record = (what: string) => Effect.sync(() => void recorded.push(what))
   const ledger = Layer.mock(Ledger.Ledger)({
-    endCutTurns: tell("cut turns end"),
+    endCutTurns: record("cut turns end"),
     openSessions: Effect.succeed([session("one", "any"), session("two", "other")]),
     openSessionIds: Effect.sync(() => [SessionId.make("one"), SessionId.make("two")]),
     closeSession: (id, kind = "close") =>
-      closing.open.pipe(Effect.andThen(goOn.await), Effect.andThen(tell(`${kind} ${id}`)), Effect.as(true))
+      closing.open.pipe(Effect.andThen(goOn.await), Effect.andThen(record(`${kind} ${id}`)), Effect.as(true))
   })
   const folder = folderOf({
-    keepWorkingDirectories: (ids) => tell(`keep ${[...ids].join()}`),
+    keepWorkingDirectories: (ids) => record(`keep ${[...ids].join()}`),
     removeWorkingDirectory: () => Effect.void
   })
   const agents = agentsOf(() => Effect.die("the agent cannot be started"))
@@ -55,7 +55,7 @@ const make = Effect.gen(function* () {
     Layer.mergeAll(ledger, folder, agents, uploads, random, Shutdown.layer, AgentPool.layer({}))
   )
   const engine = yield* Effect.provide(LocalSessionEngine.make({}), context)
-  return { engine, told, closing, goOn }
+  return { engine, recorded, closing, goOn }
 })
 
 const epoch = DateTime.makeUnsafe(0)
@@ -64,8 +64,8 @@ const turn = { id: "turn", prompt: "go", files: [], timeout: Duration.minutes(3)
 describe("LocalSessionEngine", () => {
   it.effect("turns that were cut short are ended, and sessions are kept, also those whose agent is missing", () =>
     Effect.gen(function* () {
-      const { engine, told } = yield* make
-      assert.deepStrictEqual(told, ["cut turns end", "keep one,two"])
+      const { engine, recorded } = yield* make
+      assert.deepStrictEqual(recorded, ["cut turns end", "keep one,two"])
       assert.deepStrictEqual(yield* engine.states, { ...noStates, asleep: 2 })
       assert.strictEqual(yield* engine.size, 2)
     })
@@ -100,7 +100,7 @@ describe("LocalSessionEngine", () => {
     }).pipe(Effect.scoped, Effect.provide(database))
   )
 
-  it.effect("no turn finds a session that is being closed because it was idle", () =>
+  it.effect("a turn of a session that is being closed as idle fails with SessionIsClosed", () =>
     Effect.gen(function* () {
       const { closing, engine, goOn } = yield* make
       yield* closing.close
@@ -118,7 +118,7 @@ describe("LocalSessionEngine", () => {
     "a turn of a session whose agent is missing fails and does not count; the session is closed like any other",
     () =>
       Effect.gen(function* () {
-        const { engine, told } = yield* make
+        const { engine, recorded } = yield* make
         const id = SessionId.make("two")
         const failure = yield* Effect.flip(Stream.runDrain(engine.turn(id, turn)))
         assert.deepStrictEqual(
@@ -133,21 +133,21 @@ describe("LocalSessionEngine", () => {
         assert.isFalse(yield* engine.cancel(id))
         assert.strictEqual(yield* engine.size, 2)
         assert.isTrue(yield* engine.closeIdle(id, epoch))
-        assert.deepStrictEqual(told.slice(2), ["sweep_close two"])
+        assert.deepStrictEqual(recorded.slice(2), ["sweep_close two"])
         assert.strictEqual(yield* engine.size, 1)
       })
   )
 
-  it.effect("one that was used since it was found idle is not closed", () =>
+  it.effect("a session that was used since it was found idle is not closed", () =>
     Effect.gen(function* () {
-      const { engine, told } = yield* make
+      const { engine, recorded } = yield* make
       const id = SessionId.make("one")
       yield* TestClock.adjust("2 hours")
       // It fails, since the agent cannot be started; but the session was asked for.
       yield* Effect.exit(Stream.runDrain(engine.turn(id, turn)))
       assert.isFalse(yield* engine.closeIdle(id, DateTime.addDuration(epoch, "1 hour")))
       assert.isTrue(yield* engine.closeIdle(id, DateTime.addDuration(epoch, "2 hours")))
-      assert.strictEqual(told.at(-1), "sweep_close one")
+      assert.strictEqual(recorded.at(-1), "sweep_close one")
     })
   )
 
@@ -155,9 +155,9 @@ describe("LocalSessionEngine", () => {
     ["close", "close"],
     ["closeIdle", "sweep_close"]
   ] as const) {
-    it.effect(`${how} that is interrupted is whole all the same`, () =>
+    it.effect(`${how} is completed when it is interrupted`, () =>
       Effect.gen(function* () {
-        const { closing, engine, goOn, told } = yield* make
+        const { closing, engine, goOn, recorded } = yield* make
         yield* closing.close
         yield* goOn.close
         const call = yield* Effect.forkChild(engine[how](SessionId.make("one"), epoch))
@@ -165,7 +165,7 @@ describe("LocalSessionEngine", () => {
         const interrupting = yield* Effect.forkChild(Fiber.interrupt(call), { startImmediately: true })
         yield* goOn.open
         yield* Fiber.join(interrupting)
-        assert.strictEqual(told.at(-1), `${kind} one`)
+        assert.strictEqual(recorded.at(-1), `${kind} one`)
         assert.deepStrictEqual(yield* engine.states, { ...noStates, asleep: 1 })
         assert.strictEqual(yield* engine.size, 1)
       })

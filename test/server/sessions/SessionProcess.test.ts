@@ -6,7 +6,7 @@ import * as AgentPool from "../../../src/server/agents/AgentPool.ts"
 import * as SessionProcess from "../../../src/server/sessions/SessionProcess.ts"
 import { agentSession, agentName, agentsOf, folderOf } from "./Support.ts"
 
-/** Agents whose processes end when they are let go, and what became of them. */
+/** Agents whose processes end once they are allowed to, and a log of them. */
 const make = Effect.gen(function* () {
   const log: Array<string> = []
   const ending = yield* Latch.make()
@@ -27,7 +27,7 @@ const make = Effect.gen(function* () {
 })
 
 describe("SessionProcess", () => {
-  it.effect("a process that is being put to sleep is gone before the next one of its session starts", () =>
+  it.effect("the process of a session that is evicted has ended before the next one starts", () =>
     Effect.gen(function* () {
       const { agents, ending, letGo, log } = yield* make
       yield* Effect.gen(function* () {

@@ -1,5 +1,5 @@
 /**
- * What the tests of sessions put in the place of agents and of the data folder.
+ * Fakes of the agents and of the data folder.
  */
 import { Effect, Layer, Option, Stream } from "effect"
 import type { AgentSession } from "../../../src/agent/Agent.ts"
@@ -18,7 +18,7 @@ export const agentSession = (options: Partial<AgentSession>): AgentSession => ({
   ...options
 })
 
-/** That agent and no other, whose sessions are opened as given. */
+/** A table of that agent alone, whose sessions are opened by `open`. */
 export const agentsOf = (open: Agents["Service"]["open"]) =>
   Layer.succeed(Agents, {
     has: (name) => name === agentName,

@@ -5,7 +5,7 @@ import { ChildProcess, ChildProcessSpawner } from "effect/process"
 import * as DataFolder from "../../../src/server/storage/DataFolder.ts"
 import { keeping } from "./Keeping.ts"
 
-/** Has the lock for itself, if nobody has it, and says why not. */
+/** Takes the lock, or prints why it cannot. */
 const lockElsewhere = `
   const { DatabaseSync } = require("node:sqlite")
   try {
@@ -18,8 +18,8 @@ const lockElsewhere = `
 const modeOf = (path: string) =>
   FileSystem.FileSystem.use((fs) => Effect.map(fs.stat(path), ({ mode }) => (mode & 0o777).toString(8)))
 
-layer(NodeServices.layer)("a data folder", (it) => {
-  it.effect("is private to its owner, with all that is in it, also where somebody had opened it", () =>
+layer(NodeServices.layer)("DataFolder", (it) => {
+  it.effect("the folder and its content are private to its user, also where it existed with other modes", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const data = `${yield* fs.makeTempDirectoryScoped()}/a/b`
@@ -44,7 +44,7 @@ layer(NodeServices.layer)("a data folder", (it) => {
     })
   )
 
-  it.effect("of a server that was killed before it had a ledger is its own", () =>
+  it.effect("the folder of a server that was killed before it had a ledger is accepted", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const data = yield* fs.makeTempDirectoryScoped()
@@ -55,7 +55,7 @@ layer(NodeServices.layer)("a data folder", (it) => {
     })
   )
 
-  it.effect("is made by two servers that start at once, and had by one of them", () =>
+  it.effect("one of two servers that start at once on a new folder gets it", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const data = `${yield* fs.makeTempDirectoryScoped()}/a/b/c`
@@ -68,7 +68,7 @@ layer(NodeServices.layer)("a data folder", (it) => {
     })
   )
 
-  it.effect("stays this process's own when it refuses a second server in it", () =>
+  it.effect("refusing a second server in the same process keeps the lock", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
@@ -80,7 +80,7 @@ layer(NodeServices.layer)("a data folder", (it) => {
     })
   )
 
-  it.effect("goes on with folders in it that cannot be removed, and the log says of each", () =>
+  it.effect("folders that cannot be removed are logged and left", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const data = yield* fs.makeTempDirectoryScoped()
@@ -108,7 +108,7 @@ layer(NodeServices.layer)("a data folder", (it) => {
     })
   )
 
-  it.effect("has a working directory also where an agent put something else in its place", () =>
+  it.effect("a working directory that an agent replaced by a file is created again", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const folder = yield* DataFolder.make({ data: yield* fs.makeTempDirectoryScoped() })

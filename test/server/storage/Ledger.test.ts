@@ -57,7 +57,7 @@ describe("Ledger", () => {
     }).pipe(withLedger)
   )
 
-  it.effect("a turn that a killed server left in the middle is ended, once", () =>
+  it.effect("a turn that was cut short by the end of the server is ended, once", () =>
     Effect.gen(function* () {
       const ledger = yield* Ledger.Ledger
       for (const name of ["cut", "done", "new"]) yield* ledger.addSession(session(name))
@@ -131,7 +131,7 @@ describe("Ledger", () => {
     }).pipe(withLedger)
   )
 
-  it.effect("what is done to a session and the event of it are written both or neither", () =>
+  it.effect("a change of a session and its event are written together or not at all", () =>
     Effect.gen(function* () {
       const ledger = yield* Ledger.Ledger
       const sql = yield* SqlClient.SqlClient
@@ -155,7 +155,7 @@ describe("Ledger", () => {
     }).pipe(withLedger)
   )
 
-  it.effect("the newest session is the first, also within one second", () =>
+  it.effect("sessions are listed newest first, also within one second", () =>
     Effect.gen(function* () {
       const ledger = yield* Ledger.Ledger
       for (const name of ["b", "a", "c"]) yield* ledger.addSession(session(name))

@@ -17,7 +17,7 @@ const withDatabase = <A, E>(options: NodeSqlite.Options, use: (sql: SqlClient.Sq
   Effect.provide(SqlClient.SqlClient.use(use), NodeSqlite.layer(options))
 
 layer(NodeServices.layer)("the ledger's database", (it) => {
-  it.effect("waits for the disk where it is to outlive a loss of power, and not otherwise", () =>
+  it.effect("a database waits for the disk only if it is durable", () =>
     Effect.gen(function* () {
       const filename = `${yield* makeFolder}/ledger.db`
       const synchronous = (durable: boolean | undefined) =>
@@ -29,7 +29,7 @@ layer(NodeServices.layer)("the ledger's database", (it) => {
     })
   )
 
-  it.effect("waits for another process that has it, but not for long", () =>
+  it.effect("a statement waits for a lock of another process, but not for long", () =>
     Effect.gen(function* () {
       const filename = `${yield* makeFolder}/ledger.db`
       const rows = yield* withDatabase({ filename }, (sql) => sql`PRAGMA busy_timeout`.values)
@@ -37,7 +37,7 @@ layer(NodeServices.layer)("the ledger's database", (it) => {
     })
   )
 
-  it.effect("is written by nobody else from the begin of a transaction on", () =>
+  it.effect("no other process can write from the beginning of a transaction on", () =>
     Effect.gen(function* () {
       const filename = `${yield* makeFolder}/ledger.db`
       const write = Effect.sync(() => {
@@ -57,7 +57,7 @@ layer(NodeServices.layer)("the ledger's database", (it) => {
     })
   )
 
-  it.effect("is one file when it is closed", () =>
+  it.effect("a closed database is one file", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const folder = yield* makeFolder

@@ -7,8 +7,8 @@ import * as Owner from "../../../src/server/storage/Owner.ts"
 
 const ownerIn = (data: string) => Owner.make.pipe(Effect.provide(DataFolder.layer({ data })), Effect.scoped)
 
-layer(Layer.merge(NodeServices.layer, NodeCrypto.layer))("the id of a server", (it) => {
-  it.effect("is made once for its data folder, and private", () =>
+layer(Layer.merge(NodeServices.layer, NodeCrypto.layer))("Owner", (it) => {
+  it.effect("the id of a server is made once for its data folder, and its file is private", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const [one, two] = [yield* fs.makeTempDirectoryScoped(), yield* fs.makeTempDirectoryScoped()]
@@ -19,7 +19,7 @@ layer(Layer.merge(NodeServices.layer, NodeCrypto.layer))("the id of a server", (
     })
   )
 
-  it.effect("is made again where its first writing was cut short, and is never replaced", () =>
+  it.effect("an id that was not written completely is made again, but a malformed one is never replaced", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const data = yield* fs.makeTempDirectoryScoped()

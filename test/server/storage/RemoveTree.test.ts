@@ -4,7 +4,7 @@ import { Effect, FileSystem, Logger, type PlatformError } from "effect"
 import * as RemoveTree from "../../../src/server/storage/RemoveTree.ts"
 import { keeping } from "./Keeping.ts"
 
-/** Whether a tree has a folder that nobody may write to. Only root could remove it as it is. */
+/** Whether a tree has a read-only folder, which only root can remove as it is. */
 const isLocked = (folder: string): Effect.Effect<boolean, PlatformError.PlatformError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -14,8 +14,8 @@ const isLocked = (folder: string): Effect.Effect<boolean, PlatformError.Platform
     return locked.length > 0
   })
 
-layer(NodeServices.layer)("a tree that an agent left", (it) => {
-  it.effect("is removed with folders that nobody may write to, and what its links lead to is left as it was", () =>
+layer(NodeServices.layer)("RemoveTree", (it) => {
+  it.effect("read-only folders are removed, and what links point to is left as it was", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const root = yield* fs.makeTempDirectoryScoped()
@@ -35,18 +35,20 @@ layer(NodeServices.layer)("a tree that an agent left", (it) => {
     })
   )
 
-  it.effect("that cannot be removed is left, and the log says so; a link in its place leads to nothing of it", () =>
-    Effect.gen(function* () {
-      const fs = yield* FileSystem.FileSystem
-      const root = yield* fs.makeTempDirectoryScoped()
-      yield* fs.makeDirectory(`${root}/elsewhere`, { mode: 0o555 })
-      yield* fs.symlink(`${root}/elsewhere`, `${root}/tree`)
-      const logged: Array<unknown> = []
-      const logger = Logger.layer([Logger.make(({ message }) => logged.push([message].flat()[0]))])
-      const removeTree = yield* keeping(() => Effect.succeed(true))(RemoveTree.make)
-      yield* Effect.provide(removeTree(`${root}/tree`), logger)
-      assert.deepStrictEqual(logged, [`${root}/tree could not be removed`])
-      assert.strictEqual((yield* fs.stat(`${root}/elsewhere`)).mode & 0o777, 0o555)
-    })
+  it.effect(
+    "a folder that cannot be removed is logged and left; the target of a link in its place is not changed",
+    () =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const root = yield* fs.makeTempDirectoryScoped()
+        yield* fs.makeDirectory(`${root}/elsewhere`, { mode: 0o555 })
+        yield* fs.symlink(`${root}/elsewhere`, `${root}/tree`)
+        const logged: Array<unknown> = []
+        const logger = Logger.layer([Logger.make(({ message }) => logged.push([message].flat()[0]))])
+        const removeTree = yield* keeping(() => Effect.succeed(true))(RemoveTree.make)
+        yield* Effect.provide(removeTree(`${root}/tree`), logger)
+        assert.deepStrictEqual(logged, [`${root}/tree could not be removed`])
+        assert.strictEqual((yield* fs.stat(`${root}/elsewhere`)).mode & 0o777, 0o555)
+      })
   )
 })

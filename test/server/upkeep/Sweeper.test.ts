@@ -32,13 +32,13 @@ import * as Sweeper from "../../../src/server/upkeep/Sweeper.ts"
 import * as Uploads from "../../../src/server/files/Uploads.ts"
 import { agentSession, agentName, agentsOf } from "../sessions/Support.ts"
 
-/** An agent whose turns end when they are let go. */
+/** An agent whose turns end once they are allowed to. */
 const agentThatWaits = (go: Deferred.Deferred<void>) =>
   agentSession({
     turn: () => Stream.fromEffect(Effect.as(Deferred.await(go), { _tag: "TurnEnd", stopReason: "end_turn" }))
   })
 
-/** Everything that a sweep has to do with, on a folder that the test can look into. */
+/** All that a sweep works on, in a folder that the test can read. */
 const start = Effect.fnUntraced(function* (options: Sweeper.Options, layer: typeof Sweeper.layer) {
   const fs = yield* FileSystem.FileSystem
   const data = yield* fs.makeTempDirectoryScoped()
@@ -98,11 +98,11 @@ const start = Effect.fnUntraced(function* (options: Sweeper.Options, layer: type
   }
 }, Effect.provide(NodeServices.layer))
 
-/** A sweeper that waits until it is asked. */
+/** A sweeper that runs only when the test calls it. */
 const asked = (options: Sweeper.Options) => Layer.effect(Sweeper.Sweeper, Sweeper.make(options))
 
 describe("Sweeper", () => {
-  it.effect("a session that is idle for the time to live is closed by the next sweep, not before", () =>
+  it.effect("a session is closed by the first sweep after its idle time to live", () =>
     Effect.gen(function* () {
       const { find, kinds, open } = yield* start({ sessionTtl: "10 minutes" }, Sweeper.layer)
       const { sessionId } = yield* open("x")
@@ -114,7 +114,7 @@ describe("Sweeper", () => {
     })
   )
 
-  it.effect("a turn that ran makes the session young again, and one that runs or waits keeps it open", () =>
+  it.effect("the idle time restarts with each turn, and a turn that runs or waits keeps the session open", () =>
     Effect.gen(function* () {
       const { find, go, open, turn } = yield* start({}, Sweeper.layer)
       const { sessionId } = yield* open("x")
@@ -131,26 +131,24 @@ describe("Sweeper", () => {
     })
   )
 
-  it.effect(
-    "a closed session is deleted after the hard time to live, with all its text; that it was there is kept",
-    () =>
-      Effect.gen(function* () {
-        const { engine, filesWith, find, kinds, open } = yield* start({ hardTtl: "2 hours" }, Sweeper.layer)
-        const { sessionId } = yield* open("canary-meta")
-        const { sessionId: younger } = yield* open("other-meta")
-        yield* engine.close(sessionId)
-        assert.isNotEmpty(yield* filesWith("canary-meta"))
-        yield* TestClock.adjust("119 minutes")
-        assert.isDefined(yield* find(sessionId))
-        yield* TestClock.adjust("61 seconds")
-        assert.isUndefined(yield* find(sessionId))
-        assert.deepStrictEqual(yield* filesWith("canary-meta"), [])
-        assert.isDefined(yield* find(younger))
-        assert.deepStrictEqual(yield* kinds(sessionId), ["create", "close", "hard_delete"])
-      })
+  it.effect("a closed session is deleted with all its text after the hard time to live, and its events are kept", () =>
+    Effect.gen(function* () {
+      const { engine, filesWith, find, kinds, open } = yield* start({ hardTtl: "2 hours" }, Sweeper.layer)
+      const { sessionId } = yield* open("canary-meta")
+      const { sessionId: younger } = yield* open("other-meta")
+      yield* engine.close(sessionId)
+      assert.isNotEmpty(yield* filesWith("canary-meta"))
+      yield* TestClock.adjust("119 minutes")
+      assert.isDefined(yield* find(sessionId))
+      yield* TestClock.adjust("61 seconds")
+      assert.isUndefined(yield* find(sessionId))
+      assert.deepStrictEqual(yield* filesWith("canary-meta"), [])
+      assert.isDefined(yield* find(younger))
+      assert.deepStrictEqual(yield* kinds(sessionId), ["create", "close", "hard_delete"])
+    })
   )
 
-  it.effect("what was answered to a call with a key is kept for the hard time to live, or as long as its session", () =>
+  it.effect("the answer to a call with a key is kept for the hard time to live, or until its session is deleted", () =>
     Effect.gen(function* () {
       const { engine, filesWith, kept, open } = yield* start({ hardTtl: "2 hours" }, Sweeper.layer)
       const { sessionId } = yield* open("x")
@@ -180,7 +178,7 @@ describe("Sweeper", () => {
     })
   )
 
-  it.effect("what happened in sessions and runs is kept for ninety days", () =>
+  it.effect("the events of sessions and the rows of runs are kept for ninety days", () =>
     Effect.gen(function* () {
       const { engine, kinds, open, runs, sql, sweeper } = yield* start({}, asked)
       const row = { app_id: 1, app_name: "a", agent: "a", prompt_bytes: 1, response_bytes: 1, duration_ms: 1 }
@@ -198,7 +196,7 @@ describe("Sweeper", () => {
     })
   )
 
-  it.effect("it counts what it did", () =>
+  it.effect("a sweep counts the sessions that it closed and deleted", () =>
     Effect.gen(function* () {
       const { engine, open, sweeper } = yield* start({ sessionTtl: "1 minute", hardTtl: "30 seconds" }, asked)
       const { sessionId } = yield* open("one")
@@ -214,7 +212,7 @@ describe("Sweeper", () => {
     })
   )
 
-  it.effect("uploads that a deleted session used go with it", () =>
+  it.effect("uploads are removed with the session that used them", () =>
     Effect.gen(function* () {
       const { engine, filesWith, open, sweeper, uploads } = yield* start({ hardTtl: "2 hours" }, asked)
       const { cwd, sessionId } = yield* open("x")
@@ -236,7 +234,7 @@ describe("Sweeper", () => {
     })
   )
 
-  it.effect("uploads whose time is over go", () =>
+  it.effect("expired uploads are removed", () =>
     Effect.gen(function* () {
       const { filesWith, uploads } = yield* start({ sessionTtl: "10 minutes" }, Sweeper.layer)
       yield* uploads.add(1, (write) =>
@@ -252,7 +250,7 @@ describe("Sweeper", () => {
     })
   )
 
-  it.effect("a session whose text cannot be removed is not forgotten, so that the next sweep tries again", () =>
+  it.effect("the row of a session whose text cannot be removed is kept, so that the next sweep tries again", () =>
     Effect.gen(function* () {
       const done: Array<string> = []
       const note = (what: string) => Effect.sync(() => void done.push(what))
@@ -260,7 +258,7 @@ describe("Sweeper", () => {
         idleSessions: () => Effect.succeed([]),
         expiredSessions: () => Effect.succeed([SessionId.make("one")]),
         deleteSessions: () => note("deleted"),
-        forgetAudit: () => Effect.void,
+        deleteAudit: () => Effect.void,
         clearDeleted: Effect.void
       })
       const uploads = Layer.mock(Uploads.Uploads)({
@@ -279,7 +277,7 @@ describe("Sweeper", () => {
     })
   )
 
-  it.effect("a step that fails keeps no other from being done, and says so", () =>
+  it.effect("a step that fails is logged, and the others are done", () =>
     Effect.gen(function* () {
       const done: Array<string> = []
       const logged: Array<unknown> = []
@@ -292,7 +290,7 @@ describe("Sweeper", () => {
       const ledger = Layer.mock(Ledger.Ledger)({
         idleSessions: () => Effect.succeed(ids),
         expiredSessions: () => fails("expired"),
-        forgetAudit: () => fails("audit"),
+        deleteAudit: () => fails("audit"),
         clearDeleted: fails("clear")
       })
       const uploads = Layer.mock(Uploads.Uploads)({ maxSize: ByteSize.zero, sweepExpired: fails("uploads") })
