@@ -119,8 +119,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
         outcome
       })}`
     )
-    // Unless the run was refused, the agent may have acted.
-    yield* outcome === "refused" ? recorded : Effect.orDie(recorded)
+    // Unless the run was refused, the agent may have acted. Its stop reason can be any word.
+    yield* Exit.isFailure(exit) && outcome === "refused" ? recorded : Effect.orDie(recorded)
   })
 
   const collect = Effect.fnUntraced(function* (agent: string, events: Stream.Stream<TurnEvent | TurnEnd, AgentFailed>) {

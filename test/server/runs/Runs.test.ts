@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Fiber, FileSystem, Layer, Option, Queue, Stream } from "effect"
+import { Deferred, Duration, Effect, Exit, Fiber, FileSystem, Layer, Option, Queue, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { AgentFailed, AgentOptionRefused, type AgentSession } from "../../../src/agent/Agent.ts"
@@ -158,6 +158,15 @@ describe("Runs", () => {
       })
       assert.deepStrictEqual(yield* rows, [row("refused")])
     }).pipe(withRuns(agentOf(answering(), Effect.fail(refused))))
+  })
+
+  it.effect("a run whose row cannot be written is a defect, whatever its agent calls its end", () => {
+    const refusing: Turn = () => Stream.make({ _tag: "TurnEnd", stopReason: "refused" })
+    return Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* sql`DROP TABLE runs`
+      assert.isTrue(Exit.hasDies(yield* Effect.exit(run())))
+    }).pipe(withRuns(agentOf(refusing)))
   })
 
   it.effect("a run that is interrupted ends its agent and frees its permit", () =>
