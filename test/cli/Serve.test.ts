@@ -7,6 +7,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as ForgeAdmin from "../../src/ForgeAdmin.ts"
 import * as NodeForgeAdmin from "../../src/node/NodeForgeAdmin.ts"
+import * as Migrations from "../../src/server/storage/Migrations.ts"
 import { appOf, call } from "../server/Support.ts"
 import { patience } from "../support/Patience.ts"
 import { goneWithFolder, withFolder } from "../support/Processes.ts"
@@ -207,7 +208,7 @@ describe("forge serve", () => {
       ledger.close()
 
       const refusals: ReadonlyArray<readonly [ReadonlyArray<string>, number, string]> = [
-        [["--data", newer], 1, "the ledger is of a newer version (99) than this server knows (1)"],
+        [["--data", newer], 1, `the ledger is of a newer version (99) than this server knows (${Migrations.latest})`],
         [["--agents", join(home, "nope")], 2, `the agents file ${join(home, "nope")} cannot be read`],
         [["--listen=0.0.0.0:0"], 2, "0.0.0.0 can be reached from other machines: set --permissions"],
         [["--no-such-flag"], 2, "Unrecognized flag: --no-such-flag"]
