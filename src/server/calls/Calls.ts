@@ -9,6 +9,7 @@ import type { Invalid, StorageUnavailable } from "../../api/Errors.ts"
 import type { SessionId } from "../../wire/Ids.ts"
 import * as CurrentRequest from "../CurrentRequest.ts"
 import { Shutdown } from "../Shutdown.ts"
+import type { CallId } from "./KeptAnswers.ts"
 import * as KeyedCalls from "./KeyedCalls.ts"
 import * as RunningCall from "./RunningCall.ts"
 
@@ -34,6 +35,8 @@ export class Calls extends Context.Service<
       call: Call,
       work: RunningCall.Work
     ) => Effect.Effect<RunningCall.RunningCall, Invalid | StorageUnavailable, Scope.Scope>
+    /** Whether a call with a key is running, from before it is recorded until its answer is. */
+    readonly isRunning: (id: CallId) => Effect.Effect<boolean>
   }
 >()("effect-clawdforge/server/calls/Calls") {}
 
@@ -46,7 +49,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     start: Effect.fnUntraced(function* ({ key, ...call }, work) {
       const tracked: RunningCall.Work = (feed) => CurrentRequest.trace(shutdown.track(work(feed)))
       return yield* key === undefined ? RunningCall.start(tracked) : keyed.join({ ...call, key }, tracked)
-    })
+    }),
+    isRunning: keyed.isRunning
   })
 })
 

@@ -161,6 +161,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       if (Option.isSome(replayed)) return replayed.value
       const running: RunningCall.RunningCall = yield* Effect.acquireRelease(attach(hashed, work), detach)
       return running
-    })
+    }),
+    /** Whether a call is running, from before it is recorded until its answer is. */
+    isRunning: (id: CallId) => Effect.sync(() => entries.has(nameOf(id)))
   }
 })

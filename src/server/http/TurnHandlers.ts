@@ -57,7 +57,11 @@ export const make = Effect.gen(function* () {
     }),
     cancel: Effect.fnUntraced(function* ({ headers }: Pick<Request, "headers">) {
       const { sessionId } = yield* CurrentSession
-      return { ok: true as const, cancelled: yield* engine.cancel(sessionId, headers["idempotency-key"]) }
+      const { id: appId } = yield* CurrentApp
+      const key = headers["idempotency-key"]
+      // The engine waits for a turn that has not reached it yet: only the turn of a running call can still do so.
+      const mayExist = key === undefined || (yield* calls.isRunning({ appId, path: Turns.pathOf(sessionId), key }))
+      return { ok: true as const, cancelled: mayExist && (yield* engine.cancel(sessionId, key)) }
     })
   }
 })

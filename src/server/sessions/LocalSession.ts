@@ -63,7 +63,7 @@ interface ActiveTurn {
   stopReason?: string | undefined
 }
 
-/** How long a cancel waits for the end of the turn, which a slow reader can hold up. */
+/** How long a cancel waits for its turn to come, and for its end, which a slow reader can hold up. */
 const maxCancelWait = "5 seconds"
 
 const dropped = Invalid.key("the turn of this key was cancelled before its agent got it")
@@ -79,6 +79,8 @@ export const make = Effect.fnUntraced(function* (
   const turnPermit = yield* Semaphore.make(1)
   const stopped = yield* Deferred.make<never, SessionIsClosed>()
   const turns = new Set<ActiveTurn>()
+  /** The cancels of turns that have not been enqueued yet, by the id of the turn. */
+  const earlyCancels = new Map<string, Deferred.Deferred<ActiveTurn>>()
   /** The turn that holds the permit. */
   let active: ActiveTurn | undefined
 
@@ -100,6 +102,11 @@ export const make = Effect.fnUntraced(function* (
           isDropped: false
         }
         turns.add(turn)
+        const cancel = earlyCancels.get(id)
+        if (cancel !== undefined) {
+          Deferred.doneUnsafe(turn.cancelRequested, Effect.void)
+          Deferred.doneUnsafe(cancel, Effect.succeed(turn))
+        }
         return turn
       }),
       (turn) => {
@@ -128,8 +135,20 @@ export const make = Effect.fnUntraced(function* (
     return yield* dropped
   })
 
+  /** The turn of an id, which may not have been enqueued yet. */
+  const findTurn = Effect.fnUntraced(function* (id: string) {
+    const found = [...turns].find((turn) => turn.id === id)
+    if (found !== undefined) return found
+    const arrival = earlyCancels.get(id) ?? Deferred.makeUnsafe<ActiveTurn>()
+    earlyCancels.set(id, arrival)
+    const arrived = yield* Effect.timeoutOption(Deferred.await(arrival), maxCancelWait).pipe(
+      Effect.ensuring(Effect.sync(() => earlyCancels.delete(id)))
+    )
+    return Option.getOrUndefined(arrived)
+  })
+
   const cancel = Effect.fnUntraced(function* (turnId?: string) {
-    const turn = turnId === undefined ? active : [...turns].find(({ id }) => id === turnId)
+    const turn = turnId === undefined ? active : yield* findTurn(turnId)
     if (turn === undefined) return false
     yield* Deferred.succeed(turn.cancelRequested, undefined)
     return yield* Effect.timeoutOrElse(Deferred.await(turn.over), {

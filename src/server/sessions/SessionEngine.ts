@@ -78,8 +78,9 @@ export class SessionEngine extends Context.Service<
     >
     /**
      * Cancels the active turn, which then ends with the stop reason `cancelled`, or the turn of an id: one that still
-     * waits for the turns before it is dropped unsent, and fails with `Invalid`. No other turn is touched. Returns
-     * whether a turn was cancelled, once it has ended, or after 5 seconds where a slow reader holds up its end.
+     * waits for the turns before it, or has not arrived yet, is dropped unsent, and fails with `Invalid`. No other turn
+     * is touched. Returns whether a turn was cancelled, once it has ended, or after 5 seconds where a slow reader holds up
+     * its end, or where no turn of the id arrives.
      */
     readonly cancel: (sessionId: SessionId, turnId?: string) => Effect.Effect<boolean>
     /**

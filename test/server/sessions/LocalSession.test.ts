@@ -157,7 +157,6 @@ describe("LocalSession", () => {
         startImmediately: true
       })
       yield* TestClock.adjust(0)
-      assert.isFalse(yield* session.cancel("unknown"))
       assert.isTrue(yield* session.cancel("second"))
       assert.deepStrictEqual(
         yield* Fiber.await(waiting),
@@ -166,7 +165,33 @@ describe("LocalSession", () => {
       yield* goOn.open
       yield* Fiber.join(running)
       assert.deepStrictEqual(recorded, ["begun", "end_turn"])
-      assert.isFalse(yield* session.cancel("first"))
+    })
+  )
+
+  it.effect("a cancel by id that comes before its turn drops it when it arrives", () =>
+    Effect.gen(function* () {
+      const { session, recorded, running } = yield* makeQuick()
+      yield* Fiber.join(running)
+      const cancelling = yield* Effect.forkChild(session.cancel("late"), { startImmediately: true })
+      assert.isUndefined(cancelling.pollUnsafe())
+      const late = yield* Effect.exit(Stream.runDrain(session.turn({ ...turn, id: "late" })))
+      assert.deepStrictEqual(late, Exit.fail(Invalid.key("the turn of this key was cancelled before its agent got it")))
+      assert.isTrue(yield* Fiber.join(cancelling))
+      assert.deepStrictEqual(recorded, ["begun", "end_turn"])
+      yield* Stream.runDrain(session.turn({ ...turn, id: "late" }))
+      assert.deepStrictEqual(recorded, ["begun", "end_turn", "begun", "end_turn"])
+    })
+  )
+
+  it.effect("a cancel of a turn that never arrives is given up after five seconds", () =>
+    Effect.gen(function* () {
+      const { running, session } = yield* makeQuick()
+      yield* Fiber.join(running)
+      const cancelling = yield* Effect.forkChild(session.cancel("first"), { startImmediately: true })
+      yield* TestClock.adjust("4 seconds")
+      assert.isUndefined(cancelling.pollUnsafe())
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(cancelling.pollUnsafe(), Exit.succeed(false))
     })
   )
 
