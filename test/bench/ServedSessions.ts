@@ -4,6 +4,7 @@
 import { Effect } from "effect"
 import { Agent, request } from "node:http"
 import * as Served from "../conformance/Served.ts"
+import { newAdminToken } from "../conformance/Server.ts"
 
 /** Receives the response text so far, whenever it grows. */
 type OnText = (text: string) => void
@@ -32,7 +33,7 @@ const call = (agent: Agent, url: string, token: string, body: object, accept: st
 /** Starts a server. */
 export const serve = Effect.gen(function* () {
   const home = yield* Served.home
-  const served = yield* Served.serve({ home, adminToken: Served.newToken(), flags: [] })
+  const served = yield* Served.serve({ home, adminToken: newAdminToken(), flags: [] })
   const agent = yield* Effect.acquireRelease(
     Effect.sync(() => new Agent({ keepAlive: true })),
     (agent) => Effect.sync(() => agent.destroy())

@@ -1,4 +1,4 @@
-import * as Servers from "./Servers.ts"
+import * as Embedded from "./Embedded.ts"
 import { suite } from "./Vitest.ts"
 
-suite("a server in this process", Servers.embedded, ["socket"])
+suite("a server in this process", Embedded.server, ["socket"])

@@ -3,7 +3,6 @@
  */
 import { Deferred, Effect, type Scope } from "effect"
 import { spawn } from "node:child_process"
-import { randomBytes } from "node:crypto"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -29,8 +28,6 @@ export interface Options {
   readonly node?: ReadonlyArray<string> | undefined
   readonly env?: Readonly<Record<string, string>> | undefined
 }
-
-export const newToken = () => `admin-${randomBytes(32).toString("hex")}`
 
 /** A folder that goes with the scope. */
 export const home = Effect.acquireRelease(

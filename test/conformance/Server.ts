@@ -20,6 +20,8 @@ export interface CallOptions {
   readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
+export const newAdminToken = () => `admin-${randomBytes(32).toString("hex")}`
+
 /** Where it is, and who may do what. */
 export interface Options {
   readonly url: string

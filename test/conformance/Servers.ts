@@ -1,41 +1,12 @@
 /**
- * The servers that the suite is held against.
+ * The servers that the suite runs against over a socket.
  */
-import { ByteSize, Config, Effect, Layer, Option, Redacted } from "effect"
+import { Config, Effect, Layer, Option } from "effect"
 import { HttpClient } from "effect/http"
-import * as DemoAgent from "../../src/agent/DemoAgent.ts"
 import * as NodeForgeClient from "../../src/node/NodeForgeClient.ts"
-import * as ForgeServer from "../../src/server/ForgeServer.ts"
+import { bounds } from "./Embedded.ts"
 import * as Served from "./Served.ts"
-import { Server } from "./Server.ts"
-
-/** Low enough that a case can reach them, high enough that cases do not meet them by chance. */
-const bounds = { sessions: 14, appSessions: 5, appTurns: 2, upload: 200_000, runs: 8, processes: 32 }
-
-/** A whole server in this process. */
-export const embedded = Layer.unwrap(
-  Effect.sync(() => {
-    const adminToken = Served.newToken()
-    const http = ForgeServer.layerHttpClient({
-      adminToken: Redacted.make(adminToken),
-      agents: [
-        DemoAgent.definition,
-        { ...DemoAgent.definition, name: "claude" },
-        { name: "broken", command: ["/nonexistent/agent"], permissions: "deny" }
-      ],
-      maxOpenSessions: bounds.sessions,
-      maxAppSessions: bounds.appSessions,
-      maxAppTurns: bounds.appTurns,
-      maxUpload: ByteSize.bytes(bounds.upload),
-      maxRuns: bounds.runs,
-      maxProcesses: bounds.processes
-    })
-    const server = Effect.flatMap(HttpClient.HttpClient, (http) =>
-      Server.make({ url: "http://embedded", http, adminToken, agent: "demo", has: ["demo", "broken", "small", "here"] })
-    )
-    return Layer.provide(Layer.effect(Server, server), http)
-  })
-)
+import { newAdminToken, Server } from "./Server.ts"
 
 const flags = [
   `--max-live-sessions=${bounds.sessions}`,
@@ -48,7 +19,7 @@ const flags = [
 
 /** `forge serve`, within bounds that the suite can reach. */
 export const serve = (options: Pick<Served.Options, "home" | "node" | "env">) =>
-  Served.serve({ ...options, adminToken: Served.newToken(), flags })
+  Served.serve({ ...options, adminToken: newAdminToken(), flags })
 
 /** A server of this package's, over a socket. */
 export const over = Effect.fnUntraced(function* ({ adminToken, url }: Served.Served) {

@@ -1,7 +1,4 @@
 import { assert, describe, it } from "@effect/vitest"
-import { execFileSync } from "node:child_process"
-import { readFileSync } from "node:fs"
-import { homedir } from "node:os"
 import * as Arrows from "./Arrows.ts"
 import * as Boundaries from "./Boundaries.ts"
 import * as Habits from "./Habits.ts"
@@ -161,18 +158,6 @@ describe("Habits", () => {
   it("keep files at 400 lines", () => {
     assert.deepStrictEqual(habits("//\n".repeat(400)), [])
     assert.isNotEmpty(habits("//\n".repeat(401)))
-  })
-})
-
-describe("what is kept in git", () => {
-  it("names no folder of this machine and no registry", () => {
-    // One at the root, such as that of the root user, or the root itself, is of no machine in particular.
-    const own = [process.cwd(), homedir()].filter((folder) => /^\/[^/]+\/./.test(folder))
-    const folders = own.map((folder) => `(?<![\\w.}])${folder}/`)
-    const local = new RegExp([...folders, "registry[.][a-z]+[.](org|com|io)"].join("|"))
-    const files = execFileSync("git", ["ls-files"], { encoding: "utf8" }).trim().split("\n")
-    assert.include(files, "package.json")
-    for (const file of files) assert.notMatch(readFileSync(file, "utf8"), local, file)
   })
 })
 

@@ -14,6 +14,7 @@ import { writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import * as Values from "../../src/cli/Values.ts"
 import * as Served from "../conformance/Served.ts"
+import { newAdminToken } from "../conformance/Server.ts"
 import * as Processes from "../support/Processes.ts"
 import * as Book from "./Book.ts"
 import type { Phase } from "./Client.ts"
@@ -45,7 +46,7 @@ const minSample = 1_000
 
 const soak = Effect.fnUntraced(function* (duration: Duration.Duration) {
   const home = yield* Served.home
-  const adminToken = Served.newToken()
+  const adminToken = newAdminToken()
   const sent = `${home}/sent.ndjson`
   writeFileSync(sent, "")
   const agent = fileURLToPath(new URL("./RecordedAgent.ts", import.meta.url))

@@ -1,19 +1,8 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem, Logger } from "effect"
-import { ChildProcess, ChildProcessSpawner } from "effect/process"
 import * as DataFolder from "../../../src/server/storage/DataFolder.ts"
 import { keeping } from "./Keeping.ts"
-
-/** Takes the lock, or prints why it cannot. */
-const lockElsewhere = `
-  const { DatabaseSync } = require("node:sqlite")
-  try {
-    new DatabaseSync(process.argv[1], { timeout: 0 }).exec("BEGIN EXCLUSIVE")
-  } catch (error) {
-    process.stdout.write(error.message)
-  }
-`
 
 const modeOf = (path: string) =>
   FileSystem.FileSystem.use((fs) => Effect.map(fs.stat(path), ({ mode }) => (mode & 0o777).toString(8)))
@@ -65,18 +54,6 @@ layer(NodeServices.layer)("DataFolder", (it) => {
       })
       const said = yield* Effect.all([start, start], { concurrency: 2 })
       assert.deepStrictEqual(said.toSorted(), ["", `another server is running on the data folder ${data}`])
-    })
-  )
-
-  it.effect("refusing a second server in the same process keeps the lock", () =>
-    Effect.gen(function* () {
-      const fs = yield* FileSystem.FileSystem
-      const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
-      const data = yield* fs.makeTempDirectoryScoped()
-      yield* DataFolder.make({ data })
-      yield* Effect.flip(Effect.scoped(DataFolder.make({ data })))
-      const said = yield* spawner.string(ChildProcess.make(process.execPath, ["-e", lockElsewhere, `${data}/lock.db`]))
-      assert.strictEqual(said, "database is locked")
     })
   )
 
