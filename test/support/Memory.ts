@@ -1,10 +1,11 @@
 /**
- * A server in memory, behind an `HttpClient`: for what is a matter of time alone.
+ * A server in memory behind an `HttpClient`, scripted as an effect: for tests that are about time alone.
  */
 import { Clock, Effect, Layer } from "effect"
-import { HttpClient, HttpClientError, HttpClientRequest, HttpClientResponse } from "effect/http"
+import { HttpClient } from "effect/http"
+import * as MemoryResponse from "./MemoryResponse.ts"
 
-/** A request, and when it was sent: in milliseconds by the clock of the test. */
+/** A request, and when it was sent: in milliseconds of the test's clock. */
 export interface Sent {
   readonly at: number
   readonly request: string
@@ -17,23 +18,8 @@ export interface Answer {
   readonly headers?: Record<string, string>
 }
 
-/** An answer, or a connection that breaks, or that is refused. */
-export type Script = (sent: Sent, nth: number) => Effect.Effect<Answer | "reset" | "refused">
-
-const broken = {
-  reset: { code: "ECONNRESET", syscall: "read" },
-  refused: { code: "ECONNREFUSED", syscall: "connect" }
-}
-
-/** A response whose body is there at once, so that no time passes but that of the test's clock. */
-const respond = (request: HttpClientRequest.HttpClientRequest, { headers, json, status = 200 }: Answer) => {
-  const text = json === undefined ? "" : JSON.stringify(json)
-  const bytes = new TextEncoder().encode(text)
-  const web = new Response(null, { status, headers: { ...headers, "content-length": String(bytes.byteLength) } })
-  return Object.create(HttpClientResponse.fromWeb(request, web), {
-    arrayBuffer: { value: Effect.succeed(bytes.buffer) }
-  }) as HttpClientResponse.HttpClientResponse
-}
+/** An answer, a connection that breaks, or one that is refused. */
+export type Script = (sent: Sent, nth: number) => Effect.Effect<Answer | MemoryResponse.Broken>
 
 export const make = (script: Script) => {
   const sent: Array<Sent> = []
@@ -46,11 +32,9 @@ export const make = (script: Script) => {
       }
       sent.push(one)
       const answer = yield* script(one, sent.length)
-      if (typeof answer !== "string") return respond(request, answer)
-      const cause = Object.assign(new Error(answer), broken[answer])
-      return yield* new HttpClientError.HttpClientError({
-        reason: new HttpClientError.TransportError({ request, cause })
-      })
+      if (typeof answer === "string") return yield* MemoryResponse.broken(request, answer)
+      const text = answer.json === undefined ? "" : JSON.stringify(answer.json)
+      return MemoryResponse.make(request, { ...answer, body: new TextEncoder().encode(text) })
     })
   )
   return { sent, layer: Layer.succeed(HttpClient.HttpClient, http) }

@@ -71,16 +71,31 @@ const respond = (response: ServerResponse, answer: Answer): void => {
   if (answer.hang !== true && answer.cut !== true) response.end()
 }
 
+/** The requests that a server received, and a way to wait for one of them. */
+export const makeLog = () => {
+  const received: Array<Received> = []
+  const arrivals = new Map<number, Deferred.Deferred<Received>>()
+  const arrivalOf = (nth: number) => {
+    const known = arrivals.get(nth) ?? Deferred.makeUnsafe<Received>()
+    arrivals.set(nth, known)
+    return known
+  }
+  return {
+    received,
+    arrival: (nth: number) => Deferred.await(arrivalOf(nth)),
+    /** Adds a request, and returns its number. */
+    add: (one: Received): number => {
+      const nth = received.push(one)
+      Deferred.doneUnsafe(arrivalOf(nth), Effect.succeed(one))
+      return nth
+    }
+  }
+}
+
 /** Starts a server with a script, without a client for it. */
 export const start = (script: Script): Effect.Effect<ScriptedServer["Service"], never, Scope.Scope> =>
   Effect.gen(function* () {
-    const received: Array<Received> = []
-    const waiting = new Map<number, Deferred.Deferred<Received>>()
-    const arrivalOf = (nth: number) => {
-      const known = waiting.get(nth) ?? Deferred.makeUnsafe<Received>()
-      waiting.set(nth, known)
-      return known
-    }
+    const log = makeLog()
     const sockets = new Set<Socket>()
     // A machine that is busy may let a connection rest for longer than the server would keep it.
     const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
@@ -99,9 +114,7 @@ export const start = (script: Script): Effect.Effect<ScriptedServer["Service"], 
         response.on("close", () => {
           if (!response.writableFinished) Deferred.doneUnsafe(one.aborted, Effect.void)
         })
-        received.push(one)
-        const nth = received.length
-        Deferred.doneUnsafe(arrivalOf(nth), Effect.succeed(one))
+        const nth = log.add(one)
         void Promise.resolve(script(one, nth)).then((answer) => respond(response, answer))
       })
     })
@@ -122,8 +135,8 @@ export const start = (script: Script): Effect.Effect<ScriptedServer["Service"], 
     const { port } = server.address() as AddressInfo
     return {
       url: `http://127.0.0.1:${port}`,
-      received,
-      arrival: (nth) => Deferred.await(arrivalOf(nth))
+      received: log.received,
+      arrival: log.arrival
     }
   })
 
