@@ -1,17 +1,26 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Redacted, Scheduler } from "effect"
-import { Forge, type ForgeClient, ForgeError, type Session, SessionInfo, Upload } from "../src/index.ts"
-import { NodeForgeClient } from "../src/node/index.ts"
+import { DateTime, Deferred, Effect, Exit, Fiber, Redacted } from "effect"
+import { Forge, ForgeClient, type Session, SessionInfo, Upload } from "../src/index.ts"
+import { answers, conversation, failing } from "./support/Conversation.ts"
+import { layer } from "./support/MemoryServer.ts"
 import { patience } from "./support/Patience.ts"
-import {
-  created,
-  layer,
-  type Received,
-  type Script,
-  ScriptedServer,
-  turn,
-  wellBehaved
-} from "./support/ScriptedServer.ts"
+import { created, type Script, ScriptedServer, turn, wellBehaved } from "./support/ScriptedServer.ts"
+
+const id = SessionInfo.sessionId
+
+const row = {
+  session_id: "s-1",
+  agent: "demo",
+  cwd: "/w/1",
+  created_at: 1_700_000_000,
+  last_turn_at: null,
+  turn_count: 3,
+  closed_at: null,
+  meta: null,
+  model: "opus"
+}
+
+const at = (seconds: number) => DateTime.makeUnsafe(seconds * 1000)
 
 const requests = (method: string, path: RegExp = /.*/) =>
   ScriptedServer.useSync(({ received }) => received.filter((one) => one.method === method && path.test(one.path)))
@@ -34,6 +43,175 @@ const held = () => {
 
 const open = Forge.session({ agent: "demo" })
 
+describe("seed: sessions", () => {
+  it.effect("Forge.withSession closes its session on success", () =>
+    Effect.gen(function* () {
+      const text = yield* Forge.withSession({ agent: "demo" }, (session) =>
+        Effect.map(session.turn("hello"), (turn) => turn.text)
+      )
+      assert.strictEqual(text, "hello")
+      assert.deepStrictEqual(yield* conversation, [
+        `POST /sessions {"agent":"demo"}`,
+        `POST /sessions/s-1/turn {"prompt":"hello","timeout_secs":120}`,
+        "DELETE /sessions/s-1"
+      ])
+    }).pipe(Effect.provide(layer(wellBehaved())))
+  )
+
+  it.effect("Forge.withSession closes its session on failure, and fails with the program's own error", () =>
+    Effect.gen(function* () {
+      const { error, sent } = yield* failing(Forge.withSession({ agent: "demo" }, () => Effect.fail("own failure")))
+      assert.strictEqual(error, "own failure")
+      assert.deepStrictEqual(sent, [`POST /sessions {"agent":"demo"}`, "DELETE /sessions/s-1"])
+    }).pipe(Effect.provide(layer(wellBehaved())))
+  )
+
+  it.effect("Forge.session sends the agent and the given options, and nothing else", () =>
+    Effect.gen(function* () {
+      const meta = { caller: "billing", tags: ["a", null, 1.5, true], nested: { deep: {} } }
+      yield* Effect.scoped(Forge.session())
+      yield* Effect.scoped(Forge.session({ agent: undefined, model: undefined, meta: undefined }))
+      yield* Effect.scoped(Forge.session({ model: "claude-opus-4.5[1m]" }))
+      yield* Effect.scoped(Forge.session({ agent: "demo", meta }))
+      yield* Effect.scoped(Forge.session({ agent: "demo", meta: {} }))
+      const creates = (yield* conversation).filter((line) => line.startsWith("POST"))
+      assert.deepStrictEqual(creates, [
+        `POST /sessions {"agent":"claude"}`,
+        `POST /sessions {"agent":"claude"}`,
+        `POST /sessions {"agent":"claude","model":"claude-opus-4.5[1m]"}`,
+        `POST /sessions {"agent":"demo","meta":${JSON.stringify(meta)}}`,
+        `POST /sessions {"agent":"demo","meta":{}}`
+      ])
+    }).pipe(Effect.provide(layer(wellBehaved())))
+  )
+
+  it.effect("a call sends JSON, a bearer token and an Accept header", () =>
+    Effect.gen(function* () {
+      yield* Effect.scoped(Forge.session())
+      const { received } = yield* ScriptedServer
+      assert.deepInclude(received[0]?.headers, {
+        authorization: "Bearer cf_test-token",
+        "content-type": "application/json",
+        accept: "application/json"
+      })
+    }).pipe(Effect.provide(layer(wellBehaved())))
+  )
+
+  it.effect("session.info has what the session was created with", () =>
+    Effect.gen(function* () {
+      const session = yield* Forge.session({ agent: "demo" })
+      assert.deepStrictEqual(session.info, {
+        id: id("s-1"),
+        agent: "demo",
+        createdAt: at(1_700_000_000),
+        cwd: "/w/1",
+        model: null
+      })
+    }).pipe(Effect.scoped, Effect.provide(layer(wellBehaved())))
+  )
+
+  it.effect("closing twice sends one DELETE", () =>
+    Effect.gen(function* () {
+      const session = yield* Forge.session()
+      yield* session.close
+      yield* session.close
+      assert.deepStrictEqual(yield* conversation, [`POST /sessions {"agent":"claude"}`, "DELETE /sessions/s-1"])
+    }).pipe(Effect.scoped, Effect.provide(layer(wellBehaved())))
+  )
+
+  it.effect("already_closed counts as closed", () =>
+    Effect.gen(function* () {
+      const session = yield* Forge.session()
+      yield* session.close
+      assert.deepInclude(JSON.parse(JSON.stringify(session)), { status: "Closed" })
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        layer(
+          answers({
+            "POST /sessions": { json: created(1) },
+            "DELETE /sessions/s-1": { json: { ok: true, already_closed: true } }
+          })
+        )
+      )
+    )
+  )
+
+  it.effect("a failed close can be tried again, and the session takes no turn meanwhile", () =>
+    Effect.gen(function* () {
+      const session = yield* Forge.session()
+      assert.deepInclude(yield* Effect.flip(session.close), { _tag: "ApiError", status: 500, message: "disk full" })
+      assert.deepInclude(yield* Effect.flip(session.turn("late")), { _tag: "SessionClosed", by: "client" })
+      yield* session.close
+      yield* session.close
+      assert.deepStrictEqual((yield* conversation).slice(1), ["DELETE /sessions/s-1", "DELETE /sessions/s-1"])
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        layer(
+          answers({
+            "POST /sessions": { json: created(1) },
+            "DELETE /sessions/s-1": [{ status: 507, json: { detail: "disk full" } }, { json: { ok: true } }]
+          }),
+          { retry: false }
+        )
+      )
+    )
+  )
+
+  it.effect("404 on close means gone, for a session that this handle created", () =>
+    Effect.gen(function* () {
+      const session = yield* Forge.session()
+      yield* session.close
+      const borrowed = yield* Forge.attach(id("s-2"))
+      const error = yield* Effect.flip(borrowed.close)
+      assert.deepInclude(error, { _tag: "ApiError", status: 404, message: "session not found" })
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        layer(
+          answers({
+            "POST /sessions": { json: created(1) },
+            "GET /sessions/s-2": { json: { ok: true, ...row, session_id: "s-2", live: true } },
+            "DELETE /sessions/s-1": { status: 404, json: { detail: "session not found" } },
+            "DELETE /sessions/s-2": { status: 404, json: { detail: "session not found" } }
+          })
+        )
+      )
+    )
+  )
+
+  it.effect("Forge.attach borrows a session: it sends turns, and does not close it on its own", () =>
+    Effect.gen(function* () {
+      const session = yield* Forge.attach(id("s-1"))
+      assert.deepStrictEqual(session.info, {
+        id: id("s-1"),
+        agent: "demo",
+        createdAt: at(1_700_000_000),
+        cwd: "/w/1",
+        model: "opus"
+      })
+      assert.strictEqual((yield* session.turn("hello")).index, 4)
+      assert.deepStrictEqual(yield* conversation, [
+        "GET /sessions/s-1",
+        `POST /sessions/s-1/turn {"prompt":"hello","timeout_secs":120}`
+      ])
+      yield* session.close
+      assert.deepStrictEqual((yield* conversation).slice(2), ["DELETE /sessions/s-1"])
+    }).pipe(
+      Effect.provide(
+        layer(
+          answers({
+            "GET /sessions/s-1": { json: { ok: true, ...row, live: true } },
+            "POST /sessions/s-1/turn": { json: turn("s-1", 4, "hello") },
+            "DELETE /sessions/s-1": { json: { ok: true } }
+          })
+        )
+      )
+    )
+  )
+})
+
 describe("Session", () => {
   describe("is closed once, however its scope ends", () => {
     const ends: Record<string, (session: Session.Session) => Effect.Effect<unknown, unknown>> = {
@@ -43,7 +221,7 @@ describe("Session", () => {
       interruption: () => Effect.interrupt
     }
     for (const [name, use] of Object.entries(ends)) {
-      it.live(name, () =>
+      it.effect(name, () =>
         Effect.gen(function* () {
           const exit = yield* Effect.exit(Forge.withSession({ agent: "demo" }, use))
           assert.strictEqual(Exit.isSuccess(exit), name === "success")
@@ -52,10 +230,10 @@ describe("Session", () => {
       )
     }
 
-    it.live("when the client goes before the scope, because it was provided inside of it", () =>
+    it.effect("when the client goes before the scope, because it was provided inside of it", () =>
       Effect.gen(function* () {
-        const server = yield* ScriptedServer
-        const client = NodeForgeClient.layer({ url: server.url, token: Redacted.make("cf_other") })
+        const { url } = yield* ScriptedServer
+        const client = ForgeClient.layer({ url, token: Redacted.make("cf_other") })
         yield* Effect.gen(function* () {
           yield* Effect.provide(open, client)
           assert.deepStrictEqual(yield* deletes, ["/sessions/s-1"])
@@ -64,7 +242,7 @@ describe("Session", () => {
       }).pipe(Effect.provide(layer(wellBehaved())))
     )
 
-    it.live("interruption in the middle of a turn, whose connection is closed", () =>
+    it.effect("interruption in the middle of a turn, whose connection is closed", () =>
       Effect.gen(function* () {
         const fiber = yield* Effect.forkChild(Forge.withSession({}, (session) => session.turn("held")))
         const request = yield* ScriptedServer.use(({ arrival }) => arrival(2))
@@ -75,19 +253,7 @@ describe("Session", () => {
     )
   })
 
-  it.live("create sends the agent and what was given, and nothing else", () =>
-    Effect.gen(function* () {
-      yield* Effect.scoped(Forge.session())
-      yield* Effect.scoped(Forge.session({ agent: "demo", model: "opus", meta: { caller: "billing" } }))
-      const bodies = yield* requests("POST")
-      assert.deepStrictEqual(
-        bodies.map(({ body }) => JSON.parse(body)),
-        [{ agent: "claude" }, { agent: "demo", model: "opus", meta: { caller: "billing" } }]
-      )
-    }).pipe(Effect.provide(layer(wellBehaved())))
-  )
-
-  it.live("turns asked for at once are sent one at a time, in order", () =>
+  it.effect("turns asked for at once are sent one at a time, in order", () =>
     Effect.gen(function* () {
       const session = yield* open
       const asked = Array.from({ length: 20 }, (_, nth) => `prompt ${nth}`)
@@ -100,33 +266,8 @@ describe("Session", () => {
     }).pipe(Effect.scoped, Effect.provide(layer(wellBehaved())))
   )
 
-  it.live("a turn is not sent while another is under way, and other sessions do not wait", () => {
-    const { release, script } = held()
-    return Effect.gen(function* () {
-      const [one, other] = yield* Effect.all([open, open])
-      const first = yield* Effect.forkChild(one.turn("held"))
-      yield* ScriptedServer.use(({ arrival }) => arrival(3))
-      const second = yield* Effect.forkChild(one.turn("second"))
-      assert.strictEqual((yield* other.turn("elsewhere")).text, "elsewhere")
-      assert.deepStrictEqual(yield* prompts, ["held", "elsewhere"])
-      yield* release
-      yield* Fiber.joinAll([first, second])
-      assert.deepStrictEqual(yield* prompts, ["held", "elsewhere", "second"])
-    }).pipe(Effect.scoped, Effect.provide(layer(script)))
-  })
-
   describe("close", () => {
-    it.live("a turn after it fails without a request", () =>
-      Effect.gen(function* () {
-        const session = yield* open
-        yield* session.close
-        const error = yield* Effect.flip(session.turn("late"))
-        assert.strictEqual(error._tag, "SessionClosed")
-        assert.deepStrictEqual(yield* prompts, [])
-      }).pipe(Effect.scoped, Effect.provide(layer(wellBehaved())))
-    )
-
-    it.live("twice, or by many at once, is one DELETE; the scope adds none", () =>
+    it.effect("twice, or by many at once, is one DELETE; the scope adds none", () =>
       Effect.gen(function* () {
         yield* Effect.scoped(
           Effect.gen(function* () {
@@ -142,7 +283,7 @@ describe("Session", () => {
       }).pipe(Effect.provide(layer(wellBehaved())))
     )
 
-    it.live("turns that wait fail at once and are not sent; the one under way is not waited for", () =>
+    it.effect("turns that wait fail at once and are not sent; the one under way is not waited for", () =>
       Effect.gen(function* () {
         const session = yield* open
         const first = yield* Effect.forkChild(session.turn("held"))
@@ -155,34 +296,7 @@ describe("Session", () => {
       }).pipe(Effect.scoped, Effect.provide(layer(held().script)))
     )
 
-    it.live("that failed can be tried again, and the session takes no turn meanwhile", () => {
-      const usual = wellBehaved()
-      let tries = 0
-      const script: Script = (request, nth) =>
-        request.method === "DELETE" && ++tries === 1
-          ? { status: 400, json: { detail: "not now" } }
-          : usual(request, nth)
-      return Effect.gen(function* () {
-        const session = yield* open
-        const failed = yield* Effect.flip(session.close)
-        assert.strictEqual(failed.message, "not now")
-        assert.deepInclude(yield* Effect.flip(session.turn("late")), { _tag: "SessionClosed", by: "client" })
-        yield* session.close
-        assert.strictEqual((yield* deletes).length, 2)
-      }).pipe(Effect.scoped, Effect.provide(layer(script)))
-    })
-
-    it.live("of a session that is gone succeeds", () => {
-      const usual = wellBehaved()
-      const script: Script = (request, nth) =>
-        request.method === "DELETE" ? { status: 404, json: { detail: "session not found" } } : usual(request, nth)
-      return Effect.gen(function* () {
-        const session = yield* open
-        yield* session.close
-      }).pipe(Effect.scoped, Effect.provide(layer(script)))
-    })
-
-    it.live("never fails the program it ends, nor hides how that failed", () => {
+    it.effect("never fails the program it ends, nor hides how that failed", () => {
       const usual = wellBehaved()
       const script: Script = (request, nth) =>
         request.method === "DELETE" ? { status: 401, json: { detail: "invalid token" } } : usual(request, nth)
@@ -193,7 +307,7 @@ describe("Session", () => {
     })
   })
 
-  it.live("a 410 closes the handle by the server's doing, and its scope sends nothing", () => {
+  it.effect("a 410 closes the handle by the server's doing, and its scope sends nothing", () => {
     const usual = wellBehaved()
     const script: Script = (request, nth) =>
       request.path.endsWith("/turn") ? { status: 410, json: { detail: "session is closed" } } : usual(request, nth)
@@ -211,7 +325,7 @@ describe("Session", () => {
     }).pipe(Effect.provide(layer(script)))
   })
 
-  it.live("a 410 of a proxy leaves the session open, and its scope closes it", () => {
+  it.effect("a 410 of a proxy leaves the session open, and its scope closes it", () => {
     const usual = wellBehaved()
     const script: Script = (request, nth) =>
       request.path.endsWith("/turn") ? { status: 410, text: "<h1>Gone</h1>" } : usual(request, nth)
@@ -235,7 +349,7 @@ describe("Session", () => {
     const closedBy = (session: Session.Session) =>
       Effect.forkChild(Effect.timeout(session.closed, patience), { startImmediately: true })
 
-    it.live("its own close", () =>
+    it.effect("its own close", () =>
       Effect.gen(function* () {
         const session = yield* open
         const closed = yield* closedBy(session)
@@ -246,7 +360,7 @@ describe("Session", () => {
       }).pipe(Effect.scoped, Effect.provide(layer(wellBehaved())))
     )
 
-    it.live("the end of its scope, also where the server cannot be reached then", () => {
+    it.effect("the end of its scope, also where the server cannot be reached then", () => {
       const usual = wellBehaved()
       const script: Script = (request, nth) => (request.method === "DELETE" ? { status: 500 } : usual(request, nth))
       return Effect.gen(function* () {
@@ -263,7 +377,7 @@ describe("Session", () => {
       }).pipe(Effect.provide(layer(script, { retry: false })))
     })
 
-    it.live("a turn that finds it closed on the server", () => {
+    it.effect("a turn that finds it closed on the server", () => {
       const usual = wellBehaved()
       const script: Script = (request, nth) =>
         request.path.endsWith("/turn") ? { status: 410, json: { detail: "session is closed" } } : usual(request, nth)
@@ -276,7 +390,7 @@ describe("Session", () => {
     })
   })
 
-  it.live("attached after its end says so, and sends no turn", () => {
+  it.effect("attached after its end says so, and sends no turn", () => {
     const script: Script = () => ({
       json: { ...created(1), turn_count: 3, last_turn_at: 2, closed_at: 2, live: false }
     })
@@ -295,7 +409,7 @@ describe("Session", () => {
   })
 
   describe("what is sent is what was given, however it is changed afterwards", () => {
-    it.live("the files of a turn that waits for its permit", () => {
+    it.effect("the files of a turn that waits for its permit", () => {
       const { release, script } = held()
       return Effect.gen(function* () {
         const session = yield* open
@@ -331,7 +445,7 @@ describe("Session", () => {
     })
   })
 
-  it.live("a handle is told of a close by another one as the server tells it", () => {
+  it.effect("a handle is told of a close by another one as the server tells it", () => {
     const usual = wellBehaved()
     let closed = false
     const script: Script = (request, nth) => {
@@ -348,105 +462,5 @@ describe("Session", () => {
       assert.deepInclude(yield* Effect.flip(borrower.turn("late")), { _tag: "SessionClosed", by: "server" })
       assert.deepInclude(yield* Effect.flip(owner.turn("late")), { _tag: "SessionClosed", by: "client" })
     }).pipe(Effect.scoped, Effect.provide(layer(script)))
-  })
-
-  describe("bad input is refused before it is sent", () => {
-    type Refused = Effect.Effect<unknown, { readonly _tag: string }, ForgeClient.ForgeClient>
-    const bad: Record<string, Refused> = {
-      "a blank prompt": Forge.withSession({}, (session) => session.turn(" \n\t")),
-      "an empty prompt": Forge.withSession({}, (session) => session.turn("")),
-      "an agent's name": Effect.scoped(Forge.session({ agent: "no spaces" })),
-      "a model's name": Effect.scoped(Forge.session({ model: "-x" }))
-    }
-    for (const [name, refused] of Object.entries(bad)) {
-      it.live(name, () =>
-        Effect.gen(function* () {
-          const error = yield* Effect.flip(refused)
-          assert.isTrue(ForgeError.ApiError.is(422)(error) && error.outcome === "not-sent")
-          const sent = yield* requests("POST", name.includes("prompt") ? /turn$/ : /.*/)
-          assert.deepStrictEqual(sent, [])
-        }).pipe(Effect.provide(layer(wellBehaved())))
-      )
-    }
-
-    for (const id of ["", "a/../healthz", "a b", "é", "x".repeat(129)]) {
-      it.live(`a session id: ${JSON.stringify(id.slice(0, 20))}`, () =>
-        Effect.gen(function* () {
-          const error = yield* Effect.flip(Forge.attach(id as never))
-          assert.deepInclude(error, { _tag: "ApiError", status: 422, outcome: "not-sent" })
-          assert.deepStrictEqual(yield* requests("GET"), [])
-        }).pipe(Effect.provide(layer(wellBehaved())))
-      )
-    }
-  })
-
-  describe("interrupting Forge.session leaks nothing", () => {
-    it.live("it returns at once while the server is silent, and what the server makes is closed later", () => {
-      const release = Deferred.makeUnsafe<void>()
-      const usual = wellBehaved()
-      const script: Script = async (request, nth) => {
-        if (request.method === "POST") await Effect.runPromise(Deferred.await(release))
-        return usual(request, nth)
-      }
-      return Effect.gen(function* () {
-        const server = yield* ScriptedServer
-        const fiber = yield* Effect.forkChild(Effect.scoped(open))
-        yield* server.arrival(1)
-        yield* Fiber.interrupt(fiber)
-        assert.deepStrictEqual(yield* deletes, [])
-        yield* Deferred.succeed(release, undefined)
-        const closing = yield* server.arrival(2)
-        assert.deepInclude(closing, { method: "DELETE", path: "/sessions/s-1" })
-      }).pipe(Effect.provide(layer(script)))
-    })
-
-    it.live("the client's layer waits for that when it shuts down", () =>
-      Effect.gen(function* () {
-        const usual = wellBehaved()
-        const seen: Array<Received> = []
-        const script: Script = (request, nth) => {
-          seen.push(request)
-          return usual(request, nth)
-        }
-        yield* Effect.gen(function* () {
-          const fiber = yield* Effect.forkChild(Effect.scoped(open))
-          yield* ScriptedServer.use(({ arrival }) => arrival(1))
-          yield* Fiber.interrupt(fiber)
-        }).pipe(Effect.provide(layer(script)))
-        assert.deepStrictEqual(
-          seen.map(({ method }) => method),
-          ["POST", "DELETE"]
-        )
-      })
-    )
-
-    it.live("a swept interrupt at every point: as many closes as sessions made", () =>
-      Effect.gen(function* () {
-        let made = 0
-        const closed = new Set<string>()
-        const script: Script = ({ method, path }) => {
-          if (method === "DELETE") {
-            closed.add(path)
-            return { json: { ok: true } }
-          }
-          return { json: created(++made) }
-        }
-        const sweep = Effect.gen(function* () {
-          for (let budget = 3; budget <= 24; budget++) {
-            for (let point = 0; point < 20; point++) {
-              const fiber = yield* Effect.forkChild(
-                Effect.scoped(open).pipe(Effect.provideService(Scheduler.MaxOpsBeforeYield, budget))
-              )
-              for (let step = 0; step < point; step++) yield* Effect.yieldNow
-              if (point % 4 === 0) yield* Effect.sleep(point / 4)
-              yield* Fiber.interrupt(fiber)
-            }
-          }
-        })
-        yield* Effect.provide(sweep, layer(script, { retry: false }))
-        assert.isAbove(made, 100)
-        assert.strictEqual(closed.size, made)
-      })
-    )
   })
 })

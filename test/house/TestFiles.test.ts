@@ -44,16 +44,25 @@ describe("test files", () => {
   })
 
   it("are slow where they start programs", () => {
-    assert.deepStrictEqual(TestFiles.violations(readAll(".", "test")), [])
+    assert.deepStrictEqual(TestFiles.unmarked(readAll(".", "test")), [])
+  })
+
+  it("of the client are named after the module that they test", () => {
+    const modules = new Set(globSync("src/**/*.ts"))
+    assert.deepStrictEqual(TestFiles.unnamed(globSync("test/**/*.test.ts"), modules), [])
+    const named = ["test/Turn.test.ts", "test/internal/a/Turn.files.slow.test.ts", "test/server/Sleep.test.ts"]
+    assert.deepStrictEqual(TestFiles.unnamed(named, new Set(["src/Turn.ts"])), [
+      "test/internal/a/Turn.files.slow.test.ts: there is no src/internal/a/Turn.ts"
+    ])
   })
 
   it("are found to start programs through their helpers, too", () => {
     const helper = parse("test/support/Run.ts", `import { spawn } from "node:child_process"`)
     const text = `import * as Run from "../support/Run.ts"`
-    assert.deepStrictEqual(TestFiles.violations([helper, parse("test/cli/Serve.test.ts", text)]), [
+    assert.deepStrictEqual(TestFiles.unmarked([helper, parse("test/cli/Serve.test.ts", text)]), [
       "test/cli/Serve.test.ts → test/support/Run.ts → node:child_process: it starts programs; name it *.slow.test.ts"
     ])
-    assert.deepStrictEqual(TestFiles.violations([helper, parse("test/cli/Serve.slow.test.ts", text)]), [])
-    assert.lengthOf(TestFiles.violations([parse("test/Forge.test.ts", `import { rolldown } from "rolldown"`)]), 1)
+    assert.deepStrictEqual(TestFiles.unmarked([helper, parse("test/cli/Serve.slow.test.ts", text)]), [])
+    assert.lengthOf(TestFiles.unmarked([parse("test/Forge.test.ts", `import { rolldown } from "rolldown"`)]), 1)
   })
 })

@@ -1,6 +1,7 @@
 /**
- * Which tests are slow. A test file that starts programs or bundles code, itself or through its helpers, is named
- * `*.slow.test.ts`; so may be one that crashes servers or waits for a real timeout.
+ * What a test file is named. One that starts programs or bundles code, itself or through its helpers, is
+ * `*.slow.test.ts`; so may be one that crashes servers or waits for a real timeout. A test of the client has the name of
+ * the module that it tests, with a topic where there are several: `Session.close.test.ts` tests `src/Session.ts`.
  */
 import * as Path from "node:path/posix"
 import type { SourceFile } from "./SourceFile.ts"
@@ -27,8 +28,15 @@ const chainToStarter = (
   return undefined
 }
 
-/** Each test file that has to be named a slow one and is not. */
-export const violations = (files: ReadonlyArray<SourceFile>): ReadonlyArray<string> => {
+/** Each test file of the client that is named after no module. */
+export const unnamed = (tests: ReadonlyArray<string>, modules: ReadonlySet<string>): ReadonlyArray<string> =>
+  tests.flatMap((path) => {
+    const [, module] = /^test\/((?:(?:internal|node)\/(?:[^/]+\/)*)?[^/.]+)(?:\.[a-z-]+)*\.test\.ts$/.exec(path) ?? []
+    return module === undefined || modules.has(`src/${module}.ts`) ? [] : [`${path}: there is no src/${module}.ts`]
+  })
+
+/** Each test file that starts programs and is not named a slow one. */
+export const unmarked = (files: ReadonlyArray<SourceFile>): ReadonlyArray<string> => {
   const byPath = new Map(files.map((file) => [file.path, file]))
   return files
     .filter(({ path }) => isTest(path) && !isSlow(path))

@@ -5,6 +5,7 @@
 import { Deferred, Effect, Layer, Redacted, Stream } from "effect"
 import { type HttpBody, HttpClient, type HttpClientRequest } from "effect/http"
 import { ForgeAdmin, ForgeClient } from "../../src/index.ts"
+import * as Calls from "./Calls.ts"
 import * as MemoryResponse from "./MemoryResponse.ts"
 import { type Answer, makeLog, type Received, type Script, ScriptedServer } from "./ScriptedServer.ts"
 
@@ -52,32 +53,27 @@ export const make = (script: Script) => {
       return respond(request, answer)
     })
   )
-  const server = ScriptedServer.of({ url, received: log.received, arrival: log.arrival })
   return {
     layerHttpClient: Layer.succeed(HttpClient.HttpClient, http),
-    layerServer: Layer.succeed(ScriptedServer, server)
+    layerServer: Layer.succeed(ScriptedServer, { url, received: log.received, arrival: log.arrival })
   }
 }
 
 type ClientOptions = Partial<ForgeClient.Options>
 
-/** A server with a script, and a client for it. */
+/** A server with a script, the `HttpClient` that reaches it, and a client for it. */
 export const layer = (script: Script, options: ClientOptions = {}) =>
   Layer.unwrap(
     Effect.sync(() => {
       const { layerHttpClient, layerServer } = make(script)
       const client = ForgeClient.layer({ url, token: Redacted.make("cf_test-token"), ...options })
-      return Layer.merge(Layer.provide(client, layerHttpClient), layerServer)
+      return Layer.merge(Layer.provideMerge(client, layerHttpClient), layerServer)
     })
   )
 
-/** A server with a script, and both a client and an administration for it. */
-export const layerClients = (script: Script, options: ClientOptions = {}) =>
-  Layer.unwrap(
-    Effect.sync(() => {
-      const { layerHttpClient, layerServer } = make(script)
-      const client = ForgeClient.layer({ url, token: Redacted.make("cf_test-token"), ...options })
-      const admin = ForgeAdmin.layer({ url, token: Redacted.make("admin-token"), ...options })
-      return Layer.merge(Layer.provide(Layer.merge(client, admin), layerHttpClient), layerServer)
-    })
-  )
+/** A server with a script, and its client, its stateless calls and its administration. */
+export const layerClients = (script: Script, options: ClientOptions = {}) => {
+  const admin = ForgeAdmin.layer({ url, token: Redacted.make("admin-token"), ...options })
+  const calls = Calls.layer({ url, token: Redacted.make("cf_test-token"), ...options })
+  return Layer.provideMerge(Layer.merge(admin, calls), layer(script, options))
+}

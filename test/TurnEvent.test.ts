@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { Forge, type Turn, TurnEvent } from "../../src/index.ts"
+import { Forge, type Turn, TurnEvent } from "../src/index.ts"
 import { readFileSync } from "node:fs"
-import { answers } from "../support/Conversation.ts"
-import { created, layer } from "../support/ScriptedServer.ts"
+import { answers } from "./support/Conversation.ts"
+import { layer } from "./support/MemoryServer.ts"
+import { created } from "./support/ScriptedServer.ts"
 
 interface Recording {
   readonly events: ReadonlyArray<Readonly<Record<string, unknown>>>
@@ -11,7 +12,7 @@ interface Recording {
 
 /** The answer to one turn, of the same conversation, as a server of each dialect gave it. */
 const recording = (dialect: string): Recording =>
-  JSON.parse(readFileSync(new URL(`./dialects/${dialect}.json`, import.meta.url), "utf8")) as Recording
+  JSON.parse(readFileSync(new URL(`./support/dialects/${dialect}.json`, import.meta.url), "utf8")) as Recording
 
 const replay = (json: unknown): Effect.Effect<Turn.Turn> =>
   Forge.withSession({}, (session) => session.turn("Read the invoice, check its sum, and tell me the total.")).pipe(
@@ -36,10 +37,10 @@ const known = ({ events }: Turn.Turn) =>
     .filter((event) => event._tag !== "Unknown")
     .map((event) => Object.fromEntries(Object.entries(event).filter(([field]) => field !== "_meta")))
 
-describe("the seeds: a recorded conversation of a server of each event dialect", () => {
+describe("seed: a recorded conversation with a server of each event dialect", () => {
   for (const dialect of ["normalised", "acp-nested", "acp-flat"]) {
     describe(dialect, () => {
-      it.live("its text is what the agent said, and not what it thought", () =>
+      it.effect("its text is what the agent said, and not what it thought", () =>
         Effect.gen(function* () {
           const turn = yield* replay(recording(dialect))
           assert.strictEqual(turn.text, "I'll read the invoice.\nAdding up. The total is 42.00 € ✓")
@@ -51,7 +52,7 @@ describe("the seeds: a recorded conversation of a server of each event dialect",
         })
       )
 
-      it.live("each tool call is one event, in the place of its first, with all that was told of it", () =>
+      it.effect("each tool call is one event, in the place of its first, with all that was told of it", () =>
         Effect.gen(function* () {
           const turn = yield* replay(recording(dialect))
           const text = "Paper 12.00\nInk 30.00\nTotal 42.00\n"
@@ -80,7 +81,7 @@ describe("the seeds: a recorded conversation of a server of each event dialect",
         })
       )
 
-      it.live("its plans, usage and what else has a name are read", () =>
+      it.effect("its plans, usage and what else has a name are read", () =>
         Effect.gen(function* () {
           const turn = yield* replay(recording(dialect))
           assert.deepStrictEqual(
@@ -106,7 +107,7 @@ describe("the seeds: a recorded conversation of a server of each event dialect",
         })
       )
 
-      it.live("the envelopes around it, and a kind that nobody has heard of, are kept whole", () =>
+      it.effect("the envelopes around it, and a kind that nobody has heard of, are kept whole", () =>
         Effect.gen(function* () {
           const turn = yield* replay(recording(dialect))
           const unheard = recording(dialect).events.filter((raw) => {
@@ -122,7 +123,7 @@ describe("the seeds: a recorded conversation of a server of each event dialect",
     })
   }
 
-  it.live("all three read the same", () =>
+  it.effect("all three read the same", () =>
     Effect.gen(function* () {
       const [normalised, nested, flat] = yield* Effect.forEach(["normalised", "acp-nested", "acp-flat"], (dialect) =>
         Effect.map(replay(recording(dialect)), known)
@@ -132,7 +133,7 @@ describe("the seeds: a recorded conversation of a server of each event dialect",
     })
   )
 
-  it.live("what an adapter tells in _meta stays on the event", () =>
+  it.effect("what an adapter tells in _meta stays on the event", () =>
     Effect.gen(function* () {
       for (const dialect of ["acp-nested", "acp-flat"]) {
         const [read] = ofKind(yield* replay(recording(dialect)), "ToolCall")

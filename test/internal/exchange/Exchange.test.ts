@@ -3,16 +3,18 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, Layer, Logger, References, Stream } from "effect"
+import { FetchHttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
-import { Forge, ForgeClient, Upload } from "../src/index.ts"
-import { NodeForgeClient } from "../src/node/index.ts"
-import { Calls } from "./support/Calls.ts"
-import { type Failed, health, type Kind, layerClients, operations } from "./support/Clients.ts"
-import * as Memory from "./support/Memory.ts"
-import { calls } from "./support/Operations.ts"
-import { patience } from "./support/Patience.ts"
-import * as Connections from "./support/Connections.ts"
-import { type Answer, created, layer, ScriptedServer, turn } from "./support/ScriptedServer.ts"
+import { Forge, ForgeClient, Upload } from "../../../src/index.ts"
+import { NodeForgeClient } from "../../../src/node/index.ts"
+import { Calls } from "../../support/Calls.ts"
+import { type Failed, health, type Kind, layerClients, operations } from "../../support/Clients.ts"
+import * as Memory from "../../support/Memory.ts"
+import { calls, layerClients as layerScripted } from "../../support/Operations.ts"
+import { patience } from "../../support/Patience.ts"
+import * as Connections from "../../support/Connections.ts"
+import { failing } from "../../support/Conversation.ts"
+import { type Answer, created, layer, ScriptedServer, start, turn } from "../../support/ScriptedServer.ts"
 
 const seconds = (count: number) => count * 1000
 
@@ -273,24 +275,6 @@ describe.concurrent("what a call gives up on is closed", () => {
       yield* Deferred.await(closed)
     }).pipe(Effect.timeout(patience), Effect.provide(layer(() => ({ json: {} }))))
   )
-
-  it.live("a connection that does not come about, after 10 seconds: it was not sent", () =>
-    Effect.gen(function* () {
-      const { connections, port, received } = yield* Connections.tcp(() => {})
-      const clients = layerClients(`https://127.0.0.1:${port}`, false)
-      const call = calls["turn"]?.call ?? Effect.die("there is such a call")
-      const [took, error] = yield* Effect.timed(Effect.flip(call)).pipe(
-        Effect.provide(clients),
-        Effect.provide(NodeForgeClient.layerHttpClient)
-      )
-      assert.deepInclude(error, { _tag: "TransportError", outcome: "not-sent" })
-      assert.strictEqual(error._tag === "TransportError" && error.reason._tag, "Connect")
-      // Sooner than the deadline of the turn, which is 150 seconds: this test would not last that long.
-      assert.isAtLeast(Duration.toSeconds(took), 9.5)
-      assert.strictEqual(connections(), 1)
-      assert.notInclude(received(), "POST")
-    }).pipe(Effect.scoped)
-  )
 })
 
 it.live("an answer that trickles in is not given up before its deadline", () =>
@@ -312,3 +296,36 @@ it.live("an answer that trickles in is not given up before its deadline", () =>
     assert.isTrue(answer.ok)
   }).pipe(Effect.scoped)
 )
+
+describe("seed: a redirect is never followed", () => {
+  const follow = Layer.succeed(FetchHttpClient.RequestInit, { redirect: "follow" })
+  const clients = {
+    undici: NodeForgeClient.layerHttpClient,
+    fetch: FetchHttpClient.layer,
+    "fetch with redirect: follow": Layer.merge(FetchHttpClient.layer, follow)
+  }
+  for (const [client, http] of Object.entries(clients)) {
+    for (const status of [301, 302, 303, 304, 307, 308]) {
+      it.live(`${client}, ${status}`, () =>
+        Effect.gen(function* () {
+          const elsewhere = yield* start(() => ({ json: calls["state"]?.good }))
+          const answer = { status, headers: { location: `${elsewhere.url}/sessions/s-1` } }
+          for (const [name, { call }] of Object.entries(calls)) {
+            const { error, sent } = yield* Effect.provide(
+              failing(call),
+              layerScripted(() => answer, { http })
+            )
+            assert.deepNestedInclude(
+              error,
+              { _tag: "TransportError", "reason._tag": "Malformed", outcome: "unknown", "reason.status": status },
+              name
+            )
+            assert.include(error.message, status === 304 ? "neither a success nor a failure" : "a redirect", name)
+            assert.strictEqual(sent.length, 1, name)
+          }
+          assert.deepStrictEqual(elsewhere.received, [])
+        })
+      )
+    }
+  }
+})

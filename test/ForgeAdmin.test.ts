@@ -1,15 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Redacted } from "effect"
-import { ApiError, ForgeAdmin } from "../../src/index.ts"
-import { answers, conversation, failing } from "../support/Conversation.ts"
-import { layerClients } from "../support/Operations.ts"
+import { ApiError, ForgeAdmin } from "../src/index.ts"
+import { answers, conversation, failing } from "./support/Conversation.ts"
+import { layerClients } from "./support/MemoryServer.ts"
 
 const admin = ForgeAdmin.ForgeAdmin
 
 const minted = { name: "billing", token: "cf_plain-text", ip_cidrs: null }
 
-describe("the seeds: app tokens", () => {
-  it.live("mint sends the name, and what it is narrowed to where that was given", () =>
+describe("seed: app tokens", () => {
+  it.effect("mint sends the name, and what it is narrowed to where that was given", () =>
     Effect.gen(function* () {
       const { mint } = yield* admin
       const first = yield* mint("billing")
@@ -34,7 +34,7 @@ describe("the seeds: app tokens", () => {
     )
   )
 
-  it.live("a live token of that name is ApiError<409> TokenExists", () =>
+  it.effect("a live token of that name is ApiError<409> TokenExists", () =>
     Effect.gen(function* () {
       const { error, sent } = yield* failing(admin.use(({ mint }) => mint("billing")))
       assert.isTrue(ApiError.is(409)(error))
@@ -45,7 +45,7 @@ describe("the seeds: app tokens", () => {
     )
   )
 
-  it.live("list reads both forms: an object with tokens, and the bare array of older servers", () => {
+  it.effect("list reads both forms: an object with tokens, and the bare array of older servers", () => {
     const rows = [
       { name: "billing", ip_cidrs: ["10.0.0.0/8"], created_at: 1_700_000_000 },
       { name: "search", ip_cidrs: null, created_at: 1_700_000_001 },
@@ -71,7 +71,7 @@ describe("the seeds: app tokens", () => {
     )
   })
 
-  it.live("revoke deletes by name, and one that is not there is ApiError<404> NotFound of a token", () =>
+  it.effect("revoke deletes by name, and one that is not there is ApiError<404> NotFound of a token", () =>
     Effect.gen(function* () {
       const { revoke } = yield* admin
       assert.isUndefined(yield* revoke("billing"))
@@ -91,7 +91,7 @@ describe("the seeds: app tokens", () => {
   )
 
   for (const name of ["", " ", "Billing", "a b", "a/../../healthz", "a%2Fb", "é", "a\n", "x".repeat(65)]) {
-    it.live(`a name that is none is refused, unsent: ${JSON.stringify(name.slice(0, 20))}`, () =>
+    it.effect(`a name that is none is refused, unsent: ${JSON.stringify(name.slice(0, 20))}`, () =>
       Effect.gen(function* () {
         const { mint, revoke } = yield* admin
         const ofMint = yield* failing(mint(name))

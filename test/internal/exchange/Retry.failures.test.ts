@@ -4,11 +4,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
-import { ForgeClient } from "../src/index.ts"
-import { NodeForgeClient } from "../src/node/index.ts"
-import { type Failed, health, type Kind, layerClients, type Operation, operations } from "./support/Clients.ts"
-import { patience } from "./support/Patience.ts"
-import { type Answer, layerServer, type Received, ScriptedServer } from "./support/ScriptedServer.ts"
+import { ForgeClient } from "../../../src/index.ts"
+import { NodeForgeClient } from "../../../src/node/index.ts"
+import { type Failed, health, type Kind, layerClients, type Operation, operations } from "../../support/Clients.ts"
+import { patience } from "../../support/Patience.ts"
+import { type Answer, layerServer, type Received, ScriptedServer } from "../../support/ScriptedServer.ts"
 
 /** Three requests at most. */
 const retry = { times: 2, pause: 1, maxRetryAfter: "30 seconds" } as const

@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber } from "effect"
-import { Forge, Upload } from "../../src/index.ts"
-import { answers, conversation } from "../support/Conversation.ts"
-import { created, layer, type Script, ScriptedServer, turn, wellBehaved } from "../support/ScriptedServer.ts"
+import { Forge, Upload } from "../src/index.ts"
+import { answers, conversation } from "./support/Conversation.ts"
+import { layer } from "./support/MemoryServer.ts"
+import { created, type Script, ScriptedServer, turn, wellBehaved } from "./support/ScriptedServer.ts"
 
 /** A server of one session, whose turns are answered with these. */
 const oneSession = (...turns: ReadonlyArray<unknown>): Script =>
@@ -19,8 +20,8 @@ const turns = Effect.map(conversation, (lines) =>
 
 const answer = (events: ReadonlyArray<unknown>, more: object = {}) => ({ ...turn("s-1", 1, ""), events, ...more })
 
-describe("the seeds: turns", () => {
-  it.live("a turn goes round with files and a timeout", () =>
+describe("seed: turns", () => {
+  it.effect("a turn goes round with files and a timeout", () =>
     Effect.gen(function* () {
       const files = [Upload.fileToken("ff_one"), Upload.fileToken("ff_two-2")]
       const session = yield* Forge.session()
@@ -53,7 +54,7 @@ describe("the seeds: turns", () => {
     )
   )
 
-  it.live("what was not given is not sent, and the prompt is sent as it is", () =>
+  it.effect("what was not given is not sent, and the prompt is sent as it is", () =>
     Effect.gen(function* () {
       const session = yield* Forge.session()
       yield* session.turn("hello")
@@ -70,7 +71,7 @@ describe("the seeds: turns", () => {
     }).pipe(Effect.scoped, Effect.provide(layer(wellBehaved())))
   )
 
-  it.live("a timeout is sent in whole seconds, rounded up, and never 0", () =>
+  it.effect("a timeout is sent in whole seconds, rounded up, and never 0", () =>
     Effect.gen(function* () {
       const session = yield* Forge.session()
       const given = [0, 1, "1 nano", 999, 1000, 1001, 59_999, "2 minutes", "1 hour", Duration.seconds(0.2)] as const
@@ -81,7 +82,7 @@ describe("the seeds: turns", () => {
   )
 
   for (const prompt of ["", " ", "\n\t\r ", "\u00a0\u2003\ufeff"]) {
-    it.live(`an empty prompt is refused, unsent: ${JSON.stringify(prompt)}`, () =>
+    it.effect(`an empty prompt is refused, unsent: ${JSON.stringify(prompt)}`, () =>
       Effect.gen(function* () {
         const session = yield* Forge.session()
         const error = yield* Effect.flip(session.turn(prompt))
@@ -94,7 +95,7 @@ describe("the seeds: turns", () => {
   }
 
   for (const token of ["", "ff_", "ff_a/b", "ff_a b", "cf_app", "FF_a", "ff_\n", `ff_${"x".repeat(129)}`]) {
-    it.live(`a file token that is none is refused, unsent: ${JSON.stringify(token.slice(0, 12))}`, () =>
+    it.effect(`a file token that is none is refused, unsent: ${JSON.stringify(token.slice(0, 12))}`, () =>
       Effect.gen(function* () {
         const session = yield* Forge.session()
         const error = yield* Effect.flip(session.turn("x", { files: [Upload.fileToken(token)] }))
@@ -148,7 +149,7 @@ describe("the seeds: turns", () => {
       'is "" where there are no text events': [[{ type: "thinking", content: "hm" }], ""]
     }
     for (const [name, [events, text]] of Object.entries(texts)) {
-      it.live(name, () =>
+      it.effect(name, () =>
         Effect.gen(function* () {
           const got = yield* Forge.withSession({}, (session) => session.turn("x"))
           assert.strictEqual(got.text, text)
@@ -156,7 +157,7 @@ describe("the seeds: turns", () => {
       )
     }
 
-    it.live("an entry that is not understood is kept, whole", () => {
+    it.effect("an entry that is not understood is kept, whole", () => {
       const odd = ["a", 1, null, ["text"], { type: "text", content: 5, more: [1] }, { type: "poem", lines: ["b"] }, {}]
       return Effect.gen(function* () {
         const got = yield* Forge.withSession({}, (session) => session.turn("x"))
@@ -168,7 +169,7 @@ describe("the seeds: turns", () => {
     })
   })
 
-  it.live("whatever a server stops for is told, null too", () => {
+  it.effect("whatever a server stops for is told, null too", () => {
     const reasons = ["end_turn", "max_turn_requests", "refusal", "cancelled", "something new", null]
     return Effect.gen(function* () {
       const session = yield* Forge.session()
@@ -187,7 +188,7 @@ describe("the seeds: turns", () => {
     )
   })
 
-  it.live("a permit per session: its turns are sent one at a time, and other sessions do not wait", () => {
+  it.effect("a permit per session: its turns are sent one at a time, and other sessions do not wait", () => {
     const release = Deferred.makeUnsafe<void>()
     const usual = wellBehaved()
     const script: Script = async (request, nth) => {
@@ -210,7 +211,7 @@ describe("the seeds: turns", () => {
     }).pipe(Effect.scoped, Effect.provide(layer(script)))
   })
 
-  it.live("a turn after close fails here, without a request", () =>
+  it.effect("a turn after close fails here, without a request", () =>
     Effect.gen(function* () {
       const session = yield* Forge.session()
       yield* session.close
@@ -220,7 +221,7 @@ describe("the seeds: turns", () => {
     }).pipe(Effect.scoped, Effect.provide(layer(wellBehaved())))
   )
 
-  it.live("a turn that failed is not sent again by itself", () =>
+  it.live("a failed turn is not repeated", () =>
     Effect.gen(function* () {
       const session = yield* Forge.session()
       const failed = yield* Effect.flip(session.turn("x"))

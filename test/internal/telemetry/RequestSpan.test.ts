@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, References, Tracer } from "effect"
-import { Telemetry } from "../src/index.ts"
-import { hello, record, type Test } from "./support/Recorded.ts"
-import { ScriptedServer } from "./support/ScriptedServer.ts"
+import { Telemetry } from "../../../src/index.ts"
+import { hello, record, type Test } from "../../support/Recorded.ts"
+import { ScriptedServer } from "../../support/ScriptedServer.ts"
 
 describe("traceparent", () => {
   const received = ScriptedServer.useSync(({ received }) => received.map(({ headers }) => headers))

@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as DemoAgent from "../src/agent/DemoAgent.ts"
-import { ApiError, Forge } from "../src/index.ts"
-import * as ForgeServer from "../src/server/ForgeServer.ts"
-import { conversation } from "./support/Conversation.ts"
-import { layer, wellBehaved } from "./support/ScriptedServer.ts"
+import * as DemoAgent from "../../../src/agent/DemoAgent.ts"
+import { ApiError, Forge } from "../../../src/index.ts"
+import * as ForgeServer from "../../../src/server/ForgeServer.ts"
+import { conversation } from "../../support/Conversation.ts"
+import { layer } from "../../support/MemoryServer.ts"
+import { wellBehaved } from "../../support/ScriptedServer.ts"
 
 describe("what a session is opened with", () => {
   it.live("reaches the agent of a server that names session_options", () =>
@@ -20,7 +21,7 @@ describe("what a session is opened with", () => {
     }).pipe(Effect.scoped, Effect.provide(ForgeServer.layerEmbedded({ agents: [DemoAgent.definition] })))
   )
 
-  it.live("is refused where the server would not look at it, and no session is opened", () =>
+  it.effect("is refused where the server would not look at it, and no session is opened", () =>
     Effect.gen(function* () {
       const failure = yield* Effect.flip(Forge.session({ system: "Speak Latin.", effort: "max" }))
       assert.isTrue(ApiError.is(422)(failure))

@@ -3,14 +3,15 @@
  * not wait for never comes in these tests, so it would not return.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Stream } from "effect"
+import { Deferred, Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { Forge, ForgeClient, type Session, Upload } from "../src/index.ts"
+import { Forge, ForgeClient, type Session } from "../src/index.ts"
 import { NodeForgeClient } from "../src/node/index.ts"
 import { health, layerClients } from "./support/Clients.ts"
 import { Calls } from "./support/Calls.ts"
 import * as Connections from "./support/Connections.ts"
 import * as Memory from "./support/Memory.ts"
+import * as MemoryServer from "./support/MemoryServer.ts"
 import { patience } from "./support/Patience.ts"
 import {
   type Answer,
@@ -330,20 +331,36 @@ describe("an interrupt while a session", () => {
   })
 })
 
-it.live("an interrupted upload stops reading its file, and closes its connection", () =>
-  Effect.gen(function* () {
-    const server = yield* Connections.tcp((socket) => socket.pause())
-    const closed = yield* Deferred.make<void>()
-    const endless = Stream.ensuring(
-      Stream.forever(Stream.make(new Uint8Array(64 * 1024))),
-      Deferred.succeed(closed, undefined)
-    )
-    yield* Effect.gen(function* () {
-      const fiber = yield* Effect.forkChild(Forge.upload(Upload.fromStream("endless", endless)))
-      yield* server.connected
-      yield* Fiber.interrupt(fiber)
-      yield* Deferred.await(closed)
-      yield* server.quiet
-    }).pipe(Effect.provide(clientsOf(`http://127.0.0.1:${server.port}`)))
-  }).pipe(Effect.scoped, Effect.timeout(patience))
-)
+describe("an interrupted Forge.session leaks nothing", () => {
+  it.effect(
+    "it returns at once while the server is silent, and the session is closed once the server has made it",
+    () => {
+      const creating = held({ json: created(1) })
+      return Effect.gen(function* () {
+        const fiber = yield* Effect.forkChild(Effect.scoped(opened))
+        yield* arrival(1)
+        yield* Fiber.interrupt(fiber)
+        assert.deepStrictEqual(yield* requests, ["POST /sessions"])
+        yield* creating.release
+        assert.deepInclude(yield* arrival(2), { method: "DELETE", path: "/sessions/s-1" })
+      }).pipe(Effect.provide(MemoryServer.layer(server({ "POST /sessions": creating.promise }))))
+    }
+  )
+
+  it.live("the client's layer waits for that close when it shuts down", () =>
+    Effect.gen(function* () {
+      const usual = server({})
+      const seen: Array<string> = []
+      const script: Script = (request, nth) => {
+        seen.push(request.method)
+        return usual(request, nth)
+      }
+      yield* Effect.gen(function* () {
+        const fiber = yield* Effect.forkChild(Effect.scoped(opened))
+        yield* arrival(1)
+        yield* Fiber.interrupt(fiber)
+      }).pipe(Effect.provide(layer(script)))
+      assert.deepStrictEqual(seen, ["POST", "DELETE"])
+    })
+  )
+})

@@ -1,12 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Layer } from "effect"
-import { ForgeAdmin, ForgeClient } from "../src/index.ts"
-import { NodeForgeClient } from "../src/node/index.ts"
-import { leaks, prints, printsOfCause, printsOfSpans } from "./support/Canaries.ts"
-import { echo, echoes, malformed, shapes } from "./support/Echoes.ts"
-import * as Recorder from "./support/Recorder.ts"
-import { type Answer, type Received, type Script, ScriptedServer, start } from "./support/ScriptedServer.ts"
-import { calls, options, type Services } from "./support/Surface.ts"
+import { ForgeAdmin, ForgeClient } from "../../../src/index.ts"
+import { NodeForgeClient } from "../../../src/node/index.ts"
+import { leaks, prints, printsOfCause, printsOfSpans } from "../../support/Canaries.ts"
+import { echo, echoes, malformed, shapes } from "../../support/Echoes.ts"
+import * as Recorder from "../../support/Recorder.ts"
+import { type Answer, type Received, type Script, ScriptedServer, start } from "../../support/ScriptedServer.ts"
+import { calls, options, type Services } from "../../support/Surface.ts"
 
 const statuses = [400, 401, 403, 404, 405, 408, 409, 410, 413, 418, 422, 429, 500, 502, 503, 504, 599]
 

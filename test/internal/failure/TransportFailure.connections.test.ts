@@ -7,12 +7,12 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, type Scope, Stream } from "effect"
 import { HttpClient } from "effect/http"
 import { createServer } from "node:http"
-import { Forge, type Upload } from "../src/index.ts"
-import { NodeForgeClient } from "../src/node/index.ts"
-import { health, layerClients, type Operation, operations } from "./support/Clients.ts"
-import { calls } from "./support/Operations.ts"
-import * as Connections from "./support/Connections.ts"
-import { layer, layerServer, ScriptedServer } from "./support/ScriptedServer.ts"
+import { Forge, type Upload } from "../../../src/index.ts"
+import { NodeForgeClient } from "../../../src/node/index.ts"
+import { health, layerClients, type Operation, operations } from "../../support/Clients.ts"
+import { calls } from "../../support/Operations.ts"
+import * as Connections from "../../support/Connections.ts"
+import { layer, layerServer, ScriptedServer } from "../../support/ScriptedServer.ts"
 
 /** The `HttpClient` of Node, which tells everything it is to send. */
 const layerCounting = (sent: Array<string>, http = NodeForgeClient.layerHttpClient) =>

@@ -98,6 +98,17 @@ describe("a swept interrupt", () => {
     }).pipe(Effect.provide(layerOne(script)))
   })
 
+  it.live("of Forge.session: as many closes as sessions made", () => {
+    const { closed, made, script } = server([])
+    return Effect.gen(function* () {
+      yield* sweep((operations, step) => interruptAt(Effect.scoped(Forge.session()), operations, step)).pipe(
+        Effect.provide(layerOne(script))
+      )
+      assert.isAbove(made.length, 100)
+      assert.deepStrictEqual([...closed].sort(), [...made].sort())
+    })
+  })
+
   it.live("of Forge.withSession around a turn: every session that was made is closed once", () => {
     const { closed, made, prompts, script } = server(["cancel"])
     return Effect.gen(function* () {

@@ -1,14 +1,14 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, ConfigProvider, Duration, Effect, Exit, Layer, Redacted, Stream } from "effect"
-import * as Core from "../src/index.ts"
-import * as Node from "../src/node/index.ts"
-import { canaries, leaks, prints, printsOfCause, printsOfSpans } from "./support/Canaries.ts"
-import { echo, shapes } from "./support/Echoes.ts"
-import { calls as goodCalls } from "./support/Operations.ts"
-import * as Recorder from "./support/Recorder.ts"
-import { type Script, ScriptedServer, start, turn } from "./support/ScriptedServer.ts"
-import { calls, ofAdmin, ofModules, ofService, ofSession, options } from "./support/Surface.ts"
+import * as Core from "../../../src/index.ts"
+import * as Node from "../../../src/node/index.ts"
+import { canaries, leaks, prints, printsOfCause, printsOfSpans } from "../../support/Canaries.ts"
+import { echo, shapes } from "../../support/Echoes.ts"
+import { calls as goodCalls } from "../../support/Operations.ts"
+import * as Recorder from "../../support/Recorder.ts"
+import { type Script, ScriptedServer, start, turn } from "../../support/ScriptedServer.ts"
+import { calls, ofAdmin, ofModules, ofService, ofSession, options } from "../../support/Surface.ts"
 
 const { ForgeAdmin, ForgeClient, ForgeError, Forge, Upload } = Core
 const given = options("http://127.0.0.1:1")

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Redacted } from "effect"
-import { ApiError, Forge, Upload } from "../../src/index.ts"
-import { answers, conversation, failing } from "../support/Conversation.ts"
-import { layer } from "../support/ScriptedServer.ts"
+import { ApiError, Forge, Upload } from "../src/index.ts"
+import { answers, conversation, failing } from "./support/Conversation.ts"
+import { layer } from "./support/MemoryServer.ts"
 
 const ran = (result: unknown, more: object = {}) => ({
   ok: true,
@@ -16,8 +16,8 @@ const ran = (result: unknown, more: object = {}) => ({
 const runs = (...json: ReadonlyArray<unknown>) =>
   layer(answers({ "POST /run": json.map((json) => ({ json })) }), { retry: false })
 
-describe("the seeds: runs", () => {
-  it.live("sends the prompt and its timeout, and nothing that was not given", () =>
+describe("seed: runs", () => {
+  it.effect("sends the prompt and its timeout, and nothing that was not given", () =>
     Effect.gen(function* () {
       yield* Forge.run("Say hello.")
       yield* Forge.run("Say hello.", {
@@ -35,7 +35,7 @@ describe("the seeds: runs", () => {
     }).pipe(Effect.provide(runs(ran("hello"))))
   )
 
-  it.live("sends every option", () =>
+  it.effect("sends every option", () =>
     Effect.gen(function* () {
       yield* Forge.run("Sum it up.", {
         model: "opus",
@@ -58,7 +58,7 @@ describe("the seeds: runs", () => {
     }).pipe(Effect.provide(runs(ran("brief"))))
   )
 
-  it.live("each effort and each mode goes as it is named", () =>
+  it.effect("each effort and each mode goes as it is named", () =>
     Effect.gen(function* () {
       for (const effort of ["low", "medium", "high", "xhigh", "max"] as const) yield* Forge.run("x", { effort })
       for (const systemMode of ["append", "replace"] as const) yield* Forge.run("x", { system: "y", systemMode })
@@ -70,7 +70,7 @@ describe("the seeds: runs", () => {
     }).pipe(Effect.provide(runs(ran(null))))
   )
 
-  it.live("reads the four keys, and no more are needed", () =>
+  it.effect("reads the four keys, and no more are needed", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* Forge.run("x"), {
         result: { total: 42, lines: [1, null, "a"] },
@@ -91,7 +91,7 @@ describe("the seeds: runs", () => {
     )
   )
 
-  it.live("rounds milliseconds up to whole seconds, never to 0", () =>
+  it.effect("rounds milliseconds up to whole seconds, never to 0", () =>
     Effect.gen(function* () {
       for (const timeout of [0, 1, 1000, 1001, "1500 millis", "10 minutes"] as const) yield* Forge.run("x", { timeout })
       assert.deepStrictEqual(
@@ -101,7 +101,7 @@ describe("the seeds: runs", () => {
     }).pipe(Effect.provide(runs(ran(""))))
   )
 
-  it.live("refuses an empty prompt, model or system prompt unsent", () =>
+  it.effect("refuses an empty prompt, model or system prompt unsent", () =>
     Effect.gen(function* () {
       const refused = [
         Forge.run(" \n"),
@@ -118,7 +118,7 @@ describe("the seeds: runs", () => {
     }).pipe(Effect.provide(runs(ran(""))))
   )
 
-  it.live("a failed run is ApiError<502>: what the agent said, once, and it is not sent again", () =>
+  it.effect("a failed run is ApiError<502>: what the agent said, once, and it is not sent again", () =>
     Effect.gen(function* () {
       const { error, sent } = yield* failing(Forge.run("x"))
       if (!ApiError.is(502)(error) || error.reason._tag !== "RunFailed") return assert.fail(String(error))
@@ -149,7 +149,7 @@ describe("the seeds: runs", () => {
     )
   )
 
-  it.live("a file token that the server does not know is NotFound of a file", () =>
+  it.effect("a file token that the server does not know is NotFound of a file", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(Forge.run("x", { files: [Upload.fileToken("ff_gone")] }))
       assert.deepNestedInclude(error, { status: 404, "reason._tag": "NotFound", "reason.resource": "file" })

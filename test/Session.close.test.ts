@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Logger, ManagedRuntime, Redacted, References } from "effect"
+import { Deferred, Effect, Fiber, Logger, ManagedRuntime, Redacted, References } from "effect"
 import { TestClock } from "effect/testing"
-import { Forge, ForgeError, SessionInfo } from "../src/index.ts"
+import { Forge, SessionInfo } from "../src/index.ts"
 import { NodeForgeClient } from "../src/node/index.ts"
 import { layerClients } from "./support/Clients.ts"
 import * as Memory from "./support/Memory.ts"
@@ -237,40 +237,5 @@ describe("the end of a session", () => {
       yield* Effect.provide(program, NodeForgeClient.layer({ url, token }))
       assert.strictEqual(yield* deletes, 1)
     }).pipe(Effect.provide(layer(wellBehaved())))
-  )
-})
-
-describe("an answer that no date can hold", () => {
-  it.live("is malformed, and no defect", () =>
-    Effect.gen(function* () {
-      const exit = yield* Effect.exit(Effect.scoped(Forge.session()))
-      assert.isTrue(Exit.isFailure(exit))
-      const error = yield* Effect.flip(Effect.scoped(Forge.session()))
-      assert.isTrue(error instanceof ForgeError.TransportError && error.reason._tag === "Malformed")
-    }).pipe(Effect.provide(layer(() => ({ json: { ...created(1), created_at: 9e12 } }))))
-  )
-})
-
-describe("a call that the end of the server cut short", () => {
-  it.live("is unknown, and not sent again", () =>
-    Effect.gen(function* () {
-      const error = yield* Effect.flip(Forge.run("hello"))
-      assert.isTrue(ForgeError.ApiError.is(502)(error) && error.outcome === "unknown")
-      const { received } = yield* ScriptedServer
-      assert.strictEqual(received.length, 1)
-    }).pipe(
-      Effect.provide(
-        layer(() => ({
-          status: 502,
-          json: {
-            ok: false,
-            error: "outcome unknown: the server restarted during this call",
-            stderr: "",
-            duration_ms: 0,
-            stop_reason: "error"
-          }
-        }))
-      )
-    )
   )
 })

@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Layer, Redacted, Schema, Stream } from "effect"
-import { ApiError, Forge, ForgeAdmin, ForgeClient, Upload } from "../src/index.ts"
-import { NodeForgeAdmin, NodeForgeClient } from "../src/node/index.ts"
-import { layer, type Script, ScriptedServer, wellBehaved } from "./support/ScriptedServer.ts"
+import { ApiError, Forge, ForgeAdmin, ForgeClient, Upload } from "../../../src/index.ts"
+import { NodeForgeAdmin, NodeForgeClient } from "../../../src/node/index.ts"
+import { layerClients } from "../../support/MemoryServer.ts"
+import { type Script, ScriptedServer, wellBehaved } from "../../support/ScriptedServer.ts"
 
 /** What a program in JavaScript can hand over, whatever the types say. */
 const untyped = (value: unknown): never => value as never
@@ -94,7 +95,9 @@ const refused: ReadonlyArray<readonly [string, Refused]> = [
   ["session: options null", create(null)],
   ["session: options that throw", create(throwing)],
   ["session: agent", create({ agent: 7 })],
+  ["session: agent with a space", create({ agent: "no spaces" })],
   ["session: model", create({ model: {} })],
+  ["session: model with a leading dash", create({ model: "-x" })],
   ["attach: id", Forge.attach(untyped({ canary: 1 }))],
   ["attach: no id", Forge.attach(untyped(undefined))],
   ["upload: time to live", upload(Upload.fromBytes("a", new Uint8Array(1)), { timeToLive: "a while" })],
@@ -113,12 +116,10 @@ const script: Script = (request, nth) =>
       ? { json: { ok: true } }
       : { status: 500, json: { detail: "this must not be sent" } }
 
-const clients = Layer.unwrap(
-  ScriptedServer.useSync(({ url }) => NodeForgeAdmin.layer({ url, token: Redacted.make("admin") }))
-).pipe(Layer.provideMerge(layer(script, { retry: false })))
+const clients = layerClients(script, { retry: false })
 
 describe("bad input at run time is ApiError<422>, not sent, and never a defect", () => {
-  it.live("in prompts, options, files and names", () =>
+  it.effect("in prompts, options, files and names", () =>
     Effect.gen(function* () {
       const { received } = yield* ScriptedServer
       for (const [name, effect] of refused) {
@@ -137,7 +138,7 @@ describe("bad input at run time is ApiError<422>, not sent, and never a defect",
     }).pipe(Effect.provide(clients))
   )
 
-  it.live("it says in one sentence what would be right, and where", () =>
+  it.effect("it says in one sentence what would be right, and where", () =>
     Effect.gen(function* () {
       const messageOf = (effect: Refused) => Effect.map(Effect.flip(effect), (error) => (error as ApiError).message)
       assert.strictEqual(yield* messageOf(turn(7)), "prompt must be string")
@@ -153,7 +154,7 @@ describe("bad input at run time is ApiError<422>, not sent, and never a defect",
     }).pipe(Effect.provide(clients))
   )
 
-  it.live("what is unusual and right is sent", () =>
+  it.effect("what is unusual and right is sent", () =>
     Effect.gen(function* () {
       const { received } = yield* ScriptedServer
       const seconds = Effect.fnUntraced(function* (timeout: Duration.Input) {
@@ -192,7 +193,7 @@ describe("bad options of a client keep its layer from being built, with ApiError
     "retry: null": { token, retry: null }
   }
   for (const [name, bad] of Object.entries(options)) {
-    it.live(name, () =>
+    it.effect(name, () =>
       Effect.gen(function* () {
         for (const layer of [NodeForgeClient.layer(untyped(bad)), NodeForgeAdmin.layer(untyped(bad))]) {
           const exit = yield* Effect.exit(Effect.scoped(Layer.build(layer as Layer.Layer<never, unknown>)))

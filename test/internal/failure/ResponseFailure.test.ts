@@ -4,17 +4,18 @@
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Layer, Redacted } from "effect"
-import { ApiError, Forge } from "../src/index.ts"
-import { type Failed, layerClients, operations } from "./support/Clients.ts"
-import { patience } from "./support/Patience.ts"
-import { type Answer, layer, layerServer, type Received, ScriptedServer } from "./support/ScriptedServer.ts"
+import { ApiError, Forge } from "../../../src/index.ts"
+import { type Failed, layerClients, operations } from "../../support/Clients.ts"
+import * as MemoryServer from "../../support/MemoryServer.ts"
+import { patience } from "../../support/Patience.ts"
+import { type Answer, layerServer, type Received, ScriptedServer } from "../../support/ScriptedServer.ts"
 
 const run = Forge.run("hello")
 
 const failing = (answer: Answer) =>
   Effect.provide(
     Effect.flip(run),
-    layer(() => answer, { retry: false })
+    MemoryServer.layer(() => answer, { retry: false })
   )
 
 const json = (body: unknown): Answer => ({ status: 500, json: body })
@@ -250,3 +251,25 @@ describe("a status that a call does not declare becomes its class", () => {
     )
   )
 })
+
+it.effect("a call that the server's restart cut short has an unknown outcome, and is not repeated", () =>
+  Effect.gen(function* () {
+    const error = yield* Effect.flip(run)
+    assert.isTrue(ApiError.is(502)(error) && error.outcome === "unknown")
+    const { received } = yield* ScriptedServer
+    assert.strictEqual(received.length, 1)
+  }).pipe(
+    Effect.provide(
+      MemoryServer.layer(() => ({
+        status: 502,
+        json: {
+          ok: false,
+          error: "outcome unknown: the server restarted during this call",
+          stderr: "",
+          duration_ms: 0,
+          stop_reason: "error"
+        }
+      }))
+    )
+  )
+)
