@@ -6,8 +6,8 @@ import { strict as assert } from "node:assert"
 import { randomBytes } from "node:crypto"
 import type { Group } from "./Case.ts"
 import * as Expect from "./Expect.ts"
-import { App, Server } from "./Server.ts"
-import { answerOf, exchange } from "./Socket.ts"
+import { App, Server, lastAnswer } from "./Server.ts"
+import * as Http from "../support/Http.ts"
 
 export const Behaviour: Group = {
   name: "Server behaviour",
@@ -34,8 +34,11 @@ export const Behaviour: Group = {
       test: Effect.gen(function* () {
         const { url } = yield* Server
         for (const host of ["evil.example", "localhost.evil.example", "127.0.0.1.nip.io:80", ""]) {
-          const answer = yield* exchange(url, `GET /healthz HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
-          assert.equal(answerOf(answer).status, 421, host)
+          const answer = yield* Http.exchange(
+            url,
+            `GET /healthz HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`
+          )
+          assert.equal(lastAnswer(answer).status, 421, host)
         }
       })
     },

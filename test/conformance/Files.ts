@@ -6,7 +6,7 @@ import { strict as assert } from "node:assert"
 import { Upload } from "../../src/index.ts"
 import type { Group } from "./Case.ts"
 import * as Expect from "./Expect.ts"
-import * as Form from "./Form.ts"
+import * as Form from "../support/Form.ts"
 import { App, Server } from "./Server.ts"
 
 const post = Effect.fnUntraced(function* (parts: ReadonlyArray<string>, query = "") {

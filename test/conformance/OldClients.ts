@@ -5,16 +5,16 @@ import { Effect } from "effect"
 import { strict as assert } from "node:assert"
 import type { Case, Group } from "./Case.ts"
 import * as Expect from "./Expect.ts"
-import * as Form from "./Form.ts"
-import { App, Server } from "./Server.ts"
-import { answerOf, exchange } from "./Socket.ts"
+import * as Form from "../support/Form.ts"
+import * as Http from "../support/Http.ts"
+import { App, Server, lastAnswer } from "./Server.ts"
 
 const lines = (...lines: ReadonlyArray<string>) => lines.map((line) => `${line}\r\n`).join("")
 
 /** Sends a request, its headers as they are given, and gives the answer. */
 const send = Effect.fnUntraced(function* (head: ReadonlyArray<string>, ...body: ReadonlyArray<string>) {
   const { url } = yield* Server
-  return answerOf(yield* exchange(url, `${lines(...head)}\r\n${body[0] ?? ""}`, ...body.slice(1)))
+  return lastAnswer(yield* Http.exchange(url, `${lines(...head)}\r\n${body[0] ?? ""}`, ...body.slice(1)))
 })
 
 const headers = Effect.gen(function* () {
@@ -88,9 +88,9 @@ const uploads: Case = {
     const type = `Content-Type: ${Form.contentType}`
     Expect.answer(yield* send([...head, type], body), 200, { ttl_secs: 600, size: 5 })
     const { url } = yield* Server
-    const text = yield* exchange(url, `${lines(...head, type, "Expect: 100-continue")}\r\n`, body)
+    const text = yield* Http.exchange(url, `${lines(...head, type, "Expect: 100-continue")}\r\n`, body)
     assert.match(text, /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 /)
-    Expect.answer(answerOf(text), 200, { ttl_secs: 600, size: 5 })
+    Expect.answer(lastAnswer(text), 200, { ttl_secs: 600, size: 5 })
   })
 }
 
@@ -210,8 +210,8 @@ export const OldClients: Group = {
           lines("GET /sessions/nobody HTTP/1.1", host, bearer, close, "")
         ]
         const statuses = (text: string) => [...text.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status]) => status)
-        assert.deepEqual(statuses(yield* exchange(url, requests.join(""))), ["200", "200", "404"])
-        assert.deepEqual(statuses(yield* exchange(url, ...requests)), ["200", "200", "404"])
+        assert.deepEqual(statuses(yield* Http.exchange(url, requests.join(""))), ["200", "200", "404"])
+        assert.deepEqual(statuses(yield* Http.exchange(url, ...requests)), ["200", "200", "404"])
       })
     },
     {

@@ -6,7 +6,8 @@ import { HttpBody, HttpClient, HttpClientRequest, type HttpMethod } from "effect
 import { randomBytes } from "node:crypto"
 import { ForgeAdmin, ForgeClient } from "../../src/index.ts"
 import type { Case, Need } from "./Case.ts"
-import * as Form from "./Form.ts"
+import * as Form from "../support/Form.ts"
+import * as Http from "../support/Http.ts"
 
 export interface Answer {
   readonly status: number
@@ -14,13 +15,13 @@ export interface Answer {
   readonly text: string
 }
 
-export interface CallOptions {
-  /** A text and bytes as they are, anything else as JSON. */
-  readonly body?: unknown
-  readonly headers?: Readonly<Record<string, string>> | undefined
-}
-
 export const newAdminToken = () => `admin-${randomBytes(32).toString("hex")}`
+
+/** The last answer of an exchange of bytes. */
+export const lastAnswer = (text: string): Answer => {
+  const { headers, ...answer } = Http.lastAnswer(text)
+  return { ...answer, headers: Object.fromEntries(headers) }
+}
 
 /** Where it is, and who may do what. */
 export interface Options {
@@ -58,7 +59,7 @@ const read = <A, R>(schema: Schema.Codec<A, string, R>, answer: Answer) =>
   )
 
 const makeCall = ({ http, url }: Pick<Options, "http" | "url">) => {
-  const execute = (method: HttpMethod.HttpMethod, path: string, { body, headers = {} }: CallOptions) =>
+  const execute = (method: HttpMethod.HttpMethod, path: string, { body, headers = {} }: Http.CallOptions) =>
     http.execute(
       HttpClientRequest.make(method)(url + path).pipe(
         HttpClientRequest.setBody(bodyOf(body, headers["content-type"] ?? "application/json")),
@@ -67,13 +68,13 @@ const makeCall = ({ http, url }: Pick<Options, "http" | "url">) => {
     )
   return {
     /** One request, with nothing added but its lengths. */
-    call: Effect.fnUntraced(function* (method: HttpMethod.HttpMethod, path: string, options: CallOptions = {}) {
+    call: Effect.fnUntraced(function* (method: HttpMethod.HttpMethod, path: string, options: Http.CallOptions = {}) {
       const response = yield* execute(method, path, options)
       const answer: Answer = { status: response.status, headers: response.headers, text: yield* response.text }
       return answer
     }, Effect.orDie),
     /** The answer to a request as its text comes in; whoever stops reading drops it. */
-    read: (method: HttpMethod.HttpMethod, path: string, options: CallOptions) =>
+    read: (method: HttpMethod.HttpMethod, path: string, options: Http.CallOptions) =>
       execute(method, path, options).pipe(
         Effect.map(({ stream }) => Stream.decodeText(stream)),
         Stream.unwrap,
@@ -93,7 +94,7 @@ const makeApp = Effect.fnUntraced(function* (options: Options, name: string, tok
   const { agent } = options
   const authorization = `Bearer ${token}`
   const { call, read: readStream } = makeCall(options)
-  const request = (method: HttpMethod.HttpMethod, path: string, options: CallOptions = {}) =>
+  const request = (method: HttpMethod.HttpMethod, path: string, options: Http.CallOptions = {}) =>
     call(method, path, { ...options, headers: { authorization, ...options.headers } })
   const state = (id: string) => Effect.flatMap(request("GET", `/sessions/${id}`), (answer) => read(State, answer))
   const client = yield* clientOf(options, token)
@@ -145,7 +146,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
     ...(adminToken === undefined ? [] : ["admin" as const]),
     ...(claude ? ["claude" as const] : [])
   ])
-  const admin = (method: HttpMethod.HttpMethod, path: string, options: CallOptions = {}) =>
+  const admin = (method: HttpMethod.HttpMethod, path: string, options: Http.CallOptions = {}) =>
     call(method, path, { ...options, headers: { authorization: `Bearer ${adminToken}`, ...options.headers } })
   const mint = Effect.fnUntraced(function* () {
     const name = `case-${randomBytes(8).toString("hex")}`

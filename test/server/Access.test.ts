@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Fiber, Layer, Redacted, Schedule } from "effect"
-import * as Raw from "./Raw.ts"
+import * as Http from "../support/Http.ts"
 import { call, serve } from "./Support.ts"
 
 const adminToken = "the-admin-token-of-this-test-0123456789"
@@ -13,7 +13,7 @@ const shared = Effect.gen(function* () {
     maxWaitingTurns: 2
   })
   const app = yield* server.mint("app")
-  const { ask, send } = Raw.of(server.url)
+  const { ask, send } = Http.raw(server.url)
   return { ...server, app, send, ask, bearer: `authorization: Bearer ${app.token}` }
 })
 class Shared extends Context.Service<Shared, Effect.Success<typeof shared>>()("test/Shared") {

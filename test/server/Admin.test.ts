@@ -2,6 +2,7 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Fiber, FileSystem, Layer, Redacted, Schema } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
+import * as Form from "../support/Form.ts"
 import { appOf, call, type CallOptions, serve } from "./Support.ts"
 
 const adminToken = "the-admin-token-of-this-test-0123456789"
@@ -184,16 +185,8 @@ it.layer(Shared.layer, { excludeTestServices: true })("admin", (it) => {
       const other = yield* mint({ name: "other" })
       const kept = yield* other.open
       const { id } = yield* app.open
-      const form = new FormData()
-      form.append("file", new Blob(["secret"]), "a.txt")
-      const uploaded = yield* Effect.promise(() =>
-        fetch(`${app.url}/files`, {
-          method: "POST",
-          headers: { authorization: `Bearer ${app.token}` },
-          body: form
-        }).then((answer) => answer.text())
-      )
-      const file = /"file_token":"(ff_[^"]+)"/.exec(uploaded)?.[1] ?? ""
+      const uploaded = yield* app.request("POST", "/files", Form.of(Form.file("secret", "a.txt")))
+      const file = /"file_token":"(ff_[^"]+)"/.exec(uploaded.text)?.[1] ?? ""
       assert.isNotEmpty(file)
       assert.lengthOf(yield* uploads, 1)
       const turn = yield* Effect.forkChild(app.turn(id, "/wait"))

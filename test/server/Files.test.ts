@@ -2,8 +2,8 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, it } from "@effect/vitest"
 import { ByteSize, Context, Effect, FileSystem, Layer, Schedule, Schema } from "effect"
 import { readdirSync, readFileSync, statSync } from "node:fs"
-import { connect } from "node:net"
 import { DatabaseSync } from "node:sqlite"
+import * as Http from "../support/Http.ts"
 import { type App, serve } from "./Support.ts"
 
 const maxUpload = 200_000
@@ -55,8 +55,7 @@ const eventually = (done: () => boolean) =>
 /** Writes the start of a request to a socket, and gives what came back until the server closed it. */
 const raw = (url: string, head: ReadonlyArray<string>, more: () => string | undefined = () => undefined) =>
   Effect.callback<{ readonly answer: string; readonly sent: number }>((resume) => {
-    const { hostname, port } = new URL(url)
-    const socket = connect(Number(port), hostname)
+    const socket = Http.connect(url)
     let answer = ""
     let sent = 0
     const write = (): void => {
@@ -67,9 +66,8 @@ const raw = (url: string, head: ReadonlyArray<string>, more: () => string | unde
     }
     socket.on("drain", write)
     socket.on("data", (chunk) => (answer += String(chunk)))
-    socket.on("error", () => {})
     socket.on("close", () => resume(Effect.succeed({ answer, sent })))
-    socket.write(`${[...head, `host: ${hostname}`].join("\r\n")}\r\n\r\n`)
+    socket.write(`${[...head, "host: 127.0.0.1"].join("\r\n")}\r\n\r\n`)
     write()
     return Effect.sync(() => socket.destroy())
   })

@@ -4,10 +4,11 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
 import { type Duration, Effect, Fiber, FileSystem, Schedule } from "effect"
-import { type IncomingMessage, request } from "node:http"
+import type { IncomingMessage } from "node:http"
 import { text as consumeText } from "node:stream/consumers"
 import * as DemoAgent from "../../src/agent/DemoAgent.ts"
 import { misbehaving } from "../agent/Support.ts"
+import * as Http from "../support/Http.ts"
 import { type Answer, type App, call, eventsIn, openStream, processesIn, serve, turnOf } from "./Support.ts"
 
 const deaf = { ...misbehaving("ignore-cancel"), name: "deaf" }
@@ -36,12 +37,7 @@ const working = Effect.fnUntraced(function* (app: App, agent = "demo") {
 
 /** A request with an incomplete body, whose connection closes with the scope. */
 const openPost = (app: App, path: string, headers: Readonly<Record<string, string>>) =>
-  Effect.acquireRelease(
-    Effect.sync(() =>
-      request(app.url + path, { method: "POST", headers: { authorization: `Bearer ${app.token}`, ...headers } })
-    ),
-    (client) => Effect.sync(() => client.destroy())
-  )
+  Http.openRequest(app.url + path, "POST", { authorization: `Bearer ${app.token}`, ...headers })
 
 const stopOf = ({ status, text }: Answer) => [status, JSON.parse(text).stop_reason]
 
@@ -82,7 +78,7 @@ describe.concurrent("the end of a server", () => {
       const ready = yield* call(`${app.url}/readyz`, "GET")
       assert.strictEqual(ready.status, 503)
       const text = yield* Effect.promise(() => consumeText(answer))
-      assert.strictEqual((yield* turnOf({ status: 200, headers: new Headers(), text })).text.length, 7_000_000)
+      assert.strictEqual((yield* turnOf({ text })).text.length, 7_000_000)
       yield* Fiber.join(stopping)
     }).pipe(Effect.scoped)
   )

@@ -1,35 +1,14 @@
 /**
- * A server of the demo agent on a free port, and raw HTTP to it.
+ * A server of the demo agent on a free port, and apps that send it raw HTTP.
  */
 import { Effect, Exit, Layer, Redacted, Schedule, Schema, Scope } from "effect"
 import { readdirSync, readlinkSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import * as DemoAgent from "../../src/agent/DemoAgent.ts"
 import * as ForgeServer from "../../src/server/ForgeServer.ts"
+import * as Http from "../support/Http.ts"
 
-export interface Answer {
-  readonly status: number
-  readonly headers: Headers
-  readonly text: string
-}
-
-export interface CallOptions {
-  readonly body?: unknown
-  readonly headers?: Readonly<Record<string, string>> | undefined
-}
-
-/** One request; interrupting it drops its connection. */
-export const call = (url: string, method: string, options: CallOptions = {}): Effect.Effect<Answer> =>
-  Effect.promise(async (signal) => {
-    const { body, headers } = options
-    const response = await fetch(url, {
-      method,
-      signal,
-      headers: { ...(body === undefined ? {} : { "content-type": "application/json" }), ...headers },
-      body: body === undefined ? null : typeof body === "string" ? body : JSON.stringify(body)
-    })
-    return { status: response.status, headers: response.headers, text: await response.text() }
-  })
+export { type Answer, call, type CallOptions } from "../support/Http.ts"
 
 const Opened = Schema.fromJsonString(Schema.Struct({ session_id: Schema.String, cwd: Schema.String }))
 const State = Schema.fromJsonString(
@@ -45,8 +24,8 @@ const Turn = Schema.fromJsonString(
 
 /** An app of a server: what it can ask for, with its own token. */
 export const appOf = (url: string, token: string) => {
-  const request = (method: string, path: string, options: CallOptions = {}) =>
-    call(url + path, method, { ...options, headers: { authorization: `Bearer ${token}`, ...options.headers } })
+  const request = (method: string, path: string, options: Http.CallOptions = {}) =>
+    Http.call(url + path, method, { ...options, headers: { authorization: `Bearer ${token}`, ...options.headers } })
   const state = (id: string) =>
     request("GET", `/sessions/${id}`).pipe(
       Effect.flatMap(({ text }) => Schema.decodeEffect(State)(text)),
@@ -73,45 +52,19 @@ export const appOf = (url: string, token: string) => {
 export const openStream = Effect.fnUntraced(function* (
   app: Pick<App, "url" | "token">,
   path: string,
-  { body, headers }: CallOptions
+  options: Http.CallOptions
 ) {
-  const controller = yield* Effect.acquireRelease(
-    Effect.sync(() => new AbortController()),
-    (controller) => Effect.sync(() => controller.abort())
-  )
-  const response = yield* Effect.promise(() =>
-    fetch(app.url + path, {
-      method: "POST",
-      signal: controller.signal,
-      headers: {
-        authorization: `Bearer ${app.token}`,
-        accept: "text/event-stream",
-        "content-type": "application/json",
-        ...headers
-      },
-      body: JSON.stringify(body)
-    })
-  )
-  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader()
-  const next = Effect.promise(async () => (await reader?.read())?.value)
-  return {
-    status: response.status,
-    headers: response.headers,
-    /** What has come since. */
-    next: Effect.map(next, (text) => text ?? ""),
-    /** All that is still to come. */
-    rest: Effect.promise(async () => {
-      let text = ""
-      for (let read = await reader?.read(); read?.value !== undefined; read = await reader?.read()) text += read.value
-      return text
-    })
-  }
+  const { headers: added, ...more } = options
+  return yield* Http.open(app.url + path, "POST", {
+    ...more,
+    headers: { authorization: `Bearer ${app.token}`, accept: "text/event-stream", ...added }
+  })
 })
 
 export type App = ReturnType<typeof appOf>
 
 /** What a turn's answer says. */
-export const turnOf = (answer: Answer) =>
+export const turnOf = (answer: Pick<Http.Answer, "text">) =>
   Schema.decodeEffect(Turn)(answer.text).pipe(
     Effect.map(({ events, stop_reason, turn_index }) => ({
       turnIndex: turn_index,

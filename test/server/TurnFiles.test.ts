@@ -2,7 +2,7 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, it } from "@effect/vitest"
 import { Context, Effect, FileSystem, Layer, Schema } from "effect"
 import { readdirSync, readFileSync, statSync } from "node:fs"
-import * as Form from "../conformance/Form.ts"
+import * as Form from "../support/Form.ts"
 import { type App, serve, turnOf } from "./Support.ts"
 
 /** A server with its data in a folder that the test can look into. */

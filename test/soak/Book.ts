@@ -2,7 +2,7 @@
  * Records what the server acknowledged to clients, over all lives of a server, to compare it with the ledger.
  */
 import { readFileSync, writeFileSync } from "node:fs"
-import type { Answer } from "./Http.ts"
+import type { Answer } from "../support/Http.ts"
 import * as Ledger from "./Ledger.ts"
 
 /** A call with an idempotency key. */

@@ -2,9 +2,9 @@
  * The client of a mix: counts each response, and fails on a status that is not allowed.
  */
 import { Effect, Random } from "effect"
+import * as Http from "../support/Http.ts"
 import * as Answers from "./Answers.ts"
 import type { Book } from "./Book.ts"
-import { type Answer, call, type Call, type Lost } from "./Http.ts"
 
 export interface Server {
   readonly url: string
@@ -26,26 +26,41 @@ export interface Client {
     allowed: ReadonlyArray<number>,
     method: string,
     path: string,
-    options?: Call
-  ) => Effect.Effect<Answer, Lost>
+    options?: Http.CallOptions
+  ) => Effect.Effect<Http.Answer, Http.Lost>
   /** Runs a call and disconnects after a short random time. */
-  readonly leave: <A>(name: string, effect: Effect.Effect<A, Lost>) => Effect.Effect<A | undefined, Lost>
+  readonly leave: <A>(name: string, effect: Effect.Effect<A, Http.Lost>) => Effect.Effect<A | undefined, Http.Lost>
   /** Checks the answer to a prompt, and records that the prompt must have arrived. */
-  readonly checkAnswer: (name: string, prompt: string, answer: Answer) => Effect.Effect<void>
+  readonly checkAnswer: (name: string, prompt: string, answer: Http.Answer) => Effect.Effect<void>
   /** Stops the soak because of a wrong response. */
-  readonly wrong: (name: string, answer: Answer) => Effect.Effect<never>
+  readonly wrong: (name: string, answer: Http.Answer) => Effect.Effect<never>
 }
+
+/** Longer than any call may take: a turn has two minutes, and may wait for others before it. */
+const deadline = "180 seconds"
+
+/** One request of an app or an administrator. */
+export const call = ({ token, url }: Server, method: string, path: string, options: Http.CallOptions = {}) =>
+  Http.attempt(url + path, method, {
+    ...options,
+    headers: { authorization: `Bearer ${token}`, ...options.headers }
+  }).pipe(
+    Effect.timeoutOrElse({
+      duration: deadline,
+      orElse: () => Effect.die(new Error(`${method} ${path} was not answered within ${deadline}`))
+    })
+  )
 
 export const make = ({ counts, expected }: Book, server: Server, phase: Phase): Client => {
   const count = (name: string) => counts.set(name, (counts.get(name) ?? 0) + 1)
 
-  const wrong = (name: string, { status, text }: Answer) =>
+  const wrong = (name: string, { status, text }: Http.Answer) =>
     Effect.die(new Error(`${name} was answered ${status} ${text.slice(0, 2_000)}`))
 
   return {
     wrong,
     ask: Effect.fnUntraced(function* (name, allowed, method, path, options) {
-      const answer = yield* call(server.url, server.token, method, path, options).pipe(
+      const answer = yield* call(server, method, path, options).pipe(
         Effect.tapError(() => Effect.sync(() => count(`${name} lost`)))
       )
       count(`${name} ${answer.status}`)

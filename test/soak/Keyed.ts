@@ -5,7 +5,7 @@
 import { Clock, Effect, Random } from "effect"
 import * as Book from "./Book.ts"
 import { busyOrGone, type Client, type Phase } from "./Client.ts"
-import type { Answer } from "./Http.ts"
+import type { Answer } from "../support/Http.ts"
 import { hardTtlMillis } from "./Life.ts"
 
 /** How long before its response may expire a call is no longer repeated. */

@@ -4,11 +4,11 @@
  * Each response is checked (see Client.ts), and what it acknowledges is recorded in the book.
  */
 import { Clock, Effect, Random } from "effect"
-import * as Form from "../conformance/Form.ts"
+import * as Form from "../support/Form.ts"
+import type * as Http from "../support/Http.ts"
 import * as Answers from "./Answers.ts"
 import * as Book from "./Book.ts"
 import * as Client from "./Client.ts"
-import { call, type Call, type Lost } from "./Http.ts"
 import * as Keyed from "./Keyed.ts"
 
 const maxSessions = 40
@@ -27,7 +27,7 @@ export const run = Effect.fnUntraced(function* (server: Client.Server, book: Boo
 
   const newPrompt = (text: string) => `${text} ${++book.prompts}`
 
-  interface TurnOptions extends Call {
+  interface TurnOptions extends Http.CallOptions {
     readonly allowed?: ReadonlyArray<number>
     readonly files?: ReadonlyArray<string>
   }
@@ -114,7 +114,7 @@ export const run = Effect.fnUntraced(function* (server: Client.Server, book: Boo
     const answer = yield* turn(name, id, prompt, { allowed: [200, 502] })
     if (answer.status === 200 && !answer.text.includes('"stop_reason":"cancelled"')) return yield* wrong(name, answer)
   })
-  const actions: ReadonlyArray<(id: string) => Effect.Effect<unknown, Lost>> = [
+  const actions: ReadonlyArray<(id: string) => Effect.Effect<unknown, Http.Lost>> = [
     () => create,
     () => create,
     (id) => turn("turn", id, newPrompt("Which word did I tell you?")),
@@ -155,7 +155,7 @@ export const run = Effect.fnUntraced(function* (server: Client.Server, book: Boo
     yield* id === undefined || action === undefined ? create : action(id)
   })
 
-  const tolerant = <A>(effect: Effect.Effect<A, Lost>) =>
+  const tolerant = <A>(effect: Effect.Effect<A, Http.Lost>) =>
     Effect.catchTag(effect, "Lost", (lost) => (phase.mayBreak ? Effect.sleep("50 millis") : Effect.die(lost)))
 
   yield* tolerant(keyed.afterRestart)
@@ -169,9 +169,9 @@ export const run = Effect.fnUntraced(function* (server: Client.Server, book: Boo
 })
 
 /** Closes all open sessions, even those that were never acknowledged. */
-export const closeAll = Effect.fnUntraced(function* ({ token, url }: Client.Server, book: Book.Book) {
-  const { text } = yield* call(url, token, "GET", "/sessions?include_closed=false")
-  for (const [, id] of text.matchAll(/"session_id":"([^"]+)"/g)) yield* call(url, token, "DELETE", `/sessions/${id}`)
+export const closeAll = Effect.fnUntraced(function* (server: Client.Server, book: Book.Book) {
+  const { text } = yield* Client.call(server, "GET", "/sessions?include_closed=false")
+  for (const [, id] of text.matchAll(/"session_id":"([^"]+)"/g)) yield* Client.call(server, "DELETE", `/sessions/${id}`)
   book.open.clear()
   book.uncertain.clear()
   book.answered = []

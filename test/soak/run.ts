@@ -17,9 +17,8 @@ import * as Served from "../conformance/Served.ts"
 import { newAdminToken } from "../conformance/Server.ts"
 import * as Processes from "../support/Processes.ts"
 import * as Book from "./Book.ts"
-import type { Phase } from "./Client.ts"
 import * as Figures from "./Figures.ts"
-import * as Http from "./Http.ts"
+import * as Client from "./Client.ts"
 import * as Life from "./Life.ts"
 import * as Mix from "./Mix.ts"
 import * as Tally from "./Tally.ts"
@@ -69,7 +68,7 @@ const soak = Effect.fnUntraced(function* (duration: Duration.Duration) {
   let token = ""
   const serverOf = Effect.fnUntraced(function* ({ url }: Served.Served) {
     if (token !== "") return { url, token }
-    const { text } = yield* Http.call(url, adminToken, "POST", "/admin/tokens", { body: { name: "soak" } })
+    const { text } = yield* Client.call({ url, token: adminToken }, "POST", "/admin/tokens", { body: { name: "soak" } })
     token = JSON.parse(text).token
     return { url, token }
   })
@@ -87,7 +86,7 @@ const soak = Effect.fnUntraced(function* (duration: Duration.Duration) {
   const logTail = 5_000
 
   const mix = Effect.fnUntraced(function* (served: Served.Served, millis: number, end?: Effect.Effect<void>) {
-    const phase: Phase = { isOver: false, mayBreak: end !== undefined }
+    const phase: Client.Phase = { isOver: false, mayBreak: end !== undefined }
     const mixing = yield* Effect.forkChild(Mix.run(yield* serverOf(served), book, phase))
     const printLog = Effect.suspend(() => Console.error(served.stderr().slice(-logTail)))
     // A fault ends the mix early.

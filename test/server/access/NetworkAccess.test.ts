@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import * as NetworkAccess from "../../../src/server/access/NetworkAccess.ts"
-import * as Raw from "../Raw.ts"
+import * as Http from "../../support/Http.ts"
 import { call, serve } from "../Support.ts"
 
 const statusOf = Effect.fnUntraced(function* (
@@ -100,7 +100,7 @@ describe("NetworkAccess", () => {
       const { port } = new URL(url)
       const reached = yield* call(`http://127.0.0.2:${port}/healthz`, "GET")
       assert.strictEqual(reached.status, 200)
-      const [status] = yield* Raw.of(url).ask("GET /healthz HTTP/1.1", "host: 127.0.0.2")
+      const [status] = yield* Http.raw(url).ask("GET /healthz HTTP/1.1", "host: 127.0.0.2")
       assert.strictEqual(status, 421)
     }).pipe(Effect.scoped)
   )

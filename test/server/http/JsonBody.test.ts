@@ -1,12 +1,12 @@
 import { assert, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
-import * as Raw from "../Raw.ts"
+import * as Http from "../../support/Http.ts"
 import { serve } from "../Support.ts"
 
 const shared = Effect.gen(function* () {
   const server = yield* serve()
   const app = yield* server.mint("app")
-  const { ask } = Raw.of(server.url)
+  const { ask } = Http.raw(server.url)
   /** Creates a session by the bytes of a body. */
   const create = (body: string, contentType = "application/json") =>
     ask(

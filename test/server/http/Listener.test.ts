@@ -1,17 +1,16 @@
 import { assert, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Fiber, Latch, Layer, Stream } from "effect"
 import { HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
-import { connect } from "node:net"
 import * as Listener from "../../../src/server/http/Listener.ts"
 import type * as ForgeServer from "../../../src/server/ForgeServer.ts"
 import { patience } from "../../support/Patience.ts"
-import * as Raw from "../Raw.ts"
+import * as Http from "../../support/Http.ts"
 import { serve } from "../Support.ts"
 
 const open = Effect.fnUntraced(function* (options: Partial<ForgeServer.Options> = {}) {
   const server = yield* serve(options)
   const app = yield* server.mint("app")
-  return { ...Raw.of(server.url), app, bearer: `authorization: Bearer ${app.token}` }
+  return { ...Http.raw(server.url), app, bearer: `authorization: Bearer ${app.token}` }
 })
 
 class Shared extends Context.Service<Shared, Effect.Success<ReturnType<typeof open>>>()("test/Shared") {
@@ -105,7 +104,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("the socket", (it) => {
 it.live("a server that has stopped holds no connection, neither an idle one nor one with an incomplete request", () =>
   Effect.gen(function* () {
     const server = yield* serve()
-    const { ask, send } = Raw.of(server.url)
+    const { ask, send } = Http.raw(server.url)
     const silent = yield* Effect.forkChild(send(""))
     const midway = yield* Effect.forkChild(send(`GET /healthz HTTP/1.1\r\n${host}\r\n`))
     // The answer to this request shows that the server has got the ones before.
@@ -124,10 +123,9 @@ const long = "x".repeat(64 * 1024 * 1024)
 /** Sends a request and reads nothing until `read`, which returns the number of bytes. */
 const askAndStall = Effect.fnUntraced(function* (url: string, path: string) {
   const socket = yield* Effect.acquireRelease(
-    Effect.sync(() => connect(Number(new URL(url).port), "127.0.0.1")),
+    Effect.sync(() => Http.connect(url)),
     (socket) => Effect.sync(() => socket.destroy())
   )
-  socket.on("error", () => {})
   socket.write(`GET ${path} HTTP/1.1\r\n${host}\r\n\r\n`)
   const read = Effect.callback<number>((resume) => {
     socket.on("close", () => resume(Effect.succeed(socket.bytesRead)))
@@ -161,7 +159,7 @@ it.live(
       // A server that stops waits for its unanswered requests.
       yield* Effect.addFinalizer(() => speak.open)
       const url = HttpServer.formatAddress(server.address)
-      const silent = yield* Effect.forkChild(Raw.of(url).send(`GET /silent HTTP/1.1\r\n${host}\r\n\r\n`))
+      const silent = yield* Effect.forkChild(Http.raw(url).send(`GET /silent HTTP/1.1\r\n${host}\r\n\r\n`))
       yield* asked.await
       for (const path of ["/whole", "/stream"] as const) {
         const { read } = yield* askAndStall(url, path)

@@ -1,12 +1,12 @@
 import { assert, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
-import * as Raw from "../Raw.ts"
+import * as Http from "../../support/Http.ts"
 import { serve } from "../Support.ts"
 
 const shared = Effect.gen(function* () {
   const server = yield* serve()
   const app = yield* server.mint("app")
-  return { ...Raw.of(server.url), app, bearer: `authorization: Bearer ${app.token}` }
+  return { ...Http.raw(server.url), app, bearer: `authorization: Bearer ${app.token}` }
 })
 class Shared extends Context.Service<Shared, Effect.Success<typeof shared>>()("test/Shared") {
   static readonly layer = Layer.effect(Shared, shared)

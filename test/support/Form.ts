@@ -1,5 +1,5 @@
 /**
- * Forms, as clients write them.
+ * Multipart forms, as clients write them.
  */
 const boundary = "------------------------d74496d66958873e"
 
