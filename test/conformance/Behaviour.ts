@@ -1,12 +1,13 @@
 /**
  * WIRE.md, "Server behaviour", as far as it is seen from outside.
  */
-import { Effect, Fiber, Schedule } from "effect"
+import { Effect, Fiber } from "effect"
 import { strict as assert } from "node:assert"
 import { randomBytes } from "node:crypto"
 import type { Group } from "./Case.ts"
 import * as Expect from "./Expect.ts"
 import { App, Server, lastAnswer } from "./Server.ts"
+import { eventually } from "../support/Eventually.ts"
 import * as Http from "../support/Http.ts"
 
 export const Behaviour: Group = {
@@ -132,9 +133,7 @@ export const Behaviour: Group = {
         Expect.refused(refused, 503, "too many runs")
         assert.match(refused.headers["retry-after"] ?? "", /^\d+$/)
         yield* Fiber.interruptAll(waiting)
-        const again = run("/echo room").pipe(
-          Effect.repeat({ until: ({ status }) => status !== 503, schedule: Schedule.spaced("50 millis") })
-        )
+        const again = run("/echo room").pipe(eventually("room for a run", ({ status }) => status !== 503))
         Expect.answer(yield* again, 200, { result: "room" })
       })
     },

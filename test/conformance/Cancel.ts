@@ -1,9 +1,10 @@
 /**
  * WIRE.md, "What our server adds": how a turn is cancelled.
  */
-import { Effect, Fiber, Schedule } from "effect"
+import { Effect, Fiber } from "effect"
 import { strict as assert } from "node:assert"
 import { SessionInfo } from "../../src/index.ts"
+import { eventually } from "../support/Eventually.ts"
 import type { Group } from "./Case.ts"
 import * as Expect from "./Expect.ts"
 import { key } from "./Key.ts"
@@ -23,8 +24,7 @@ export const Cancel: Group = {
         assert.deepEqual(Expect.answer(yield* cancel, 200), { ok: true, cancelled: false })
         const flying = yield* Effect.forkChild(app.turn(id, "/wait"))
         yield* app.turns(id, 1)
-        const waiting = yield* Effect.forkChild(app.turn(id, "/echo after"), { startImmediately: true })
-        yield* Effect.sleep("100 millis")
+        const waiting = yield* app.queueTurn(id, "/echo after")
         assert.deepEqual(Expect.answer(yield* cancel, 200), { ok: true, cancelled: true })
         const events = Expect.turn(yield* Fiber.join(flying), { turn_index: 1, stop_reason: "cancelled" })
         assert.equal(Expect.textOf(events), "Waiting.")
@@ -49,11 +49,7 @@ export const Cancel: Group = {
         const body = { prompt: "/echo dropped" }
         const waiting = yield* Effect.forkChild(app.request("POST", `/sessions/${id}/turn`, { headers, body }))
         // Until the server has it, there is nothing to cancel.
-        const known = Effect.repeat(cancel, {
-          until: ({ cancelled }) => cancelled === true,
-          schedule: Schedule.spaced("10 millis")
-        })
-        yield* Effect.timeout(known, "20 seconds")
+        yield* cancel.pipe(eventually("the turn to cancel", ({ cancelled }) => cancelled === true))
         Expect.answer(yield* Fiber.join(waiting), 422)
         assert.deepEqual(yield* cancel, { ok: true, cancelled: false })
         Expect.answer(yield* app.request("POST", `/sessions/${id}/cancel`), 200, { cancelled: true })
@@ -78,8 +74,7 @@ export const Cancel: Group = {
         const id = yield* app.open()
         const flying = yield* Effect.forkChild(app.turn(id, "/wait"))
         yield* app.turns(id, 1)
-        const waiting = yield* Effect.forkChild(app.turn(id, "/echo dropped"), { startImmediately: true })
-        yield* Effect.sleep("100 millis")
+        const waiting = yield* app.queueTurn(id, "/echo dropped")
         yield* Fiber.interrupt(waiting)
         yield* Fiber.interrupt(flying)
         Expect.turn(yield* app.turn(id, "/echo next"), { turn_index: 2 })

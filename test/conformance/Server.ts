@@ -1,11 +1,13 @@
 /**
  * A server that the suite is held against, whichever it is and however it is reached.
  */
-import { Context, Effect, Redacted, Schedule, Schema, Stream } from "effect"
+import { Context, Effect, Redacted, Schema, Stream } from "effect"
 import { HttpBody, HttpClient, HttpClientRequest, type HttpMethod } from "effect/http"
+import { strict as assert } from "node:assert"
 import { randomBytes } from "node:crypto"
 import { ForgeAdmin, ForgeClient } from "../../src/index.ts"
 import type { Case, Need } from "./Case.ts"
+import { eventually } from "../support/Eventually.ts"
 import * as Form from "../support/Form.ts"
 import * as Http from "../support/Http.ts"
 
@@ -17,10 +19,15 @@ export interface Answer {
 
 export const newAdminToken = () => `admin-${randomBytes(32).toString("hex")}`
 
+/** The answers of an exchange of bytes, interim ones included. */
+export const answersIn = (text: string): ReadonlyArray<Answer> =>
+  Http.answersIn(text).map((answer) => ({ ...answer, headers: Object.fromEntries(answer.headers) }))
+
 /** The last answer of an exchange of bytes. */
 export const lastAnswer = (text: string): Answer => {
-  const { headers, ...answer } = Http.lastAnswer(text)
-  return { ...answer, headers: Object.fromEntries(headers) }
+  const last = answersIn(text).at(-1)
+  assert(last !== undefined && last.status > 0, `no answer: ${text}`)
+  return last
 }
 
 /** Where it is, and who may do what. */
@@ -42,7 +49,7 @@ const Health = Schema.fromJsonString(
 const Minted = Schema.fromJsonString(Schema.Struct({ token: Schema.String }))
 const Opened = Schema.fromJsonString(Schema.Struct({ session_id: Schema.String }))
 const Uploaded = Schema.fromJsonString(Schema.Struct({ file_token: Schema.String }))
-const State = Schema.fromJsonString(Schema.Struct({ turn_count: Schema.Int }))
+const State = Schema.fromJsonString(Schema.Struct({ turn_count: Schema.Int, closed_at: Schema.NullOr(Schema.Int) }))
 
 const bodyOf = (body: unknown, contentType: string): HttpBody.HttpBody =>
   body === undefined
@@ -50,6 +57,12 @@ const bodyOf = (body: unknown, contentType: string): HttpBody.HttpBody =>
     : body instanceof Uint8Array
       ? HttpBody.uint8Array(body, contentType)
       : HttpBody.text(typeof body === "string" ? body : JSON.stringify(body), contentType)
+
+const requestText = (method: string, path: string, authorization: string, body?: object) => {
+  const content = body === undefined ? "" : JSON.stringify(body)
+  const head = [`${method} ${path} HTTP/1.1`, "Host: 127.0.0.1", `Authorization: ${authorization}`]
+  return `${[...head, "Content-Type: application/json", `Content-Length: ${content.length}`].join("\r\n")}\r\n\r\n${content}`
+}
 
 /** Reads what an answer must have, or says what it is instead. */
 const read = <A, R>(schema: Schema.Codec<A, string, R>, answer: Answer) =>
@@ -97,19 +110,44 @@ const makeApp = Effect.fnUntraced(function* (options: Options, name: string, tok
   const request = (method: HttpMethod.HttpMethod, path: string, options: Http.CallOptions = {}) =>
     call(method, path, { ...options, headers: { authorization, ...options.headers } })
   const state = (id: string) => Effect.flatMap(request("GET", `/sessions/${id}`), (answer) => read(State, answer))
+  /** Opens a session, and gives its id. */
+  const open = Effect.fnUntraced(function* (body: object = {}) {
+    const answer = yield* request("POST", "/sessions", { body: { agent, ...body } })
+    const { session_id: id } = yield* read(Opened, answer)
+    // An app without an admin stays, so its sessions have to go.
+    yield* Effect.addFinalizer(() => request("DELETE", `/sessions/${id}`).pipe(Effect.ignore))
+    return id
+  })
+  /** A POST and a DELETE on one connection, which the server therefore takes in this order. */
+  const sendThenClose = (path: string, body: object, closed: string) =>
+    Http.exchange(
+      options.url,
+      requestText("POST", path, authorization, body) +
+        requestText("DELETE", closed, `${authorization}\r\nConnection: close`)
+    ).pipe(
+      Effect.map((text) => answersIn(text)[0] ?? lastAnswer(text)),
+      Effect.forkChild
+    )
+  /** The same in this process, where requests are taken in the order in which they are made. */
+  const requestThenClose = Effect.fnUntraced(function* (path: string, body: object, closed: string) {
+    const posted = yield* Effect.forkChild(request("POST", path, { body }), { startImmediately: true })
+    yield* request("DELETE", closed)
+    return posted
+  })
   const client = yield* clientOf(options, token)
   return {
     name,
     token,
     client,
     request,
-    /** Opens a session, and gives its id. */
-    open: Effect.fnUntraced(function* (body: object = {}) {
-      const answer = yield* request("POST", "/sessions", { body: { agent, ...body } })
-      const { session_id: id } = yield* read(Opened, answer)
-      // An app without an admin stays, so its sessions have to go.
-      yield* Effect.addFinalizer(() => request("DELETE", `/sessions/${id}`).pipe(Effect.ignore))
-      return id
+    open,
+    /** Sends a turn to a busy session, and returns once the server has it: `marker` is closed by the next request. */
+    queueTurn: Effect.fnUntraced(function* (id: string, prompt: string) {
+      const marker = yield* open()
+      const send = options.has.includes("socket") ? sendThenClose : requestThenClose
+      const turn = yield* send(`/sessions/${id}/turn`, { prompt }, `/sessions/${marker}`)
+      yield* state(marker).pipe(eventually("the request after a turn", ({ closed_at }) => closed_at !== null))
+      return turn
     }),
     turn: (id: string, prompt: string, more: object = {}) =>
       request("POST", `/sessions/${id}/turn`, { body: { prompt, ...more } }),
@@ -126,9 +164,7 @@ const makeApp = Effect.fnUntraced(function* (options: Options, name: string, tok
     }),
     /** Waits until so many turns of a session were handed to its agent. */
     turns: (id: string, count: number) =>
-      state(id).pipe(
-        Effect.repeat({ until: ({ turn_count }) => turn_count >= count, schedule: Schedule.spaced("10 millis") })
-      )
+      state(id).pipe(eventually(`${count} turns of ${id}`, ({ turn_count }) => turn_count >= count))
   }
 })
 

@@ -130,12 +130,7 @@ export const Turns: Group = {
         const id = yield* app.open()
         const first = yield* Effect.forkChild(app.turn(id, "/chunks 10 20"))
         yield* app.turns(id, 1)
-        const waiting = yield* Effect.forEach(["two", "three", "four"], (word) =>
-          // Another request that was answered shows that the one before it has arrived.
-          Effect.tap(Effect.forkChild(app.turn(id, `/echo ${word}`), { startImmediately: true }), () =>
-            Effect.andThen(app.turns(id, 1), Effect.sleep("20 millis"))
-          )
-        )
+        const waiting = yield* Effect.forEach(["two", "three", "four"], (word) => app.queueTurn(id, `/echo ${word}`))
         const answers = yield* Effect.forEach([first, ...waiting], (turn) => Fiber.join(turn))
         assert.deepEqual(
           answers.map((answer) => [
@@ -171,8 +166,7 @@ export const Turns: Group = {
         const id = yield* app.open()
         const flying = yield* Effect.forkChild(app.turn(id, "/wait"))
         yield* app.turns(id, 1)
-        const waiting = yield* Effect.forkChild(app.turn(id, "/echo never"), { startImmediately: true })
-        yield* Effect.andThen(app.turns(id, 1), Effect.sleep("20 millis"))
+        const waiting = yield* app.queueTurn(id, "/echo never")
         assert.deepEqual(Expect.answer(yield* app.request("DELETE", `/sessions/${id}`), 200), { ok: true })
         Expect.refused(yield* Fiber.join(flying), 410)
         Expect.refused(yield* Fiber.join(waiting), 410)

@@ -178,22 +178,21 @@ const unchunked = (body: string): string => {
   return length === 0 ? "" : bytes.subarray(0, length).toString() + unchunked(bytes.subarray(length + 2).toString())
 }
 
-/** The last answer of an exchange. */
-export const lastAnswer = (text: string): Answer => {
-  const begin = text.lastIndexOf("HTTP/1.1 ")
-  assert(begin >= 0, `no answer: ${text}`)
-  const [head = "", ...body] = text.slice(begin).split("\r\n\r\n")
-  const [line = "", ...lines] = head.split("\r\n")
-  const headers = new Headers(
-    lines.map((header): [string, string] => {
-      const colon = header.indexOf(":")
-      return [header.slice(0, colon), header.slice(colon + 1).trim()]
-    })
-  )
-  const content = body.join("\r\n\r\n")
-  return {
-    status: Number(line.split(" ")[1]),
-    headers,
-    text: headers.get("transfer-encoding") === "chunked" ? unchunked(content) : content
-  }
-}
+/** The answers of an exchange, interim ones included. */
+export const answersIn = (text: string): ReadonlyArray<Answer> =>
+  text.split(/(?=HTTP\/1\.1 \d{3} )/).map((answer) => {
+    const [head = "", ...body] = answer.split("\r\n\r\n")
+    const [line = "", ...lines] = head.split("\r\n")
+    const headers = new Headers(
+      lines.map((header): [string, string] => {
+        const colon = header.indexOf(":")
+        return [header.slice(0, colon), header.slice(colon + 1).trim()]
+      })
+    )
+    const content = body.join("\r\n\r\n")
+    return {
+      status: Number(line.split(" ")[1]),
+      headers,
+      text: headers.get("transfer-encoding") === "chunked" ? unchunked(content) : content
+    }
+  })

@@ -1,15 +1,15 @@
 /**
  * Processes as a test sees them: all that a program started, by a folder that is in their environment.
  */
-import { Effect, Schedule } from "effect"
+import { Effect } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
-import { patience } from "./Patience.ts"
+import { eventually } from "./Eventually.ts"
 
 const read = (file: string): string => {
   try {
     return readFileSync(file, "latin1")
   } catch {
-    // It ended meanwhile, or is somebody else's.
+    // It has ended, or belongs to another user.
     return ""
   }
 }
@@ -33,9 +33,8 @@ export const childrenOf = (pid: number): ReadonlyArray<number> =>
     .filter((name) => /^\d+$/.test(name) && parentOf(name) === pid)
     .map(Number)
 
-/** Waits until all of them are gone; fails with those that are left. */
+/** Waits until all of them are gone. */
 export const goneWithFolder = (folder: string) =>
-  Effect.suspend(() => {
-    const left = withFolder(folder)
-    return left.length === 0 ? Effect.void : Effect.fail(left)
-  }).pipe(Effect.retry(Schedule.spaced("50 millis").pipe(Schedule.upTo({ duration: patience }))))
+  Effect.sync(() => withFolder(folder)).pipe(
+    eventually(`the end of all processes of ${folder}`, (left) => left.length === 0)
+  )

@@ -12,6 +12,7 @@ import { NodeForgeClient } from "../../../src/node/index.ts"
 import { health, layerClients, type Operation, operations } from "../../support/Clients.ts"
 import { calls } from "../../support/Operations.ts"
 import * as Connections from "../../support/Connections.ts"
+import { eventually } from "../../support/Eventually.ts"
 import { layer, layerServer, ScriptedServer } from "../../support/ScriptedServer.ts"
 
 /** The `HttpClient` of Node, which tells everything it is to send. */
@@ -104,13 +105,14 @@ describe("what was not sent is repeated on every call", () => {
       yield* Effect.addFinalizer(() => Effect.sync(() => started.close().closeAllConnections()))
       const sent: Array<string> = []
       const clients = Layer.provide(
-        layerClients(at("http")(port), { times: 20, pause: 5, maxPause: 20 }),
+        layerClients(at("http")(port), { times: 1000, pause: 5, maxPause: 20 }),
         layerCounting(sent)
       )
       const start = Effect.callback<void>((resume) => {
         started.listen(port, "127.0.0.1", () => resume(Effect.void))
       })
-      const startLater = Effect.andThen(Effect.yieldNow.pipe(Effect.repeat({ until: () => sent.length > 1 })), start)
+      const repeated = Effect.sync(() => sent.length).pipe(eventually("a repeat", (count) => count > 1))
+      const startLater = Effect.andThen(repeated, start)
       const turn = calls["turn"]?.call ?? Effect.die("there is such a call")
       yield* Effect.all([turn, startLater], { concurrency: 2 }).pipe(Effect.provide(clients))
       assert.isAbove(sent.length, 1)
