@@ -1,11 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Logger, ManagedRuntime, Redacted, References } from "effect"
 import { TestClock } from "effect/testing"
-import { Forge, SessionInfo } from "../src/index.ts"
+import { Forge, ForgeClient, SessionInfo } from "../src/index.ts"
 import { NodeForgeClient } from "../src/node/index.ts"
 import { layerClients } from "./support/Clients.ts"
 import * as Memory from "./support/Memory.ts"
-import { type Answer, created, layer, type Script, ScriptedServer, wellBehaved } from "./support/ScriptedServer.ts"
+import { layer } from "./support/MemoryServer.ts"
+import {
+  type Answer,
+  created,
+  layer as layerOverSocket,
+  type Script,
+  ScriptedServer,
+  wellBehaved
+} from "./support/ScriptedServer.ts"
 
 const deletes = ScriptedServer.useSync(({ received }) => received.filter(({ method }) => method === "DELETE").length)
 
@@ -37,10 +45,12 @@ describe("the end of a session", () => {
       yield* Effect.promise(() => runtime.dispose())
       const error = yield* Effect.flip(session.close)
       assert.strictEqual(error._tag, "TransportError")
-    }).pipe(Effect.provide(layer(({ method }) => (method === "GET" ? { json: state } : { json: { ok: true } }))))
+    }).pipe(
+      Effect.provide(layerOverSocket(({ method }) => (method === "GET" ? { json: state } : { json: { ok: true } })))
+    )
   )
 
-  it.live("an answer without a body to a close is a close", () =>
+  it.effect("an answer without a body to a close is a close", () =>
     Effect.gen(function* () {
       const told = yield* warnings(Effect.scoped(Forge.session()))
       assert.deepStrictEqual(told, [])
@@ -48,7 +58,7 @@ describe("the end of a session", () => {
     }).pipe(Effect.provide(layer(closing(() => ({ status: 204 })))))
   )
 
-  it.live("a close that says more than it has to is a close", () =>
+  it.effect("a close that says more than it has to is a close", () =>
     Effect.gen(function* () {
       const told = yield* warnings(Effect.scoped(Forge.session()))
       assert.deepStrictEqual(told, [])
@@ -76,7 +86,7 @@ describe("the end of a session", () => {
     }
   }
   for (const [name, { answer, expected }] of Object.entries(noCloses)) {
-    it.live(`${name} is no close: it is told, and can be tried again`, () => {
+    it.effect(`${name} is no close: it is told, and can be tried again`, () => {
       let answers = answer
       return Effect.gen(function* () {
         const told = yield* warnings(
@@ -101,7 +111,7 @@ describe("the end of a session", () => {
     })
   }
 
-  it.live("is repeated as the client repeats calls, and told with what the server said", () =>
+  it.effect("is repeated as the client repeats calls, and told with what the server said", () =>
     Effect.gen(function* () {
       const told = yield* warnings(Effect.scoped(Forge.session()))
       assert.strictEqual(yield* deletes, 1)
@@ -117,7 +127,7 @@ describe("the end of a session", () => {
     )
   )
 
-  it.live("of one that was given up while it opened is told, too", () => {
+  it.effect("of one that was given up while it opened is told, too", () => {
     const release = Deferred.makeUnsafe<void>()
     const usual = wellBehaved()
     const script: Script = async (request, nth) => {
@@ -172,7 +182,7 @@ describe("the end of a session", () => {
     )
   }
 
-  it.live("does not tell an id that looks like a token", () => {
+  it.effect("does not tell an id that looks like a token", () => {
     const answer = { ...created(1), session_id: "cf_canary0123456789abcdef" }
     const script = closing(() => ({ status: 401, json: { detail: "invalid token" } }))
     return Effect.gen(function* () {
@@ -190,10 +200,10 @@ describe("the end of a session", () => {
     "names none": { answer: { ok: true, session_id: "../healthz" }, closed: [] }
   }
   for (const [name, { answer, closed }] of Object.entries(misshapen)) {
-    it.live(`of one whose answer cannot be read and ${name}`, () =>
+    it.effect(`of one whose answer cannot be read and ${name}`, () =>
       Effect.gen(function* () {
         const { received, url } = yield* ScriptedServer
-        const client = NodeForgeClient.layer({ url, token: Redacted.make("cf_misshapen") })
+        const client = ForgeClient.layer({ url, token: Redacted.make("cf_misshapen") })
         // The client waits for what it does in the background.
         const error = yield* Effect.flip(Effect.provide(Effect.scoped(Forge.session()), client))
         assert.deepNestedInclude(error, { outcome: "acted", "reason._tag": "Malformed" })
@@ -205,7 +215,7 @@ describe("the end of a session", () => {
     )
   }
 
-  it.live("of many that outlive their client is not one after the other", () => {
+  it.effect("of many that outlive their client is not one after the other", () => {
     const arrived = Deferred.makeUnsafe<void>()
     let waiting = 0
     const script = closing(async () => {
@@ -216,7 +226,7 @@ describe("the end of a session", () => {
     })
     return Effect.gen(function* () {
       const { url } = yield* ScriptedServer
-      const client = NodeForgeClient.layer({ url, token: Redacted.make("cf_many") })
+      const client = ForgeClient.layer({ url, token: Redacted.make("cf_many") })
       const told = yield* warnings(
         Effect.scoped(Effect.provide(Effect.all(Array.from({ length: 5 }, () => Forge.session())), client))
       )
@@ -224,7 +234,7 @@ describe("the end of a session", () => {
     }).pipe(Effect.provide(layer(script)))
   })
 
-  it.live("does not need the token any more that its client was made with", () =>
+  it.effect("does not need the token any more that its client was made with", () =>
     Effect.gen(function* () {
       const { url } = yield* ScriptedServer
       const token = Redacted.make("cf_wiped")
@@ -234,7 +244,7 @@ describe("the end of a session", () => {
           Effect.sync(() => Redacted.wipeUnsafe(token))
         )
       )
-      yield* Effect.provide(program, NodeForgeClient.layer({ url, token }))
+      yield* Effect.provide(program, ForgeClient.layer({ url, token }))
       assert.strictEqual(yield* deletes, 1)
     }).pipe(Effect.provide(layer(wellBehaved())))
   )

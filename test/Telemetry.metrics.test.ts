@@ -3,10 +3,10 @@ import { Effect } from "effect"
 import { Forge, Telemetry } from "../src/index.ts"
 import { attributesOf, hello, record, script, seriesOf } from "./support/Recorded.ts"
 import * as Recorder from "./support/Recorder.ts"
-import { layer } from "./support/ScriptedServer.ts"
+import { layer } from "./support/MemoryServer.ts"
 
 describe("metrics", () => {
-  it.live("measure durations and tokens, by operation, agent and failure", () =>
+  it.effect("measure durations and tokens, by operation, agent and failure", () =>
     Effect.gen(function* () {
       const { metrics } = yield* record(
         Forge.withSession({ agent: "demo" }, (session) =>
@@ -36,7 +36,7 @@ describe("metrics", () => {
     })
   )
 
-  it.live("count the sessions that are open, and those that could not be closed", () =>
+  it.effect("count the sessions that are open, and those that could not be closed", () =>
     Effect.gen(function* () {
       const usual = script()
       const counts: Array<number | undefined> = []
@@ -76,7 +76,7 @@ describe("metrics", () => {
 })
 
 describe("settings of telemetry", () => {
-  it.live("Enabled: false emits no span and no metric, wherever a session is opened and closed", () =>
+  it.effect("Enabled: false emits no span and no metric, wherever a session is opened and closed", () =>
     Effect.gen(function* () {
       const off = Effect.provideService(Telemetry.Enabled, false)
       const all = Effect.gen(function* () {
@@ -93,7 +93,7 @@ describe("settings of telemetry", () => {
     })
   )
 
-  it.live("CaptureContent puts prompt and answer where the conventions say, and nowhere else", () =>
+  it.effect("CaptureContent puts prompt and answer where the conventions say, and nowhere else", () =>
     Effect.gen(function* () {
       const { logs, metrics, spans } = yield* record(Effect.provideService(hello, Telemetry.CaptureContent, true))
       const told = attributesOf(spans, "invoke_agent demo")
@@ -108,7 +108,7 @@ describe("settings of telemetry", () => {
     })
   )
 
-  it.live("CaptureContent: the instructions and the result of a run", () =>
+  it.effect("CaptureContent: the instructions and the result of a run", () =>
     Effect.gen(function* () {
       const { spans } = yield* record(
         Effect.provideService(Forge.run("hello", { system: "Be brief." }), Telemetry.CaptureContent, true),

@@ -9,7 +9,7 @@ import * as Calls from "./Calls.ts"
 import * as MemoryResponse from "./MemoryResponse.ts"
 import { type Answer, makeLog, type Received, type Script, ScriptedServer } from "./ScriptedServer.ts"
 
-const url = "http://forge.test"
+export const url = "http://forge.test"
 
 const bytesOf = (body: HttpBody.HttpBody): Effect.Effect<Buffer> => {
   if (body._tag === "Uint8Array") return Effect.succeed(Buffer.from(body.body))

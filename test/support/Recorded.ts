@@ -2,9 +2,11 @@
  * Programs run against a server of their own, with what they told of themselves.
  */
 import { Effect, type Tracer } from "effect"
+import type { HttpClient } from "effect/http"
 import { Forge, type ForgeClient } from "../../src/index.ts"
+import { layer } from "./MemoryServer.ts"
 import * as Recorder from "./Recorder.ts"
-import { layer, type Script, type ScriptedServer, turn, wellBehaved } from "./ScriptedServer.ts"
+import { type Script, type ScriptedServer, turn, wellBehaved } from "./ScriptedServer.ts"
 
 /** A server whose turns tell what they used, and that fails as it is asked in a prompt. */
 export const script = (): Script => {
@@ -19,7 +21,7 @@ export const script = (): Script => {
   }
 }
 
-export type Test<A, E> = Effect.Effect<A, E, ForgeClient.ForgeClient | ScriptedServer>
+export type Test<A, E> = Effect.Effect<A, E, ForgeClient.ForgeClient | HttpClient.HttpClient | ScriptedServer>
 
 /** Runs a program with a recorder and a server, and gives what was recorded. */
 export const record = Effect.fnUntraced(function* <A, E>(

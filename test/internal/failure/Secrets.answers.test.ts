@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Layer } from "effect"
 import { ForgeAdmin, ForgeClient } from "../../../src/index.ts"
-import { NodeForgeClient } from "../../../src/node/index.ts"
 import { leaks, prints, printsOfCause, printsOfSpans } from "../../support/Canaries.ts"
 import { echo, echoes, malformed, shapes } from "../../support/Echoes.ts"
+import * as MemoryServer from "../../support/MemoryServer.ts"
 import * as Recorder from "../../support/Recorder.ts"
-import { type Answer, type Received, type Script, ScriptedServer, start } from "../../support/ScriptedServer.ts"
+import type { Answer, Received, Script } from "../../support/ScriptedServer.ts"
 import { calls, options, type Services } from "../../support/Surface.ts"
 
 const statuses = [400, 401, 403, 404, 405, 408, 409, 410, 413, 418, 422, 429, 500, 502, 503, 504, 599]
@@ -43,12 +43,12 @@ const failing = () => {
   }
 }
 
-const clients = Layer.unwrap(
-  ScriptedServer.useSync(({ url }) => {
-    const { admin, client } = options(url)
-    return Layer.merge(ForgeClient.layer(client), ForgeAdmin.layer(admin))
-  })
-).pipe(Layer.provide(NodeForgeClient.layerHttpClient))
+/** Both clients of a server in memory. */
+const clientsOf = (script: Script) => {
+  const { layerHttpClient } = MemoryServer.make(script)
+  const { admin, client } = options(MemoryServer.url)
+  return Layer.merge(ForgeClient.layer(client), ForgeAdmin.layer(admin)).pipe(Layer.provide(layerHttpClient))
+}
 
 interface Way {
   readonly name: string
@@ -80,11 +80,7 @@ const sweep = (waysOf: (call: string, nth: number) => ReadonlyArray<Way>) => {
     assert.deepStrictEqual(leaks(printsOfSpans(recorder.spans)), [])
     assert.deepStrictEqual(leaks(recorder.logs.join("\n")), [])
     assert.deepStrictEqual(leaks(prints(yield* recorder.metrics)), [])
-  }).pipe(
-    Effect.provide(clients),
-    Effect.provide(Layer.effect(ScriptedServer, start(script))),
-    Effect.provide(recorder.layer)
-  )
+  }).pipe(Effect.provide(clientsOf(script)), Effect.provide(recorder.layer))
 }
 
 /** Every status and, for the calls that carry a prompt, every echo; others meet each echo in turn. */
@@ -99,10 +95,10 @@ const repeating =
 
 describe("no secret is in an error, a span, a log line or a metric", () => {
   for (const [shape, write] of Object.entries(shapes)) {
-    it.live(`when a server repeats the request with every status: ${shape}`, () => sweep(repeating(write)))
+    it.effect(`when a server repeats the request with every status: ${shape}`, () => sweep(repeating(write)))
   }
 
-  it.live("when an answer with what the agent said cannot be read", () =>
+  it.effect("when an answer with what the agent said cannot be read", () =>
     sweep(() => Object.entries(malformed).map(([name, answer]) => ({ name, answer })))
   )
 })

@@ -8,7 +8,7 @@ describe("traceparent", () => {
   const received = ScriptedServer.useSync(({ received }) => received.map(({ headers }) => headers))
   const headersOf = (test: Test<unknown, unknown>) => record(Effect.andThen(test, received))
 
-  it.live("goes with each request, says the ids of its span, and goes alone", () =>
+  it.effect("goes with each request, says the ids of its span, and goes alone", () =>
     Effect.gen(function* () {
       const { exit, spans } = yield* headersOf(hello)
       const headers = Exit.isSuccess(exit) ? exit.value : []
@@ -26,7 +26,7 @@ describe("traceparent", () => {
     })
   )
 
-  it.live("tells a trace that is not sampled as such", () =>
+  it.effect("tells a trace that is not sampled as such", () =>
     Effect.gen(function* () {
       const outside = Tracer.externalSpan({
         traceId: "0af7651916cd43dd8448eb211c80319c",
@@ -47,7 +47,7 @@ describe("traceparent", () => {
     "tracing is off": Context.make(References.TracerEnabled, false)
   }
   for (const [name, context] of Object.entries(off)) {
-    it.live(`is not sent where ${name}`, () =>
+    it.effect(`is not sent where ${name}`, () =>
       Effect.gen(function* () {
         const { exit } = yield* headersOf(hello.pipe(Effect.withSpan("own"), Effect.provideContext(context)))
         const headers = Exit.isSuccess(exit) ? exit.value : []
