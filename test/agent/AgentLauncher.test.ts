@@ -1,8 +1,9 @@
 import { assert, layer } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, FileSystem, Schedule, Scope, Stream } from "effect"
+import { Deferred, Effect, Exit, Fiber, FileSystem, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import type { AgentDefinition } from "../../src/agent/Agent.ts"
 import { collect, isAlive, misbehaving, open, Platform, prompt, temporaryFolder, textOf } from "./Support.ts"
+import { eventually } from "../support/Eventually.ts"
 
 layer(Platform, { excludeTestServices: true, concurrent: true })("opening a session fails", (it) => {
   const cases: ReadonlyArray<readonly [name: string, behaviour: string, error: string]> = [
@@ -105,10 +106,7 @@ layer(Platform)("an agent that does not answer", (it) => {
         const agent = { ...definition, mode, command: [...command, "loads"] as const }
         const opening = open(agent, { cwd, load, model })
         const fiber = yield* Effect.forkChild(Effect.flip(opening))
-        const asked = Effect.repeat(fs.exists(`${cwd}/asked`), {
-          until: (there) => there,
-          schedule: Schedule.spaced(20)
-        })
+        const asked = fs.exists(`${cwd}/asked`).pipe(eventually("an agent that was asked", (there) => there))
         yield* TestClock.withLive(asked)
         yield* TestClock.adjust("29 seconds")
         assert.strictEqual(fiber.pollUnsafe(), undefined)
@@ -182,8 +180,8 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("closing a sess
       const cwd = yield* temporaryFolder
       const fiber = yield* open(misbehaving("silent"), { cwd }).pipe(Effect.scoped, Effect.forkChild)
       const pid = yield* fs.readFileString(`${cwd}/pid`).pipe(
-        Effect.filterOrFail((text) => text !== ""),
-        Effect.retry(Schedule.spaced("10 millis")),
+        Effect.orElseSucceed(() => ""),
+        eventually("an agent that has written its pid", (text) => text !== ""),
         Effect.map(Number)
       )
       assert.isTrue(isAlive(pid))

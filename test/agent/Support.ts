@@ -1,6 +1,6 @@
 /** Helpers shared by the tests of agents. */
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Duration, Effect, FileSystem, Layer, Schedule, Sink, Stream } from "effect"
+import { Duration, Effect, FileSystem, Layer, Sink, Stream } from "effect"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { type AgentDefinition, AgentFailed, type AgentSession, type AgentTurn } from "../../src/agent/Agent.ts"
@@ -8,7 +8,7 @@ import type { AgentChild } from "../../src/agent/process/AgentProcess.ts"
 import * as AgentLauncher from "../../src/agent/AgentLauncher.ts"
 import { Watchdog } from "../../src/agent/process/Watchdog.ts"
 import * as TurnBudget from "../../src/server/TurnBudget.ts"
-import { patience } from "../support/Patience.ts"
+import { eventually } from "../support/Eventually.ts"
 
 export const Platform = Watchdog.layer().pipe(Layer.provideMerge(NodeServices.layer))
 
@@ -92,7 +92,4 @@ export const isAlive = (pid: number): boolean => {
 
 /** Waits until all of the processes have exited. */
 export const awaitExit = (pids: ReadonlyArray<number>) =>
-  Effect.suspend(() => {
-    const left = pids.filter(isAlive)
-    return left.length === 0 ? Effect.void : Effect.fail(new Error(`alive: ${left.join(", ")}`))
-  }).pipe(Effect.retry(Schedule.spaced("20 millis").pipe(Schedule.upTo({ duration: patience }))))
+  Effect.sync(() => pids.filter(isAlive)).pipe(eventually("the end of all processes", (left) => left.length === 0))

@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Schedule } from "effect"
+import { Deferred, Effect } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { patience } from "../support/Patience.ts"
 import { childrenOf, goneWithFolder, withFolder } from "../support/Processes.ts"
+import { eventually } from "../support/Eventually.ts"
 
 interface Run {
   readonly child: ChildProcess
@@ -67,8 +67,7 @@ const clawdforgeFolders = (folder: string) => readdirSync(folder).filter((name) 
 /** Waits until none is left: the folder of a killed server is removed after its processes. */
 const noFolder = (folder: string) =>
   Effect.sync(() => clawdforgeFolders(folder)).pipe(
-    Effect.repeat({ until: (left) => left.length === 0, schedule: Schedule.spaced("50 millis") }),
-    Effect.timeout(patience)
+    eventually("the removal of the server's folder", (left) => left.length === 0)
   )
 
 const npmStart = (...prompts: ReadonlyArray<string>) => start("npm", ["start", "--silent", "--", ...prompts])

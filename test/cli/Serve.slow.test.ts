@@ -11,6 +11,7 @@ import * as Migrations from "../../src/server/storage/Migrations.ts"
 import { appOf, call } from "../server/Support.ts"
 import { patience } from "../support/Patience.ts"
 import { goneWithFolder, withFolder } from "../support/Processes.ts"
+import { eventually } from "../support/Eventually.ts"
 
 const adminToken = "the-admin-token-of-this-test-0123456789"
 
@@ -92,7 +93,7 @@ describe("forge serve", () => {
 
       yield* kill(server.child.pid, "SIGTERM")
       const ready = call(`${url}/readyz`, "GET")
-      const answer = yield* ready.pipe(Effect.repeat({ until: ({ status }) => status === 503 }))
+      const answer = yield* ready.pipe(eventually("a server that is ending", ({ status }) => status === 503))
       assert.strictEqual(answer.text, '{"detail":"shutting down"}')
       for (const path of ["/sessions", `/sessions/${id}/turn`, "/run", "/files"]) {
         const refused = yield* app.request("POST", path, { body: {} })
@@ -145,7 +146,7 @@ describe("forge serve", () => {
       const { child, exit, url } = yield* busy(home, "10 minutes")
       yield* kill(child.pid, "SIGINT")
       yield* kill(child.pid, "SIGTERM")
-      yield* call(`${url}/readyz`, "GET").pipe(Effect.repeat({ until: ({ status }) => status === 503 }))
+      yield* call(`${url}/readyz`, "GET").pipe(eventually("a server that is ending", ({ status }) => status === 503))
       // A person takes longer, and may try again.
       yield* Effect.sync(() => child.kill("SIGTERM")).pipe(
         Effect.repeat(Schedule.spaced("600 millis")),

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Fiber, Layer, Redacted, Schedule } from "effect"
+import { Context, Effect, Fiber, Layer, Redacted } from "effect"
 import * as Http from "../support/Http.ts"
 import { call, serve } from "./Support.ts"
+import { eventually } from "../support/Eventually.ts"
 
 const adminToken = "the-admin-token-of-this-test-0123456789"
 
@@ -226,9 +227,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("access", (it) => {
         [200, 200, 429]
       )
       yield* Effect.forEach(running, Fiber.join)
-      yield* app
-        .turn(three.id, "/echo yes")
-        .pipe(Effect.repeat({ until: ({ status }) => status === 200, schedule: Schedule.spaced(20) }))
+      yield* app.turn(three.id, "/echo yes").pipe(eventually("room for a turn", ({ status }) => status === 200))
       yield* app.request("DELETE", `/sessions/${one.id}`)
       assert.strictEqual((yield* opening).status, 200)
     })

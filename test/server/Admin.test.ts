@@ -2,6 +2,7 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Fiber, FileSystem, Layer, Redacted, Schema } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
+import { eventually } from "../support/Eventually.ts"
 import * as Form from "../support/Form.ts"
 import { appOf, call, type CallOptions, serve } from "./Support.ts"
 
@@ -222,10 +223,10 @@ it.layer(Shared.layer, { excludeTestServices: true })("admin", (it) => {
     Effect.gen(function* () {
       const { admin, mint, url } = yield* Shared
       const app = yield* mint({ name: "opening" })
-      const opening = yield* Effect.forkChild(app.request("POST", "/sessions", { body: { agent: "demo" } }))
       const open = Effect.map(call(`${url}/healthz`, "GET"), ({ text }) => /"open_sessions":(\d+)/.exec(text)?.[1])
       const before = yield* open
-      yield* open.pipe(Effect.repeat({ until: (now) => now !== before }))
+      const opening = yield* Effect.forkChild(app.request("POST", "/sessions", { body: { agent: "demo" } }))
+      yield* open.pipe(eventually("another open session", (now) => now !== before))
       yield* admin("DELETE", "/admin/tokens/opening")
       const answer = yield* Fiber.join(opening)
       assert.include([200, 401], answer.status)

@@ -5,13 +5,14 @@
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it } from "@effect/vitest"
-import { Effect, Fiber, FileSystem, Random, Schedule } from "effect"
+import { Effect, Fiber, FileSystem, Random } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import { awaitExit, isAlive } from "../agent/Support.ts"
 import { childrenOf } from "../support/Processes.ts"
 import * as ServerProcess from "./ServerProcess.ts"
 import { type Answer, appOf, processesIn, turnOf } from "./Support.ts"
+import { eventually } from "../support/Eventually.ts"
 
 const crashes = Number(process.env["CRASHES"] ?? 4)
 const seed = process.env["SEED"] ?? "1"
@@ -108,7 +109,7 @@ it.live("nothing of an earlier life runs on: agents that ignore everything, and 
     yield* again.request("DELETE", `/sessions/${opened?.id}`)
     // Only the server itself is on record then, and those before it are forgotten.
     const records = fs.readDirectory(`${data}/agents`)
-    yield* records.pipe(Effect.repeat({ until: (names) => names.length === 1, schedule: Schedule.spaced(20) }))
+    yield* records.pipe(eventually("the removal of the records", (names) => names.length === 1))
     yield* second.kill
     yield* start(data)
     assert.lengthOf(yield* records, 1)

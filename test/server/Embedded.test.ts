@@ -1,6 +1,6 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Fiber, FileSystem, Layer, Redacted, Schedule, Scope } from "effect"
+import { Context, Effect, Exit, Fiber, FileSystem, Layer, Redacted, Scope } from "effect"
 import { existsSync, readdirSync } from "node:fs"
 import * as DemoAgent from "../../src/agent/DemoAgent.ts"
 import * as Forge from "../../src/Forge.ts"
@@ -8,8 +8,8 @@ import * as ForgeAdmin from "../../src/ForgeAdmin.ts"
 import * as ForgeClient from "../../src/ForgeClient.ts"
 import * as ForgeServer from "../../src/server/ForgeServer.ts"
 import * as Calls from "../support/Calls.ts"
-import { patience } from "../support/Patience.ts"
 import { openCallsIn, processesIn } from "./Support.ts"
+import { eventually } from "../support/Eventually.ts"
 
 const embedded = ForgeServer.layerEmbedded({ agents: [DemoAgent.definition] })
 
@@ -50,9 +50,7 @@ describe("ForgeServer.layerEmbedded", () => {
     Effect.gen(function* () {
       const session = yield* Forge.session({ agent: "demo" })
       const turn = yield* Effect.forkChild(session.turn("/wait"))
-      yield* session.state.pipe(
-        Effect.repeat({ until: ({ turnCount }) => turnCount === 1, schedule: Schedule.spaced(10) })
-      )
+      yield* session.state.pipe(eventually("a turn", ({ turnCount }) => turnCount === 1))
       yield* Fiber.interrupt(turn)
       assert.strictEqual((yield* session.turn("/echo next")).text, "next")
     }).pipe(Effect.scoped, Effect.provide(embedded))
@@ -64,17 +62,12 @@ describe("ForgeServer.layerEmbedded", () => {
       const data = yield* fs.makeTempDirectoryScoped()
       /** Waits until so many calls are running. */
       const running = (count: number) =>
-        Effect.sync(() => openCallsIn(data)).pipe(
-          Effect.repeat({ until: (calls) => calls === count, schedule: Schedule.spaced(10) }),
-          Effect.timeout(patience)
-        )
+        Effect.sync(() => openCallsIn(data)).pipe(eventually(`${count} calls under way`, (calls) => calls === count))
       yield* Effect.gen(function* () {
         const owner = yield* Forge.session({ agent: "demo" })
         const other = yield* Forge.attach(owner.id)
         const first = yield* Effect.forkChild(owner.turn("/wait"))
-        yield* owner.state.pipe(
-          Effect.repeat({ until: ({ turnCount }) => turnCount === 1, schedule: Schedule.spaced(10) })
-        )
+        yield* owner.state.pipe(eventually("a turn", ({ turnCount }) => turnCount === 1))
         const second = yield* Effect.forkChild(other.turn("/wait"))
         yield* running(2)
         yield* Fiber.interrupt(second)
@@ -104,10 +97,8 @@ describe("ForgeServer.layerEmbedded", () => {
         const folder = cwd.slice(0, cwd.indexOf("/sessions/"))
         yield* Effect.sync(() =>
           readdirSync(`${folder}/runs`).flatMap((run) => processesIn(`${folder}/runs/${run}`))
-        ).pipe(Effect.repeat({ until: (pids) => pids.length === 1, schedule: Schedule.spaced(10) }))
-        yield* session.state.pipe(
-          Effect.repeat({ until: ({ turnCount }) => turnCount === 1, schedule: Schedule.spaced(10) })
-        )
+        ).pipe(eventually("an agent at work", (pids) => pids.length === 1))
+        yield* session.state.pipe(eventually("a turn", ({ turnCount }) => turnCount === 1))
         yield* Scope.close(scope, Exit.void)
         const { stopReason, text } = yield* Fiber.join(turn)
         assert.deepStrictEqual([stopReason, text], ["cancelled", "Waiting."])

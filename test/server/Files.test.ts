@@ -1,8 +1,9 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, it } from "@effect/vitest"
-import { ByteSize, Context, Effect, FileSystem, Layer, Schedule, Schema } from "effect"
+import { ByteSize, Context, Effect, FileSystem, Layer, Schema } from "effect"
 import { readdirSync, readFileSync, statSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
+import { eventually } from "../support/Eventually.ts"
 import * as Http from "../support/Http.ts"
 import { type App, serve } from "./Support.ts"
 
@@ -49,8 +50,9 @@ const kept = (data: string) => {
   return { files: readdirSync(`${data}/uploads`).length, rows: rows.length }
 }
 
-const eventually = (done: () => boolean) =>
-  Effect.sync(done).pipe(Effect.repeat({ until: (done) => done, schedule: Schedule.spaced(10) }))
+/** Waits until so many files are kept. */
+const filesAre = (data: string, count: number) =>
+  Effect.sync(() => kept(data).files).pipe(eventually(`${count} files`, (files) => files === count))
 
 /** Writes the start of a request to a socket, and gives what came back until the server closed it. */
 const raw = (url: string, head: ReadonlyArray<string>, more: () => string | undefined = () => undefined) =>
@@ -261,9 +263,9 @@ it.layer(Shared.layer, { excludeTestServices: true })("uploads", (it) => {
           ],
           () => parts.pop()
         ),
-        eventually(() => kept(data).files === before.files + 1)
+        filesAre(data, before.files + 1)
       )
-      yield* eventually(() => kept(data).files === before.files)
+      yield* filesAre(data, before.files)
       assert.deepStrictEqual(kept(data), before)
     })
   )

@@ -3,13 +3,13 @@
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, it } from "@effect/vitest"
-import { Context, Effect, Fiber, FileSystem, Layer, Schedule } from "effect"
+import { Context, Effect, Fiber, FileSystem, Layer } from "effect"
 import { vi } from "vitest"
 import * as DemoAgent from "../../src/agent/DemoAgent.ts"
 import { awaitExit, isAlive } from "../agent/Support.ts"
-import { patience } from "../support/Patience.ts"
 import { failureOf, odd, openWith, pong } from "./OddAgents.ts"
 import { type App, eventsIn, processesIn, serve, turnOf } from "./Support.ts"
+import { eventually } from "../support/Eventually.ts"
 
 /** How a turn of each ends, and what it leaves on its standard error. */
 const failing: ReadonlyArray<readonly [behaviour: string, how: string, stderr?: string]> = [
@@ -159,7 +159,7 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("an agen
       const { app } = yield* Shared
       const { cwd, id } = yield* openWith(app, "late")
       const first = yield* app.turn(id, "go")
-      yield* fs.exists(`${cwd}/late`).pipe(Effect.repeat({ until: (there) => there, schedule: Schedule.spaced(20) }))
+      yield* fs.exists(`${cwd}/late`).pipe(eventually("what the agent did after its turn", (there) => there))
       const { text } = yield* app.turn(id, "ping")
       const { events, stop_reason } = JSON.parse(text)
       const told = events.map(({ content, title, type }: Record<string, unknown>) => content ?? title ?? type)
@@ -175,7 +175,7 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("an agen
     const fs = yield* FileSystem.FileSystem
     const { cwd, id } = yield* openWith(app, behaviour)
     const turn = yield* Effect.forkChild(app.turn(id, "go"))
-    yield* fs.exists(`${cwd}/working`).pipe(Effect.repeat({ until: (there) => there, schedule: Schedule.spaced(20) }))
+    yield* fs.exists(`${cwd}/working`).pipe(eventually("an agent at work", (there) => there))
     const cancel = yield* app.request("POST", `/sessions/${id}/cancel`)
     assert.deepStrictEqual([cancel.status, cancel.text], [200, '{"ok":true,"cancelled":true}'])
     const { stopReason, text } = yield* Effect.flatMap(Fiber.join(turn), turnOf)
@@ -266,8 +266,7 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("an agen
       const { cwd, id } = yield* openWith(app, "strays-exit")
       failureOf(yield* app.turn(id, "go"))
       yield* Effect.sync(() => processesIn(cwd)).pipe(
-        Effect.repeat({ until: (pids) => pids.length === 0, schedule: Schedule.spaced(20) }),
-        Effect.timeout(patience)
+        eventually("the end of the agent's processes", (pids) => pids.length === 0)
       )
       assert.isTrue(cwd.startsWith(data))
       assert.deepStrictEqual(yield* Effect.flatMap(app.turn(id, "ping"), turnOf), { turnIndex: 2, ...pong })

@@ -1,8 +1,9 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Fiber, FileSystem, Layer, Schedule } from "effect"
+import { Context, Effect, Fiber, FileSystem, Layer } from "effect"
 import * as DemoAgent from "../../src/agent/DemoAgent.ts"
 import { call, eventsIn, processesIn, serve, turnOf } from "./Support.ts"
+import { eventually } from "../support/Eventually.ts"
 
 const withFileSystem = Effect.provide(NodeFileSystem.layer)
 
@@ -66,7 +67,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("sessions", (it) => {
       )
 
       const fs = yield* FileSystem.FileSystem
-      yield* fs.exists(cwd).pipe(Effect.repeat({ until: (there) => !there, schedule: Schedule.spaced(20) }))
+      yield* fs.exists(cwd).pipe(eventually("the removal of the working directory", (there) => !there))
       assert.deepStrictEqual(processesIn(cwd), [])
     }).pipe(withFileSystem)
   )
@@ -156,7 +157,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("sessions", (it) => {
       assert.strictEqual((yield* app.request("GET", "/sessions")).text, '{"ok":true,"sessions":[],"count":0}')
       yield* fs
         .readDirectory(`${data}/sessions`)
-        .pipe(Effect.repeat({ until: (now) => now.length <= before.length, schedule: Schedule.spaced(20) }))
+        .pipe(eventually("the removal of a working directory", (now) => now.length <= before.length))
     }).pipe(withFileSystem)
   )
 })
@@ -191,11 +192,11 @@ describe("sessions of a server that ends", () => {
       const app = yield* server.mint("app")
       const processes = Effect.sync(() => processesIn(data).length)
       const opening = yield* Effect.forkChild(app.request("POST", "/sessions", { body: { agent: "stuck" } }))
-      yield* processes.pipe(Effect.repeat({ until: (count) => count > 0, schedule: Schedule.spaced(20) }))
+      yield* processes.pipe(eventually("a process", (count) => count > 0))
       yield* Fiber.interrupt(opening)
-      yield* processes.pipe(Effect.repeat({ until: (count) => count === 0, schedule: Schedule.spaced(20) }))
+      yield* processes.pipe(eventually("the end of the process", (count) => count === 0))
       yield* call(`${server.url}/healthz`, "GET").pipe(
-        Effect.repeat({ until: ({ text }) => text.includes('"open_sessions":0'), schedule: Schedule.spaced(20) })
+        eventually("no open session", ({ text }) => text.includes('"open_sessions":0'))
       )
       yield* app.open
       assert.lengthOf(yield* fs.readDirectory(`${data}/sessions`), 1)

@@ -3,13 +3,14 @@
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
-import { type Duration, Effect, Fiber, FileSystem, Schedule } from "effect"
+import { type Duration, Effect, Fiber, FileSystem } from "effect"
 import type { IncomingMessage } from "node:http"
 import { text as consumeText } from "node:stream/consumers"
 import * as DemoAgent from "../../src/agent/DemoAgent.ts"
 import { misbehaving } from "../agent/Support.ts"
 import * as Http from "../support/Http.ts"
 import { type Answer, type App, call, eventsIn, openStream, processesIn, serve, turnOf } from "./Support.ts"
+import { eventually } from "../support/Eventually.ts"
 
 const deaf = { ...misbehaving("ignore-cancel"), name: "deaf" }
 
@@ -20,7 +21,9 @@ const start = Effect.fnUntraced(function* (grace: Duration.Input) {
   const app = yield* server.mint("app")
   const ending = Effect.gen(function* () {
     const stopping = yield* Effect.forkChild(server.stop)
-    yield* call(`${server.url}/readyz`, "GET").pipe(Effect.repeat({ until: ({ status }) => status === 503 }))
+    yield* call(`${server.url}/readyz`, "GET").pipe(
+      eventually("a server that is ending", ({ status }) => status === 503)
+    )
     return stopping
   })
   return { ...server, data, app, ending }
@@ -95,9 +98,7 @@ describe.concurrent("the end of a server", () => {
         const { id } = yield* app.open
         const stream = yield* openStream(app, `/sessions/${id}/turn`, { body: { prompt: "/wait" } })
         const first = yield* stream.next
-        yield* Effect.sync(() => processesIn(`${data}/runs/`)).pipe(
-          Effect.repeat({ until: (pids) => pids.length === 1, schedule: Schedule.spaced(10) })
-        )
+        yield* Effect.sync(() => processesIn(`${data}/runs/`)).pipe(eventually("an agent", (pids) => pids.length === 1))
         yield* stop
 
         const turn = yield* Fiber.join(flying.turn)
@@ -178,9 +179,7 @@ describe.concurrent("the end of a server", () => {
       const server = yield* serve({ data, agents: [silent] })
       const app = yield* server.mint("app")
       const opening = yield* Effect.forkChild(app.request("POST", "/sessions", { body: { agent: "silent" } }))
-      yield* Effect.sync(() => processesIn(data)).pipe(
-        Effect.repeat({ until: (pids) => pids.length === 1, schedule: Schedule.spaced(10) })
-      )
+      yield* Effect.sync(() => processesIn(data)).pipe(eventually("an agent", (pids) => pids.length === 1))
       yield* server.stop
       const refused = yield* Fiber.join(opening)
       assert.deepStrictEqual([refused.status, refused.text], shuttingDown)

@@ -7,8 +7,8 @@ import { Effect, Fiber, FileSystem, Redacted, Schedule } from "effect"
 import * as DemoAgent from "../../src/agent/DemoAgent.ts"
 import type * as ForgeServer from "../../src/server/ForgeServer.ts"
 import { isAlive, misbehaving } from "../agent/Support.ts"
-import { patience } from "../support/Patience.ts"
 import { call, processesIn, serve, turnOf } from "./Support.ts"
+import { eventually } from "../support/Eventually.ts"
 
 /** It cannot load a session. */
 const forgetful = { ...misbehaving("many"), name: "forgetful" }
@@ -35,11 +35,7 @@ const make = Effect.fnUntraced(function* (options: Partial<ForgeServer.Options>)
     app,
     alive,
     /** Waits until so many agents live. */
-    aliveAre: (count: number) =>
-      alive.pipe(
-        Effect.repeat({ until: (now) => now === count, schedule: Schedule.spaced(20) }),
-        Effect.timeout(patience)
-      ),
+    aliveAre: (count: number) => alive.pipe(eventually(`${count} live agents`, (now) => now === count)),
     /** What the server says of its sessions and processes, what there is none of left out. */
     counts: Effect.map(
       call(`${url}/metrics`, "GET", { headers: { authorization: `Bearer ${adminToken}` } }),
@@ -66,7 +62,7 @@ describe.concurrent("sessions and their processes", () => {
       yield* Fiber.join(turn)
       yield* aliveAre(0)
       yield* counts.pipe(
-        Effect.repeat({ until: (now) => !now.includes("1 processes"), schedule: Schedule.spaced(20) }),
+        eventually("the end of the process", (now) => !now.includes("1 processes")),
         Effect.map((now) => assert.deepStrictEqual(now, ["1 asleep"]))
       )
       assert.isTrue((yield* app.state(id)).live)
@@ -161,7 +157,7 @@ describe.concurrent("sessions and their processes", () => {
       const turn = yield* Effect.forkChild(app.turn(busy.id, "/wait"))
       yield* app.turns(busy.id, 1)
       const waiting = yield* Effect.forkChild(app.turn(asleep.id, "/echo never"))
-      yield* Effect.repeat(counts, { until: (now) => now.includes("1 waiting"), schedule: Schedule.spaced(20) })
+      yield* counts.pipe(eventually("a turn that waits for a process", (now) => now.includes("1 waiting")))
       yield* app.request("DELETE", `/sessions/${asleep.id}`)
       assert.strictEqual((yield* Fiber.join(waiting)).status, 410)
       yield* app.request("DELETE", `/sessions/${busy.id}`)
@@ -171,7 +167,7 @@ describe.concurrent("sessions and their processes", () => {
       yield* Effect.all([app.open, app.request("DELETE", `/sessions/${second.id}`)], { concurrency: 2 })
       yield* fs
         .readDirectory(`${data}/sessions`)
-        .pipe(Effect.repeat({ until: (names) => names.length === 1, schedule: Schedule.spaced(20) }))
+        .pipe(eventually("the removal of a working directory", (names) => names.length === 1))
     }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
   )
 })
@@ -185,7 +181,7 @@ describe.concurrent("a process that takes its time to end", () => {
       return { id, cwd, pids: processesIn(cwd) }
     })
     const [woken, closed] = yield* Effect.all([open, open], { concurrency: 2 })
-    yield* Effect.repeat(counts, { until: (now) => now.includes("2 asleep"), schedule: Schedule.spaced(20) })
+    yield* counts.pipe(eventually("two sessions asleep", (now) => now.includes("2 asleep")))
     return { app, text, woken, closed }
   })
 
@@ -200,7 +196,7 @@ describe.concurrent("a process that takes its time to end", () => {
       })
       const close = Effect.gen(function* () {
         yield* app.request("DELETE", `/sessions/${closed.id}`)
-        yield* fs.exists(closed.cwd).pipe(Effect.repeat({ until: (there) => !there, schedule: Schedule.spaced(20) }))
+        yield* fs.exists(closed.cwd).pipe(eventually("the removal of the working directory", (there) => !there))
         assert.isFalse(isAlive(Number(closed.pids[0])))
       })
       yield* Effect.all([wake, close], { concurrency: 2 })
@@ -242,7 +238,7 @@ describe.concurrent("POST /sessions/{id}/cancel", () => {
       yield* app.turns(busy.id, 1)
       const waking = yield* Effect.forkChild(text(asleep.id, "Remember the word xyzzy."))
       yield* counts.pipe(
-        Effect.repeat({ until: (now) => now.includes("1 waiting"), schedule: Schedule.spaced(20) }),
+        eventually("a turn that waits for a process", (now) => now.includes("1 waiting")),
         Effect.map((now) => assert.deepStrictEqual(now, ["1 processes", "1 running", "1 waiting"]))
       )
       const cancel = yield* app.request("POST", `/sessions/${asleep.id}/cancel`)

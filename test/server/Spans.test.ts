@@ -3,12 +3,12 @@
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, FileSystem, Option, Redacted, Schedule, type Tracer } from "effect"
+import { Effect, Fiber, FileSystem, Option, Redacted, type Tracer } from "effect"
 import * as DemoAgent from "../../src/agent/DemoAgent.ts"
 import { Forge } from "../../src/index.ts"
 import * as NodeForgeClient from "../../src/node/NodeForgeClient.ts"
 import * as ForgeServer from "../../src/server/ForgeServer.ts"
-import { patience } from "../support/Patience.ts"
+import { eventually } from "../support/Eventually.ts"
 import * as Recorder from "../support/Recorder.ts"
 import { openStream, serve } from "./Support.ts"
 
@@ -30,11 +30,9 @@ const make = Effect.gen(function* () {
     Effect.sync(() =>
       recorder.spans.filter(({ attributes }) => attributes.get("clawdforge.request.id") === requestId)
     ).pipe(
-      Effect.repeat({
-        until: (spans) => spans.some(({ name, status }) => name === ended && status._tag === "Ended"),
-        schedule: Schedule.spaced(10)
-      }),
-      Effect.timeout(patience)
+      eventually(`the end of the span ${ended}`, (spans) =>
+        spans.some(({ name, status }) => name === ended && status._tag === "Ended")
+      )
     )
   return { app, recorder, spansOf, url: server.url }
 }).pipe(Effect.provide(NodeFileSystem.layer))

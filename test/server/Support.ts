@@ -1,12 +1,13 @@
 /**
  * A server of the demo agent on a free port, and apps that send it raw HTTP.
  */
-import { Effect, Exit, Layer, Redacted, Schedule, Schema, Scope } from "effect"
+import { Effect, Exit, Layer, Redacted, Schema, Scope } from "effect"
 import { readdirSync, readlinkSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import * as DemoAgent from "../../src/agent/DemoAgent.ts"
 import * as ForgeServer from "../../src/server/ForgeServer.ts"
 import * as Http from "../support/Http.ts"
+import { eventually } from "../support/Eventually.ts"
 
 export { type Answer, call, type CallOptions } from "../support/Http.ts"
 
@@ -44,7 +45,7 @@ export const appOf = (url: string, token: string) => {
     state,
     /** Waits until so many turns of a session were handed to its agent. */
     turns: (id: string, count: number) =>
-      state(id).pipe(Effect.repeat({ until: ({ turn_count }) => turn_count >= count, schedule: Schedule.spaced(10) }))
+      state(id).pipe(eventually(`${count} turns of ${id}`, ({ turn_count }) => turn_count >= count))
   }
 }
 

@@ -3,11 +3,12 @@
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, it } from "@effect/vitest"
-import { Effect, Fiber, FileSystem, Schedule } from "effect"
+import { Effect, Fiber, FileSystem } from "effect"
 import { TestClock } from "effect/testing"
 import { patience } from "../support/Patience.ts"
 import { failureOf, odd, openWith, pong } from "./OddAgents.ts"
 import { type App, processesIn, serve, turnOf } from "./Support.ts"
+import { eventually } from "../support/Eventually.ts"
 
 type Refusal = readonly [behaviour: string, error: string, stopReason: string]
 const silent: ReadonlyArray<Refusal> = [
@@ -41,7 +42,8 @@ const serveStill = Effect.fnUntraced(function* (behaviours: ReadonlyArray<string
 const filesOnce = Effect.fnUntraced(function* (data: string, until: (files: ReadonlyArray<string>) => boolean) {
   const fs = yield* FileSystem.FileSystem
   const files = fs.readDirectory(`${data}/sessions`, { recursive: true })
-  return yield* Effect.repeat(files, { until, schedule: Schedule.spaced(20) }).pipe(
+  return yield* files.pipe(
+    eventually("the files of the sessions", until),
     // A folder may be removed while it is read.
     Effect.retry({ while: ({ reason }) => reason._tag === "NotFound" }),
     Effect.timeout(patience),

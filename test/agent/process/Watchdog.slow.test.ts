@@ -1,8 +1,8 @@
 import { assert, layer } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Schedule, Scope, Stream } from "effect"
+import { Deferred, Effect, Exit, Fiber, Scope, Stream } from "effect"
 import { ChildProcess } from "effect/process"
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { patience } from "../../support/Patience.ts"
+import { eventually } from "../../support/Eventually.ts"
 import { childrenOf } from "../../support/Processes.ts"
 import {
   collect,
@@ -49,12 +49,6 @@ const namesIn = (folder: string) => (existsSync(folder) ? readdirSync(folder) : 
 /** The watchdogs of the server with this mark. */
 const watchdogsOf = (mark: string): ReadonlyArray<number> =>
   childrenOf(process.pid).filter((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(`\0${mark}\0`))
-
-const eventually = (done: () => boolean) =>
-  Effect.sync(done).pipe(
-    Effect.repeat({ until: (done) => done, schedule: Schedule.spaced("20 millis") }),
-    Effect.timeout(patience)
-  )
 
 layer(Platform, { excludeTestServices: true, concurrent: true })(
   "when the process that started the agents is killed",
@@ -109,11 +103,11 @@ layer(Platform, { excludeTestServices: true, concurrent: true })(
         rmSync(records, { recursive: true })
         process.kill(killed, "SIGKILL")
         // One for the server, one for the agent.
-        yield* eventually(() => namesIn(records).length === 2)
+        yield* Effect.sync(() => namesIn(records)).pipe(eventually("two records", (names) => names.length === 2))
         const others = watchdogs().filter((pid) => pid !== killed)
         assert.lengthOf(others, 1)
         const errors = () => lines.filter((line) => line.includes("the watchdog process exited"))
-        yield* eventually(() => errors().length > 0)
+        yield* Effect.sync(errors).pipe(eventually("an error in the log", (lines) => lines.length > 0))
         assert.lengthOf(errors(), 1)
         assert.include(errors()[0], "ERROR")
         yield* killParent(parent)

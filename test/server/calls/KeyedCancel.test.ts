@@ -3,22 +3,19 @@
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, it } from "@effect/vitest"
-import { Effect, Fiber, FileSystem, Schedule } from "effect"
+import { Effect, Fiber, FileSystem } from "effect"
 import * as DemoAgent from "../../../src/agent/DemoAgent.ts"
 import { misbehaving } from "../../agent/Support.ts"
-import { patience } from "../../support/Patience.ts"
 import { type App, turnOf } from "../Support.ts"
 import { make, Shared, stopsOf, turn } from "./Support.ts"
+import { eventually } from "../../support/Eventually.ts"
 
 /** A server that cancels a keyed call as soon as no request for it is open. */
 const hasty = make({ keyedCallLinger: 0, agents: [DemoAgent.definition, misbehaving("ignore-cancel")] })
 
 /** Cancels the turn of a key and no other, once the server knows it. */
 const cancelKnown = (app: App, id: string, key: string) =>
-  cancel(app, id, key).pipe(
-    Effect.repeat({ until: ({ text }) => text === cancelled(true), schedule: Schedule.spaced(10) }),
-    Effect.timeout(patience)
-  )
+  cancel(app, id, key).pipe(eventually("a turn to cancel", ({ text }) => text === cancelled(true)))
 
 const cancel = (app: App, id: string, key: string) =>
   app.request("POST", `/sessions/${id}/cancel`, { headers: { "idempotency-key": key } })
@@ -120,7 +117,7 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("a keyed
       yield* Fiber.interrupt(dropped)
       // The agent has got its cancel, ignores it, and is killed two seconds later.
       const asked = fs.exists(`${cwd}/asked`)
-      yield* Effect.repeat(asked, { until: (there) => there, schedule: Schedule.spaced(20) })
+      yield* asked.pipe(eventually("an agent that was asked to stop", (there) => there))
       const back = turn(app, id, "late", { prompt: "go" })
       const answers = yield* Effect.all([back, back], { concurrency: 2 })
       for (const { status, text } of answers) {

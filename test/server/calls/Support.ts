@@ -2,10 +2,10 @@
  * A server, and keyed calls to it.
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
-import { Context, Effect, FileSystem, Layer, Schedule } from "effect"
+import { Context, Effect, FileSystem, Layer } from "effect"
 import type * as ForgeServer from "../../../src/server/ForgeServer.ts"
-import { patience } from "../../support/Patience.ts"
 import { type App, eventsIn, serve } from "../Support.ts"
+import { eventually } from "../../support/Eventually.ts"
 
 export const make = Effect.fnUntraced(function* (options: Partial<ForgeServer.Options>) {
   const fs = yield* FileSystem.FileSystem
@@ -29,7 +29,4 @@ export const stopsOf = (data: string, id: string, count: number) =>
     eventsIn(data, id).flatMap(({ detail, kind }) =>
       kind === "turn" ? [/"stop_reason":"(\w+)"/.exec(detail ?? "")?.[1]] : []
     )
-  ).pipe(
-    Effect.repeat({ until: (stops) => stops.length >= count, schedule: Schedule.spaced(20) }),
-    Effect.timeout(patience)
-  )
+  ).pipe(eventually(`${count} turns in the ledger`, (stops) => stops.length >= count))

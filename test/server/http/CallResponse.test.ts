@@ -1,6 +1,6 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Fiber, FileSystem, Latch, Layer, Schedule, Stream } from "effect"
+import { Context, Effect, Fiber, FileSystem, Latch, Layer, Stream } from "effect"
 import { Headers, HttpServerRequest, type HttpServerResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { fileURLToPath } from "node:url"
@@ -14,6 +14,7 @@ import type * as CallAnswer from "../../../src/server/calls/CallAnswer.ts"
 import type { TurnFeed } from "../../../src/server/calls/TurnFeed.ts"
 import { patience } from "../../support/Patience.ts"
 import { eventsIn, openStream, serve } from "../Support.ts"
+import { eventually } from "../../support/Eventually.ts"
 
 const misbehaving = fileURLToPath(new URL("../../agent/fixtures/MisbehavingAgent.ts", import.meta.url))
 
@@ -52,8 +53,7 @@ const stream = (id: string, body: unknown, headers: Readonly<Record<string, stri
 const recorded = Effect.fnUntraced(function* (id: string, count: number) {
   const { data } = yield* Shared
   return yield* Effect.sync(() => eventsIn(data, id)).pipe(
-    Effect.repeat({ until: (events) => events.length >= count, schedule: Schedule.spaced(20) }),
-    Effect.timeout(patience),
+    eventually(`${count} events in the ledger`, (events) => events.length >= count),
     Effect.map((events) =>
       events.map(({ detail, kind }) => (detail === null ? kind : (/"stop_reason":"(\w+)"/.exec(detail)?.[1] ?? kind)))
     )
@@ -218,10 +218,9 @@ it.layer(Shared.layer, { excludeTestServices: true })("a turn as an event stream
       assert.strictEqual((yield* app.state(id)).live, true)
       // The connection is closed and no longer counts against the app's limit.
       for (const { id } of [yield* open, yield* open]) {
-        const next = Effect.repeat(stream(id, { prompt: "/wait" }), {
-          until: ({ status }) => status === 200,
-          schedule: Schedule.spaced(10)
-        })
+        const next = stream(id, { prompt: "/wait" }).pipe(
+          eventually("room for another stream", ({ status }) => status === 200)
+        )
         yield* Effect.timeout(next, patience)
       }
     })

@@ -1,10 +1,11 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, it } from "@effect/vitest"
-import { Context, Duration, Effect, Fiber, FileSystem, Layer, Schedule, Schema } from "effect"
+import { Context, Duration, Effect, Fiber, FileSystem, Layer, Schema } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import * as DemoAgent from "../../../src/agent/DemoAgent.ts"
 import { processesIn, serve, turnOf } from "../Support.ts"
+import { eventually } from "../../support/Eventually.ts"
 
 /** Runs go to the agent named claude, here a demo agent, although another one is first in the table. */
 const make = Effect.gen(function* () {
@@ -178,18 +179,16 @@ it.layer(Shared.layer, { excludeTestServices: true })("POST /run", (it) => {
         const folders = () => readdirSync(`${data}/runs`)
         const waiting = yield* Effect.forEach([1, 2], () => Effect.forkChild(run({ prompt: "/wait for-a-canary" })))
         yield* Effect.sync(() => processesIn(`${data}/runs`)).pipe(
-          Effect.repeat({ until: (pids) => pids.length === 2, schedule: Schedule.spaced(20) })
+          eventually("two agents at work", (pids) => pids.length === 2)
         )
         const third = yield* run({ prompt: "x" })
         assert.deepStrictEqual([third.status, third.text], [503, '{"detail":"too many runs"}'])
         assert.lengthOf(folders(), 2)
         yield* Effect.forEach(waiting, Fiber.interrupt, { concurrency: 2 })
-        yield* Effect.sync(folders).pipe(
-          Effect.repeat({ until: (names) => names.length === 0, schedule: Schedule.spaced(20) })
-        )
+        yield* Effect.sync(folders).pipe(eventually("the removal of the runs' folders", (names) => names.length === 0))
         assert.deepStrictEqual(processesIn(`${data}/runs`), [])
         yield* Effect.sync(() => runsIn(data)[1]).pipe(
-          Effect.repeat({ until: (row) => row?.outcome === "cancelled", schedule: Schedule.spaced(20) })
+          eventually("a cancelled run in the ledger", (row) => row?.outcome === "cancelled")
         )
         for (const file of ["ledger.db", "ledger.db-wal"]) {
           assert.isFalse(readFileSync(`${data}/${file}`, "latin1").includes("for-a-canary"))

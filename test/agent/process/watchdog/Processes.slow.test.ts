@@ -1,18 +1,15 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it } from "@effect/vitest"
-import { Effect, Schedule } from "effect"
+import { Effect } from "effect"
 import { existsSync } from "node:fs"
 import { signalAll } from "../../../../src/agent/process/watchdog/Processes.ts"
-import { patience } from "../../../support/Patience.ts"
 import { awaitExit, isAlive } from "../../Support.ts"
 import { startGroup } from "./Group.ts"
+import { eventually } from "../../../support/Eventually.ts"
 
 /** Waits until a process has been reaped. */
 const reaped = (pid: number) =>
-  Effect.sync(() => existsSync(`/proc/${pid}`)).pipe(
-    Effect.repeat({ until: (there) => !there, schedule: Schedule.spaced(10) }),
-    Effect.timeout(patience)
-  )
+  Effect.sync(() => existsSync(`/proc/${pid}`)).pipe(eventually(`the end of process ${pid}`, (there) => !there))
 
 const noMark = "FORGE_AGENT_MARK=unused"
 
