@@ -9,7 +9,7 @@ const admin = ForgeAdmin.ForgeAdmin
 const minted = { name: "billing", token: "cf_plain-text", ip_cidrs: null }
 
 describe("seed: app tokens", () => {
-  it.effect("mint sends the name, and what it is narrowed to where that was given", () =>
+  it.effect("mint sends the name, and the networks if any are given", () =>
     Effect.gen(function* () {
       const { mint } = yield* admin
       const first = yield* mint("billing")
@@ -34,7 +34,7 @@ describe("seed: app tokens", () => {
     )
   )
 
-  it.effect("a live token of that name is ApiError<409> TokenExists", () =>
+  it.effect("minting a name that is in use fails with ApiError<409> TokenExists", () =>
     Effect.gen(function* () {
       const { error, sent } = yield* failing(admin.use(({ mint }) => mint("billing")))
       assert.isTrue(ApiError.is(409)(error))
@@ -45,7 +45,7 @@ describe("seed: app tokens", () => {
     )
   )
 
-  it.effect("list reads both forms: an object with tokens, and the bare array of older servers", () => {
+  it.effect("list reads an object with tokens, and the bare array of older servers", () => {
     const rows = [
       { name: "billing", ip_cidrs: ["10.0.0.0/8"], created_at: 1_700_000_000 },
       { name: "search", ip_cidrs: null, created_at: 1_700_000_001 },
@@ -71,19 +71,19 @@ describe("seed: app tokens", () => {
     )
   })
 
-  it.effect("revoke deletes by name, and one that is not there is ApiError<404> NotFound of a token", () =>
+  it.effect("revoke deletes by name, and fails with ApiError<404> NotFound for an unknown token", () =>
     Effect.gen(function* () {
       const { revoke } = yield* admin
       assert.isUndefined(yield* revoke("billing"))
-      const error = yield* Effect.flip(revoke("nobody"))
+      const error = yield* Effect.flip(revoke("unknown"))
       assert.deepNestedInclude(error, { status: 404, "reason._tag": "NotFound", "reason.resource": "token" })
-      assert.deepStrictEqual(yield* conversation, ["DELETE /admin/tokens/billing", "DELETE /admin/tokens/nobody"])
+      assert.deepStrictEqual(yield* conversation, ["DELETE /admin/tokens/billing", "DELETE /admin/tokens/unknown"])
     }).pipe(
       Effect.provide(
         layerClients(
           answers({
             "DELETE /admin/tokens/billing": { json: { ok: true } },
-            "DELETE /admin/tokens/nobody": { status: 404, json: { detail: "token not found" } }
+            "DELETE /admin/tokens/unknown": { status: 404, json: { detail: "token not found" } }
           })
         )
       )
@@ -91,7 +91,7 @@ describe("seed: app tokens", () => {
   )
 
   for (const name of ["", " ", "Billing", "a b", "a/../../healthz", "a%2Fb", "é", "a\n", "x".repeat(65)]) {
-    it.effect(`a name that is none is refused, unsent: ${JSON.stringify(name.slice(0, 20))}`, () =>
+    it.effect(`an invalid name is refused without a request: ${JSON.stringify(name.slice(0, 20))}`, () =>
       Effect.gen(function* () {
         const { mint, revoke } = yield* admin
         const ofMint = yield* failing(mint(name))

@@ -168,7 +168,7 @@ describe("seed: the address of a server", () => {
     nothing: ""
   }
   for (const [name, url] of Object.entries(bad)) {
-    it.effect(`is refused with ${name}, and not repeated`, () =>
+    it.effect(`is refused with ${name}, and the error does not repeat it`, () =>
       Effect.gen(function* () {
         for (const error of [yield* refused({ url, token }), yield* refusedAdmin({ url, token })]) {
           assert.deepInclude(error, { _tag: "ApiError", status: 422, outcome: "not-sent" })
@@ -188,7 +188,7 @@ describe("seed: the address of a server", () => {
     "/a%20b/c//": "/a%20b/c/sessions/s-1"
   }
   for (const [suffix, path] of Object.entries(kept)) {
-    it.live(`keeps its path prefix without a trailing slash: ${JSON.stringify(suffix)}`, () =>
+    it.live(`keeps its path prefix, without a trailing slash: ${JSON.stringify(suffix)}`, () =>
       Effect.gen(function* () {
         const { received, url } = yield* start(() => ({ json: calls["close"]?.good }))
         for (const given of [`${url}${suffix}`, new URL(`${url}${suffix}`)]) {
@@ -220,7 +220,7 @@ describe("seed: the token", () => {
     "cf_é",
     "cf_\u200b"
   ]) {
-    it.effect(`is refused where no header can carry it: ${JSON.stringify(text)}`, () =>
+    it.effect(`is refused if it cannot be sent in a header: ${JSON.stringify(text)}`, () =>
       Effect.gen(function* () {
         const options = { token: Redacted.make(text) }
         for (const error of [yield* refused(options), yield* refusedAdmin(options)]) {
@@ -231,7 +231,7 @@ describe("seed: the token", () => {
     )
   }
 
-  it.live("goes with every call but the one about health, which has none, not even an empty one", () =>
+  it.live("is sent with every call except the health check", () =>
     Effect.gen(function* () {
       for (const [name, { call, good }] of Object.entries(calls)) {
         const { received } = yield* Effect.provide(
@@ -249,7 +249,7 @@ describe("seed: the token", () => {
     })
   )
 
-  it.live("does not go with the question whether a server remembers keys", () =>
+  it.live("is not sent when the client asks whether a server supports idempotency", () =>
     Effect.gen(function* () {
       yield* Forge.withSession({}, (session) => Effect.ignore(session.turn("hello")))
       const { received } = yield* ScriptedServer
@@ -266,7 +266,7 @@ describe("seed: the token", () => {
   )
   const usual = wellBehaved()
 
-  it.live("prints as nothing: nor does a file token, nor an app token", () =>
+  it.live("is never printed, nor is a file token or an app token", () =>
     Effect.gen(function* () {
       const admin = yield* ForgeAdmin.ForgeAdmin
       const client = yield* ForgeClient.ForgeClient
@@ -300,7 +300,7 @@ describe("seed: settings from the environment", () => {
   const withEnvironment = (values: Record<string, string>) =>
     Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromUnknown(values))
 
-  it.live("CLAWDFORGE_URL, CLAWDFORGE_TOKEN and CLAWDFORGE_ADMIN_TOKEN", () =>
+  it.live("are CLAWDFORGE_URL, CLAWDFORGE_TOKEN and CLAWDFORGE_ADMIN_TOKEN", () =>
     Effect.gen(function* () {
       const { received, url } = yield* start(({ path }) => ({
         json: path.includes("/admin") ? calls["tokens"]?.good : calls["list"]?.good
@@ -325,7 +325,7 @@ describe("seed: settings from the environment", () => {
     })
   )
 
-  it.effect("say which one is missing, and never what stood in a bad one", () =>
+  it.effect("are named when they are missing, and an invalid value is never printed", () =>
     Effect.gen(function* () {
       const build = Effect.flip(Effect.scoped(Layer.build(NodeForgeClient.layerConfig())))
       const missing = yield* build.pipe(withEnvironment({}))

@@ -7,7 +7,7 @@ import { layer } from "./support/MemoryServer.ts"
 const health = { ok: true, claude_present: true, claude_version: "2.1.0" }
 
 describe("seed: health", () => {
-  it.effect("a server of v0.1 tells three fields; the others are undefined", () =>
+  it.effect("a server of v0.1 sends three fields; the others are undefined", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* Forge.health, {
         ok: true,
@@ -22,7 +22,7 @@ describe("seed: health", () => {
     }).pipe(Effect.provide(layer(() => ({ json: health }))))
   )
 
-  it.effect("a server of v0.2 tells more, and ours its features", () =>
+  it.effect("a server of v0.2 sends more fields, and ours its features", () =>
     Effect.gen(function* () {
       const more = { acpxPresent: true, acpxVersion: null, openSessions: 3 }
       assert.deepStrictEqual(yield* Forge.health, {

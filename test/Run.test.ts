@@ -17,7 +17,7 @@ const runs = (...json: ReadonlyArray<unknown>) =>
   layer(answers({ "POST /run": json.map((json) => ({ json })) }), { retry: false })
 
 describe("seed: runs", () => {
-  it.effect("sends the prompt and its timeout, and nothing that was not given", () =>
+  it.effect("sends the prompt and the timeout, and no option that was not given", () =>
     Effect.gen(function* () {
       yield* Forge.run("Say hello.")
       yield* Forge.run("Say hello.", {
@@ -58,7 +58,7 @@ describe("seed: runs", () => {
     }).pipe(Effect.provide(runs(ran("brief"))))
   )
 
-  it.effect("each effort and each mode goes as it is named", () =>
+  it.effect("sends each effort and each system mode by its name", () =>
     Effect.gen(function* () {
       for (const effort of ["low", "medium", "high", "xhigh", "max"] as const) yield* Forge.run("x", { effort })
       for (const systemMode of ["append", "replace"] as const) yield* Forge.run("x", { system: "y", systemMode })
@@ -70,7 +70,7 @@ describe("seed: runs", () => {
     }).pipe(Effect.provide(runs(ran(null))))
   )
 
-  it.effect("reads the four keys, and no more are needed", () =>
+  it.effect("needs only the four keys of the answer", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* Forge.run("x"), {
         result: { total: 42, lines: [1, null, "a"] },
@@ -101,7 +101,7 @@ describe("seed: runs", () => {
     }).pipe(Effect.provide(runs(ran(""))))
   )
 
-  it.effect("refuses an empty prompt, model or system prompt unsent", () =>
+  it.effect("refuses an empty prompt, model or system prompt without a request", () =>
     Effect.gen(function* () {
       const refused = [
         Forge.run(" \n"),
@@ -118,7 +118,7 @@ describe("seed: runs", () => {
     }).pipe(Effect.provide(runs(ran(""))))
   )
 
-  it.effect("a failed run is ApiError<502>: what the agent said, once, and it is not sent again", () =>
+  it.effect("fails with ApiError<502> and the agent's error, and is not repeated", () =>
     Effect.gen(function* () {
       const { error, sent } = yield* failing(Forge.run("x"))
       if (!ApiError.is(502)(error) || error.reason._tag !== "RunFailed") return assert.fail(String(error))
@@ -149,7 +149,7 @@ describe("seed: runs", () => {
     )
   )
 
-  it.effect("a file token that the server does not know is NotFound of a file", () =>
+  it.effect("fails with NotFound for an unknown file token", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(Forge.run("x", { files: [Upload.fileToken("ff_gone")] }))
       assert.deepNestedInclude(error, { status: 404, "reason._tag": "NotFound", "reason.resource": "file" })

@@ -17,7 +17,7 @@ import {
 
 const deletes = ScriptedServer.useSync(({ received }) => received.filter(({ method }) => method === "DELETE").length)
 
-/** A server that answers each DELETE as told, and all else well. */
+/** A server that answers each DELETE by the script, and every other request normally. */
 const closing = (answer: Script): Script => {
   const usual = wellBehaved()
   return (request, nth) => (request.method === "DELETE" ? answer(request, nth) : usual(request, nth))
@@ -25,7 +25,7 @@ const closing = (answer: Script): Script => {
 
 const state = { ...created(1), last_turn_at: null, turn_count: 0, closed_at: null, meta: null, live: true }
 
-/** What is warned of meanwhile. */
+/** The warnings logged by an effect. */
 const warnings = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.suspend(() => {
     const told: Array<string> = []
@@ -35,8 +35,8 @@ const warnings = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     return Effect.as(Effect.provideService(effect, References.CurrentLoggers, new Set([logger])), told)
   })
 
-describe("the end of a session", () => {
-  it.live("a close without its client fails, and does not wait for ever", () =>
+describe("closing a session", () => {
+  it.live("fails when its client has ended, instead of waiting forever", () =>
     Effect.gen(function* () {
       const { url } = yield* ScriptedServer
       const runtime = ManagedRuntime.make(NodeForgeClient.layer({ url, token: Redacted.make("cf_gone"), retry: false }))
@@ -50,7 +50,7 @@ describe("the end of a session", () => {
     )
   )
 
-  it.effect("an answer without a body to a close is a close", () =>
+  it.effect("succeeds on an answer without a body", () =>
     Effect.gen(function* () {
       const told = yield* warnings(Effect.scoped(Forge.session()))
       assert.deepStrictEqual(told, [])
@@ -58,15 +58,15 @@ describe("the end of a session", () => {
     }).pipe(Effect.provide(layer(closing(() => ({ status: 204 })))))
   )
 
-  it.effect("a close that says more than it has to is a close", () =>
+  it.effect("succeeds on an answer with other fields", () =>
     Effect.gen(function* () {
       const told = yield* warnings(Effect.scoped(Forge.session()))
       assert.deepStrictEqual(told, [])
     }).pipe(Effect.provide(layer(closing(() => ({ json: { ok: true, already_closed: null } })))))
   )
 
-  // Whoever answers like this, the session may be open.
-  const noCloses: Record<string, { readonly answer: Answer; readonly expected: object }> = {
+  // After any of these answers the session may still be open.
+  const failedCloses: Record<string, { readonly answer: Answer; readonly expected: object }> = {
     "a 200 that says no": {
       answer: { json: { ok: false, error: "could not close" } },
       expected: { _tag: "TransportError", "reason._tag": "Malformed" }
@@ -80,13 +80,13 @@ describe("the end of a session", () => {
       answer: { status: 404, text: "<html>default backend</html>", headers: { "content-type": "text/html" } },
       expected: { status: 404, "reason._tag": "Unexpected" }
     },
-    "a 404 of a route that there is not": {
+    "a 404 of an unknown route": {
       answer: { status: 404, json: { detail: "Not Found" } },
       expected: { status: 404, "reason.resource": "path" }
     }
   }
-  for (const [name, { answer, expected }] of Object.entries(noCloses)) {
-    it.effect(`${name} is no close: it is told, and can be tried again`, () => {
+  for (const [name, { answer, expected }] of Object.entries(failedCloses)) {
+    it.effect(`fails on ${name}, warns at the end of the scope, and can be tried again`, () => {
       let answers = answer
       return Effect.gen(function* () {
         const told = yield* warnings(
@@ -111,7 +111,7 @@ describe("the end of a session", () => {
     })
   }
 
-  it.effect("is repeated as the client repeats calls, and told with what the server said", () =>
+  it.effect("warns with the server's message when it fails at the end of the scope", () =>
     Effect.gen(function* () {
       const told = yield* warnings(Effect.scoped(Forge.session()))
       assert.strictEqual(yield* deletes, 1)
@@ -127,7 +127,7 @@ describe("the end of a session", () => {
     )
   )
 
-  it.effect("of one that was given up while it opened is told, too", () => {
+  it.effect("warns of a failed close of a session whose create was interrupted", () => {
     const release = Deferred.makeUnsafe<void>()
     const usual = wellBehaved()
     const script: Script = async (request, nth) => {
@@ -153,11 +153,11 @@ describe("the end of a session", () => {
   const gone = { status: 404, json: { detail: "session not found" } }
   const closes: Record<string, ReadonlyArray<Memory.Answer | "reset">> = {
     gone: [gone],
-    "closed without a word": [{ status: 204 }],
-    "gone after a try that broke": ["reset", gone]
+    "closed without a body": [{ status: 204 }],
+    "gone after a broken connection": ["reset", gone]
   }
   for (const [name, answers] of Object.entries(closes)) {
-    it.effect(`of one that was given up while it opened is not told where it is ${name}`, () =>
+    it.effect(`does not warn when a session whose create was interrupted is ${name}`, () =>
       Effect.gen(function* () {
         const release = yield* Deferred.make<void>()
         const { layer, sent } = Memory.make(({ request }, nth) =>
@@ -182,7 +182,7 @@ describe("the end of a session", () => {
     )
   }
 
-  it.effect("does not tell an id that looks like a token", () => {
+  it.effect("does not log an id that looks like a token", () => {
     const answer = { ...created(1), session_id: "cf_canary0123456789abcdef" }
     const script = closing(() => ({ status: 401, json: { detail: "invalid token" } }))
     return Effect.gen(function* () {
@@ -195,12 +195,12 @@ describe("the end of a session", () => {
     )
   })
 
-  const misshapen: Record<string, { readonly answer: object; readonly closed: ReadonlyArray<string> }> = {
+  const undecodable: Record<string, { readonly answer: object; readonly closed: ReadonlyArray<string> }> = {
     "names the session that it made": { answer: { ok: true, session_id: "s-1" }, closed: ["/sessions/s-1"] },
     "names none": { answer: { ok: true, session_id: "../healthz" }, closed: [] }
   }
-  for (const [name, { answer, closed }] of Object.entries(misshapen)) {
-    it.effect(`of one whose answer cannot be read and ${name}`, () =>
+  for (const [name, { answer, closed }] of Object.entries(undecodable)) {
+    it.effect(`closes what an undecodable answer to a create made, where it ${name}`, () =>
       Effect.gen(function* () {
         const { received, url } = yield* ScriptedServer
         const client = ForgeClient.layer({ url, token: Redacted.make("cf_misshapen") })
@@ -215,7 +215,7 @@ describe("the end of a session", () => {
     )
   }
 
-  it.effect("of many that outlive their client is not one after the other", () => {
+  it.effect("closes many sessions concurrently when their client ends", () => {
     const arrived = Deferred.makeUnsafe<void>()
     let waiting = 0
     const script = closing(async () => {
@@ -234,7 +234,7 @@ describe("the end of a session", () => {
     }).pipe(Effect.provide(layer(script)))
   })
 
-  it.effect("does not need the token any more that its client was made with", () =>
+  it.effect("does not need the token to be in memory any more", () =>
     Effect.gen(function* () {
       const { url } = yield* ScriptedServer
       const token = Redacted.make("cf_wiped")

@@ -1,5 +1,5 @@
 /**
- * Interrupts at every point of a turn, of a close and of opening a session: no place is lost, no session left open, no
+ * Interrupts at every point of a turn, of a close and of opening a session: no permit is lost, no session left open, no
  * turn sent twice, no connection held.
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
@@ -11,7 +11,7 @@ import { health, layerClients } from "./support/Clients.ts"
 import { patience } from "./support/Patience.ts"
 import { created, layerServer, type Script, ScriptedServer, turn } from "./support/ScriptedServer.ts"
 
-/** A server of sessions, and what became of them. */
+/** A server of sessions, and a record of them. */
 const server = (features: ReadonlyArray<string>) => {
   const made: Array<string> = []
   const closed: Array<string> = []
@@ -35,7 +35,7 @@ const server = (features: ReadonlyArray<string>) => {
   return { script, made, closed, prompts }
 }
 
-/** One connection: what a call does not give back is missed by the next. */
+/** One connection: if a call does not release it, the next one waits forever. */
 const layerOne = (script: Script) =>
   Layer.unwrap(Effect.map(ScriptedServer, ({ url }) => layerClients(url, false))).pipe(
     Layer.provide(NodeHttpClient.layerUndiciOptions({ connections: 1 })),
@@ -61,7 +61,7 @@ const sweep = <E, R>(each: (operations: number, step: number) => Effect.Effect<u
 describe("a swept interrupt", () => {
   for (const features of [[], ["cancel"]]) {
     it.live(
-      `of Session.turn, ${features.length === 0 ? "without" : "with"} cancel: its place and its connection are given back`,
+      `of Session.turn, ${features.length === 0 ? "without" : "with"} cancel: its permit and its connection are released`,
       () => {
         const { closed, prompts, script } = server(features)
         return Effect.gen(function* () {

@@ -1,6 +1,6 @@
 /**
- * An interrupt in each phase of a call: what was sent, what is left, and what the next turn sees. What an interrupt must
- * not wait for never comes in these tests, so it would not return.
+ * An interrupt in each phase of a call: what was sent, what is left, and what the next turn sees. In these tests the server
+ * never sends what an interrupt must not wait for, so an interrupt that waits does not return.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer } from "effect"
@@ -35,7 +35,7 @@ const requests = ScriptedServer.useSync(({ received }) =>
   )
 )
 
-/** A server that does what it is told with a turn of each prompt, and answers the others. */
+/** A server that answers some prompts and requests specially, and every other normally. */
 const server = (
   special: Readonly<Record<string, Answer | Promise<Answer>>>,
   features: ReadonlyArray<string> = []
@@ -53,7 +53,7 @@ const server = (
 
 const arrival = (nth: number) => ScriptedServer.use((scripted) => scripted.arrival(nth))
 
-/** Interrupts the turn of a prompt once the server has it, and sees that its connection is closed. */
+/** Interrupts a turn once the server has received it, and waits until its connection is closed. */
 const interruptInFlight = Effect.fnUntraced(function* (session: Session.Session, prompt: string) {
   const { received } = yield* ScriptedServer
   const nth = received.length + 1
@@ -66,7 +66,7 @@ const interruptInFlight = Effect.fnUntraced(function* (session: Session.Session,
 const opened = Forge.session({ agent: "demo" })
 
 describe("an interrupt while a turn", () => {
-  it.live("waits for its place: it is not sent, and the next one takes its place", () => {
+  it.live("waits for its permit keeps it from being sent, and the next one gets the permit", () => {
     const first = held({ json: turn("s-1", 1, "first") })
     return Effect.gen(function* () {
       const session = yield* opened
@@ -85,14 +85,14 @@ describe("an interrupt while a turn", () => {
     }).pipe(Effect.scoped, Effect.provide(layer(server({ first: first.promise }))))
   })
 
-  it.live("connects: nothing is sent, and no connection is left", () =>
+  it.live("connects sends nothing, and leaves no connection", () =>
     Effect.gen(function* () {
       const server = yield* Connections.tcp(() => {})
       yield* Effect.gen(function* () {
         const turn = Calls.use((calls) => calls.turn("s-1" as never, "hello"))
         const fiber = yield* Effect.forkChild(turn, { startImmediately: true })
         yield* server.connected
-        // Sooner than a connection is given up by itself.
+        // Sooner than the connection attempt times out.
         yield* Effect.timeout(Fiber.interrupt(fiber), "9 seconds")
       }).pipe(Effect.provide(clientsOf(`https://127.0.0.1:${server.port}`)))
       yield* server.quiet
@@ -101,7 +101,7 @@ describe("an interrupt while a turn", () => {
     }).pipe(Effect.scoped, Effect.timeout(patience))
   )
 
-  it.live("is being sent to a server that does not read: its connection is closed", () =>
+  it.live("is being sent to a server that does not read closes its connection", () =>
     Effect.gen(function* () {
       const server = yield* Connections.tcp((socket) => socket.pause())
       yield* Effect.gen(function* () {
@@ -115,7 +115,7 @@ describe("an interrupt while a turn", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("waits for its answer: the connection is closed, and the next one is sent", () =>
+  it.live("waits for its answer closes the connection, and the next one is sent", () =>
     Effect.gen(function* () {
       const session = yield* opened
       yield* interruptInFlight(session, "silent")
@@ -129,7 +129,7 @@ describe("an interrupt while a turn", () => {
     "of a failure": { status: 502, text: "{", hang: true }
   }
   for (const [name, answer] of Object.entries(bodies)) {
-    it.live(`reads its body ${name}: the connection is closed, and the next one is sent`, () =>
+    it.live(`reads an answer ${name} closes the connection, and the next one is sent`, () =>
       Effect.gen(function* () {
         const session = yield* opened
         yield* interruptInFlight(session, "hanging")
@@ -138,12 +138,12 @@ describe("an interrupt while a turn", () => {
     )
   }
 
-  it.live("pauses before it is repeated: it is not sent again, and nothing is cancelled", () =>
+  it.live("pauses before a retry keeps it from being sent again, and sends no cancel", () =>
     Effect.gen(function* () {
       const session = yield* opened
       const fiber = yield* Effect.forkChild(session.turn("limited"), { startImmediately: true })
       yield* arrival(2)
-      // The answer is read, and its pause begun, once the same server has answered another call.
+      // Once the same server has answered another call, the answer is read and the pause has begun.
       yield* Forge.health
       yield* Fiber.interrupt(fiber)
       assert.strictEqual((yield* session.turn("next")).text, "next")
@@ -159,7 +159,7 @@ describe("an interrupt while a turn", () => {
     )
   )
 
-  it.live("pauses before it is repeated, and the agent may be at work on it: it is cancelled", () =>
+  it.live("pauses before a retry cancels it if the agent may be at work on it", () =>
     Effect.gen(function* () {
       const session = yield* opened
       const fiber = yield* Effect.forkChild(session.turn("broken"), { startImmediately: true })
@@ -184,7 +184,7 @@ describe("an interrupt while a turn", () => {
 })
 
 describe("an interrupted turn and a server that", () => {
-  /** What is sent until a client is over: it waits for what it does in the background. */
+  /** The requests until a client has ended, which waits for its background work. */
   const sentBy = <E>(script: Script, program: Effect.Effect<void, E, ForgeClient.ForgeClient | ScriptedServer>) =>
     Effect.gen(function* () {
       const { url } = yield* ScriptedServer
@@ -192,7 +192,7 @@ describe("an interrupted turn and a server that", () => {
       return yield* requests
     }).pipe(Effect.provide(layerServer(script)))
 
-  it.live("refused it at first, and names cancel: it is told", () => {
+  it.live("refused it at first and supports cancel is sent a cancel", () => {
     const usual = server({ silent: "silence" }, ["cancel"])
     const script: Script = (request, nth) => (nth === 2 ? { status: 429 } : usual(request, nth))
     const program = Effect.gen(function* () {
@@ -214,7 +214,7 @@ describe("an interrupted turn and a server that", () => {
     )
   })
 
-  it.live("names cancel: it is not told of a turn whose session is being closed", () => {
+  it.live("supports cancel is sent none for a turn whose session is being closed", () => {
     const closing = held({ json: { ok: true } })
     const script = server({ silent: "silence", "DELETE /sessions/s-1": closing.promise }, ["cancel"])
     const program = Effect.gen(function* () {
@@ -232,7 +232,7 @@ describe("an interrupted turn and a server that", () => {
     )
   })
 
-  it.live("names cancel: it is told, and the next turn waits for its word", () => {
+  it.live("supports cancel is sent a cancel, and the next turn waits for its answer", () => {
     const cancel = held({ json: { ok: true, cancelled: true } })
     const script = server({ silent: "silence", "POST /sessions/s-1/cancel": cancel.promise }, ["cancel"])
     return Effect.gen(function* () {
@@ -259,7 +259,7 @@ describe("an interrupted turn and a server that", () => {
     }).pipe(Effect.scoped, Effect.provide(layer(script)))
   })
 
-  it.live("names cancel: a turn that is interrupted while it waits for that word is not sent", () => {
+  it.live("supports cancel is not sent a turn that was interrupted while it waited for that answer", () => {
     const cancel = held({ json: { ok: true, cancelled: true } })
     const script = server({ silent: "silence", "POST /sessions/s-1/cancel": cancel.promise }, ["cancel"])
     return Effect.gen(function* () {
@@ -276,7 +276,7 @@ describe("an interrupted turn and a server that", () => {
     }).pipe(Effect.scoped, Effect.provide(layer(script)))
   })
 
-  it.live("names cancel: session.cancel is about whatever is under way, and carries no key", () =>
+  it.live("supports cancel is sent no key by session.cancel, which cancels the turn in flight", () =>
     Effect.gen(function* () {
       const session = yield* opened
       assert.isTrue(yield* session.cancel)
@@ -286,7 +286,7 @@ describe("an interrupted turn and a server that", () => {
     }).pipe(Effect.scoped, Effect.provide(layer(server({}, ["cancel"]))))
   )
 
-  it.live("does not: nothing is sent, and the next turn is", () =>
+  it.live("does not support cancel is sent none, and the next turn is sent", () =>
     Effect.gen(function* () {
       const session = yield* opened
       yield* interruptInFlight(session, "silent")
@@ -302,7 +302,7 @@ describe("an interrupted turn and a server that", () => {
 })
 
 describe("an interrupt while a session", () => {
-  it.effect("is created, in the pause before a repeat: it returns at once, and is not tried again", () => {
+  it.effect("is being created, in the pause before a retry, returns at once, and the create is not tried again", () => {
     const { layer, sent } = Memory.make(() => Effect.succeed({ status: 429, headers: { "retry-after": "20" } }))
     return Effect.gen(function* () {
       const fiber = yield* Effect.forkChild(Effect.scoped(opened), { startImmediately: true })
@@ -316,7 +316,7 @@ describe("an interrupt while a session", () => {
     }).pipe(Effect.provide(layerClients("http://forge")), Effect.provide(layer))
   })
 
-  it.live("is closed: the request goes on, and whoever closes it again gets its result", () => {
+  it.live("is being closed lets the request go on, and the next close gets its result", () => {
     const closing = held({ json: { ok: true } })
     return Effect.gen(function* () {
       const session = yield* opened

@@ -28,7 +28,7 @@ const requests = (method: string, path: RegExp = /.*/) =>
 const deletes = Effect.map(requests("DELETE"), (all) => all.map(({ path }) => path))
 const prompts = Effect.map(requests("POST", /turn$/), (all) => all.map(({ body }): string => JSON.parse(body).prompt))
 
-/** A turn that the server holds until it is told to answer. */
+/** A server that holds one turn until it is released. */
 const held = () => {
   const release = Deferred.makeUnsafe<void>()
   const script: Script = async (request, nth) => {
@@ -230,7 +230,7 @@ describe("Session", () => {
       )
     }
 
-    it.effect("when the client goes before the scope, because it was provided inside of it", () =>
+    it.effect("when the client ends before the scope, because it was provided inside it", () =>
       Effect.gen(function* () {
         const { url } = yield* ScriptedServer
         const client = ForgeClient.layer({ url, token: Redacted.make("cf_other") })
@@ -242,7 +242,7 @@ describe("Session", () => {
       }).pipe(Effect.provide(layer(wellBehaved())))
     )
 
-    it.effect("interruption in the middle of a turn, whose connection is closed", () =>
+    it.effect("on interruption of a turn in flight, whose connection is closed", () =>
       Effect.gen(function* () {
         const fiber = yield* Effect.forkChild(Forge.withSession({}, (session) => session.turn("held")))
         const request = yield* ScriptedServer.use(({ arrival }) => arrival(2))
@@ -253,7 +253,7 @@ describe("Session", () => {
     )
   })
 
-  it.effect("turns asked for at once are sent one at a time, in order", () =>
+  it.effect("concurrent turns are sent one at a time, in order", () =>
     Effect.gen(function* () {
       const session = yield* open
       const asked = Array.from({ length: 20 }, (_, nth) => `prompt ${nth}`)
@@ -267,7 +267,7 @@ describe("Session", () => {
   )
 
   describe("close", () => {
-    it.effect("twice, or by many at once, is one DELETE; the scope adds none", () =>
+    it.effect("sends one DELETE, however often and concurrently it is called, and the scope sends no other", () =>
       Effect.gen(function* () {
         yield* Effect.scoped(
           Effect.gen(function* () {
@@ -283,7 +283,7 @@ describe("Session", () => {
       }).pipe(Effect.provide(layer(wellBehaved())))
     )
 
-    it.effect("turns that wait fail at once and are not sent; the one under way is not waited for", () =>
+    it.effect("fails waiting turns at once without sending them, and does not wait for the turn in flight", () =>
       Effect.gen(function* () {
         const session = yield* open
         const first = yield* Effect.forkChild(session.turn("held"))
@@ -296,7 +296,7 @@ describe("Session", () => {
       }).pipe(Effect.scoped, Effect.provide(layer(held().script)))
     )
 
-    it.effect("never fails the program it ends, nor hides how that failed", () => {
+    it.effect("never fails the program at the end of its scope, nor hides its failure", () => {
       const usual = wellBehaved()
       const script: Script = (request, nth) =>
         request.method === "DELETE" ? { status: 401, json: { detail: "invalid token" } } : usual(request, nth)
@@ -307,7 +307,7 @@ describe("Session", () => {
     })
   })
 
-  it.effect("a 410 closes the handle by the server's doing, and its scope sends nothing", () => {
+  it.effect("a 410 closes the handle, by the server, and its scope sends nothing", () => {
     const usual = wellBehaved()
     const script: Script = (request, nth) =>
       request.path.endsWith("/turn") ? { status: 410, json: { detail: "session is closed" } } : usual(request, nth)
@@ -445,7 +445,7 @@ describe("Session", () => {
     })
   })
 
-  it.effect("a handle is told of a close by another one as the server tells it", () => {
+  it.effect("a close by another handle is seen as a close by the server", () => {
     const usual = wellBehaved()
     let closed = false
     const script: Script = (request, nth) => {

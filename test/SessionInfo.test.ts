@@ -5,7 +5,7 @@ import { answers, conversation } from "./support/Conversation.ts"
 import { layer } from "./support/MemoryServer.ts"
 import { created } from "./support/ScriptedServer.ts"
 
-/** An id as a program may have it from anywhere. */
+/** An id from anywhere, valid or not. */
 const id = (text: string) => text as SessionInfo.SessionId
 
 const row = {
@@ -48,8 +48,8 @@ const state = {
   model: "opus"
 }
 
-describe("seed: what is known of a session", () => {
-  it.effect("list asks for closed ones too unless told otherwise, and always says so", () =>
+describe("seed: the state of sessions", () => {
+  it.effect("list includes closed sessions by default, and always sends include_closed", () =>
     Effect.gen(function* () {
       const all = yield* Forge.sessions()
       const open = yield* Forge.sessions({ includeClosed: false })
@@ -89,7 +89,7 @@ describe("seed: what is known of a session", () => {
     )
   )
 
-  it.effect("the state of a session goes round, and older servers leave out app_name", () =>
+  it.effect("the state of a session is read, with or without app_name", () =>
     Effect.gen(function* () {
       const session = yield* Forge.session({ agent: "demo" })
       assert.deepStrictEqual(yield* session.state, { ...state, live: true })
@@ -112,7 +112,7 @@ describe("seed: what is known of a session", () => {
     )
   )
 
-  it.effect("404 is typed on get and on turn", () =>
+  it.effect("a 404 is ApiError<404> NotFound, on attach and on turn", () =>
     Effect.gen(function* () {
       const onGet = yield* Effect.flip(Forge.attach(id("s-9")))
       const onTurn = yield* Effect.flip(Forge.withSession({}, (session) => session.turn("hello")))
@@ -136,28 +136,30 @@ describe("seed: what is known of a session", () => {
     )
   )
 
-  it.effect("an id is letters, digits, _ and -, and goes into the path as it is; any other is refused unsent", () =>
-    Effect.gen(function* () {
-      const printable = Array.from({ length: 0x7f - 0x20 }, (_, nth) => `a${String.fromCharCode(0x20 + nth)}b`)
-      const odd = ["", "..", "a/../healthz", "a%2Fb", "a\nb", "a\0b", "é", "😀", "\ud800", " s-1", "x".repeat(129)]
-      const accepted: Array<string> = []
-      for (const text of [...printable, ...odd, "x".repeat(128)]) {
-        const error = yield* Effect.flip(Forge.attach(id(text)))
-        if (error._tag === "ApiError" && error.outcome === "not-sent") {
-          assert.strictEqual(error.status, 422)
-          assert.strictEqual(error.message, "sessionId must be 1 to 128 letters, digits, _ or -")
-        } else accepted.push(text)
-      }
-      const letters = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
-      assert.deepStrictEqual(accepted, [...letters.split("").map((letter) => `a${letter}b`), "x".repeat(128)])
-      assert.deepStrictEqual(
-        yield* conversation,
-        accepted.map((text) => `GET /sessions/${text}`)
-      )
-    }).pipe(Effect.provide(layer(() => ({ status: 404, json: { detail: "session not found" } }))))
+  it.effect(
+    "an id of letters, digits, _ and - is sent in the path unchanged; any other is refused without a request",
+    () =>
+      Effect.gen(function* () {
+        const printable = Array.from({ length: 0x7f - 0x20 }, (_, nth) => `a${String.fromCharCode(0x20 + nth)}b`)
+        const odd = ["", "..", "a/../healthz", "a%2Fb", "a\nb", "a\0b", "é", "😀", "\ud800", " s-1", "x".repeat(129)]
+        const accepted: Array<string> = []
+        for (const text of [...printable, ...odd, "x".repeat(128)]) {
+          const error = yield* Effect.flip(Forge.attach(id(text)))
+          if (error._tag === "ApiError" && error.outcome === "not-sent") {
+            assert.strictEqual(error.status, 422)
+            assert.strictEqual(error.message, "sessionId must be 1 to 128 letters, digits, _ or -")
+          } else accepted.push(text)
+        }
+        const letters = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
+        assert.deepStrictEqual(accepted, [...letters.split("").map((letter) => `a${letter}b`), "x".repeat(128)])
+        assert.deepStrictEqual(
+          yield* conversation,
+          accepted.map((text) => `GET /sessions/${text}`)
+        )
+      }).pipe(Effect.provide(layer(() => ({ status: 404, json: { detail: "session not found" } }))))
   )
 
-  it.effect("an id that a server made up against the contract is a malformed answer", () =>
+  it.effect("an id of the server that breaks the contract is a malformed answer", () =>
     Effect.gen(function* () {
       for (const session_id of ["", "a/../healthz", null, 7]) {
         const error = yield* Effect.flip(Effect.scoped(Forge.session({ meta: { session_id } })))

@@ -36,7 +36,7 @@ describe("metrics", () => {
     })
   )
 
-  it.effect("count the sessions that are open, and those that could not be closed", () =>
+  it.effect("count open sessions, and failed closes", () =>
     Effect.gen(function* () {
       const usual = script()
       const counts: Array<number | undefined> = []
@@ -96,11 +96,11 @@ describe("settings of telemetry", () => {
   it.effect("CaptureContent puts prompt and answer where the conventions say, and nowhere else", () =>
     Effect.gen(function* () {
       const { logs, metrics, spans } = yield* record(Effect.provideService(hello, Telemetry.CaptureContent, true))
-      const told = attributesOf(spans, "invoke_agent demo")
-      assert.deepStrictEqual(JSON.parse(String(told["gen_ai.input.messages"])), [
+      const attributes = attributesOf(spans, "invoke_agent demo")
+      assert.deepStrictEqual(JSON.parse(String(attributes["gen_ai.input.messages"])), [
         { role: "user", parts: [{ type: "text", content: "hello" }] }
       ])
-      assert.deepStrictEqual(JSON.parse(String(told["gen_ai.output.messages"])), [
+      assert.deepStrictEqual(JSON.parse(String(attributes["gen_ai.output.messages"])), [
         { role: "assistant", parts: [{ type: "text", content: "the answer" }], finish_reason: "end_turn" }
       ])
       const others = spans.filter(({ name }) => name !== "invoke_agent demo").map(({ attributes }) => [...attributes])
@@ -108,17 +108,17 @@ describe("settings of telemetry", () => {
     })
   )
 
-  it.effect("CaptureContent: the instructions and the result of a run", () =>
+  it.effect("CaptureContent puts the instructions and the result of a run there, too", () =>
     Effect.gen(function* () {
       const { spans } = yield* record(
         Effect.provideService(Forge.run("hello", { system: "Be brief." }), Telemetry.CaptureContent, true),
         { script: () => ({ json: { ok: true, result: { total: 42 }, duration_ms: 1, stop_reason: null } }) }
       )
-      const told = attributesOf(spans, "invoke_agent")
-      assert.deepStrictEqual(JSON.parse(String(told["gen_ai.system_instructions"])), [
+      const attributes = attributesOf(spans, "invoke_agent")
+      assert.deepStrictEqual(JSON.parse(String(attributes["gen_ai.system_instructions"])), [
         { type: "text", content: "Be brief." }
       ])
-      assert.include(String(told["gen_ai.output.messages"]), String.raw`{\"total\":42}`)
+      assert.include(String(attributes["gen_ai.output.messages"]), String.raw`{\"total\":42}`)
     })
   )
 })

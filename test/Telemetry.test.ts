@@ -6,7 +6,7 @@ import { attributesOf, record, script, seriesOf, type Test } from "./support/Rec
 import { created, type Received, type Script, ScriptedServer, turn } from "./support/ScriptedServer.ts"
 
 describe("spans", () => {
-  it.effect("of one session read as the tree of Telemetry's documentation", () =>
+  it.effect("of one session form the tree in Telemetry's documentation", () =>
     Effect.gen(function* () {
       const { spans, tree } = yield* record(
         Forge.withSession({ agent: "demo", model: "opus" }, (session) =>
@@ -67,7 +67,7 @@ describe("spans", () => {
     })
   )
 
-  it.effect("of a run: one operation, of no agent in particular", () =>
+  it.effect("of a run are one operation, without an agent's name", () =>
     Effect.gen(function* () {
       const { spans, tree } = yield* record(Forge.run("hello", { model: "opus" }), {
         script: () => ({
@@ -84,7 +84,7 @@ describe("spans", () => {
     })
   )
 
-  it.effect("inside a program's own span go under that, with a link to the session", () =>
+  it.effect("inside a program's own span are its children, with a link to the session", () =>
     Effect.gen(function* () {
       const { tree } = yield* record(
         Forge.withSession({ agent: "demo" }, (session) =>
@@ -112,7 +112,7 @@ describe("spans", () => {
     })
   )
 
-  it.effect("of sessions at once keep their trees apart", () =>
+  it.effect("of concurrent sessions form separate trees", () =>
     Effect.gen(function* () {
       const session = (agent: string) =>
         Forge.withSession({ agent }, (session) =>
@@ -134,7 +134,7 @@ describe("spans", () => {
     })
   )
 
-  it.effect("of a scope that ends elsewhere, or with its client: the close stays with its session", () =>
+  it.effect("of a close stay with the session, also where the scope ends elsewhere or with its client", () =>
     Effect.gen(function* () {
       const setup = Effect.withSpan(Forge.session({ agent: "demo" }), "setup")
       const client = Layer.unwrap(
@@ -158,7 +158,7 @@ describe("spans", () => {
     })
   )
 
-  it.live("of repeats stand beside the first, each with its number and its status", () =>
+  it.live("of retries are siblings of the first, each with its number and its status", () =>
     Effect.gen(function* () {
       let asked = 0
       const usual = script()
@@ -181,7 +181,7 @@ describe("spans", () => {
     })
   )
 
-  it.effect("of what fails say how: the status, or what kept the server from answering", () =>
+  it.effect("of failed calls have the status, or the reason why there was no answer", () =>
     Effect.gen(function* () {
       const ways = [
         ["fail 502", 502, "502", "502"],
@@ -204,7 +204,7 @@ describe("spans", () => {
     })
   )
 
-  it.effect("of an interrupted turn end with it, and say so", () =>
+  it.effect("of an interrupted turn end with it, as interrupted", () =>
     Effect.gen(function* () {
       const usual = script()
       const { spans } = yield* record(
@@ -224,7 +224,7 @@ describe("spans", () => {
     })
   )
 
-  it.effect("of input that is refused are none: there is no operation, no request, no HTTP status", () =>
+  it.effect("do not exist for refused input: there is no operation, no request and no HTTP status", () =>
     Effect.gen(function* () {
       const { exit, metrics, tree } = yield* record(
         Forge.withSession({ agent: "demo" }, (session) => session.turn(" "))
@@ -248,7 +248,7 @@ describe("spans", () => {
     })
   )
 
-  it("of a refusal of this client's own name its reason, not a status that nobody sent", () => {
+  it("of input that this client refuses have the reason as their error type, not a status", () => {
     const refusal = (outcome: ForgeError.Outcome) =>
       new ApiError({
         operation: "Session.turn",
@@ -265,7 +265,7 @@ describe("spans", () => {
     assert.strictEqual(ErrorType.ofError(refusal("refused")), "422")
   })
 
-  it.effect("call agent and model what the caller calls them; of a session that is only borrowed, what is a name", () =>
+  it.effect("have the agent and the model that the caller gave; of a borrowed session, only valid names", () =>
     Effect.gen(function* () {
       const usual = script()
       const odd = ({ headers }: Received) => ({ agent: headers.authorization, model: "m".repeat(50_000) })
@@ -288,15 +288,15 @@ describe("spans", () => {
       )
       assert.strictEqual(attributesOf(spans, "create_agent demo")["gen_ai.request.model"], "opus")
       assert.isUndefined(attributesOf(spans, "invoke_agent")["gen_ai.request.model"])
-      const told = JSON.stringify([
+      const recorded = JSON.stringify([
         spans.map(({ attributes }) => [...attributes]),
         metrics.map((one) => one.attributes)
       ])
-      assert.notMatch(told, /cf_test-token|mmmm/)
+      assert.notMatch(recorded, /cf_test-token|mmmm/)
     })
   )
 
-  it.effect("never take a token for a name", () =>
+  it.effect("never have a token for a name", () =>
     Effect.gen(function* () {
       const token = "cf_abcdefgh"
       const state = { ...created(1), app_name: "a", last_turn_at: null, turn_count: 0, closed_at: null, live: true }

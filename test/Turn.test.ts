@@ -21,7 +21,7 @@ const turns = Effect.map(conversation, (lines) =>
 const answer = (events: ReadonlyArray<unknown>, more: object = {}) => ({ ...turn("s-1", 1, ""), events, ...more })
 
 describe("seed: turns", () => {
-  it.effect("a turn goes round with files and a timeout", () =>
+  it.effect("a turn sends files and a timeout, and returns the whole answer", () =>
     Effect.gen(function* () {
       const files = [Upload.fileToken("ff_one"), Upload.fileToken("ff_two-2")]
       const session = yield* Forge.session()
@@ -54,7 +54,7 @@ describe("seed: turns", () => {
     )
   )
 
-  it.effect("what was not given is not sent, and the prompt is sent as it is", () =>
+  it.effect("sends no option that was not given, and the prompt unchanged", () =>
     Effect.gen(function* () {
       const session = yield* Forge.session()
       yield* session.turn("hello")
@@ -71,7 +71,7 @@ describe("seed: turns", () => {
     }).pipe(Effect.scoped, Effect.provide(layer(wellBehaved())))
   )
 
-  it.effect("a timeout is sent in whole seconds, rounded up, and never 0", () =>
+  it.effect("sends the timeout in whole seconds, rounded up, and never 0", () =>
     Effect.gen(function* () {
       const session = yield* Forge.session()
       const given = [0, 1, "1 nano", 999, 1000, 1001, 59_999, "2 minutes", "1 hour", Duration.seconds(0.2)] as const
@@ -82,7 +82,7 @@ describe("seed: turns", () => {
   )
 
   for (const prompt of ["", " ", "\n\t\r ", "\u00a0\u2003\ufeff"]) {
-    it.effect(`an empty prompt is refused, unsent: ${JSON.stringify(prompt)}`, () =>
+    it.effect(`an empty prompt is refused without a request: ${JSON.stringify(prompt)}`, () =>
       Effect.gen(function* () {
         const session = yield* Forge.session()
         const error = yield* Effect.flip(session.turn(prompt))
@@ -95,7 +95,7 @@ describe("seed: turns", () => {
   }
 
   for (const token of ["", "ff_", "ff_a/b", "ff_a b", "cf_app", "FF_a", "ff_\n", `ff_${"x".repeat(129)}`]) {
-    it.effect(`a file token that is none is refused, unsent: ${JSON.stringify(token.slice(0, 12))}`, () =>
+    it.effect(`an invalid file token is refused without a request: ${JSON.stringify(token.slice(0, 12))}`, () =>
       Effect.gen(function* () {
         const session = yield* Forge.session()
         const error = yield* Effect.flip(session.turn("x", { files: [Upload.fileToken(token)] }))
@@ -108,7 +108,7 @@ describe("seed: turns", () => {
 
   describe("the text of a turn", () => {
     const texts: Record<string, readonly [events: ReadonlyArray<unknown>, text: string]> = {
-      "is the content of its text events in order, with nothing between": [
+      "is the content of its text events in order, with no separator": [
         [
           { type: "text", content: "one " },
           { type: "tool_call", name: "read", args: {}, result: "two" },
@@ -117,7 +117,7 @@ describe("seed: turns", () => {
         ],
         "one three\nfour"
       ],
-      "leaves out what was thought": [
+      "leaves out thinking": [
         [
           { type: "thinking", content: "hm" },
           { type: "text", content: "yes" },
@@ -141,7 +141,7 @@ describe("seed: turns", () => {
         ["a", 1, null, true, ["text"], { type: "text", content: "b" }],
         "b"
       ],
-      "takes nothing from an event without a type, or of an unheard-of one": [
+      "takes nothing from an event without a type or of an unknown type": [
         [{ content: "a" }, { type: "poem", content: "b" }, { type: 5, content: "c" }],
         ""
       ],
@@ -157,7 +157,7 @@ describe("seed: turns", () => {
       )
     }
 
-    it.effect("an entry that is not understood is kept, whole", () => {
+    it.effect("keeps an entry that it cannot read unchanged", () => {
       const odd = ["a", 1, null, ["text"], { type: "text", content: 5, more: [1] }, { type: "poem", lines: ["b"] }, {}]
       return Effect.gen(function* () {
         const got = yield* Forge.withSession({}, (session) => session.turn("x"))
@@ -169,7 +169,7 @@ describe("seed: turns", () => {
     })
   })
 
-  it.effect("whatever a server stops for is told, null too", () => {
+  it.effect("a turn has the server's stop reason, or null", () => {
     const reasons = ["end_turn", "max_turn_requests", "refusal", "cancelled", "something new", null]
     return Effect.gen(function* () {
       const session = yield* Forge.session()
@@ -188,7 +188,7 @@ describe("seed: turns", () => {
     )
   })
 
-  it.effect("a permit per session: its turns are sent one at a time, and other sessions do not wait", () => {
+  it.effect("the turns of a session are sent one at a time, and other sessions do not wait", () => {
     const release = Deferred.makeUnsafe<void>()
     const usual = wellBehaved()
     const script: Script = async (request, nth) => {
@@ -211,7 +211,7 @@ describe("seed: turns", () => {
     }).pipe(Effect.scoped, Effect.provide(layer(script)))
   })
 
-  it.effect("a turn after close fails here, without a request", () =>
+  it.effect("a turn after close fails without a request", () =>
     Effect.gen(function* () {
       const session = yield* Forge.session()
       yield* session.close

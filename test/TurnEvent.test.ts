@@ -40,7 +40,7 @@ const known = ({ events }: Turn.Turn) =>
 describe("seed: a recorded conversation with a server of each event dialect", () => {
   for (const dialect of ["normalised", "acp-nested", "acp-flat"]) {
     describe(dialect, () => {
-      it.effect("its text is what the agent said, and not what it thought", () =>
+      it.effect("the text of the turn leaves out thinking", () =>
         Effect.gen(function* () {
           const turn = yield* replay(recording(dialect))
           assert.strictEqual(turn.text, "I'll read the invoice.\nAdding up. The total is 42.00 € ✓")
@@ -52,36 +52,38 @@ describe("seed: a recorded conversation with a server of each event dialect", ()
         })
       )
 
-      it.effect("each tool call is one event, in the place of its first, with all that was told of it", () =>
-        Effect.gen(function* () {
-          const turn = yield* replay(recording(dialect))
-          const text = "Paper 12.00\nInk 30.00\nTotal 42.00\n"
-          const [read, bash, ...more] = ofKind(turn, "ToolCall")
-          assert.deepInclude(read, {
-            name: "Read",
-            id: "toolu_01A",
-            title: "Read /project/attachment-1.md",
-            kind: "read",
-            status: "completed",
-            args: { file_path: "/project/attachment-1.md" },
-            result: text,
-            blocks: [{ type: "content", content: { type: "text", text } }],
-            locations: [{ path: "/project/attachment-1.md", line: 1 }]
+      it.effect(
+        "each tool call becomes one event at the position of its first update, with the fields of all updates",
+        () =>
+          Effect.gen(function* () {
+            const turn = yield* replay(recording(dialect))
+            const text = "Paper 12.00\nInk 30.00\nTotal 42.00\n"
+            const [read, bash, ...more] = ofKind(turn, "ToolCall")
+            assert.deepInclude(read, {
+              name: "Read",
+              id: "toolu_01A",
+              title: "Read /project/attachment-1.md",
+              kind: "read",
+              status: "completed",
+              args: { file_path: "/project/attachment-1.md" },
+              result: text,
+              blocks: [{ type: "content", content: { type: "text", text } }],
+              locations: [{ path: "/project/attachment-1.md", line: 1 }]
+            })
+            assert.deepInclude(bash, {
+              name: "Bash",
+              id: "toolu_01B",
+              title: "`bc`",
+              kind: "execute",
+              status: "failed",
+              args: { command: "echo 12+30 | bc", description: "Add up" },
+              result: [{ type: "content", content: { type: "text", text: "bc: command not found" } }]
+            })
+            assert.isEmpty(more)
           })
-          assert.deepInclude(bash, {
-            name: "Bash",
-            id: "toolu_01B",
-            title: "`bc`",
-            kind: "execute",
-            status: "failed",
-            args: { command: "echo 12+30 | bc", description: "Add up" },
-            result: [{ type: "content", content: { type: "text", text: "bc: command not found" } }]
-          })
-          assert.isEmpty(more)
-        })
       )
 
-      it.effect("its plans, usage and what else has a name are read", () =>
+      it.effect("plans, usage and the other known events are read", () =>
         Effect.gen(function* () {
           const turn = yield* replay(recording(dialect))
           assert.deepStrictEqual(
@@ -107,23 +109,23 @@ describe("seed: a recorded conversation with a server of each event dialect", ()
         })
       )
 
-      it.effect("the envelopes around it, and a kind that nobody has heard of, are kept whole", () =>
+      it.effect("envelopes and events of an unknown kind are kept unchanged", () =>
         Effect.gen(function* () {
           const turn = yield* replay(recording(dialect))
-          const unheard = recording(dialect).events.filter((raw) => {
+          const unknown = recording(dialect).events.filter((raw) => {
             const text = JSON.stringify(raw)
             return text.includes("celsius") || (raw["jsonrpc"] !== undefined && raw["method"] !== "session/update")
           })
           assert.deepStrictEqual(
             ofKind(turn, "Unknown").map(({ raw }) => raw),
-            unheard
+            unknown
           )
         })
       )
     })
   }
 
-  it.effect("all three read the same", () =>
+  it.effect("all three dialects read the same", () =>
     Effect.gen(function* () {
       const [normalised, nested, flat] = yield* Effect.forEach(["normalised", "acp-nested", "acp-flat"], (dialect) =>
         Effect.map(replay(recording(dialect)), known)
@@ -133,7 +135,7 @@ describe("seed: a recorded conversation with a server of each event dialect", ()
     })
   )
 
-  it.effect("what an adapter tells in _meta stays on the event", () =>
+  it.effect("the _meta of an adapter stays on the event", () =>
     Effect.gen(function* () {
       for (const dialect of ["acp-nested", "acp-flat"]) {
         const [read] = ofKind(yield* replay(recording(dialect)), "ToolCall")

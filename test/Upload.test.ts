@@ -21,7 +21,7 @@ const takesAll = (request: Received) => uploaded(request.bytes.byteLength)
 
 const boundaryOf = ({ headers }: Received): string => String(headers["content-type"]).split("boundary=")[1] ?? ""
 
-/** The one body that may have arrived. */
+/** The one body that is allowed to arrive. */
 const bodyOf = (
   request: Received,
   file: { readonly name: string; readonly bytes: Uint8Array; readonly fields?: Record<string, string> }
@@ -98,19 +98,19 @@ describe("an upload", () => {
     }).pipe(Effect.scoped, Effect.provide([layer(takesAll), NodeServices.layer]))
   )
 
-  it.live("from a stream is sent byte for byte, in chunks or with the length that was told", () =>
+  it.live("from a stream is sent byte for byte, chunked or with the given length", () =>
     Effect.gen(function* () {
       const content = Stream.fromIterable([awkward, new Uint8Array(), awkward])
       const bytes = Buffer.concat([awkward, awkward])
       yield* Forge.upload(Upload.fromStream("s", content))
       yield* Forge.upload(Upload.fromStream("s", content, { size: bytes.byteLength }))
       yield* Forge.upload(Upload.fromStream("s", Stream.empty))
-      const [chunked, told, empty] = yield* requests
-      if (chunked === undefined || told === undefined || empty === undefined) return assert.fail()
+      const [chunked, measured, empty] = yield* requests
+      if (chunked === undefined || measured === undefined || empty === undefined) return assert.fail()
       assertBody(chunked, { name: "s", bytes })
       assert.deepInclude(chunked.headers, { "transfer-encoding": "chunked" })
-      assertBody(told, { name: "s", bytes })
-      assert.deepInclude(told.headers, { "content-length": String(told.bytes.byteLength) })
+      assertBody(measured, { name: "s", bytes })
+      assert.deepInclude(measured.headers, { "content-length": String(measured.bytes.byteLength) })
       assertBody(empty, { name: "s", bytes: new Uint8Array() })
     }).pipe(Effect.provide(layer(takesAll)))
   )
@@ -123,7 +123,7 @@ describe("an upload", () => {
   )
 
   it.live(
-    "sends its time to live as a field, in whole seconds, rounded up, and tells the one that the server took",
+    "sends its time to live as a field, in whole seconds, rounded up, and returns the one that the server chose",
     () =>
       Effect.gen(function* () {
         const bytes = Buffer.from("x")
@@ -160,7 +160,7 @@ describe("an upload", () => {
 
   const noNames = ["", " ", "\t", "a\r\nb", "a\nContent-Type: x", "a\0", "a\u007f", "a\u0085", "a\u2028b", "a\ud800"]
   for (const name of noNames) {
-    it.live(`is refused with a name that is none, unsent: ${JSON.stringify(name)}`, () =>
+    it.live(`is refused with an invalid name, without a request: ${JSON.stringify(name)}`, () =>
       Effect.gen(function* () {
         const { error, sent } = yield* failing(Forge.upload(Upload.fromBytes(name, awkward)))
         assert.deepInclude(error, { _tag: "ApiError", status: 422, outcome: "not-sent", operation: "Forge.upload" })
@@ -170,7 +170,7 @@ describe("an upload", () => {
     )
   }
 
-  it.live("of a path that cannot be read fails with that", () =>
+  it.live("of a path that cannot be read fails with the platform's error", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const folder = yield* fs.makeTempDirectoryScoped()
@@ -211,7 +211,7 @@ describe("an upload", () => {
     const transport = { http: http === "fetch" ? FetchHttpClient.layer : NodeForgeClient.layerHttpClient }
 
     for (const chunk of [null, undefined, 7, "text", [1, 2], {}, new ArrayBuffer(1)]) {
-      it.live(`of a stream of what is no bytes fails with that, ${http}: ${JSON.stringify(chunk)}`, () =>
+      it.live(`of a stream that is not of bytes fails, ${http}: ${JSON.stringify(chunk)}`, () =>
         Effect.gen(function* () {
           const content = Stream.make(awkward, chunk as Uint8Array)
           for (const size of [undefined, awkward.byteLength]) {
@@ -224,7 +224,7 @@ describe("an upload", () => {
       )
     }
 
-    it.live(`whose source interrupts itself is interrupted, and sends no whole file, ${http}`, () =>
+    it.live(`whose source interrupts itself is interrupted, and sends no complete file, ${http}`, () =>
       Effect.gen(function* () {
         const content = Stream.concat(Stream.make(awkward), Stream.fromEffect(Effect.interrupt))
         const exit = yield* Effect.exit(Forge.upload(Upload.fromStream("s", content)))
@@ -277,7 +277,7 @@ describe("an upload", () => {
     }).pipe(Effect.provide(layer(() => "reset")))
   )
 
-  /** A source without an end, which counts what was read of it and tells when it was let go. */
+  /** An endless source that counts what was read and signals its release. */
   const endless = () => {
     const released = Deferred.makeUnsafe<void>()
     let read = 0
@@ -317,12 +317,12 @@ describe("an upload", () => {
         before = read()
         yield* Effect.sleep("100 millis")
       }
-      // What the two sockets hold, and no more.
+      // No more than the buffers of the two sockets.
       assert.isBelow(before, 16 * 1024 * 1024)
     }).pipe(Effect.scoped)
   )
 
-  it.live("that is refused before it was read hears why", () =>
+  it.live("that is refused before it was read fails with the server's reason", () =>
     Effect.gen(function* () {
       const json = JSON.stringify({ detail: "request too large" })
       const head = "HTTP/1.1 413 Content Too Large\r\nContent-Type: application/json\r\nConnection: close\r\n"

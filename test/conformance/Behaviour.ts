@@ -139,7 +139,7 @@ export const Behaviour: Group = {
     },
     {
       title:
-        "every session has a working directory of its own; staged files are named attachment-N.<ext>, never by the client's file name",
+        "every session has its own working directory; staged files are named attachment-N.<ext>, never by the client's file name",
       needs: ["demo", "ours"],
       test: Effect.gen(function* () {
         const app = yield* App

@@ -62,12 +62,12 @@ export const Cancel: Group = {
       needs: ["feature cancel"],
       test: Effect.gen(function* () {
         const app = yield* App
-        Expect.refused(yield* app.request("POST", "/sessions/nobody/cancel"), 404)
+        Expect.refused(yield* app.request("POST", "/sessions/unknown/cancel"), 404)
       })
     },
     {
       title:
-        "a call without a key whose client goes away is cancelled at once; one that waits for its place is dropped unsent",
+        "a call without a key whose client goes away is cancelled at once; one that waits for its permit is dropped unsent",
       needs: ["feature cancel", "demo"],
       test: Effect.gen(function* () {
         const app = yield* App

@@ -1,13 +1,13 @@
 /**
- * A sentence of the contract, and what holds a server to it.
+ * A sentence of the contract, and the test for it.
  */
 import type { Effect, Scope } from "effect"
 import type { App, Server } from "./Server.ts"
 
 /**
- * What a case needs of a server beside the contract itself:
+ * What a case needs of a server besides the contract itself:
  *
- * - `admin`: the admin token; with it each case has an app of its own
+ * - `admin`: the admin token; with it each case has its own app
  * - `socket`: that it listens somewhere, so that a case can write its bytes itself
  * - `here`: that it is in this process, so that what it starts can be counted
  * - `demo`: the demo agent, which does what its prompt says
@@ -23,7 +23,7 @@ export interface Case {
   /** The sentence. */
   readonly title: string
   readonly needs?: ReadonlyArray<Need>
-  /** Whether it reaches for bounds that all share, so nothing else may go on meanwhile. */
+  /** Whether it reaches bounds that all cases share, so that it has to run alone. */
   readonly alone?: boolean
   readonly test: Effect.Effect<void, unknown, App | Server | Scope.Scope>
 }

@@ -8,19 +8,19 @@ import type { Group } from "./Case.ts"
 import * as Expect from "./Expect.ts"
 import { App, Server } from "./Server.ts"
 
-/** Every endpoint of the table, with an id or a name that nobody has. */
+/** Every endpoint of the table, with an unknown id or name. */
 const endpoints = [
   ["POST", "/run", "app"],
   ["POST", "/files", "app"],
   ["POST", "/sessions", "app"],
   ["GET", "/sessions", "app"],
   ["GET", "/sessions?include_closed=true", "app"],
-  ["GET", "/sessions/nobody", "app"],
-  ["POST", "/sessions/nobody/turn", "app"],
-  ["DELETE", "/sessions/nobody", "app"],
+  ["GET", "/sessions/unknown", "app"],
+  ["POST", "/sessions/unknown/turn", "app"],
+  ["DELETE", "/sessions/unknown", "app"],
   ["POST", "/admin/tokens", "admin"],
   ["GET", "/admin/tokens", "admin"],
-  ["DELETE", "/admin/tokens/nobody", "admin"]
+  ["DELETE", "/admin/tokens/unknown", "admin"]
 ] as const
 
 export const Endpoints: Group = {

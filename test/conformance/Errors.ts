@@ -45,7 +45,7 @@ export const Errors: Group = {
         const { call } = yield* Server
         const headers = { authorization: "Bearer cf_unknown" }
         Expect.refused(yield* call("POST", "/run", { headers, body: "{" }), 401)
-        Expect.refused(yield* call("GET", "/sessions/nobody", { headers }), 401)
+        Expect.refused(yield* call("GET", "/sessions/unknown", { headers }), 401)
       })
     },
     {

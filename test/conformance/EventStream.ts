@@ -85,7 +85,7 @@ export const EventStream: Group = {
         const id = yield* app.open()
         const turn = (id: string, body: unknown) =>
           app.request("POST", `/sessions/${id}/turn`, { body, headers: { accept: "text/event-stream" } })
-        Expect.refused(yield* turn("nobody", { prompt: "x" }), 404)
+        Expect.refused(yield* turn("unknown", { prompt: "x" }), 404)
         Expect.invalid(yield* turn(id, { prompt: "" }), ["body", "prompt"])
         Expect.refused(yield* turn(id, { prompt: "x", files: ["ff_unknown"] }), 404)
         yield* app.request("DELETE", `/sessions/${id}`)

@@ -1,5 +1,5 @@
 /**
- * What an answer must be. What it has beyond that is the server's own affair, as it is to a client.
+ * Assertions about answers. Other fields are allowed, as a client ignores them.
  */
 import { strict as assert } from "node:assert"
 import type { Answer } from "./Server.ts"

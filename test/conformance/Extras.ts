@@ -77,7 +77,7 @@ export const Extras: Group = {
         )
         const rest = Expect.answer(yield* list(`?after=${seqs[0]}`), 200)
         assert.deepEqual(rest["events"], events.slice(1))
-        Expect.refused(yield* app.request("GET", "/sessions/nobody/events"), 404)
+        Expect.refused(yield* app.request("GET", "/sessions/unknown/events"), 404)
         Expect.invalid(yield* list("?after=x"), ["query", "after"])
       })
     },
@@ -96,7 +96,7 @@ export const Extras: Group = {
           [call, "/healthz"],
           [app.request, "/sessions"],
           [app.request, "/nope"],
-          [app.request, "/sessions/nobody"],
+          [app.request, "/sessions/unknown"],
           [app.request, "/run"]
         ] as const) {
           assert.equal(yield* idOf(request, path, "A-z.0_9"), "A-z.0_9", path)

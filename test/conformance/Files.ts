@@ -83,7 +83,7 @@ export const Files: Group = {
     },
     {
       title:
-        "a token belongs to the app that uploaded it; to any other app it does not exist: 404, like one that nobody has",
+        "a token belongs to the app that uploaded it; to any other app it does not exist: 404, like an unknown one",
       needs: ["admin"],
       test: Effect.gen(function* () {
         const { newApp } = yield* Server

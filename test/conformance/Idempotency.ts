@@ -108,7 +108,7 @@ export const Idempotency: Group = {
       })
     },
     {
-      title: "a keyed call outlives its connection: whoever comes back with its key gets its answer",
+      title: "a keyed call outlives its connection: a later call with its key gets its answer",
       needs: ["feature idempotency", "demo"],
       test: Effect.gen(function* () {
         const app = yield* App

@@ -1,9 +1,9 @@
 /**
- * `npm run conformance`: holds a server to the contract, and says of each sentence whether it does.
+ * `npm run conformance`: checks a server against the contract, and prints the outcome of each sentence.
  *
- * The server is the one of `CLAWDFORGE_URL` (see Servers.ts), else a `forge serve` of its own. With `--loop 1h` it is held
- * to it again and again for that long; of a server of its own it is then compared what it holds at the end with what it
- * held after the first rounds.
+ * The server is the one of `CLAWDFORGE_URL` (see Servers.ts), else a `forge serve` that it starts. With `--loop 1h` it is
+ * checked again and again for that long; the resources of a started server are then compared with those after the first
+ * rounds.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Cause, Clock, Console, Duration, Effect, Exit, Option } from "effect"
@@ -33,7 +33,7 @@ const hold = Effect.fnUntraced(function* (title: string, one: Case) {
   return result
 })
 
-/** Holds the server to all sentences once, so many at a time; with connections of its own, which end with it. */
+/** Checks all sentences once, `width` at a time, with new connections that end with the round. */
 const round = <E, R>(server: Effect.Effect<Server["Service"], E, R>, width: number) =>
   Effect.forEach([false, true], (alone) => {
     const cases = Suite.groups.flatMap(({ cases, name }) =>
@@ -59,12 +59,12 @@ const print = Effect.fnUntraced(function* (results: ReadonlyArray<Result>, optio
   return countOf(results, "FAILED") === 0
 })
 
-/** The first rounds fill what is filled once. */
+/** The first rounds fill caches. */
 const warmUps = 3
 
 type TakeFigures = (start?: Figures.Figures) => Effect.Effect<Figures.Figures>
 
-/** Rounds until the time is over; says whether none failed and nothing grew. */
+/** Rounds until the time is over; returns whether none failed and nothing grew. */
 const loop = Effect.fnUntraced(function* <E, R>(
   oneRound: Effect.Effect<ReadonlyArray<Result>, E, R>,
   time: Duration.Duration,
@@ -87,10 +87,10 @@ const loop = Effect.fnUntraced(function* <E, R>(
   return green && grown.length === 0
 })
 
-/** Short enough for a loop, so that what is deleted in the end is deleted in it, and long for a case. */
+/** Short enough to expire within a loop, and long enough for a case. */
 const hardTtlSeconds = 120
 
-/** A server of its own, and how its figures are taken. */
+/** Starts a server whose resources are measured. */
 const watched = Effect.gen(function* () {
   const home = yield* Served.home
   const { env, node } = Figures.probeSettings(home)
@@ -111,7 +111,7 @@ const program = Effect.gen(function* () {
   const given = process.env["CLAWDFORGE_URL"] !== undefined
   const own = given ? undefined : yield* watched
   const server = own === undefined ? Servers.byUrl : Servers.over(own.served)
-  // Nobody knows how much another server has room for.
+  // The limits of another server are unknown.
   const oneRound = round(server, given ? 2 : 4)
   if (values.loop === undefined) return yield* print(yield* oneRound, { all: true })
   const time = Values.durationOf(values.loop.replace(/^(\d+)([hms])$/, (_, count, unit) => `${count} ${units[unit]}`))

@@ -64,7 +64,7 @@ const conversation: Case = {
 }
 
 const runs: Case = {
-  title: "a run with no optional fields, with each as null, in any order, with fields that nobody knows",
+  title: "a run with no optional fields, with each as null, in any order, with unknown fields",
   needs,
   test: Effect.gen(function* () {
     for (const body of [
@@ -207,7 +207,7 @@ export const OldClients: Group = {
         const requests = [
           lines("GET /healthz HTTP/1.1", host, ""),
           lines("GET /sessions HTTP/1.1", host, bearer, ""),
-          lines("GET /sessions/nobody HTTP/1.1", host, bearer, close, "")
+          lines("GET /sessions/unknown HTTP/1.1", host, bearer, close, "")
         ]
         const statuses = (text: string) => [...text.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status]) => status)
         assert.deepEqual(statuses(yield* Http.exchange(url, requests.join(""))), ["200", "200", "404"])

@@ -10,7 +10,7 @@ import { App, Server } from "./Server.ts"
 
 const newApp = Effect.flatMap(Server, ({ newApp }) => newApp)
 
-/** What can be done with a session, by whoever may. */
+/** Every use of a session. */
 const uses = (id: string) =>
   [
     ["GET", `/sessions/${id}`, undefined],
@@ -38,7 +38,7 @@ export const OneSession: Group = {
       title: "404 for an unknown id: existence never leaks - for GET, DELETE and turn alike",
       test: Effect.gen(function* () {
         const app = yield* App
-        for (const unknown of ["nobody", "x".repeat(32), "__proto__", "%2e%2e", "a%20b"]) {
+        for (const unknown of ["unknown", "x".repeat(32), "__proto__", "%2e%2e", "a%20b"]) {
           for (const [method, path, body] of uses(unknown))
             Expect.refused(yield* app.request(method, path, { body }), 404)
         }
@@ -52,7 +52,7 @@ export const OneSession: Group = {
         const [open, closed] = [yield* other.open(), yield* other.open()]
         yield* other.request("DELETE", `/sessions/${closed}`)
         const texts = new Set<string>()
-        for (const id of ["nobody", open, closed]) {
+        for (const id of ["unknown", open, closed]) {
           for (const [method, path, body] of uses(id)) {
             const answer = yield* app.request(method, path, { body })
             Expect.refused(answer, 404)
@@ -68,7 +68,7 @@ export const OneSession: Group = {
       needs: ["ours"],
       test: Effect.gen(function* () {
         const app = yield* App
-        for (const [method, path, body] of uses("nobody")) {
+        for (const [method, path, body] of uses("unknown")) {
           Expect.refused(yield* app.request(method, path, { body }), 404, "session not found")
         }
       })
@@ -108,7 +108,7 @@ export const OneSession: Group = {
         assert.equal((yield* session.state).live, false)
         assert.deepEqual(yield* client.sessions({ includeClosed: false }), [])
         assert.equal((yield* client.sessions()).length, 1)
-        const unknown = yield* Effect.flip(client.attach(SessionInfo.sessionId("nobody")))
+        const unknown = yield* Effect.flip(client.attach(SessionInfo.sessionId("unknown")))
         assert.deepEqual([unknown._tag, "status" in unknown ? unknown.status : 0], ["ApiError", 404])
       })
     }

@@ -54,7 +54,7 @@ export const OpenSession: Group = {
       needs: ["ours"],
       test: Effect.gen(function* () {
         const app = yield* App
-        for (const agent of ["nobody", "__proto__", "constructor"]) {
+        for (const agent of ["unknown", "__proto__", "constructor"]) {
           Expect.invalid(yield* app.request("POST", "/sessions", { body: { agent } }), ["body", "agent"])
         }
       })
@@ -99,7 +99,7 @@ export const OpenSession: Group = {
       })
     },
     {
-      title: 'a model that the agent refuses: 422 with loc ["body", "model"]; one that it has is told back',
+      title: 'a model that the agent refuses: 422 with loc ["body", "model"]; one that it has is returned',
       needs: ["demo"],
       test: Effect.gen(function* () {
         const { agent } = yield* Server

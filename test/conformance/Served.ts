@@ -1,5 +1,5 @@
 /**
- * `forge serve` as a process of its own.
+ * `forge serve` as a process.
  */
 import { Deferred, Effect, type Scope } from "effect"
 import { spawn } from "node:child_process"
@@ -7,12 +7,12 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
-/** Where it listens, and what of it can be watched from outside. */
+/** A running server, and what can be observed from outside. */
 export interface Served {
   readonly url: string
   readonly adminToken: string
   readonly pid: number
-  /** All that it writes, and the mark of its processes: it is in the environment of each. */
+  /** The folder for all its files, which is also in the environment of each of its processes. */
   readonly home: string
   readonly data: string
   readonly stderr: () => string
@@ -21,7 +21,7 @@ export interface Served {
 }
 
 export interface Options {
-  /** A folder of its own, which outlives it. */
+  /** Its own folder, which outlives it. */
   readonly home: string
   readonly adminToken: string
   readonly flags: ReadonlyArray<string>

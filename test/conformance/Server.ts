@@ -1,5 +1,5 @@
 /**
- * A server that the suite is held against, whichever it is and however it is reached.
+ * A server under test, wherever it is and however it is reached.
  */
 import { Context, Effect, Redacted, Schema, Stream } from "effect"
 import { HttpBody, HttpClient, HttpClientRequest, type HttpMethod } from "effect/http"
@@ -30,7 +30,7 @@ export const lastAnswer = (text: string): Answer => {
   return last
 }
 
-/** Where it is, and who may do what. */
+/** Its address and its tokens. */
 export interface Options {
   readonly url: string
   readonly http: HttpClient.HttpClient
@@ -38,7 +38,7 @@ export interface Options {
   readonly adminToken?: string | undefined
   /** The agent of the sessions that cases open. */
   readonly agent: string
-  /** What else it has; the rest is told by its health. */
+  /** What else it has; the rest is in its health answer. */
   readonly has: ReadonlyArray<Need>
 }
 
@@ -64,7 +64,7 @@ const requestText = (method: string, path: string, authorization: string, body?:
   return `${[...head, "Content-Type: application/json", `Content-Length: ${content.length}`].join("\r\n")}\r\n\r\n${content}`
 }
 
-/** Reads what an answer must have, or says what it is instead. */
+/** Decodes an answer, or fails with what it is instead. */
 const read = <A, R>(schema: Schema.Codec<A, string, R>, answer: Answer) =>
   Schema.decodeEffect(schema)(answer.text).pipe(
     Effect.mapError((cause) => new Error(`${answer.status} ${answer.text}`, { cause })),
@@ -86,7 +86,7 @@ const makeCall = ({ http, url }: Pick<Options, "http" | "url">) => {
       const answer: Answer = { status: response.status, headers: response.headers, text: yield* response.text }
       return answer
     }, Effect.orDie),
-    /** The answer to a request as its text comes in; whoever stops reading drops it. */
+    /** The answer to a request as it arrives; it is dropped when the reader stops. */
     read: (method: HttpMethod.HttpMethod, path: string, options: Http.CallOptions) =>
       execute(method, path, options).pipe(
         Effect.map(({ stream }) => Stream.decodeText(stream)),
@@ -102,7 +102,7 @@ const clientOf = ({ http, url }: Options, token: string) =>
     Effect.orDie
   )
 
-/** What one app can ask for, with its own token. */
+/** The requests of one app, with its own token. */
 const makeApp = Effect.fnUntraced(function* (options: Options, name: string, token: string) {
   const { agent } = options
   const authorization = `Bearer ${token}`
@@ -196,7 +196,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
     admin,
     adminToken,
     agent: options.agent,
-    /** The administration, by the client. */
+    /** The client's administration. */
     adminClient: ForgeAdmin.make({ url, token: Redacted.make(adminToken ?? "none"), retry: false }).pipe(
       Effect.provideService(HttpClient.HttpClient, http),
       Effect.orDie
@@ -205,12 +205,12 @@ const make = Effect.fnUntraced(function* (options: Options) {
     /** A new app, where there is an admin to make it, until the scope ends; else the one that there is. */
     newApp: adminToken === undefined ? makeApp(options, "", appToken ?? "") : mint(),
     has: (need: Need) => has.has(need),
-    /** What of its needs a case does not find here. */
+    /** The needs of a case that this server does not meet. */
     missing: ({ needs = [] }: Case) => needs.filter((need) => !has.has(need))
   }
 })
 
-/** The server that a case is held against. */
+/** The server that a case runs against. */
 export class Server extends Context.Service<Server, Effect.Success<ReturnType<typeof make>>>()(
   "test/conformance/Server"
 ) {

@@ -40,7 +40,7 @@ export const groups: ReadonlyArray<Group> = [
   OldClients
 ]
 
-/** Holds a server to one case, with an app for it; gives what it needs that the server does not have. */
+/** Runs one case with a new app; returns the needs that the server does not meet. */
 export const hold = Effect.fnUntraced(function* (one: Case) {
   const server = yield* Server
   const missing = server.missing(one)

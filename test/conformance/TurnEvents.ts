@@ -8,7 +8,7 @@ import * as Expect from "./Expect.ts"
 import { App } from "./Server.ts"
 
 /** The events of a turn in which the agent thinks, plans, reads a file with a tool, and answers. */
-const told = Effect.gen(function* () {
+const recordedEvents = Effect.gen(function* () {
   const app = yield* App
   const id = yield* app.open()
   const files = [yield* app.upload("first line\n")]
@@ -35,7 +35,7 @@ export const TurnEvents: Group = {
       title: '{type: "thinking", content}, and {type: "tool_call", name, args, result}, one for each call',
       needs: ["demo", "ours"],
       test: Effect.gen(function* () {
-        const events = yield* told
+        const events = yield* recordedEvents
         const ofType = (name: string) => events.filter(({ type }) => type === name)
         for (const event of [...ofType("thinking"), ...ofType("text")])
           Expect.fields(event, { content: Expect.isString })
@@ -51,7 +51,7 @@ export const TurnEvents: Group = {
         "every event is an object with a type; content and name, where present, are strings; args, where present, is an object",
       needs: ["demo", "ours"],
       test: Effect.gen(function* () {
-        for (const event of yield* told) {
+        for (const event of yield* recordedEvents) {
           Expect.fields(event, {
             type: Expect.isString,
             content: Expect.optional(Expect.isString),

@@ -94,7 +94,7 @@ export const Turns: Group = {
       test: Effect.gen(function* () {
         const app = yield* App
         for (const body of [undefined, {}, "{", { prompt: "" }]) {
-          Expect.refused(yield* app.request("POST", "/sessions/nobody/turn", { body }), 404, "session not found")
+          Expect.refused(yield* app.request("POST", "/sessions/unknown/turn", { body }), 404, "session not found")
         }
         const id = yield* app.open()
         yield* app.request("DELETE", `/sessions/${id}`)

@@ -8,7 +8,7 @@ import type { Need } from "./Case.ts"
 import type { Server } from "./Server.ts"
 import * as Suite from "./Suite.ts"
 
-/** Holds a server of ours to every sentence, but for those that need what it is known to lack. */
+/** Checks a server of ours against every sentence, except those that need what it is known to lack. */
 export const suite = <E>(name: string, server: Layer.Layer<Server, E>, lacks: ReadonlyArray<Need>) =>
   it.layer(server, { excludeTestServices: true, timeout: "4 minutes" })(name, (it) => {
     for (const alone of [false, true]) {

@@ -1,5 +1,5 @@
 /**
- * Who may import whom. The table is the one in the design: a room is a part of `src`, and a file may import its own
+ * Which room may import which. The table is the one in the design: a room is a part of `src`, and a file may import its own
  * room, the rooms that its row names, and the packages that its row names.
  */
 import * as Path from "node:path/posix"
@@ -15,7 +15,7 @@ interface Room {
 
 const schema = ["wire", "events"]
 const core = ["client core", ...schema]
-/** What of Effect a service is made of, beside its core. */
+/** The modules of Effect that services use, besides its core. */
 const service = [
   "effect/crypto",
   "effect/encoding",
@@ -127,7 +127,7 @@ const ofFile = (file: SourceFile): ReadonlyArray<string> => {
   })
 }
 
-/** Follows every import from the files of the client, and tells the way to whatever must not be there. */
+/** Follows every import from the files of the client, and prints the chain to each forbidden one. */
 const ofClient = (files: ReadonlyArray<SourceFile>): ReadonlyArray<string> => {
   const byPath = new Map(files.map((file) => [file.path, file]))
   const seen = new Set<string>()

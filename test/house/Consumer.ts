@@ -1,10 +1,10 @@
 /**
- * A stranger's project that has installed the package: built, packed and unpacked, with the peers that are asked for.
+ * A user's project with the package installed: built, packed and unpacked, with the peers it needs.
  */
 import { Context, Effect, FileSystem, Layer, Path } from "effect"
 import { copyOfProject, run } from "./Workspace.ts"
 
-/** What the entries beside the client need. */
+/** The peers of the entries other than the client. */
 export const peers = ["@effect/platform-node", "@agentclientprotocol/sdk", "zod"]
 
 const tsconfig = {
@@ -24,11 +24,11 @@ const tsconfig = {
 export class Consumer extends Context.Service<
   Consumer,
   {
-    /** The stranger's own folder. */
+    /** The user's folder. */
     readonly root: string
     /** What is in the tarball. */
     readonly packed: ReadonlyArray<string>
-    /** Makes a package of the project's node_modules visible to the stranger, as an install would. */
+    /** Makes a package of the project's node_modules visible to the user's project, as an install would. */
     readonly install: (name: string) => Effect.Effect<void>
   }
 >()("test/house/Consumer") {
@@ -43,7 +43,7 @@ export class Consumer extends Context.Service<
       const unpacked = `${modules}/effect-clawdforge`
       yield* fs.makeDirectory(unpacked, { recursive: true })
 
-      // With a cache of its own: nobody says that the home folder can be written to.
+      // With its own cache, since the home folder may not be writable.
       const cache = yield* fs.makeTempDirectoryScoped({ prefix: "npm-" })
       const pack = yield* run(project, "npm", ["pack", "--silent", "--cache", cache, "--pack-destination", root])
       if (pack.code !== 0) return yield* Effect.die(`npm pack: ${pack.output}`)
@@ -57,7 +57,7 @@ export class Consumer extends Context.Service<
         yield* fs.symlink(yield* fs.realPath(`node_modules/${name}`), `${modules}/${name}`)
       }, Effect.orDie)
 
-      yield* fs.writeFileString(`${root}/package.json`, JSON.stringify({ name: "stranger", type: "module" }))
+      yield* fs.writeFileString(`${root}/package.json`, JSON.stringify({ name: "consumer", type: "module" }))
       yield* fs.writeFileString(`${root}/tsconfig.json`, JSON.stringify(tsconfig))
       for (const name of ["effect", "@types/node"]) yield* install(name)
       return Consumer.of({

@@ -55,7 +55,7 @@ export interface Outcome {
 
 /**
  * Runs the programs that only define something in one process, which is fine where that is silent. Where it is not, none
- * of them is known to be: each by itself shows which it is.
+ * of them is known to be: running it alone shows which.
  */
 const runTogether = Effect.fnUntraced(function* (folder: string, examples: ReadonlyArray<Example>) {
   const fs = yield* FileSystem.FileSystem

@@ -1,5 +1,5 @@
 /**
- * How much a program loads that opens sessions: minified and compressed, in kilobytes of 1,000 bytes.
+ * The size of a program that opens sessions: minified and compressed, in kilobytes of 1,000 bytes.
  */
 import { assert, it } from "@effect/vitest"
 import { gzipSync } from "node:zlib"
@@ -18,11 +18,11 @@ const bundle = async (external: ReadonlyArray<RegExp>) => {
 
 const kilobytes = (code: string) => gzipSync(code, { level: 9 }).byteLength / 1000
 
-it("the client is 18 kB of its own at most", async () => {
+it("the client's own code is at most 18 kB", async () => {
   assert.isBelow(kilobytes(await bundle([/^effect(\/|$)/])), 18)
 })
 
-it("the client and what it needs of Effect are 62 kB at most, and no `Config`", async () => {
+it("the client with its part of Effect is at most 62 kB, without `Config`", async () => {
   const code = await bundle([])
   assert.isBelow(kilobytes(code), 62)
   assert.notInclude(code, "CLAWDFORGE_URL")

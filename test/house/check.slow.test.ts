@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
 import { copyOf, run } from "./Workspace.ts"
 
-/** A file for each thing that `check` must not let pass, and the part of it that must say so. */
+/** A file for each thing that `check` must reject, and the part of it that must do so. */
 const planted = [
   {
     part: "check:effect",

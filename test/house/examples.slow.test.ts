@@ -64,10 +64,10 @@ describe("Examples", () => {
   })
 })
 
-/** The demo agent answers for Claude too, whom the documentation names. */
+/** The demo agent stands in for Claude, which the documentation uses. */
 const agents = [DemoAgent.definition, { ...DemoAgent.definition, name: "claude" }]
 
-/** What programs of the README say, beside that they end well. */
+/** What programs of the README print. */
 const saying: Readonly<Record<string, string>> = {
   "first.ts": "heliotrope",
   "files.ts": "Invoice 4711",
@@ -87,7 +87,7 @@ const server = ForgeServer.layer({ agents, port: 0, adminToken: Redacted.make(ad
 const services = Layer.merge(Consumer.layer, server).pipe(Layer.provideMerge(NodeServices.layer))
 
 layer(services, { timeout: "4 minutes", excludeTestServices: true })("the programs in the documentation", (it) => {
-  it.effect("are refused where their types or their runs are wrong", () =>
+  it.effect("fail if they do not compile or do not run", () =>
     Effect.gen(function* () {
       const outcomes = yield* Examples.outcomes(
         [

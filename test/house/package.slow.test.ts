@@ -19,7 +19,7 @@ export type Entries = [${names.map((_, at) => `typeof entry${at}`).join(", ")}]
 `
 
 describe("package.json", () => {
-  it.live("exports every module of the client by its name, and no file that is not there", () =>
+  it.live("exports every module of the client by its name, and no missing file", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const files = (yield* fs.readDirectory("src", { recursive: true })).filter((name) =>
@@ -37,7 +37,7 @@ describe("package.json", () => {
     }).pipe(Effect.provide(NodeServices.layer))
   )
 
-  it.live("has a lock file that names no registry", () =>
+  it.live("has a lock file without registry addresses", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       assert.notInclude(yield* fs.readFileString("package-lock.json"), `"resolved"`)
@@ -59,7 +59,7 @@ layer(Consumer.layer.pipe(Layer.provideMerge(NodeServices.layer)), {
     })
   )
 
-  it.effect("gives the client to a project that has nothing but effect", () =>
+  it.effect("has the client for a project with effect alone", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const { root } = yield* Consumer
@@ -69,7 +69,7 @@ layer(Consumer.layer.pipe(Layer.provideMerge(NodeServices.layer)), {
     })
   )
 
-  it.effect("gives every entry, with its types, to a project that has the peers", () =>
+  it.effect("has every entry, with its types, for a project with the peers", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const { install, root } = yield* Consumer
@@ -80,7 +80,7 @@ layer(Consumer.layer.pipe(Layer.provideMerge(NodeServices.layer)), {
     })
   )
 
-  it.effect("gives a forge command that holds a session with the demo agent", () =>
+  it.effect("has a forge command that runs a session with the demo agent", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const { install, root } = yield* Consumer
@@ -101,7 +101,7 @@ layer(Consumer.layer.pipe(Layer.provideMerge(NodeServices.layer)), {
     })
   )
 
-  it.effect("keeps its rooms closed", () =>
+  it.effect("does not export its inner modules", () =>
     Effect.gen(function* () {
       const { root } = yield* Consumer
       for (const name of ["wire/Ids", "internal/failure/ResponseFailure", "dist/index.js"]) {

@@ -14,7 +14,7 @@ describe("Arrows", () => {
     assert.deepStrictEqual(Arrows.violations(files), [])
   })
 
-  it("sees a circle, of types alone too, and names the way round it", () => {
+  it("finds a circle, also of types alone, and prints it", () => {
     const files = [
       parse("src/Turn.ts", `import type { Run } from "./Run.ts"`),
       parse("src/Run.ts", `import { Health } from "./Health.ts"`),
@@ -25,7 +25,7 @@ describe("Arrows", () => {
     ])
   })
 
-  it("sees every form of import, and names the file, the line, the import and the rule", () => {
+  it("finds every form of import, and prints the file, the line, the import and the rule", () => {
     const forms = [
       `import { a } from "node:fs"`,
       `import type { A } from "node:fs"`,
@@ -48,7 +48,7 @@ describe("Arrows", () => {
     assert.include(arrows("src/cli/forge.ts", "export const a = (name: string) => import(name)")[0], "plain string")
   })
 
-  it("knows who may import whom", () => {
+  it("knows which room may import which", () => {
     const allowed = [
       ["src/Forge.ts", "./ForgeClient.ts"],
       ["src/Forge.ts", "./wire/Sessions.ts"],
@@ -85,7 +85,7 @@ describe("Arrows", () => {
     for (const [path, name] of forbidden) assert.isNotEmpty(arrows(path, `import "${name}"`), `${path} ${name}`)
   })
 
-  it("follows the imports of the client to their end", () => {
+  it("follows the imports of the client transitively", () => {
     const way = Arrows.violations([
       parse("src/Forge.ts", `import "./internal/Exchange.ts"`),
       parse("src/internal/Exchange.ts", `import "../wire/Ids.ts"`),
@@ -123,7 +123,7 @@ describe("Boundaries", () => {
     "export const a = b!.c"
   ]
 
-  it("asks why of everything foreign, and takes a comment for an answer", () => {
+  it("requires a comment for everything foreign", () => {
     for (const text of foreign) {
       assert.isNotEmpty(boundaries(`\n${text}`), text)
       assert.deepStrictEqual(boundaries(`\n// Boundary: the library wants it.\n${text}`), [], text)
@@ -134,7 +134,7 @@ describe("Boundaries", () => {
     }
   })
 
-  it("lets pass what is not foreign", () => {
+  it("allows what is not foreign", () => {
     assert.deepStrictEqual(boundaries(`import { a as b } from "./A.ts"\nexport const c = [b] as const`), [])
     assert.deepStrictEqual(boundaries("export const a = Schema.Date\nexport const b = a satisfies B"), [])
   })
@@ -168,7 +168,7 @@ describe("Silence", () => {
     assert.deepStrictEqual(Silence.violations(readAll(".")), [])
   })
 
-  it("wants a reason wherever a check is switched off", () => {
+  it("requires a reason wherever a check is disabled", () => {
     const comments = [
       "// @ts-nocheck",
       "// @ts-ignore",
@@ -184,7 +184,7 @@ describe("Silence", () => {
     }
   })
 
-  it("wants every file to be one that the checks look at", () => {
+  it("requires every file to be one that the checks read", () => {
     for (const ending of ["mts", "cts", "tsx", "js", "mjs"]) {
       assert.lengthOf(silences(`src/Planted.${ending}`, "export const a = 1"), 1, ending)
     }

@@ -1,5 +1,5 @@
 /**
- * Secrets that no program would hold by chance, where to look for them, and every way to print a value.
+ * Secrets that no text contains by chance, how to find them, and every way to print a value.
  */
 import { Cause, Exit, Inspectable } from "effect"
 import { inspect } from "node:util"
@@ -28,7 +28,7 @@ export const canaries = {
   stderr: `panic: ${words.stderr}\n    at main`
 }
 
-/** A piece of a secret that says enough to be a leak. */
+/** The length of a piece that counts as a leak. */
 const piece = 8
 
 const pieces = new Map(
@@ -103,7 +103,7 @@ export const printsOfCause = (cause: Cause.Cause<unknown>): string =>
     ...cause.reasons.map((reason) => prints(Cause.squash(Cause.fromReasons([reason]))))
   ].join("\n")
 
-/** What spans tell: all but the values that their work succeeded with. */
+/** Everything in spans except the results of their work. */
 export const printsOfSpans = (spans: Recorder["spans"]): string =>
   spans
     .map(({ attributes, events, kind, links, name, status }) =>

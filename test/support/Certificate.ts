@@ -1,5 +1,5 @@
 /**
- * A certificate that signed itself, which nobody trusts: for servers on loopback that live as long as a test.
+ * A self-signed, untrusted certificate for loopback servers in tests.
  */
 
 export const key = `-----BEGIN PRIVATE KEY-----

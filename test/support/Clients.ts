@@ -1,5 +1,5 @@
 /**
- * Both clients of one server, and every call as a list, with what sending it twice would do.
+ * Both clients of one server, and the list of all calls, each with the effect of sending it twice.
  */
 import { Layer, Redacted } from "effect"
 import type { HttpClient } from "effect/http"
@@ -9,7 +9,7 @@ import { type Call, calls } from "./Operations.ts"
 
 export type Failed = ForgeError.AuthError | ForgeError.ApiError | ForgeError.TransportError | ForgeError.SessionClosed
 
-/** The same as once; the same where the server remembers its key; or it acts twice. */
+/** Sending it twice has the effect of once, always or if the server supports keys; or it acts twice. */
 export type Kind = "idempotent" | "keyed" | "once"
 
 export interface Operation extends Call {
@@ -28,7 +28,7 @@ export const operations: ReadonlyArray<Operation> = Object.entries(calls).map(([
   return { ...call, name, path, kind: kindOf(name, method) }
 })
 
-/** The features that a server names, in the answer to a health check. */
+/** The answer to a health check, with the server's features. */
 export const health = (features: ReadonlyArray<string> = []) => ({
   ok: true,
   claude_present: true,

@@ -1,5 +1,5 @@
 /**
- * A loopback server of bare connections, for what goes wrong before or below HTTP.
+ * A loopback server of bare connections, for failures before or below HTTP.
  */
 import { Effect, Latch, type Scope } from "effect"
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net"
@@ -61,13 +61,13 @@ const listen = (make: () => Server): Effect.Effect<Connections, never, Scope.Sco
     }
   })
 
-/** A server that does this with every connection. */
+/** A server with a handler for every connection. */
 export const tcp = (onConnection: (socket: Socket) => void) => listen(() => createServer(onConnection))
 
-/** A server that speaks TLS, with a certificate that nobody trusts. */
+/** A server that speaks TLS, with an untrusted certificate. */
 export const tls = listen(() => createTlsServer(Certificate))
 
-/** An address where nobody listens any more. */
+/** A port where no server listens any more. */
 export const abandonedPort = Effect.scoped(
   Effect.map(
     tcp(() => {}),

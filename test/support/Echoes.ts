@@ -1,5 +1,5 @@
 /**
- * Answers of a server that repeats what it was sent, and of one that tells what only it knows.
+ * Answers that repeat the request, and answers that hold the agent's output.
  */
 import { canaries } from "./Canaries.ts"
 import type { Answer, Received } from "./ScriptedServer.ts"

@@ -1,6 +1,6 @@
 /**
- * Raw HTTP over a socket, for what no client of ours would send. Each request has a connection of its own, so that none
- * outlives its test.
+ * Raw HTTP over a socket, for requests that no client of ours would send. Each has its own connection, so that none outlives
+ * its test.
  */
 import { Data, Effect, type Scope } from "effect"
 import { strict as assert } from "node:assert"

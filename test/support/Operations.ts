@@ -1,5 +1,5 @@
 /**
- * Every call of the client, with an answer that it takes.
+ * Every call of the client, with a valid answer.
  */
 import { Effect, Layer, Redacted } from "effect"
 import { Forge, ForgeAdmin, ForgeClient, type ForgeError, type SessionInfo, Upload } from "../../src/index.ts"

@@ -1,5 +1,5 @@
 /**
- * How long a test waits for what has to come. It comes late where the machine has much else to do, which is no failure;
- * what never comes is one that says what was waited for, before the time of the whole test is over.
+ * How long a test waits for something that has to happen: long enough for a busy machine, and shorter than the timeout of
+ * the test, so that the failure says what was missing.
  */
 export const patience = "60 seconds"

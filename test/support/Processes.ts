@@ -1,5 +1,5 @@
 /**
- * Processes as a test sees them: all that a program started, by a folder that is in their environment.
+ * The processes that a program started, by a folder in their environment.
  */
 import { Effect } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
@@ -27,7 +27,7 @@ const parentOf = (pid: string): number => {
   return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1])
 }
 
-/** The processes that a process has started itself, whatever their numbers: these begin anew when they are used up. */
+/** The child processes of a process, whatever their pids, which wrap around. */
 export const childrenOf = (pid: number): ReadonlyArray<number> =>
   readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name) && parentOf(name) === pid)

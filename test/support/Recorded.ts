@@ -1,5 +1,5 @@
 /**
- * Programs run against a server of their own, with what they told of themselves.
+ * Runs programs against a scripted server, and records their telemetry.
  */
 import { Effect, type Tracer } from "effect"
 import type { HttpClient } from "effect/http"
@@ -8,7 +8,7 @@ import { layer } from "./MemoryServer.ts"
 import * as Recorder from "./Recorder.ts"
 import { type Script, type ScriptedServer, turn, wellBehaved } from "./ScriptedServer.ts"
 
-/** A server whose turns tell what they used, and that fails as it is asked in a prompt. */
+/** A server whose turns report their usage, and that fails as the prompt says. */
 export const script = (): Script => {
   const usual = wellBehaved()
   return (request, nth) => {
@@ -44,7 +44,7 @@ export const attributesOf = (spans: ReadonlyArray<Tracer.Span>, name: string): R
 
 /**
  * The series of a metric: its attributes, and how often and with what sum it was updated. The state of each has the type
- * of its kind of metric, which its id does not tell the compiler.
+ * of its kind of metric, which the compiler cannot know from its id.
  */
 export const seriesOf = ({ metrics }: { readonly metrics: ReadonlyArray<{ id: string }> }, id: string) =>
   metrics.filter((metric) => metric.id === id) as unknown as ReadonlyArray<{

@@ -1,5 +1,5 @@
 /**
- * Everything that a program tells of itself, kept: spans, log lines, metrics.
+ * Records a program's spans, log lines and metrics.
  */
 import { Effect, Layer, Logger, Metric, Option, Tracer } from "effect"
 

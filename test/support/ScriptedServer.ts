@@ -1,5 +1,5 @@
 /**
- * A loopback server that does what a script says, and writes down what it received.
+ * A loopback server that answers by a script, and records its requests.
  */
 import { Context, Deferred, Effect, Layer, Redacted, type Scope } from "effect"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
@@ -61,7 +61,7 @@ const respond = (response: ServerResponse, answer: Answer): void => {
   }
   const body = answer.text ?? (answer.json === undefined ? "" : JSON.stringify(answer.json))
   const type = answer.json === undefined ? "text/plain" : "application/json"
-  // An answer that has no body by its status tells no length either (RFC 9110, section 8.6).
+  // An answer that has no body by its status has no length either (RFC 9110, section 8.6).
   const isUnmeasured = answer.hang === true || answer.cut === true || answer.status === 204 || answer.status === 304
   const length = isUnmeasured ? {} : { "content-length": String(Buffer.byteLength(body)) }
   response.writeHead(answer.status ?? 200, { "content-type": type, ...length, ...answer.headers })
@@ -97,7 +97,7 @@ export const start = (script: Script): Effect.Effect<ScriptedServer["Service"], 
   Effect.gen(function* () {
     const log = makeLog()
     const sockets = new Set<Socket>()
-    // A machine that is busy may let a connection rest for longer than the server would keep it.
+    // On a busy machine a connection may be idle for longer than the server would keep it.
     const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
       const chunks: Array<Buffer> = []
       request.on("data", (chunk: Buffer) => chunks.push(chunk))

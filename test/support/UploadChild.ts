@@ -1,5 +1,5 @@
 /**
- * A program of its own that uploads, and tells by how much its memory grew: `UploadChild.ts URL path|stream FOLDER`.
+ * A program that uploads, and prints by how much its memory grew: `UploadChild.ts URL path|stream FOLDER`.
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Effect, Redacted, Stream } from "effect"
@@ -11,7 +11,7 @@ const [url = "", kind = "", folder = ""] = process.argv.slice(2)
 
 const megabyte = 1024 * 1024
 
-/** Memory of its own for each part: who keeps the parts is found out. */
+/** New memory for each part, so that keeping the parts shows. */
 const fresh = Effect.sync(() => new Uint8Array(megabyte / 16))
 
 const stream = (size: number) =>
@@ -26,7 +26,7 @@ const path = (size: number) =>
     return Upload.fromPath(file)
   })
 
-/** What is in use once the garbage is gone, in MB: no matter when this machine would have collected it. */
+/** The memory in use after a garbage collection, in MB. */
 const inUse = () => {
   // The first leaves the memory of buffers to be freed in the background, which the second waits for.
   global.gc?.()

@@ -5,7 +5,7 @@ import { NodeForgeAdmin, NodeForgeClient } from "../../../src/node/index.ts"
 import { layerClients } from "../../support/MemoryServer.ts"
 import { type Script, ScriptedServer, wellBehaved } from "../../support/ScriptedServer.ts"
 
-/** What a program in JavaScript can hand over, whatever the types say. */
+/** A value that the types forbid, as JavaScript can pass it. */
 const untyped = (value: unknown): never => value as never
 
 type Refused = Effect.Effect<unknown, unknown, ForgeClient.ForgeClient | ForgeAdmin.ForgeAdmin>
@@ -118,8 +118,8 @@ const script: Script = (request, nth) =>
 
 const clients = layerClients(script, { retry: false })
 
-describe("bad input at run time is ApiError<422>, not sent, and never a defect", () => {
-  it.effect("in prompts, options, files and names", () =>
+describe("invalid input is ApiError<422>, not sent, and never a defect", () => {
+  it.effect("refuses prompts, options, files and names", () =>
     Effect.gen(function* () {
       const { received } = yield* ScriptedServer
       for (const [name, effect] of refused) {
@@ -127,7 +127,7 @@ describe("bad input at run time is ApiError<422>, not sent, and never a defect",
         const error = yield* Effect.flip(Effect.catchDefect(effect, (defect) => Effect.succeed(defect)))
         assert.isTrue(ApiError.is(422)(error) && error.outcome === "not-sent", name)
         assert.notMatch(String(error), /canary/, name)
-        // Of a turn, its session was opened and closed, and of all else nothing was sent.
+        // A turn opens and closes its session; nothing else is sent.
         const around = name.startsWith("turn") ? ["/sessions", "/sessions/s-1"] : []
         assert.deepStrictEqual(
           received.map(({ path }) => path),
@@ -138,7 +138,7 @@ describe("bad input at run time is ApiError<422>, not sent, and never a defect",
     }).pipe(Effect.provide(clients))
   )
 
-  it.effect("it says in one sentence what would be right, and where", () =>
+  it.effect("the error says in one sentence what is expected, and where", () =>
     Effect.gen(function* () {
       const messageOf = (effect: Refused) => Effect.map(Effect.flip(effect), (error) => (error as ApiError).message)
       assert.strictEqual(yield* messageOf(turn(7)), "prompt must be string")
@@ -154,7 +154,7 @@ describe("bad input at run time is ApiError<422>, not sent, and never a defect",
     }).pipe(Effect.provide(clients))
   )
 
-  it.effect("what is unusual and right is sent", () =>
+  it.effect("unusual but valid input is sent", () =>
     Effect.gen(function* () {
       const { received } = yield* ScriptedServer
       const seconds = Effect.fnUntraced(function* (timeout: Duration.Input) {
@@ -175,7 +175,7 @@ describe("bad input at run time is ApiError<422>, not sent, and never a defect",
   )
 })
 
-describe("bad options of a client keep its layer from being built, with ApiError<422>", () => {
+describe("a layer with invalid options fails with ApiError<422>", () => {
   const token = Redacted.make("cf_test")
   const options: Record<string, unknown> = {
     "a token that is not redacted": { token: "cf_canary" },

@@ -7,8 +7,8 @@ import { conversation } from "../../support/Conversation.ts"
 import { layer } from "../../support/MemoryServer.ts"
 import { wellBehaved } from "../../support/ScriptedServer.ts"
 
-describe("what a session is opened with", () => {
-  it.live("reaches the agent of a server that names session_options", () =>
+describe("the options of a session", () => {
+  it.live("reach the agent of a server that supports session_options", () =>
     Effect.gen(function* () {
       const session = yield* Forge.session({
         agent: "demo",
@@ -21,7 +21,7 @@ describe("what a session is opened with", () => {
     }).pipe(Effect.scoped, Effect.provide(ForgeServer.layerEmbedded({ agents: [DemoAgent.definition] })))
   )
 
-  it.effect("is refused where the server would not look at it, and no session is opened", () =>
+  it.effect("are refused for a server that would ignore them, and no session is opened", () =>
     Effect.gen(function* () {
       const failure = yield* Effect.flip(Forge.session({ system: "Speak Latin.", effort: "max" }))
       assert.isTrue(ApiError.is(422)(failure))

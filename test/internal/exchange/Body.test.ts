@@ -28,7 +28,7 @@ const eachCall = (
   )
 
 describe("seed: answers", () => {
-  it.effect("each call is one request, and takes the contract's own answer", () =>
+  it.effect("each call is one request, and accepts the contract's answer", () =>
     eachCall(
       ({ good }) => ({ json: good }),
       Effect.fnUntraced(function* ({ call, request }, name) {
@@ -39,7 +39,7 @@ describe("seed: answers", () => {
     )
   )
 
-  describe("a success that is no JSON, or not of its shape, is TransportError Malformed, and is not asked again", () => {
+  describe("a success that is not JSON of the contract's shape is TransportError Malformed, and is not retried", () => {
     const bodies: Record<string, string> = {
       "no body": "",
       "a page": "<!doctype html><title>Welcome</title>",
@@ -78,7 +78,7 @@ describe("seed: answers", () => {
       )
     )
 
-    it.effect("a field that is not there, or of another kind", () =>
+    it.effect("a missing field, or one of another type", () =>
       Effect.forEach(Object.entries(calls), ([name, { call, good }]) =>
         Effect.forEach(Object.keys(good), (field) => {
           const others = [good[field] === null ? false : null, { not: "it" }]
@@ -94,7 +94,7 @@ describe("seed: answers", () => {
         })
       ).pipe(
         Effect.map((taken) =>
-          // All that may be null, or that may be any JSON.
+          // The fields that may be null or any JSON.
           assert.deepStrictEqual(taken.flat(3), [
             "health.claude_version: null",
             `state.meta: {"not":"it"}`,
@@ -108,7 +108,7 @@ describe("seed: answers", () => {
     )
   })
 
-  it.live("no body at all, as fetch has it of a 204", () =>
+  it.live("a 204 is malformed, also through fetch", () =>
     Effect.forEach(Object.entries(calls), ([name, { call }]) =>
       Effect.map(Effect.flip(call), (error) =>
         assert.deepNestedInclude(error, { ...malformed("it is empty"), outcome: "acted" }, name)
@@ -116,7 +116,7 @@ describe("seed: answers", () => {
     )
   )
 
-  it.effect("what is not known of an answer is ignored", () =>
+  it.effect("unknown fields of an answer are ignored", () =>
     eachCall(
       ({ good }) => ({ json: { ...good, unheard_of: { deep: [null] }, _tag: "x" } }),
       Effect.fnUntraced(function* ({ call, good }, name) {
@@ -130,7 +130,7 @@ describe("seed: answers", () => {
     )
   )
 
-  it.effect("an answer nests 64 deep, and no deeper", () => {
+  it.effect("an answer may be nested 64 deep, and no deeper", () => {
     const nested = (depth: number) => {
       let meta: unknown = 'brackets of a text do not count: {[{[ \\" \\\\'.repeat(20)
       for (let level = 0; level < depth - 2; level++) meta = level % 2 === 0 ? { a: meta } : [meta]
@@ -149,7 +149,7 @@ describe("seed: answers", () => {
     const json = Buffer.from(JSON.stringify(calls["state"]?.good))
     const padded = (size: number) => Buffer.concat([json, Buffer.alloc(size - json.byteLength, " ")])
 
-    it.live("one of that size is read", () =>
+    it.live("and one of that size is read", () =>
       Effect.provide(
         Forge.attach(id),
         layer(() => ({ text: padded(limit) }))
@@ -157,7 +157,7 @@ describe("seed: answers", () => {
     )
 
     for (const headers of [{ "content-length": String(2 * limit) }, { "transfer-encoding": "chunked" }]) {
-      it.live(`a larger one is not, and its connection is closed: ${Object.keys(headers).join()}`, () =>
+      it.live(`and a larger one is not read, and its connection is closed: ${Object.keys(headers).join()}`, () =>
         Effect.gen(function* () {
           const { error, sent } = yield* failing(Forge.attach(id))
           assert.deepNestedInclude(error, malformed("it is larger than 64 MiB"))

@@ -1,5 +1,5 @@
 /**
- * The clocks of the client: how long each call waits, and what it leaves behind when it gives up.
+ * The deadlines of calls: how long each waits, and what is left when it times out.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, Layer, Logger, References, Stream } from "effect"
@@ -18,7 +18,7 @@ import { type Answer, created, layer, ScriptedServer, start, turn } from "../../
 
 const seconds = (count: number) => count * 1000
 
-/** How long a call waits where nothing else is said. */
+/** The default deadlines, in milliseconds. */
 const deadlines: Record<string, number> = {
   health: seconds(30),
   create: seconds(60),
@@ -34,7 +34,7 @@ const deadlines: Record<string, number> = {
   revoke: seconds(30)
 }
 
-/** When a call gives up on a server that is silent. */
+/** Asserts when a call to a silent server times out. */
 const givesUp = <E extends Failed, R>(call: Effect.Effect<unknown, E, R>, millis: number) =>
   Effect.gen(function* () {
     const fiber = yield* Effect.forkChild(Effect.flip(call), { startImmediately: true })
@@ -50,7 +50,7 @@ const givesUp = <E extends Failed, R>(call: Effect.Effect<unknown, E, R>, millis
 
 const silentServer = Memory.make(() => Effect.never).layer
 
-describe("a silent server is waited for", () => {
+describe("a call to a silent server times out after", () => {
   for (const { call, name } of operations) {
     const millis = deadlines[name] ?? 0
     it.effect(`${millis / 1000} seconds: ${name}`, () =>
@@ -78,10 +78,10 @@ describe("a silent server is waited for", () => {
   }
 })
 
-describe("a silent server gets each call again as far as that is harmless", () => {
+describe("a silent server gets each call again if that is harmless", () => {
   const sent: Record<Kind | "remembered", number> = { idempotent: 3, keyed: 1, remembered: 3, once: 1 }
   for (const features of [[], ["idempotency"]]) {
-    it.effect(features.length === 0 ? "where it remembers nothing" : "where it remembers keys", () =>
+    it.effect(features.length === 0 ? "if it does not support idempotency" : "if it supports idempotency", () =>
       Effect.gen(function* () {
         for (const { call, kind, name, request } of operations) {
           const memory = Memory.make((one) =>
@@ -101,7 +101,7 @@ describe("a silent server gets each call again as far as that is harmless", () =
   }
 })
 
-describe("a session of a server that falls silent", () => {
+describe("a session whose server falls silent", () => {
   const silentAfterCreate = (features: ReadonlyArray<string>) => {
     let turns = 0
     return Memory.make(({ request }) => {
@@ -131,11 +131,11 @@ describe("a session of a server that falls silent", () => {
       yield* Fiber.join(fiber)
     })
 
-  /** Ends a client of which a session was asked for and given up: what is left of that, and what it tells. */
+  /** Ends a client while an abandoned create is pending, and collects its log. */
   const endWhileOpening = Effect.gen(function* () {
-    const told: Array<string> = []
+    const logged: Array<string> = []
     const logger = Logger.make(({ message }) => {
-      told.push(String(message))
+      logged.push(String(message))
     })
     const opening = Effect.gen(function* () {
       const fiber = yield* Effect.forkChild(Effect.scoped(Forge.session()), { startImmediately: true })
@@ -146,10 +146,10 @@ describe("a session of a server that falls silent", () => {
       Effect.provideService(References.CurrentLoggers, new Set([logger])),
       Effect.forkChild({ startImmediately: true })
     )
-    return { fiber, told }
+    return { fiber, logged }
   })
 
-  it.effect("holds the end of its scope up for 5 seconds, and the program's result stays", () =>
+  it.effect("delays the end of its scope by 5 seconds, and keeps the program's result", () =>
     withClient(
       silentAfterCreate([]),
       Effect.gen(function* () {
@@ -163,7 +163,7 @@ describe("a session of a server that falls silent", () => {
     )
   )
 
-  it.effect("holds the end of a scope of ten sessions up for 5 seconds in all", () => {
+  it.effect("delays the end of a scope of ten sessions by 5 seconds in total", () => {
     const memory = silentAfterCreate([])
     return withClient(
       memory,
@@ -183,7 +183,7 @@ describe("a session of a server that falls silent", () => {
     )
   })
 
-  it.effect("holds its next turn up for 5 seconds, for the cancel of an interrupted one", () => {
+  it.effect("delays its next turn by 5 seconds, for the cancel of an interrupted one", () => {
     const memory = silentAfterCreate(["cancel"])
     return withClient(
       memory,
@@ -200,47 +200,52 @@ describe("a session of a server that falls silent", () => {
     )
   })
 
-  it.effect("holds the end of its client up for 5 seconds, where it was interrupted as it was created", () => {
+  it.effect("delays the end of its client by 5 seconds if its create was interrupted", () => {
     const { layer: silent } = Memory.make(() => Effect.never)
     return Effect.gen(function* () {
-      const { fiber, told } = yield* endWhileOpening
+      const { fiber, logged } = yield* endWhileOpening
       yield* TestClock.adjust(seconds(5) - 1)
       assert.strictEqual(fiber.pollUnsafe(), undefined)
-      assert.deepStrictEqual(told, [])
+      assert.deepStrictEqual(logged, [])
       yield* TestClock.adjust(1)
       yield* Fiber.join(fiber)
-      assert.lengthOf(told, 1)
-      assert.match(told[0] ?? "", /^a session was requested, .* if it was created, it stays open/)
+      assert.lengthOf(logged, 1)
+      assert.match(logged[0] ?? "", /^a session was requested, .* if it was created, it stays open/)
     }).pipe(Effect.provide(silent))
   })
 
-  it.effect("tells of a close that the end of its client cut short, too", () => {
+  it.effect("reports a close that the end of its client cut short", () => {
     const { layer: silent } = Memory.make(({ request }) =>
       request === "POST /sessions" ? Effect.delay(Effect.succeed({ json: created(1) }), "3 seconds") : Effect.never
     )
     return Effect.gen(function* () {
-      const { fiber, told } = yield* endWhileOpening
+      const { fiber, logged } = yield* endWhileOpening
       yield* TestClock.adjust("5 seconds")
       yield* Fiber.join(fiber)
-      assert.lengthOf(told, 1)
-      assert.match(told[0] ?? "", /^session s-1 could not be closed, .*: its client was gone before/)
+      assert.lengthOf(logged, 1)
+      assert.match(logged[0] ?? "", /^session s-1 could not be closed, .*: its client was gone before/)
     }).pipe(Effect.provide(silent))
   })
 })
 
-describe.concurrent("what a call gives up on is closed", () => {
+describe.concurrent("a call that times out closes", () => {
   const part = '{"file_token": '
   const hanging: Record<string, Answer> = {
-    "before the headers": "silence",
-    "in a body of known length": { text: part, hang: true, headers: { "content-length": "100" } },
-    "in a body of unknown length": { text: part, hang: true },
-    "in the body of a failure": { status: 503, text: part, hang: true, headers: { "content-length": "100" } }
+    "a connection before the headers": "silence",
+    "a connection in a body of known length": { text: part, hang: true, headers: { "content-length": "100" } },
+    "a connection in a body of unknown length": { text: part, hang: true },
+    "a connection in the body of a failure": {
+      status: 503,
+      text: part,
+      hang: true,
+      headers: { "content-length": "100" }
+    }
   }
   for (const [name, answer] of Object.entries(hanging)) {
     it.live(name, () =>
       Effect.gen(function* () {
         const { received } = yield* ScriptedServer
-        // One that is given up before the server has it shows nothing.
+        // A request that times out before it arrives shows nothing.
         do {
           const error = yield* Effect.flip(
             Forge.upload(Upload.fromBytes("a", new Uint8Array(1)), { timeout: "100 millis" })
@@ -252,7 +257,7 @@ describe.concurrent("what a call gives up on is closed", () => {
     )
   }
 
-  it.live("a redirect, whose body is not waited for", () =>
+  it.live("the connection of a redirect, without waiting for its body", () =>
     Effect.gen(function* () {
       const { received } = yield* ScriptedServer
       const error = yield* Effect.flip(Forge.upload(Upload.fromBytes("a", new Uint8Array(1))))
@@ -265,7 +270,7 @@ describe.concurrent("what a call gives up on is closed", () => {
     )
   )
 
-  it.live("a file that is read slower than the upload may take", () =>
+  it.live("a file that is read too slowly", () =>
     Effect.gen(function* () {
       const closed = yield* Deferred.make<void>()
       const slow = Stream.fromEffectRepeat(Effect.delay(Effect.succeed(new Uint8Array(1)), "10 millis"))
@@ -277,7 +282,7 @@ describe.concurrent("what a call gives up on is closed", () => {
   )
 })
 
-it.live("an answer that trickles in is not given up before its deadline", () =>
+it.live("a slow answer is read until the deadline", () =>
   Effect.gen(function* () {
     const body = JSON.stringify(health())
     const trickle = Connections.tcp((socket) => {

@@ -1,5 +1,5 @@
 /**
- * Every failure of an answer on every operation: how often the server received it, and what the error says.
+ * Every failure on every operation: how often the server received it, and what the error says.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
@@ -13,7 +13,7 @@ import { type Answer, layerServer, type Received, ScriptedServer } from "../../s
 /** Three requests at most. */
 const retry = { times: 2, pause: 1, maxRetryAfter: "30 seconds" } as const
 
-/** How many requests each kind of call makes; a keyed one to a server that remembers keys, and to one that does not. */
+/** How many requests each kind of call makes; a keyed one by a server with idempotency, and to one that does not. */
 interface Sent {
   readonly idempotent: number
   readonly remembered: number
@@ -63,14 +63,14 @@ const failures: ReadonlyArray<Failure> = [
   { name: "429", answer: limited({}), sent: always, ...refused, is: 429 },
   { name: "429, Retry-After in seconds", answer: limited({ "retry-after": "0" }), sent: always, ...refused, is: 429 },
   {
-    name: "429, Retry-After a date that is over",
+    name: "429, Retry-After a past date",
     answer: limited({ "retry-after": "Sun, 06 Nov 1994 08:49:37 GMT" }),
     sent: always,
     ...refused,
     is: 429
   },
   {
-    name: "429, Retry-After no time at all",
+    name: "429, Retry-After not a time",
     answer: limited({ "retry-after": "soon" }),
     sent: always,
     ...refused,
@@ -156,7 +156,7 @@ const failures: ReadonlyArray<Failure> = [
   },
   { name: "401", answer: { status: 401, json: { detail: "invalid token" } }, sent: never, tag: "AuthError" },
   { name: "403", answer: { status: 403, text: page }, sent: never, tag: "AuthError" },
-  { name: "200 that is no JSON", answer: { text: page }, ...malformed, outcome: "acted" },
+  { name: "200 that is not JSON", answer: { text: page }, ...malformed, outcome: "acted" },
   { name: "200 without a body", answer: {}, ...malformed, outcome: "acted" },
   { name: "200 cut off inside its JSON", answer: { text: '{"ok": tr' }, ...malformed, outcome: "acted" },
   { name: "200 of another shape", answer: { json: { ok: false } }, ...malformed, outcome: "acted" },
@@ -194,13 +194,13 @@ const eachOperation = (
 
 const isTransport = (error: Failed) => error._tag === "TransportError"
 
-describe("a failure is repeated as far as its outcome allows", () => {
+describe("a failed call is retried if its outcome allows", () => {
   for (const failure of failures) {
     describe(failure.name, () => {
       const expected = (kind: Kind, remembered: boolean) =>
         failure.sent[kind === "keyed" && remembered ? "remembered" : kind]
       for (const features of [[], ["idempotency"]]) {
-        it.live(features.length === 0 ? "to a server that remembers nothing" : "to a server that remembers keys", () =>
+        it.live(features.length === 0 ? "by a server without idempotency" : "by a server with idempotency", () =>
           eachOperation({ answer: failure.answer, features }, (operation, error, received) => {
             assert.strictEqual(received.length, expected(operation.kind, features.length > 0), operation.name)
             assert.strictEqual(error._tag, failure.tag, operation.name)
@@ -220,7 +220,7 @@ describe("a failure is repeated as far as its outcome allows", () => {
   }
 })
 
-it.live("retry: false repeats nothing, whatever the failure", () =>
+it.live("retry: false disables retries, whatever the failure", () =>
   Effect.forEach(["reset", limited({ "retry-after": "0" }), { status: 503, json: pool }] as const, (answer) =>
     eachOperation({ answer, features: ["idempotency"], retry: false }, (operation, _, received) => {
       assert.strictEqual(received.length, 1, operation.name)
@@ -228,7 +228,7 @@ it.live("retry: false repeats nothing, whatever the failure", () =>
   )
 )
 
-it.live("every call has a key of its own, and so has every client", () => {
+it.live("every call has a unique key, across clients", () => {
   const keysOf = Effect.gen(function* () {
     const { received } = yield* ScriptedServer
     for (const { call, kind } of operations) if (kind === "keyed") yield* Effect.all([call, call])
@@ -247,7 +247,7 @@ it.live("every call has a key of its own, and so has every client", () => {
   }).pipe(Effect.provide(layerServer(script)))
 })
 
-it.live("what is discarded does not hold its connection: 1 MiB each, one connection", () => {
+it.live("discarded bodies of 1 MiB do not hold the only connection", () => {
   const answer = { status: 503, json: { detail: `session pool is full ${"x".repeat(2 ** 20)}` } }
   const script = (_: Received, nth: number): Answer => (nth < 3 ? answer : { json: health() })
   const oneConnection = NodeHttpClient.layerUndiciOptions({ connections: 1 })

@@ -114,7 +114,7 @@ const play = (remembers: boolean) => {
 }
 
 describe(`no turn is given to an agent twice, and no error is wrong about it, over ${histories} random histories (seed ${seed})`, () => {
-  it.effect("by a server that remembers no keys", () =>
+  it.effect("by a server without idempotency", () =>
     Effect.gen(function* () {
       const { repeated, succeeded } = yield* play(false)
       assert.isAbove(repeated, histories / 10)
@@ -122,7 +122,7 @@ describe(`no turn is given to an agent twice, and no error is wrong about it, ov
     })
   )
 
-  it.effect("by a server that remembers keys, and more of them succeed", () =>
+  it.effect("by a server with idempotency, where more of them succeed", () =>
     Effect.gen(function* () {
       const forgetful = yield* play(false)
       const remembering = yield* play(true)

@@ -1,5 +1,5 @@
 /**
- * The bounds of repeating, by a clock that the test turns.
+ * The bounds of retries, by the test's clock.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Random } from "effect"
@@ -38,22 +38,22 @@ const limited =
   () =>
     Effect.succeed({ status: 429, headers: { "retry-after": String(seconds) } })
 
-describe("the bounds of repeating", () => {
-  it.effect("three repeats, after 200, 400 and 800 milliseconds", () =>
+describe("the bounds of retries", () => {
+  it.effect("there are three retries, after 200, 400 and 800 milliseconds", () =>
     Effect.gen(function* () {
       const { at } = yield* within("health", reset)
       assert.deepStrictEqual(at, [0, 200, 600, 1400])
     })
   )
 
-  it.effect("pauses double up to the longest, 5 seconds", () =>
+  it.effect("pauses double up to the maximum of 5 seconds", () =>
     Effect.gen(function* () {
       const { at } = yield* within("health", reset, { retry: { times: 7 } })
       assert.deepStrictEqual(at, [0, 200, 600, 1400, 3000, 6200, 11_200, 16_200])
     })
   )
 
-  it.effect("pauses are varied upward only, by less than a half, and never beyond the longest", () =>
+  it.effect("pauses are jittered upward only, by less than half, and never beyond the maximum", () =>
     Effect.gen(function* () {
       const { at } = yield* within("health", reset, { retry: { times: 7 }, jitter: 0.99999 })
       const pauses = at.slice(1).map((time, nth) => time - (at[nth] ?? 0))
@@ -72,7 +72,7 @@ describe("the bounds of repeating", () => {
     })
   )
 
-  it.effect("none at all: times 0, or no retry", () =>
+  it.effect("times: 0 and retry: false disable retries", () =>
     Effect.gen(function* () {
       for (const retry of [{ times: 0 }, false] as const) {
         const { at } = yield* within("health", reset, { retry })
@@ -81,7 +81,7 @@ describe("the bounds of repeating", () => {
     })
   )
 
-  it.effect("nothing is repeated after the budget, a minute from the first failure", () =>
+  it.effect("there are no retries after the budget, a minute from the first failure", () =>
     Effect.gen(function* () {
       const { at } = yield* within("health", reset, { retry: { times: 1000 } })
       assert.strictEqual(at.length, 16)
@@ -108,7 +108,7 @@ describe("the bounds of repeating", () => {
     })
   )
 
-  it.effect("asking whether keys are remembered takes its time from the budget", () =>
+  it.effect("asking whether keys are supported uses up the budget", () =>
     Effect.gen(function* () {
       const slowHealth: Memory.Script = ({ request }) =>
         request === "GET /healthz"
@@ -154,7 +154,7 @@ describe("Retry-After", () => {
     })
   )
 
-  it.effect("that is no time is not there", () =>
+  it.effect("that is not a time is ignored", () =>
     Effect.gen(function* () {
       for (const header of ["soon", "-5", "1.5", "", "7 seconds", "1e3"]) {
         const { at, result } = yield* within("run", limited(header), { retry: { times: 1 } })
@@ -191,7 +191,7 @@ describe("a DELETE of unknown outcome", () => {
     )
   const gone = { status: 404, json: { detail: "token not found" } }
 
-  it.effect("stays unknown when its repeat finds nothing: it may be what took that away", () =>
+  it.effect("stays unknown when its retry finds nothing: the first try may have deleted it", () =>
     Effect.gen(function* () {
       for (const name of ["revoke", "close"]) {
         const { error, tries } = yield* thenAlways(name, gone)
@@ -201,7 +201,7 @@ describe("a DELETE of unknown outcome", () => {
     })
   )
 
-  it.effect("stays unknown when none of its repeats is taken", () =>
+  it.effect("stays unknown when every retry is refused", () =>
     Effect.gen(function* () {
       for (const answer of ["refused", { status: 429 }] as const) {
         const { error, tries } = yield* thenAlways("close", answer)
@@ -211,7 +211,7 @@ describe("a DELETE of unknown outcome", () => {
     })
   )
 
-  it.effect("and a GET is what its last try was: it does nothing", () =>
+  it.effect("while a GET has the outcome of its last try, since it changes nothing", () =>
     Effect.gen(function* () {
       const { error } = yield* thenAlways("state", "refused")
       assert.deepInclude(error, { _tag: "TransportError", outcome: "not-sent" })
@@ -240,7 +240,7 @@ describe("a call of unknown outcome under a key", () => {
   const names = { json: health(["idempotency"]) }
   const namesNot = { json: health(["stream"]) }
 
-  it.effect("is repeated under it only after the server named idempotency, each time", () =>
+  it.effect("is retried only after the server confirmed idempotency, each time", () =>
     Effect.gen(function* () {
       const { sent } = yield* asked((nth) => (nth <= 2 ? names : namesNot))
       assert.deepStrictEqual(
@@ -306,7 +306,7 @@ describe("a call of unknown outcome under a key", () => {
     "refused as a connection": "refused"
   }
   for (const [name, answer] of Object.entries(untaken)) {
-    it.effect(`stays unknown when its repeat is ${name}, and the server is asked before each further one`, () =>
+    it.effect(`stays unknown when its retry is ${name}, and the server is asked before each further one`, () =>
       Effect.gen(function* () {
         let tries = 0
         const { result, sent } = yield* within("run", ({ request }, nth) =>
@@ -324,7 +324,7 @@ describe("a call of unknown outcome under a key", () => {
     )
   }
 
-  it.effect("stays unknown when the last of its repeats is refused", () =>
+  it.effect("stays unknown when its last retry is refused", () =>
     Effect.gen(function* () {
       let tries = 0
       const { result } = yield* within("run", ({ request }) =>
@@ -338,7 +338,7 @@ describe("a call of unknown outcome under a key", () => {
     })
   )
 
-  it.effect("is what the server says of its repeat, where it says that", () =>
+  it.effect("has the outcome of its retry, if the server answers that", () =>
     Effect.gen(function* () {
       let tries = 0
       const { result } = yield* within("run", ({ request }) =>

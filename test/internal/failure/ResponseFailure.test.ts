@@ -1,5 +1,5 @@
 /**
- * The error of every answer that is no success: one sentence that helps, whatever the body, and nothing of the request.
+ * The error of every failed answer: one helpful sentence, whatever the body, and nothing of the request.
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { assert, describe, it } from "@effect/vitest"
@@ -28,7 +28,7 @@ const html = (body: string) => text(body, "text/html; charset=utf-8")
 
 const noReason = "the server answered 500 and gave no reason"
 
-/** What a body says, as the message of its error. */
+/** Bodies, and the message of the error. */
 const messages: Record<string, readonly [Answer, string]> = {
   "detail: a sentence": [json({ detail: "the disk is full" }), "the disk is full"],
   "detail: a list of issues": [
@@ -56,8 +56,8 @@ const messages: Record<string, readonly [Answer, string]> = {
   ],
   "detail: empty": [json({ detail: "" }), noReason],
   "detail: white space": [json({ detail: " \n\t " }), noReason],
-  "detail: no string at all": [json({ detail: 42 }), '{"detail":42}'],
-  "error beside detail": [json({ error: "the agent died", detail: "other" }), "the agent died"],
+  "detail: not a string": [json({ detail: 42 }), '{"detail":42}'],
+  "error next to detail": [json({ error: "the agent died", detail: "other" }), "the agent died"],
   "another object": [json({ message: "no such route" }), '{"message":"no such route"}'],
   "a string": [json("no such route"), '"no such route"'],
   null: [json(null), "null"],
@@ -81,7 +81,7 @@ const messages: Record<string, readonly [Answer, string]> = {
   "half a character": [json({ detail: "\ud83d" }), "\ufffd"]
 }
 
-/** Bodies of which no more is asked than that they do no harm. */
+/** Bodies that only have to do no harm. */
 const odd: Record<string, Answer> = {
   "Latin-1 that says it is UTF-8": text(
     Buffer.from("Zugriff für Müller verweigert", "latin1"),
@@ -92,8 +92,8 @@ const odd: Record<string, Answer> = {
     Buffer.from(Array.from({ length: 512 }, (_, nth) => nth % 256)),
     "application/octet-stream"
   ),
-  "a charset that there is not": text("no", "text/plain; charset=klingon-9"),
-  "compressed, it says, and is not": { status: 500, text: "no", headers: { "content-encoding": "gzip" } },
+  "an unknown charset": text("no", "text/plain; charset=klingon-9"),
+  "declared as compressed, but plain": { status: 500, text: "no", headers: { "content-encoding": "gzip" } },
   "10 MB of words": text("word ".repeat(2_000_000)),
   "10 MB of one word": text("x".repeat(10_000_000)),
   "10 MB of markup": html("<".repeat(10_000_000)),
@@ -111,7 +111,7 @@ const isFit = (message: string): void => {
   assert.notMatch(message, /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/)
 }
 
-describe("what a body says becomes the message", () => {
+describe("the message of an error is taken from the body", () => {
   for (const [name, [answer, expected]] of Object.entries(messages)) {
     it.live(name, () =>
       Effect.map(failing(answer), ({ message }) => {
@@ -122,11 +122,11 @@ describe("what a body says becomes the message", () => {
   }
 
   for (const [name, answer] of Object.entries(odd)) {
-    it.live(`and does no harm: ${name}`, () => Effect.map(failing(answer), ({ message }) => isFit(message)))
+    it.live(`a strange body does no harm: ${name}`, () => Effect.map(failing(answer), ({ message }) => isFit(message)))
   }
 })
 
-it.live("after any of them, the next call finds its connection free, or gets another", () => {
+it.live("after any of these bodies the next call gets a connection", () => {
   const answers = [...Object.values(messages).map(([answer]) => answer), ...Object.values(odd)]
   const script = (_: Received, nth: number): Answer =>
     answers[nth - 1] ?? { json: { ok: true, result: 1, duration_ms: 1 } }
@@ -141,7 +141,7 @@ it.live("after any of them, the next call finds its connection free, or gets ano
   }).pipe(Effect.timeout(patience), Effect.provide(layerServer(script)))
 })
 
-describe("a 422 that repeats what it rejects", () => {
+describe("a 422 that repeats the rejected input", () => {
   const rejected = "the-rejected-input"
   const echoed: Record<string, unknown> = {
     "as FastAPI does": {
@@ -149,10 +149,10 @@ describe("a 422 that repeats what it rejects", () => {
     },
     "without a type": { detail: [{ loc: ["body"], msg: "no", input: rejected }] },
     "without a message": { detail: [{ loc: ["body"], input: rejected }] },
-    "beside the list": { detail: [{ loc: ["body"], msg: "no", type: "x" }], body: rejected },
+    "next to the list": { detail: [{ loc: ["body"], msg: "no", type: "x" }], body: rejected },
     "in an object": { detail: { message: "no", input: rejected } },
-    "in an object of its own": { problem: { input: rejected } },
-    "in a list of its own": [{ input: rejected }],
+    "in an object without detail": { problem: { input: rejected } },
+    "in a bare list": [{ input: rejected }],
     "in a body of 10 MB": { detail: [{ loc: ["body"], msg: "no", type: "x", input: rejected.repeat(600_000) }] }
   }
   const cut = `{"detail": [{"loc": ["body"], "input": "${rejected}`
@@ -161,7 +161,7 @@ describe("a 422 that repeats what it rejects", () => {
     "cut off": { status: 422, text: cut, headers: { "content-type": "application/json" } }
   }
 
-  /** All that stands in a value, what is redacted too. */
+  /** Everything in a value, redacted parts included. */
   const everything = (value: unknown, seen = new Set<unknown>()): string => {
     if (Redacted.isRedacted(value)) return everything(Redacted.value(value), seen)
     if (typeof value !== "object" || value === null || seen.has(value)) return String(value)
@@ -172,7 +172,7 @@ describe("a 422 that repeats what it rejects", () => {
   }
 
   for (const [name, answer] of Object.entries(answers)) {
-    it.live(`keeps none of it: ${name}`, () =>
+    it.live(`becomes an error without it: ${name}`, () =>
       Effect.gen(function* () {
         for (const { call, name } of operations) {
           const error = yield* Effect.flip(call)
@@ -189,7 +189,7 @@ describe("a 422 that repeats what it rejects", () => {
   }
 })
 
-it.live("a 422 as large as what it rejects is still understood", () =>
+it.live("a 422 as large as the rejected input is still read", () =>
   Effect.gen(function* () {
     const issue = { loc: ["body", "prompt"], msg: "is too long", type: "x", input: "x".repeat(10_000_000) }
     const error = yield* failing({ status: 422, json: { detail: [issue] } })
@@ -197,7 +197,7 @@ it.live("a 422 as large as what it rejects is still understood", () =>
   })
 )
 
-it.live("the server's id of the call and its Retry-After are read, where they are such", () =>
+it.live("the server's request id and Retry-After are read if they are valid", () =>
   Effect.gen(function* () {
     const withHeaders = (headers: Record<string, string>) => failing({ status: 503, json: { detail: "no" }, headers })
     const good = yield* withHeaders({ "x-request-id": "req-1.a_B", "retry-after": "120" })
@@ -211,7 +211,7 @@ it.live("the server's id of the call and its Retry-After are read, where they ar
   })
 )
 
-describe("a status that a call does not declare becomes its class", () => {
+describe("an undeclared status becomes that of its class", () => {
   const declared: Record<string, ReadonlyArray<number>> = {
     health: [],
     create: [413, 422, 502],
@@ -232,7 +232,7 @@ describe("a status that a call does not declare becomes its class", () => {
   ]
   const answers = { current: 0 }
 
-  it.live("with the status as it came in its reason", () =>
+  it.live("with the original status in its reason", () =>
     Effect.gen(function* () {
       for (const status of statuses) {
         answers.current = status

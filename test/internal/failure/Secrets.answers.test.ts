@@ -25,7 +25,7 @@ const state = {
   live: true
 }
 
-/** Fails as it is told, but for what a call needs before it. */
+/** A server that fails each call in a given way, but answers what the call needs first. */
 const failing = () => {
   let next: (request: Received) => Answer = () => "reset"
   let spared = ""
@@ -55,7 +55,7 @@ interface Way {
   readonly answer: (request: Received) => Answer
 }
 
-/** Has every call fail in its ways, and checks what each failure and all telemetry print. */
+/** Makes every call fail in each of its ways, and checks what errors, logs and telemetry print. */
 const sweep = (waysOf: (call: string, nth: number) => ReadonlyArray<Way>) => {
   const { arm, script } = failing()
   const recorder = Recorder.make()
@@ -98,7 +98,7 @@ describe("no secret is in an error, a span, a log line or a metric", () => {
     it.effect(`when a server repeats the request with every status: ${shape}`, () => sweep(repeating(write)))
   }
 
-  it.effect("when an answer with what the agent said cannot be read", () =>
+  it.effect("when an answer with the agent's text cannot be read", () =>
     sweep(() => Object.entries(malformed).map(([name, answer]) => ({ name, answer })))
   )
 })

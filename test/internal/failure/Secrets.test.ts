@@ -3,14 +3,14 @@ import * as Message from "../../../src/internal/failure/Message.ts"
 import * as Secrets from "../../../src/internal/failure/Secrets.ts"
 
 describe("Secrets.scrub", () => {
-  it("takes a secret out wherever it stands, as it is or as JSON writes it", () => {
+  it("removes a secret anywhere, plain or in JSON", () => {
     const secret = 'a "quoted" prompt\nof two lines'
     const text = `said ${secret}, as ${JSON.stringify({ prompt: secret })}`
     assert.strictEqual(Secrets.scrub(text, [secret]), `said <redacted>, as {"prompt":"<redacted>"}`)
     assert.strictEqual(Secrets.scrub("Xcf_long-tokenX", ["cf_long-token"]), "X<redacted>X")
   })
 
-  it("takes a short one out where it stands as a word, and leaves other words alone", () => {
+  it("removes a short secret as a whole word only", () => {
     assert.strictEqual(Secrets.scrub("the agent exited: x", ["x"]), "the agent exited: <redacted>")
     assert.strictEqual(Secrets.scrub(`cannot go on with "go"`, ["go"]), `cannot <redacted> on with "<redacted>"`)
     assert.strictEqual(Secrets.scrub("élan, élancé", ["lan", "élan"]), "<redacted>, élancé")
@@ -18,11 +18,11 @@ describe("Secrets.scrub", () => {
     assert.strictEqual(Secrets.scrub("a (", ["("]), "a <redacted>")
   })
 
-  it("leaves a text alone where there is no secret", () => {
+  it("leaves a text without secrets unchanged", () => {
     assert.strictEqual(Secrets.scrub("as it is", [""]), "as it is")
   })
 
-  it("takes pieces out: cut, escaped, or from either end of a long one", () => {
+  it("removes pieces of a secret: cut, escaped, or from either end of a long one", () => {
     const secret = `Read the ledger of "Meyer & Sons" and sum up what each of the partners owes`
     assert.strictEqual(Secrets.scrub("bad prompt: Read the ledger of…", [secret]), "bad prompt: <redacted>…")
     const page = "<p>no: Read the ledger of &quot;Meyer &amp; Sons&#34; and sum up what</p>"
@@ -32,14 +32,14 @@ describe("Secrets.scrub", () => {
     assert.strictEqual(Secrets.scrub(`'${long.slice(0, 30)}…${long.slice(-30)}'`, [long]), "'<redacted>…<redacted>'")
   })
 
-  it("leaves what a long text has in common with any other", () => {
+  it("leaves phrases that a long secret shares with any text", () => {
     const prompt = "Explain why the session was closed, what an agent is, and why it did not answer in time."
     for (const message of ["the agent did not start", "session is closed", "session not found"]) {
       assert.strictEqual(Secrets.scrub(message, [prompt]), message)
     }
   })
 
-  it("takes out tokens that it was not told of", () => {
+  it("removes tokens that are not in its list", () => {
     assert.strictEqual(
       Secrets.scrub('token cf_abcdef123 of "Bearer xyz.123", file ff_0123456', []),
       'token <redacted> of "<redacted>", file <redacted>'

@@ -37,7 +37,7 @@ const authError = new Core.AuthError({ ...call, status: 401, message: "no" })
 const closed = new Core.SessionClosed({ sessionId, by: "client" })
 const turnParts = { sessionId, index: 1, events: [], stopReason: null, duration: Duration.zero }
 
-/** Every export that is no call, with values that come of it where it has a secret to keep. */
+/** Every export that is not a call, with sample values where it handles a secret. */
 const samples: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   ApiError: [apiError],
   AuthError: [authError],
@@ -119,19 +119,19 @@ const clients = Layer.unwrap(
 const withServer = (script: Script, recorder: Recorder.Recorder) =>
   clients.pipe(Layer.provideMerge(Layer.effect(ScriptedServer, start(script))), Layer.provideMerge(recorder.layer))
 
-const nothingTold = Effect.fnUntraced(function* (recorder: Recorder.Recorder) {
+const assertNothingLeaked = Effect.fnUntraced(function* (recorder: Recorder.Recorder) {
   assert.deepStrictEqual(leaks(printsOfSpans(recorder.spans)), [], "spans")
   assert.deepStrictEqual(leaks(recorder.logs.join("\n")), [], "logs")
   assert.deepStrictEqual(leaks(prints(yield* recorder.metrics)), [], "metrics")
 })
 
 describe("public values print without secrets", () => {
-  it("every export has its place here or among the calls", () => {
+  it("every export is listed here or among the calls", () => {
     const here = [...Object.keys(samples), ...Object.keys(ofModules)]
     assert.deepStrictEqual(exported.map(([name]) => name).sort(), here.sort())
   })
 
-  it.live("every method of the services has its place among the calls", () =>
+  it.live("every method of the services is listed among the calls", () =>
     Effect.gen(function* () {
       const client = yield* ForgeClient.ForgeClient
       const admin = yield* ForgeAdmin.ForgeAdmin
@@ -168,7 +168,7 @@ describe("public values print without secrets", () => {
     }).pipe(Effect.scoped, Effect.provide(withServer(good, Recorder.make())))
   )
 
-  it.live("what calls give, but for what the agent said; and nothing is told of them", () => {
+  it.live("results of calls, except the agent's text; telemetry and logs have none of it", () => {
     const recorder = Recorder.make()
     return Effect.gen(function* () {
       for (const [name, call] of calls) {
@@ -176,7 +176,7 @@ describe("public values print without secrets", () => {
         const leaked = leaks(prints(value))
         assert.deepStrictEqual(leaked, /\b(turn|run|withSession)$/.test(name) ? ["answer"] : [], name)
       }
-      yield* nothingTold(recorder)
+      yield* assertNothingLeaked(recorder)
     }).pipe(Effect.provide(withServer(good, recorder)))
   })
 })
@@ -215,7 +215,7 @@ describe("no secret is in what fails before there is an answer", () => {
         yield* Effect.logError(cause)
         assert.deepStrictEqual(leaks(printsOfCause(cause)), [], Cause.pretty(cause))
       }
-      yield* nothingTold(recorder)
+      yield* assertNothingLeaked(recorder)
     }).pipe(Effect.provide(withServer(good, recorder)))
   })
 
@@ -261,7 +261,7 @@ describe("no secret is in what fails before there is an answer", () => {
         assert.match(Cause.pretty(cause), /TransportError/)
         assert.deepStrictEqual(leaks(printsOfCause(cause)), [], Cause.pretty(cause))
       }
-      yield* nothingTold(recorder)
+      yield* assertNothingLeaked(recorder)
     }).pipe(
       Effect.provide(
         Layer.effect(
@@ -283,7 +283,7 @@ describe("no secret is in what fails before there is an answer", () => {
       yield* Forge.withSession({}, (session) => session.turn(prompt))
       assert.match(recorder.logs.join("\n"), /could not be closed/)
       yield* Effect.ignore(Effect.flatMap(Upload.fromPath("/nowhere"), Forge.upload))
-      yield* nothingTold(recorder)
+      yield* assertNothingLeaked(recorder)
     }).pipe(Effect.provide(withServer(script, recorder)), Effect.provide(NodeServices.layer))
   })
 })

@@ -1,6 +1,6 @@
 /**
- * What fails before a connection stands was not sent, and is repeated on every call; what fails on one that was kept is
- * not known.
+ * A call that fails before the connection is established was not sent, and is retried; one that fails on a kept
+ * connection has an unknown outcome.
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { assert, describe, it } from "@effect/vitest"
@@ -15,7 +15,7 @@ import * as Connections from "../../support/Connections.ts"
 import { eventually } from "../../support/Eventually.ts"
 import { layer, layerServer, ScriptedServer } from "../../support/ScriptedServer.ts"
 
-/** The `HttpClient` of Node, which tells everything it is to send. */
+/** The `HttpClient` of Node, which records every request. */
 const layerCounting = (sent: Array<string>, http = NodeForgeClient.layerHttpClient) =>
   Layer.effect(
     HttpClient.HttpClient,
@@ -30,7 +30,7 @@ const layerCounting = (sent: Array<string>, http = NodeForgeClient.layerHttpClie
     )
   ).pipe(Layer.provide(http))
 
-/** Finds no host, as a name server says it. */
+/** Resolves no host name. */
 const layerNoHost = NodeHttpClient.layerUndiciOptions({
   connect: {
     lookup: (host, _, callback) =>
@@ -50,7 +50,7 @@ const noHost = "a host that does not exist"
 const unreachable: Record<string, Effect.Effect<string, never, Scope.Scope>> = {
   "a refused connection": Effect.map(Connections.abandonedPort, at("http")),
   [noHost]: Effect.succeed("http://nothing.invalid"),
-  "a certificate that signed itself": server("https", Connections.tls),
+  "a self-signed certificate": server("https", Connections.tls),
   "plain HTTP behind an https address": Effect.map(
     Effect.provide(
       Effect.map(ScriptedServer, ({ url }) => url),
@@ -66,13 +66,13 @@ const unreachable: Record<string, Effect.Effect<string, never, Scope.Scope>> = {
     "https",
     Connections.tcp((socket) => socket.once("data", () => socket.end()))
   ),
-  "a TLS handshake that is answered in plain words": server(
+  "a TLS handshake that is answered in plain text": server(
     "https",
     Connections.tcp((socket) => socket.once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n")))
   )
 }
 
-describe("what was not sent is repeated on every call", () => {
+describe("every call is retried when it was not sent", () => {
   for (const [name, address] of Object.entries(unreachable)) {
     it.live(name, () =>
       Effect.gen(function* () {
@@ -94,7 +94,7 @@ describe("what was not sent is repeated on every call", () => {
     )
   }
 
-  it.live("so a server that is only starting is waited for, and gets each call once", () =>
+  it.live("so a server that is still starting gets each call once", () =>
     Effect.gen(function* () {
       const port = yield* Connections.abandonedPort
       const received: Array<string> = []
@@ -121,7 +121,7 @@ describe("what was not sent is repeated on every call", () => {
   )
 })
 
-it.live("a file that fails as a connection does is not taken for one: it is read, and sent, once", () => {
+it.live("a file whose error looks like a refused connection is read and sent only once", () => {
   let read = 0
   const refused = { code: "ECONNREFUSED", syscall: "connect" }
   const source: Upload.Source<typeof refused> = {
@@ -140,7 +140,7 @@ it.live("a file that fails as a connection does is not taken for one: it is read
   }).pipe(Effect.provide(layer(() => ({ json: {} }), { retry: { times: 3, pause: 1 } })))
 })
 
-describe("a connection that was kept, and that the server closes as the next call is written", () => {
+describe("a kept connection that the server closes as the next call is written", () => {
   const oneConnection = NodeHttpClient.layerUndiciOptions({ connections: 1 })
   const answer = JSON.stringify(health())
   const keepsOnce = Connections.tcp((socket) => {
@@ -153,7 +153,7 @@ describe("a connection that was kept, and that the server closes as the next cal
   })
 
   for (const { call, kind, name } of operations) {
-    it.live(`is not known to have sent it: ${name}`, () =>
+    it.live(`leaves the outcome unknown: ${name}`, () =>
       Effect.gen(function* () {
         const { connections, port } = yield* keepsOnce
         const program = Effect.andThen(calls["health"]?.call ?? Effect.void, Effect.flip(call))

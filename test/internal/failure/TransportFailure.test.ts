@@ -1,5 +1,5 @@
 /**
- * What proves that a request was not sent, and what only looks like it.
+ * Errors that prove that a request was not sent, and errors that only look like it.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { HttpClientError, HttpClientRequest, HttpClientResponse } from "effect/http"
@@ -41,7 +41,7 @@ const notSent: Record<string, unknown> = {
     cause: failure({ code: "ETIMEDOUT", errors: [slowConnect, refused] })
   }),
   "what fetch wraps": new TypeError("fetch failed", { cause: refused }),
-  "a certificate of its own": failure({ code: "DEPTH_ZERO_SELF_SIGNED_CERT" }),
+  "a self-signed certificate": failure({ code: "DEPTH_ZERO_SELF_SIGNED_CERT" }),
   "a connection that ends before TLS": failure(
     { code: "ECONNRESET" },
     "Client network socket disconnected before secure TLS connection was established"
@@ -85,7 +85,7 @@ describe("a request is known not to be sent", () => {
   }
 })
 
-describe("nothing is known of a request", () => {
+describe("the outcome of a request is unknown", () => {
   for (const [name, cause] of Object.entries(unknown)) {
     it(name, () => {
       const error = classify(cause)
@@ -95,7 +95,7 @@ describe("nothing is known of a request", () => {
     })
   }
 
-  it("whose answer had begun, whatever broke it", () => {
+  it("whose answer had begun, however it broke off", () => {
     const response = HttpClientResponse.fromWeb(request, new Response("{"))
     const reason = new HttpClientError.DecodeError({ request, response, cause: refused })
     const error = Transport.fromHttpClientError(new HttpClientError.HttpClientError({ reason }), {
@@ -106,7 +106,7 @@ describe("nothing is known of a request", () => {
     assert.strictEqual(error.outcome, "unknown")
   })
 
-  it("whose causes go round in circles", () => {
+  it("whose causes are cyclic", () => {
     const circle = failure({})
     circle.cause = circle
     assert.strictEqual(classify(circle).outcome, "unknown")

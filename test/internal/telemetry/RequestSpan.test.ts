@@ -8,7 +8,7 @@ describe("traceparent", () => {
   const received = ScriptedServer.useSync(({ received }) => received.map(({ headers }) => headers))
   const headersOf = (test: Test<unknown, unknown>) => record(Effect.andThen(test, received))
 
-  it.effect("goes with each request, says the ids of its span, and goes alone", () =>
+  it.effect("is sent with each request, with the ids of its span, and no other tracing header", () =>
     Effect.gen(function* () {
       const { exit, spans } = yield* headersOf(hello)
       const headers = Exit.isSuccess(exit) ? exit.value : []
@@ -26,7 +26,7 @@ describe("traceparent", () => {
     })
   )
 
-  it.effect("tells a trace that is not sampled as such", () =>
+  it.effect("marks a trace that is not sampled", () =>
     Effect.gen(function* () {
       const outside = Tracer.externalSpan({
         traceId: "0af7651916cd43dd8448eb211c80319c",
