@@ -3,7 +3,6 @@ import { DateTime, Deferred, Effect, Exit, Fiber, Redacted } from "effect"
 import { Forge, ForgeClient, type Session, SessionInfo, Upload } from "../src/index.ts"
 import { answers, conversation, failing } from "./support/Conversation.ts"
 import { layer } from "./support/MemoryServer.ts"
-import { patience } from "./support/Patience.ts"
 import { created, type Script, ScriptedServer, turn, wellBehaved } from "./support/ScriptedServer.ts"
 
 const id = SessionInfo.sessionId
@@ -307,107 +306,6 @@ describe("Session", () => {
     })
   })
 
-  it.effect("a 410 closes the handle, by the server, and its scope sends nothing", () => {
-    const usual = wellBehaved()
-    const script: Script = (request, nth) =>
-      request.path.endsWith("/turn") ? { status: 410, json: { detail: "session is closed" } } : usual(request, nth)
-    return Effect.gen(function* () {
-      yield* Effect.scoped(
-        Effect.gen(function* () {
-          const session = yield* open
-          const first = yield* Effect.flip(session.turn("one"))
-          const second = yield* Effect.flip(session.turn("two"))
-          for (const error of [first, second]) assert.deepInclude(error, { _tag: "SessionClosed", by: "server" })
-          assert.deepStrictEqual(yield* prompts, ["one"])
-        })
-      )
-      assert.deepStrictEqual(yield* deletes, [])
-    }).pipe(Effect.provide(layer(script)))
-  })
-
-  it.effect("a 410 of a proxy leaves the session open, and its scope closes it", () => {
-    const usual = wellBehaved()
-    const script: Script = (request, nth) =>
-      request.path.endsWith("/turn") ? { status: 410, text: "<h1>Gone</h1>" } : usual(request, nth)
-    return Effect.gen(function* () {
-      yield* Effect.scoped(
-        Effect.gen(function* () {
-          const session = yield* open
-          for (const prompt of ["one", "two"]) {
-            const error = yield* Effect.flip(session.turn(prompt))
-            assert.deepInclude(error, { _tag: "ApiError", status: 410, outcome: "refused" })
-            assert.deepInclude("reason" in error ? error.reason : {}, { _tag: "Unexpected", status: 410 })
-          }
-          assert.deepStrictEqual(yield* prompts, ["one", "two"])
-        })
-      )
-      assert.deepStrictEqual(yield* deletes, ["/sessions/s-1"])
-    }).pipe(Effect.provide(layer(script, { retry: false })))
-  })
-
-  describe("closed waits for the end, and says which side closed the session", () => {
-    const closedBy = (session: Session.Session) =>
-      Effect.forkChild(Effect.timeout(session.closed, patience), { startImmediately: true })
-
-    it.effect("its own close", () =>
-      Effect.gen(function* () {
-        const session = yield* open
-        const closed = yield* closedBy(session)
-        yield* session.turn("hello")
-        assert.isUndefined(closed.pollUnsafe())
-        yield* session.close
-        assert.strictEqual(yield* Fiber.join(closed), "client")
-      }).pipe(Effect.scoped, Effect.provide(layer(wellBehaved())))
-    )
-
-    it.effect("the end of its scope, also where the server cannot be reached then", () => {
-      const usual = wellBehaved()
-      const script: Script = (request, nth) => (request.method === "DELETE" ? { status: 500 } : usual(request, nth))
-      return Effect.gen(function* () {
-        const [session, closed] = yield* Effect.scoped(
-          Effect.gen(function* () {
-            const session = yield* open
-            const failed = yield* Effect.flip(session.close)
-            assert.strictEqual(failed._tag, "ApiError")
-            return [session, yield* closedBy(session)] as const
-          })
-        )
-        assert.strictEqual(yield* Fiber.join(closed), "client")
-        assert.strictEqual(yield* session.closed, "client")
-      }).pipe(Effect.provide(layer(script, { retry: false })))
-    })
-
-    it.effect("a turn that finds it closed on the server", () => {
-      const usual = wellBehaved()
-      const script: Script = (request, nth) =>
-        request.path.endsWith("/turn") ? { status: 410, json: { detail: "session is closed" } } : usual(request, nth)
-      return Effect.gen(function* () {
-        const session = yield* open
-        const closed = yield* closedBy(session)
-        yield* Effect.flip(session.turn("late"))
-        assert.strictEqual(yield* Fiber.join(closed), "server")
-      }).pipe(Effect.scoped, Effect.provide(layer(script)))
-    })
-  })
-
-  it.effect("attached after its end says so, and sends no turn", () => {
-    const script: Script = () => ({
-      json: { ...created(1), turn_count: 3, last_turn_at: 2, closed_at: 2, live: false }
-    })
-    return Effect.gen(function* () {
-      const session = yield* Forge.attach(SessionInfo.sessionId("s-1"))
-      assert.include(JSON.stringify(session), '"status":"Closed"')
-      assert.deepInclude(yield* Effect.flip(session.turn("late")), { _tag: "SessionClosed", by: "server" })
-      assert.strictEqual(yield* session.closed, "server")
-      yield* session.close
-      assert.strictEqual((yield* session.state).turnCount, 3)
-      assert.deepStrictEqual(
-        (yield* requests("GET")).length + (yield* requests("POST")).length + (yield* requests("DELETE")).length,
-        2
-      )
-    }).pipe(Effect.provide(layer(script)))
-  })
-
   describe("what is sent is what was given, however it is changed afterwards", () => {
     it.effect("the files of a turn that waits for its permit", () => {
       const { release, script } = held()
@@ -443,24 +341,5 @@ describe("Session", () => {
         ])
       }).pipe(Effect.scoped, Effect.provide(layer(script, { retry: { pause: 1 } })))
     })
-  })
-
-  it.effect("a close by another handle is seen as a close by the server", () => {
-    const usual = wellBehaved()
-    let closed = false
-    const script: Script = (request, nth) => {
-      if (request.method === "DELETE") closed = true
-      if (request.method === "GET") return { json: { ...created(1), turn_count: 0, live: true } }
-      return closed && request.path.endsWith("/turn")
-        ? { status: 410, json: { detail: "session is closed" } }
-        : usual(request, nth)
-    }
-    return Effect.gen(function* () {
-      const owner = yield* open
-      const borrower = yield* Forge.attach(owner.id)
-      yield* owner.close
-      assert.deepInclude(yield* Effect.flip(borrower.turn("late")), { _tag: "SessionClosed", by: "server" })
-      assert.deepInclude(yield* Effect.flip(owner.turn("late")), { _tag: "SessionClosed", by: "client" })
-    }).pipe(Effect.scoped, Effect.provide(layer(script)))
   })
 })
