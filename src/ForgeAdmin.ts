@@ -16,7 +16,7 @@
  */
 import { type Config, Context, Effect, Layer } from "effect"
 import { HttpBody, type HttpClient } from "effect/http"
-import * as Wire from "./wire/Tokens.ts"
+import * as Paths from "./wire/Paths.ts"
 import type { MintedToken, MintOptions, TokenInfo } from "./AppToken.ts"
 import type { ConfigOptions, Options } from "./ForgeClient.ts"
 import type { ApiError, MintError, RevokeError, TokensError } from "./ForgeError.ts"
@@ -49,7 +49,7 @@ export const make = Effect.fnUntraced(function* (
     }),
     list: send(Tokens.list, {}),
     revoke: Effect.fnUntraced(function* (name) {
-      const path = Wire.pathOf(yield* Tokens.encodeName(name))
+      const path = Paths.token.of(yield* Tokens.encodeName(name))
       return yield* send(Tokens.revoke, { path })
     })
   })

@@ -107,6 +107,9 @@ export class TooManyRuns extends Data.TaggedClass("TooManyRuns") {}
 /** The server is stopping and takes no new work. */
 export class ShuttingDown extends Data.TaggedClass("ShuttingDown") {}
 
+/** The server cannot reach its storage for now, and did nothing. */
+export class StorageUnavailable extends Data.TaggedClass("StorageUnavailable") {}
+
 /** A response that is not the contract's own: a proxy's, or an unhandled failure of the server. */
 export class Unexpected extends Data.TaggedClass("Unexpected")<{
   /** The status of the response. */
@@ -126,7 +129,7 @@ export interface Reasons {
   readonly 429: RateLimited
   readonly 500: Unexpected
   readonly 502: RunFailed | Unexpected
-  readonly 503: PoolFull | TooManyRuns | ShuttingDown | Unexpected
+  readonly 503: PoolFull | TooManyRuns | ShuttingDown | StorageUnavailable | Unexpected
 }
 
 /**

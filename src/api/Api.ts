@@ -8,6 +8,7 @@ import * as Files from "../wire/Files.ts"
 import { Flag } from "../wire/Flag.ts"
 import * as Health from "../wire/Health.ts"
 import { IdempotencyKey, nullable } from "../wire/Ids.ts"
+import * as Paths from "../wire/Paths.ts"
 import * as Runs from "../wire/Runs.ts"
 import * as Sessions from "../wire/Sessions.ts"
 import * as Tokens from "../wire/Tokens.ts"
@@ -50,39 +51,39 @@ const params = { id: Schema.String }
 const headers = { "idempotency-key": Schema.optionalKey(IdempotencyKey) }
 
 const system = HttpApiGroup.make("system", { topLevel: true }).add(
-  HttpApiEndpoint.get("health", Health.path, { success: Health.Health }),
-  HttpApiEndpoint.get("ready", "/readyz", { success: Schema.Struct({ ok: Schema.Literal(true) }), error: NotReady })
+  HttpApiEndpoint.get("health", Paths.health, { success: Health.Health }),
+  HttpApiEndpoint.get("ready", Paths.ready, { success: Schema.Struct({ ok: Schema.Literal(true) }), error: NotReady })
 )
 
 const sessions = HttpApiGroup.make("sessions")
   .add(
-    HttpApiEndpoint.get("state", "/sessions/:id", { params, success: Sessions.State }),
-    HttpApiEndpoint.get("events", "/sessions/:id/events", {
+    HttpApiEndpoint.get("state", Paths.session.route, { params, success: Sessions.State }),
+    HttpApiEndpoint.get("events", Paths.events.route, {
       params,
       query: {
         after: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)).pipe(Schema.withDecodingDefaultKey(Effect.succeed(0)))
       },
       success: Sessions.Events
     }),
-    HttpApiEndpoint.delete("close", "/sessions/:id", { params, success: Sessions.Closed }),
-    HttpApiEndpoint.post("turn", "/sessions/:id/turn", {
+    HttpApiEndpoint.delete("close", Paths.session.route, { params, success: Sessions.Closed }),
+    HttpApiEndpoint.post("turn", Paths.turn.route, {
       params,
       headers,
       payload: Turns.TurnRequest,
       success: Turns.TurnResponse,
       error: [FileNotFound, SessionIsClosed, TooMany, RunFailedBody, PoolFull, NotReady]
     }).middleware(JsonBody),
-    HttpApiEndpoint.post("cancel", "/sessions/:id/cancel", { params, headers, success: Turns.Cancelled })
+    HttpApiEndpoint.post("cancel", Paths.cancel.route, { params, headers, success: Turns.Cancelled })
   )
   .middleware(SessionAccess)
   .add(
-    HttpApiEndpoint.post("create", Sessions.path, {
+    HttpApiEndpoint.post("create", Paths.sessions, {
       headers,
       payload: CreateRequest,
       success: Sessions.Created,
       error: [TooMany, RunFailedBody, PoolFull, NotReady]
     }).middleware(JsonBody),
-    HttpApiEndpoint.get("list", Sessions.path, {
+    HttpApiEndpoint.get("list", Paths.sessions, {
       query: { include_closed: Flag.pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed(true))) },
       success: Sessions.List
     })
@@ -93,7 +94,7 @@ const sessions = HttpApiGroup.make("sessions")
 
 const runs = HttpApiGroup.make("runs")
   .add(
-    HttpApiEndpoint.post("run", Runs.path, {
+    HttpApiEndpoint.post("run", Paths.run, {
       query: { usage: Flag.pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed(false))) },
       headers,
       payload: Runs.RunRequest,
@@ -113,7 +114,7 @@ const UploadForm = Schema.Struct({
 
 const files = HttpApiGroup.make("files")
   .add(
-    HttpApiEndpoint.post("upload", Files.path, {
+    HttpApiEndpoint.post("upload", Paths.files, {
       query: { [Files.ttlField]: Schema.optionalKey(Files.TimeToLive) },
       payload: UploadForm.pipe(HttpApiSchema.asMultipartStream()),
       success: Files.Uploaded,
@@ -126,13 +127,13 @@ const files = HttpApiGroup.make("files")
 
 const admin = HttpApiGroup.make("admin")
   .add(
-    HttpApiEndpoint.post("mint", Tokens.path, {
+    HttpApiEndpoint.post("mint", Paths.tokens, {
       payload: Tokens.MintRequest,
       success: Tokens.Minted,
       error: TokenExists
     }).middleware(JsonBody),
-    HttpApiEndpoint.get("tokens", Tokens.path, { success: Tokens.TokenList }),
-    HttpApiEndpoint.delete("revoke", "/admin/tokens/:name", {
+    HttpApiEndpoint.get("tokens", Paths.tokens, { success: Tokens.TokenList }),
+    HttpApiEndpoint.delete("revoke", Paths.token.route, {
       params: { name: Schema.String },
       success: Tokens.Revoked,
       error: TokenNotFound
@@ -140,7 +141,7 @@ const admin = HttpApiGroup.make("admin")
   )
   .middleware(Validation)
   .add(
-    HttpApiEndpoint.get("metrics", "/metrics", {
+    HttpApiEndpoint.get("metrics", Paths.metrics, {
       success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/plain; version=0.0.4; charset=utf-8" }))
     })
   )

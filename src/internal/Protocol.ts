@@ -20,8 +20,7 @@ import type { Run, RunOptions } from "../Run.ts"
 import type { LiveState, SessionId, SessionInfo, SessionState } from "../SessionInfo.ts"
 import type { Turn } from "../Turn.ts"
 import type * as Upload from "../Upload.ts"
-import * as SessionsWire from "../wire/Sessions.ts"
-import * as TurnsWire from "../wire/Turns.ts"
+import * as Paths from "../wire/Paths.ts"
 import * as Background from "./Background.ts"
 import * as Files from "./calls/Files.ts"
 import * as Health from "./calls/Health.ts"
@@ -85,7 +84,7 @@ export const make = Effect.fnUntraced(function* (
   const scope = yield* Scope.fork(yield* Effect.scope, "parallel")
   const boundary = Multipart.boundary()
 
-  const closeSession = (id: SessionId) => send(Sessions.close, { path: SessionsWire.pathOf(id) })
+  const closeSession = (id: SessionId) => send(Sessions.close, { path: Paths.session.of(id) })
 
   /** Closes a session whose creator is gone. */
   const closeOrphan = (id: SessionId) =>
@@ -146,10 +145,10 @@ export const make = Effect.fnUntraced(function* (
     health: send(Health.get, {}),
     createSession,
     listSessions: ({ includeClosed }) => send(Sessions.list, { query: `?include_closed=${includeClosed}` }),
-    getSession: (id) => send(Sessions.get, { path: SessionsWire.pathOf(id) }),
+    getSession: (id) => send(Sessions.get, { path: Paths.session.of(id) }),
     turn: (id, { body, deadline, secrets }, onAbandoned) =>
-      send(Turns.send, { path: TurnsWire.pathOf(id), sessionId: id, body, deadline, secrets, onAbandoned }),
-    cancelTurn: (id, key) => send(Turns.cancel, { path: TurnsWire.cancelPathOf(id), key }),
+      send(Turns.send, { path: Paths.turn.of(id), sessionId: id, body, deadline, secrets, onAbandoned }),
+    cancelTurn: (id, key) => send(Turns.cancel, { path: Paths.cancel.of(id), key }),
     closeSession,
     run,
     upload,

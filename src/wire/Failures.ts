@@ -41,6 +41,9 @@ export const RunFailed = Schema.Struct({
 }).pipe(Schema.encodeKeys({ duration: "duration_ms", stopReason: "stop_reason" }))
 export type RunFailed = typeof RunFailed.Type
 
+/** What the error of a 502 begins with where the call may have acted or not. */
+const outcomeUnknown = "outcome unknown"
+
 /** The sentences of our own server; a client takes them as proof that a refusal is the contract's own. */
 export const sentences = {
   missingBearer: "missing bearer token",
@@ -59,5 +62,22 @@ export const sentences = {
   tooManyRuns: "too many runs",
   shuttingDown: "shutting down",
   storageUnavailable: "storage unavailable",
-  serverError: "Internal Server Error"
+  serverError: "Internal Server Error",
+  cutByRestart: `${outcomeUnknown}: the server restarted during this call`,
+  cutByFailure: `${outcomeUnknown}: the server failed during this call`
 } as const
+
+/** Whether the error of a 502 says that the call may have acted or not. */
+export const isOutcomeUnknown = (error: string): boolean => error.startsWith(outcomeUnknown)
+
+// Each matches the whole sentence, from its start: a proxy has pools of its own that are full.
+const refusals = [
+  ["PoolFull", /^(?:live )?session pool (?:is )?full\b/i],
+  ["TooManyRuns", /^too many (?:concurrent )?runs\b/i],
+  ["ShuttingDown", /^(?:the )?(?:server is )?shutting down\b/i],
+  ["StorageUnavailable", /^(?:the )?storage (?:is )?unavailable\b/i]
+] as const
+
+/** Which of the contract's refusals the sentence of a 503 is, also in the words of other servers. */
+export const refusalOf = (sentence: string): (typeof refusals)[number][0] | undefined =>
+  refusals.find(([, pattern]) => pattern.test(sentence))?.[0]

@@ -4,8 +4,6 @@
 import { Duration, Schema, SchemaGetter } from "effect"
 import { FileToken, Seconds } from "./Ids.ts"
 
-export const path = "/files"
-
 /** The part that holds the file. */
 export const filePart = "file"
 

@@ -4,8 +4,6 @@
 import { Effect, Schema } from "effect"
 import { orNull } from "./Ids.ts"
 
-export const path = "/healthz"
-
 /**
  * The answer; a server of v0.1 sends only the first three fields. This is the only answer that may have a false `ok`
  * without being malformed: whether the server is well is what was asked.

@@ -5,8 +5,6 @@ import { Schema } from "effect"
 import { FileToken, Millis, ModelName, NotBlank, nullable, orNull, Seconds } from "./Ids.ts"
 import { Usage } from "./Usage.ts"
 
-export const path = "/run"
-
 /** How a prompt of the caller's own stands beside the agent's system prompt. */
 export const SystemMode = Schema.Literals(["append", "replace"])
 

@@ -6,11 +6,6 @@ import { isDeeper } from "./Depth.ts"
 import { AgentName, ModelName, NotBlank, nullable, orNull, SessionId, UnixSeconds } from "./Ids.ts"
 import { Effort, SystemMode } from "./Runs.ts"
 
-export const path = "/sessions"
-
-/** The path of one session, whose id was checked before. */
-export const pathOf = (id: string): `/sessions/${string}` => `/sessions/${encodeURIComponent(id)}`
-
 /** How deep it may nest: no answer of more is read either. */
 const maxDepth = 64
 

@@ -4,11 +4,6 @@
 import { Schema } from "effect"
 import { nullable, orNull, TokenName, UnixSeconds } from "./Ids.ts"
 
-export const path = "/admin/tokens"
-
-/** The path of one token, whose name was checked before. */
-export const pathOf = (name: string): `/admin/tokens/${string}` => `/admin/tokens/${encodeURIComponent(name)}`
-
 /** The body of a mint. */
 export const MintRequest = Schema.Struct({
   name: TokenName,

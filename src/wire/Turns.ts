@@ -3,11 +3,7 @@
  */
 import { Schema } from "effect"
 import { FileToken, Millis, NotBlank, nullable, orNull, Seconds, SessionId } from "./Ids.ts"
-import { pathOf as sessionPath } from "./Sessions.ts"
 import { Usage } from "./Usage.ts"
-
-/** The path of a turn. */
-export const pathOf = (id: string): `/sessions/${string}/turn` => `${sessionPath(id)}/turn`
 
 /** The body of a turn. */
 export const TurnRequest = Schema.Struct({
@@ -41,9 +37,6 @@ export const TurnResponse = Schema.Struct({
   })
 )
 export type TurnResponse = typeof TurnResponse.Type
-
-/** The path of a cancel, which a server has that names `cancel`. */
-export const cancelPathOf = (id: string): `/sessions/${string}/cancel` => `${sessionPath(id)}/cancel`
 
 /** The answer to a cancel: whether a turn was under way. */
 export const Cancelled = Schema.Struct({ ok: Schema.Literal(true), cancelled: Schema.Boolean })

@@ -89,7 +89,14 @@ export type Reasons = Holds<
     Equal<Reason<429>, ForgeError.RateLimited>,
     Equal<Reason<500>, ForgeError.Unexpected>,
     Equal<Reason<502>, ForgeError.RunFailed | ForgeError.Unexpected>,
-    Equal<Reason<503>, ForgeError.PoolFull | ForgeError.TooManyRuns | ForgeError.ShuttingDown | ForgeError.Unexpected>,
+    Equal<
+      Reason<503>,
+      | ForgeError.PoolFull
+      | ForgeError.TooManyRuns
+      | ForgeError.ShuttingDown
+      | ForgeError.StorageUnavailable
+      | ForgeError.Unexpected
+    >,
     Equal<TransportError["reason"], ForgeError.Connect | ForgeError.Reset | ForgeError.Timeout | ForgeError.Malformed>,
     Equal<AuthError["status"], 401 | 403>
   ]

@@ -5,6 +5,7 @@ import { Duration, Effect, Schema, Stream } from "effect"
 import type { HttpBody } from "effect/http"
 import * as Wire from "../../wire/Files.ts"
 import { Seconds } from "../../wire/Ids.ts"
+import * as Paths from "../../wire/Paths.ts"
 import type { ApiError } from "../../ForgeError.ts"
 import { fileToken, type Source, type UploadedFile, type UploadOptions } from "../../Upload.ts"
 import * as Input from "./Input.ts"
@@ -21,7 +22,7 @@ const toFile = (uploaded: Wire.Uploaded): UploadedFile => ({
 export const upload = define({
   name: "Forge.upload",
   method: "POST",
-  path: Wire.path,
+  path: Paths.files,
   statuses: [413, 422],
   deadline: Duration.minutes(1),
   decode: decodeTo(decoder(Wire.Uploaded), toFile)

@@ -2,6 +2,7 @@
  * `GET /healthz`.
  */
 import * as Wire from "../../wire/Health.ts"
+import * as Paths from "../../wire/Paths.ts"
 import type { Health } from "../../Health.ts"
 import { callDeadline, decodeTo, decoder, define } from "./Operation.ts"
 
@@ -20,7 +21,7 @@ export const get = define({
   deadline: callDeadline,
   name: "Forge.health",
   method: "GET",
-  path: Wire.path,
+  path: Paths.health,
   statuses: [],
   anonymous: true,
   decode: decodeTo(decoder(Wire.Health), toHealth)

@@ -3,6 +3,7 @@
  */
 import { Effect } from "effect"
 import { HttpBody } from "effect/http"
+import * as Paths from "../../wire/Paths.ts"
 import * as Wire from "../../wire/Runs.ts"
 import type { Run, RunOptions } from "../../Run.ts"
 import * as Input from "./Input.ts"
@@ -20,7 +21,7 @@ const toRun = ({ duration, result, stopReason, usage }: Wire.RunResponse): Run =
 export const send = define({
   name: "Forge.run",
   method: "POST",
-  path: Wire.path,
+  path: Paths.run,
   statuses: [404, 413, 422, 502],
   keyed: true,
   deadline: deadlineOf(defaultTimeout),

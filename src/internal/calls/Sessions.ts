@@ -4,6 +4,7 @@
 import { Duration, Effect, Schema } from "effect"
 import { HttpBody } from "effect/http"
 import { SessionId } from "../../wire/Ids.ts"
+import * as Paths from "../../wire/Paths.ts"
 import * as Wire from "../../wire/Sessions.ts"
 import { ApiError, type CloseError, type CreateError } from "../../ForgeError.ts"
 import type { LiveState, SessionInfo, SessionOptions, SessionState } from "../../SessionInfo.ts"
@@ -23,7 +24,7 @@ export const create = define({
   deadline: Duration.seconds(60),
   name: "Forge.session",
   method: "POST",
-  path: Wire.path,
+  path: Paths.sessions,
   statuses: [413, 422, 502],
   keyed: true,
   decode: decodeTo(decoder(Wire.Created), toInfo)
@@ -50,7 +51,7 @@ export const list = define({
   deadline: callDeadline,
   name: "Forge.sessions",
   method: "GET",
-  path: Wire.path,
+  path: Paths.sessions,
   statuses: [],
   decode: decodeTo(decoder(Wire.List), ({ sessions }) => sessions.map(toState))
 })
@@ -60,7 +61,7 @@ export const get = define({
   deadline: callDeadline,
   name: "Session.state",
   method: "GET",
-  path: `${Wire.path}/{id}`,
+  path: Paths.session.template,
   statuses: [404, 422],
   decode: decodeTo(decoder(Wire.State), (state): LiveState => ({ ...toState(state), live: state.live }))
 })
@@ -70,7 +71,7 @@ export const close = define({
   deadline: Duration.seconds(5),
   name: "Session.close",
   method: "DELETE",
-  path: `${Wire.path}/{id}`,
+  path: Paths.session.template,
   statuses: [404, 422],
   // Nothing else in the body matters.
   decode: decodeTo(decoder(Schema.Struct({ ok: Schema.Literal(true) })), () => undefined)

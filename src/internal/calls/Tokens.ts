@@ -3,6 +3,7 @@
  */
 import { Effect, Redacted, Schema } from "effect"
 import { TokenName } from "../../wire/Ids.ts"
+import * as Paths from "../../wire/Paths.ts"
 import * as Wire from "../../wire/Tokens.ts"
 import type { MintedToken, MintOptions, TokenInfo } from "../../AppToken.ts"
 import * as Input from "./Input.ts"
@@ -18,7 +19,7 @@ const toMinted = ({ ipCidrs, name, token }: Wire.Minted): MintedToken => ({
 export const mint = define({
   name: "ForgeAdmin.mint",
   method: "POST",
-  path: Wire.path,
+  path: Paths.tokens,
   statuses: [409, 422],
   deadline: callDeadline,
   decode: decodeTo(decoder(Wire.Minted), toMinted)
@@ -32,7 +33,7 @@ const decodeBareList: typeof decodeList = decoder(Schema.Array(Wire.TokenRow))
 export const list = define({
   name: "ForgeAdmin.list",
   method: "GET",
-  path: Wire.path,
+  path: Paths.tokens,
   statuses: [],
   deadline: callDeadline,
   decode: (json) => (Array.isArray(json) ? decodeBareList(json) : decodeList(json))
@@ -42,7 +43,7 @@ export const list = define({
 export const revoke = define({
   name: "ForgeAdmin.revoke",
   method: "DELETE",
-  path: `${Wire.path}/{name}`,
+  path: Paths.token.template,
   statuses: [404, 422],
   deadline: callDeadline,
   decode: decodeTo(decoder(Wire.Revoked), () => undefined)

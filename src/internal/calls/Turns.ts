@@ -3,7 +3,7 @@
  */
 import { Duration, Effect } from "effect"
 import { HttpBody } from "effect/http"
-import * as Sessions from "../../wire/Sessions.ts"
+import * as Paths from "../../wire/Paths.ts"
 import * as TurnEvents from "../../wire/TurnEvents.ts"
 import * as Wire from "../../wire/Turns.ts"
 import * as Turn from "../../Turn.ts"
@@ -38,7 +38,7 @@ export const send = define({
   deadline: deadlineOf(defaultTimeout),
   name: "Session.turn",
   method: "POST",
-  path: `${Sessions.path}/{id}/turn`,
+  path: Paths.turn.template,
   statuses: [404, 410, 413, 422, 502],
   keyed: true,
   decode: decodeTo(decoder(Wire.TurnResponse), toTurn)
@@ -48,7 +48,7 @@ export const send = define({
 export const cancel = define({
   name: "Session.cancel",
   method: "POST",
-  path: `${Sessions.path}/{id}/cancel`,
+  path: Paths.cancel.template,
   statuses: [404, 422],
   deadline: callDeadline,
   decode: decodeTo(decoder(Wire.Cancelled), ({ cancelled }) => cancelled)

@@ -15,10 +15,12 @@ import {
   type Outcome,
   PoolFull,
   RateLimited,
+  type Reasons,
   RunFailed,
   SessionClosed,
   ShuttingDown,
   type Status,
+  StorageUnavailable,
   TokenExists,
   TooLarge,
   TooManyRuns,
@@ -84,7 +86,7 @@ const notFound = (response: FailureResponse): NotFound | Unexpected => {
 
 /** One 502 of the contract means that the outcome is unknown: that of a call which the end of the server cut short. */
 const outcomeOfRun = (reason: RunFailed | Unexpected): Outcome =>
-  reason._tag === "RunFailed" && !reason.error.startsWith("outcome unknown") ? "acted" : "unknown"
+  reason._tag === "RunFailed" && !Failures.isOutcomeUnknown(reason.error) ? "acted" : "unknown"
 
 const runFailed = (response: FailureResponse): RunFailed | Unexpected =>
   Option.match(decodeRunFailed(response.json), {
@@ -98,17 +100,19 @@ const runFailed = (response: FailureResponse): RunFailed | Unexpected =>
       })
   })
 
-// The whole sentence, and from its start: a proxy has pools of its own that are full.
-const poolFull = /^(?:live )?session pool (?:is )?full\b/i
-const tooManyRuns = /^too many (?:concurrent )?runs\b/i
-const shuttingDown = /^(?:the )?(?:server is )?shutting down\b/i
-
-const unavailable = (response: FailureResponse): PoolFull | TooManyRuns | ShuttingDown | Unexpected => {
-  const detail = detailOf(response) ?? ""
-  if (poolFull.test(detail)) return new PoolFull()
-  if (tooManyRuns.test(detail)) return new TooManyRuns()
-  if (shuttingDown.test(detail)) return new ShuttingDown()
-  return unexpected(response)
+const unavailable = (response: FailureResponse): Reasons[503] => {
+  switch (Failures.refusalOf(detailOf(response) ?? "")) {
+    case "PoolFull":
+      return new PoolFull()
+    case "TooManyRuns":
+      return new TooManyRuns()
+    case "ShuttingDown":
+      return new ShuttingDown()
+    case "StorageUnavailable":
+      return new StorageUnavailable()
+    default:
+      return unexpected(response)
+  }
 }
 
 const isOfContract = (reason: { readonly _tag: string }): boolean => reason._tag !== "Unexpected"

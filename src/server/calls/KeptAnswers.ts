@@ -7,6 +7,7 @@
 import { Clock, Context, DateTime, Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import type { StorageUnavailable } from "../../api/Errors.ts"
+import { sentences } from "../../wire/Failures.ts"
 import type { SessionId } from "../../wire/Ids.ts"
 import { Owner } from "../storage/Owner.ts"
 import { orUnavailable } from "../storage/StorageFailure.ts"
@@ -52,10 +53,10 @@ interface Row {
 }
 
 /** The answer to a call that a restart of the server cut short. */
-export const cutShort = CallAnswer.failed("outcome unknown: the server restarted during this call", "error")
+export const cutShort = CallAnswer.failed(sentences.cutByRestart, "error")
 
 /** The answer to a call that failed with a defect, or whose answer could not be recorded. */
-export const failed = CallAnswer.failed("outcome unknown: the server failed during this call", "error")
+export const failed = CallAnswer.failed(sentences.cutByFailure, "error")
 
 export const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient

@@ -3,7 +3,7 @@
  */
 import { ByteSize, Effect, Layer } from "effect"
 import { HttpIncomingMessage, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
-import * as Files from "../../wire/Files.ts"
+import * as Paths from "../../wire/Paths.ts"
 import * as UploadForm from "../files/UploadForm.ts"
 import { Uploads } from "../files/Uploads.ts"
 
@@ -12,7 +12,7 @@ const maxJson = ByteSize.mebibytes(8)
 /** `Refusals` adds the body. */
 const tooLarge = HttpServerResponse.empty({ status: 413 })
 
-const isUpload = ({ url }: HttpServerRequest.HttpServerRequest) => url.split("?", 1)[0] === Files.path
+const isUpload = ({ url }: HttpServerRequest.HttpServerRequest) => url.split("?", 1)[0] === Paths.files
 
 /** Refuses a request by its `Content-Length`, and cuts off a longer one that has none. */
 export const layer = Layer.unwrap(

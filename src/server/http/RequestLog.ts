@@ -6,6 +6,7 @@
  */
 import { Duration, Effect } from "effect"
 import { HttpEffect, HttpRouter, HttpServerRequest, type HttpServerResponse } from "effect/http"
+import { sessionIdIn } from "../../wire/Paths.ts"
 import * as Stopwatch from "../Stopwatch.ts"
 import * as Metrics from "../Metrics.ts"
 import * as Paths from "./Paths.ts"
@@ -16,19 +17,20 @@ export interface Options {
   readonly logRequests?: boolean | undefined
 }
 
-const sessionOf = (url: string) => /^\/sessions\/(?<id>[A-Za-z0-9_-]{32})([/?]|$)/.exec(url)?.groups?.["id"]
+/** Whether a text has the form of the ids that this server mints. */
+const isOurId = (id: string) => /^[A-Za-z0-9_-]{32}$/.test(id)
 
 const log = (
   request: HttpServerRequest.HttpServerRequest,
   response: HttpServerResponse.HttpServerResponse,
   fields: { readonly route: string; readonly duration: Duration.Duration }
 ) => {
-  const session = sessionOf(request.url)
+  const session = sessionIdIn(request.url)
   return Effect.annotateLogs(Effect.logInfo("request"), {
     request_id: response.headers[RequestId.header],
     method: request.method,
     route: fields.route,
-    ...(session === undefined ? {} : { session }),
+    ...(session !== undefined && isOurId(session) ? { session } : {}),
     status: response.status,
     ms: Duration.toMillis(fields.duration)
   })

@@ -6,6 +6,7 @@ import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "../../api/Api.ts"
 import { Invalid } from "../../api/Errors.ts"
 import { CurrentApp } from "../../api/Middlewares.ts"
+import * as Paths from "../../wire/Paths.ts"
 import * as Wire from "../../wire/Runs.ts"
 import { AppTokens } from "../access/AppTokens.ts"
 import * as CallAnswer from "../calls/CallAnswer.ts"
@@ -59,7 +60,7 @@ export const layer = HttpApiBuilder.group(
           ...(query.usage && usage !== undefined ? { usage } : {})
         }))
         const call = yield* calls.start(
-          { appId: app.id, path: Wire.path, key: headers["idempotency-key"], body: json },
+          { appId: app.id, path: Paths.run, key: headers["idempotency-key"], body: json },
           () => encode(answer)
         )
         return yield* CallResponse.renderJson(call)

@@ -5,6 +5,7 @@ import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api, CreateRequest } from "../../api/Api.ts"
 import { CurrentApp, CurrentSession } from "../../api/Middlewares.ts"
+import * as Paths from "../../wire/Paths.ts"
 import * as Sessions from "../../wire/Sessions.ts"
 import { AppTokens } from "../access/AppTokens.ts"
 import * as CallAnswer from "../calls/CallAnswer.ts"
@@ -61,7 +62,7 @@ export const layer = HttpApiBuilder.group(
           const app = yield* CurrentApp
           const { json, payload } = yield* readCreate(request)
           const call = yield* calls.start(
-            { appId: app.id, path: Sessions.path, key: headers["idempotency-key"], body: json },
+            { appId: app.id, path: Paths.sessions, key: headers["idempotency-key"], body: json },
             () => encodeCreated(open(app, payload))
           )
           return yield* CallResponse.renderJson(call)

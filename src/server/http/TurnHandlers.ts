@@ -6,6 +6,7 @@ import { SecureRandom } from "effect/crypto/SecureRandom"
 import type { HttpServerRequest } from "effect/http"
 import { SessionIsClosed } from "../../api/Errors.ts"
 import { CurrentApp, CurrentSession } from "../../api/Middlewares.ts"
+import * as Paths from "../../wire/Paths.ts"
 import * as Turns from "../../wire/Turns.ts"
 import * as CallAnswer from "../calls/CallAnswer.ts"
 import { Calls } from "../calls/Calls.ts"
@@ -50,7 +51,7 @@ export const make = Effect.gen(function* () {
       const asEvents = CallResponse.acceptsEvents(request)
       // Refused before the turn starts: a stream over the limit costs the session nothing.
       if (asEvents) yield* countStream(appId)
-      const call = yield* calls.start({ appId, path: Turns.pathOf(sessionId), key, sessionId, body: json }, (feed) =>
+      const call = yield* calls.start({ appId, path: Paths.turn.of(sessionId), key, sessionId, body: json }, (feed) =>
         encode(TurnAnswer.make(sessionId, turn, feed))
       )
       return yield* asEvents ? CallResponse.renderEvents(call) : CallResponse.renderJson(call)
@@ -60,7 +61,7 @@ export const make = Effect.gen(function* () {
       const { id: appId } = yield* CurrentApp
       const key = headers["idempotency-key"]
       // The engine waits for a turn that has not reached it yet: only the turn of a running call can still do so.
-      const mayExist = key === undefined || (yield* calls.isRunning({ appId, path: Turns.pathOf(sessionId), key }))
+      const mayExist = key === undefined || (yield* calls.isRunning({ appId, path: Paths.turn.of(sessionId), key }))
       return { ok: true as const, cancelled: mayExist && (yield* engine.cancel(sessionId, key)) }
     })
   }

@@ -114,6 +114,13 @@ const failures: ReadonlyArray<Failure> = [
     is: 503
   },
   {
+    name: "503 of the contract: storage unavailable",
+    answer: { status: 503, json: { detail: "storage unavailable" } },
+    sent: always,
+    ...refused,
+    is: 503
+  },
+  {
     name: "503 of the contract, Retry-After beyond the cap",
     answer: { status: 503, json: pool, headers: { "retry-after": "31" } },
     sent: never,

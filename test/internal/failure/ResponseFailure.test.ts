@@ -211,6 +211,21 @@ it.live("the server's request id and Retry-After are read if they are valid", ()
   })
 )
 
+it.live("each refusal of a 503 is a reason of its own, and the call was refused", () =>
+  Effect.gen(function* () {
+    const reasons = {
+      "session pool is full": "PoolFull",
+      "too many runs": "TooManyRuns",
+      "shutting down": "ShuttingDown",
+      "storage unavailable": "StorageUnavailable"
+    }
+    for (const [detail, reason] of Object.entries(reasons)) {
+      const error = yield* failing({ status: 503, json: { detail } })
+      assert.deepNestedInclude(error, { status: 503, outcome: "refused", "reason._tag": reason }, detail)
+    }
+  })
+)
+
 describe("an undeclared status becomes that of its class", () => {
   const declared: Record<string, ReadonlyArray<number>> = {
     health: [],

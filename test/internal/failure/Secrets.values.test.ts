@@ -63,6 +63,7 @@ const samples: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   "ForgeError.RunFailed": [failed],
   "ForgeError.SessionClosed": [],
   "ForgeError.ShuttingDown": [],
+  "ForgeError.StorageUnavailable": [],
   "ForgeError.Timeout": [],
   "ForgeError.TokenExists": [],
   "ForgeError.TooLarge": [],
