@@ -16,24 +16,22 @@
  * })
  * ```
  */
-import type { DateTime, Redacted } from "effect"
+import type { Schema } from "effect"
+import * as Wire from "./wire/Tokens.ts"
+
+export type { MintedTokenEncoded, TokenInfoEncoded } from "./wire/Tokens.ts"
 
 /** A token that was just made. */
-export interface MintedToken {
-  /** The app's: 1 to 64 lower-case letters, digits, `_` or `-`. */
-  readonly name: string
-  /** The token itself, which the server tells this once and keeps no copy of. */
-  readonly token: Redacted.Redacted
-  /** The addresses that it is good from; null where that is not narrowed. */
-  readonly ipCidrs: ReadonlyArray<string> | null
-}
+export type MintedToken = Wire.MintedToken
+
+/** The codec of a token that was just made. Its encoded form shows the token. */
+export const MintedToken: Schema.Codec<MintedToken, Wire.MintedTokenEncoded> = Wire.mintedToken
 
 /** A token as the server lists it. */
-export interface TokenInfo {
-  readonly name: string
-  readonly ipCidrs: ReadonlyArray<string> | null
-  readonly createdAt: DateTime.Utc
-}
+export type TokenInfo = Wire.TokenInfo
+
+/** The codec of a token as the server lists it. */
+export const TokenInfo: Schema.Codec<TokenInfo, Wire.TokenInfoEncoded> = Wire.tokenInfo
 
 /** How a token is made. */
 export interface MintOptions {

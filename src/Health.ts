@@ -15,18 +15,13 @@
  * )
  * ```
  */
+import type { Schema } from "effect"
+import * as Wire from "./wire/Health.ts"
 
-/** Liveness, versions, and what the server adds to the contract. A field is undefined where the server is too old for it. */
-export interface Health {
-  /** False where the server says of itself that it is not well: it answers, and calls may fail. */
-  readonly ok: boolean
-  /** Whether the agent `claude` is installed there. */
-  readonly claudePresent: boolean
-  readonly claudeVersion: string | null
-  /** Whether sessions can be opened. */
-  readonly acpxPresent: boolean | undefined
-  readonly acpxVersion: string | null | undefined
-  readonly openSessions: number | undefined
-  /** The names of what the server adds to the contract: `stream`, `idempotency`, `cancel`, …; none on older ones. */
-  readonly features: ReadonlyArray<string>
-}
+export type { HealthEncoded } from "./wire/Health.ts"
+
+/** Liveness, versions, and what the server adds to the contract. A field is undefined where the server does not say. */
+export type Health = Wire.Health
+
+/** The codec of a health. */
+export const Health: Schema.Codec<Health, Wire.HealthEncoded> = Wire.health

@@ -20,8 +20,16 @@
  * ```
  */
 import type { Duration, Schema } from "effect"
-import type { Usage } from "./Turn.ts"
 import type { FileToken } from "./Upload.ts"
+import * as Wire from "./wire/Runs.ts"
+
+export type { RunEncoded } from "./wire/Runs.ts"
+
+/** A run that ended. */
+export type Run = Wire.Run
+
+/** The codec of a run. */
+export const Run: Schema.Codec<Run, Wire.RunEncoded> = Wire.run
 
 /** How a run is asked for. */
 export interface RunOptions {
@@ -40,16 +48,4 @@ export interface RunOptions {
    * does not allow (5 seconds to 10 minutes, unless it is set up otherwise). This client waits 30 seconds longer.
    */
   readonly timeout?: Duration.Input | undefined
-}
-
-/** A run that ended. */
-export interface Run {
-  /** The agent's final text, without a code fence around it: as JSON where it is JSON, else as a string. */
-  readonly result: Schema.Json
-  /** How long it took, by the server's clock. */
-  readonly duration: Duration.Duration
-  /** Why it ended: `end_turn`, `max_tokens`, `refusal`, or what else a server says. */
-  readonly stopReason: string | null
-  /** As far as the agent told, and the server tells. */
-  readonly usage: Usage | undefined
 }

@@ -16,12 +16,32 @@
  * })
  * ```
  */
-import { Brand, type DateTime, type Schema } from "effect"
+import { Brand, type Schema } from "effect"
+import type { SessionId } from "./wire/Ids.ts"
+import * as Wire from "./wire/Sessions.ts"
 
-/** The server's id of a session: 1 to 128 letters, digits, `_` or `-`. It is no secret. */
-export type SessionId = Brand.Branded<string, "SessionId">
+export { SessionId } from "./wire/Ids.ts"
+export type { LiveStateEncoded, SessionInfoEncoded, SessionStateEncoded } from "./wire/Sessions.ts"
 
-/** An id from its text; a text that is none is refused where it is used. */
+/** A session as it was created. */
+export type SessionInfo = Wire.SessionInfo
+
+/** The codec of a session as it was created. */
+export const SessionInfo: Schema.Codec<SessionInfo, Wire.SessionInfoEncoded> = Wire.sessionInfo
+
+/** A session as the server sees it now. */
+export type SessionState = Wire.SessionState
+
+/** The codec of a session's state. */
+export const SessionState: Schema.Codec<SessionState, Wire.SessionStateEncoded> = Wire.sessionState
+
+/** The state of one session, which also says whether it can take a turn. */
+export type LiveState = Wire.LiveState
+
+/** The codec of the state of one session. */
+export const LiveState: Schema.Codec<LiveState, Wire.LiveStateEncoded> = Wire.liveState
+
+/** An id from its text, unchecked: a text that is none is refused where it is used. The codec `SessionId` checks. */
 export const sessionId = Brand.nominal<SessionId>()
 
 /** How a session is opened. */
@@ -41,35 +61,4 @@ export interface SessionOptions {
   readonly effort?: "low" | "medium" | "high" | "xhigh" | "max" | undefined
   /** A JSON object of your own, which the server keeps with the session: 16 KiB at most on our server. */
   readonly meta?: { readonly [key: string]: Schema.Json } | undefined
-}
-
-/** A session as it was created. */
-export interface SessionInfo {
-  readonly id: SessionId
-  readonly agent: string
-  /** Null where the agent chose. */
-  readonly model: string | null
-  /** The working directory of the agent, on the server's machine. */
-  readonly cwd: string
-  readonly createdAt: DateTime.Utc
-}
-
-/** A session as the server sees it now. */
-export interface SessionState extends SessionInfo {
-  /** The app that it belongs to; older servers do not say. */
-  readonly appName: string | undefined
-  /** Null before its first turn has ended. */
-  readonly lastTurnAt: DateTime.Utc | null
-  /** Every turn that was handed to the agent, failed and cancelled ones too. */
-  readonly turnCount: number
-  /** Null while it is open. */
-  readonly closedAt: DateTime.Utc | null
-  /** What it was opened with. */
-  readonly meta: { readonly [key: string]: Schema.Json } | null
-}
-
-/** The state of one session, which also tells whether it can take a turn. */
-export interface LiveState extends SessionState {
-  /** Open and able to take a turn, asleep or not. */
-  readonly live: boolean
 }

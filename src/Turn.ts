@@ -1,12 +1,45 @@
 /**
  * One turn of a session: what it is asked with, and what came of it.
  *
- * A turn that ended is a value, whatever it ended for: `stopReason` tells. Only a turn that got no end is an error.
+ * A turn that ended is a value, whatever it ended for: see `stopReason`. Only a turn that did not end is an error.
+ *
+ * **The public data of this package** (`Turn`, `TurnEvent`, `Run`, `SessionInfo`, `Health`, `AppToken`, `Upload`).
+ * Every record can be built as a plain object, and its codec of the same name stores it or sends it elsewhere: the encoded
+ * form is the wire's, JSON in snake_case. In all public data a field is undefined where a server may leave it out, and
+ * null only where null has a meaning of its own: `model`, `meta`, `lastTurnAt`, `closedAt`, `stopReason`.
+ *
+ * **Example** (Storing a turn and reading it back)
+ *
+ * ```ts
+ * import { Schema } from "effect"
+ * import { Turn } from "effect-clawdforge"
+ *
+ * const Stored = Schema.fromJsonString(Turn.Turn)
+ *
+ * const toText = Schema.encodeEffect(Stored)
+ * const fromText = Schema.decodeEffect(Stored)
+ * ```
  */
-import type { Duration } from "effect"
-import type { SessionId } from "./SessionInfo.ts"
+import type { Duration, Schema } from "effect"
 import * as TurnEvent from "./TurnEvent.ts"
 import type { FileToken } from "./Upload.ts"
+import * as Wire from "./wire/Turns.ts"
+import * as UsageWire from "./wire/Usage.ts"
+
+export type { TurnEncoded } from "./wire/Turns.ts"
+export type { UsageEncoded } from "./wire/Usage.ts"
+
+/** What a turn or a run used, as far as the agent reports it. */
+export type Usage = UsageWire.Usage
+
+/** The codec of a usage. */
+export const Usage: Schema.Codec<Usage, UsageWire.UsageEncoded> = UsageWire.usage
+
+/** A turn that ended. */
+export type Turn = Wire.Turn
+
+/** The codec of a turn. Its text is not encoded: it is taken from the events again. */
+export const Turn: Schema.Codec<Turn, Wire.TurnEncoded> = Wire.turn
 
 /** What goes with a prompt. */
 export interface TurnOptions {
@@ -17,34 +50,6 @@ export interface TurnOptions {
    * it allows. This client waits 30 seconds longer, so that the server's own answer wins.
    */
   readonly timeout?: Duration.Input | undefined
-}
-
-/** What a turn or a run used, as far as the agent told. */
-export interface Usage {
-  /** Those that the agent's model read; of them, `cachedTokens` came from its cache. */
-  readonly inputTokens?: number | undefined
-  readonly outputTokens?: number | undefined
-  readonly cachedTokens?: number | undefined
-  readonly totalTokens?: number | undefined
-  /** In US dollars. */
-  readonly costUsd?: number | undefined
-}
-
-/** A turn that ended. */
-export interface Turn {
-  readonly sessionId: SessionId
-  /** Its place in the session, from 1. */
-  readonly index: number
-  /** All that the agent said, in order, with nothing between. */
-  readonly text: string
-  /** What happened, in order; chunks of one message are one event, and so is all that was told of one tool call. */
-  readonly events: ReadonlyArray<TurnEvent.TurnEvent>
-  /** Why it ended: `end_turn`, `max_tokens`, `max_turn_requests`, `refusal`, `cancelled`, or what else a server says. */
-  readonly stopReason: string | null
-  /** How long it took, by the server's clock. */
-  readonly duration: Duration.Duration
-  /** As far as the agent told, and the server tells. */
-  readonly usage: Usage | undefined
 }
 
 /**
@@ -66,8 +71,4 @@ export interface Turn {
  *   })
  * ```
  */
-export const make = (parts: Omit<Turn, "text" | "usage"> & { readonly usage?: Usage | undefined }): Turn => ({
-  ...parts,
-  text: TurnEvent.text(parts.events),
-  usage: parts.usage
-})
+export const make = (parts: Omit<Turn, "text">): Turn => ({ ...parts, text: TurnEvent.text(parts.events) })

@@ -18,15 +18,11 @@
  * }).pipe(Effect.scoped)
  * ```
  */
-import { Brand, type Duration, Effect, FileSystem, Path, type PlatformError, Redacted, Stream } from "effect"
+import { type Duration, Effect, FileSystem, Path, type PlatformError, type Schema, Stream } from "effect"
+import * as Wire from "./wire/Files.ts"
 
-/** Names an uploaded file. It is a secret: who has it can attach the file. It prints as `<redacted>`. */
-export type FileToken = Redacted.Redacted & Brand.Brand<"FileToken">
-
-const brand = Brand.nominal<FileToken>()
-
-/** A file token from its text, `ff_…`; a text that is none is refused where it is used. */
-export const fileToken = (text: string): FileToken => brand(Redacted.make(text, { label: "file token" }))
+export type { UploadedFileEncoded } from "./wire/Files.ts"
+export { FileToken, fileToken } from "./wire/Ids.ts"
 
 /** A file to upload. */
 export interface Source<E = never, R = never> {
@@ -102,10 +98,7 @@ export interface UploadOptions {
 }
 
 /** A file that the server has. */
-export interface UploadedFile {
-  readonly token: FileToken
-  /** In bytes. */
-  readonly size: number
-  /** How long the server keeps it. */
-  readonly timeToLive: Duration.Duration
-}
+export type UploadedFile = Wire.UploadedFile
+
+/** The codec of a file that the server has. Its encoded form shows the token. */
+export const UploadedFile: Schema.Codec<UploadedFile, Wire.UploadedFileEncoded> = Wire.uploadedFile

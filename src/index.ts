@@ -3,7 +3,7 @@
  */
 
 /** App tokens. */
-export type * as AppToken from "./AppToken.ts"
+export * as AppToken from "./AppToken.ts"
 
 /** What programs call. */
 export * as Forge from "./Forge.ts"
@@ -19,13 +19,13 @@ export * as ForgeError from "./ForgeError.ts"
 export { ApiError, AuthError, SessionClosed, TransportError } from "./ForgeError.ts"
 
 /** The health of a server, and its features. */
-export type * as Health from "./Health.ts"
+export * as Health from "./Health.ts"
 
 /** The bounds of retries. */
 export type * as RetryPolicy from "./RetryPolicy.ts"
 
 /** One prompt, one answer. */
-export type * as Run from "./Run.ts"
+export * as Run from "./Run.ts"
 
 /** The handle of a session. */
 export type * as Session from "./Session.ts"

@@ -75,8 +75,7 @@ describe("seed: runs", () => {
       assert.deepStrictEqual(yield* Forge.run("x"), {
         result: { total: 42, lines: [1, null, "a"] },
         duration: Duration.millis(250),
-        stopReason: "end_turn",
-        usage: undefined
+        stopReason: "end_turn"
       })
       assert.deepInclude(yield* Forge.run("x"), { result: null, stopReason: null })
       assert.deepInclude(yield* Forge.run("x"), { result: "plain words", usage: { inputTokens: 3 } })

@@ -51,7 +51,7 @@ const params = { id: Schema.String }
 const headers = { "idempotency-key": Schema.optionalKey(IdempotencyKey) }
 
 const system = HttpApiGroup.make("system", { topLevel: true }).add(
-  HttpApiEndpoint.get("health", Paths.health, { success: Health.Health }),
+  HttpApiEndpoint.get("health", Paths.health, { success: Health.health }),
   HttpApiEndpoint.get("ready", Paths.ready, { success: Schema.Struct({ ok: Schema.Literal(true) }), error: NotReady })
 )
 

@@ -35,7 +35,7 @@ export class AdminAccess extends HttpApiMiddleware.Service<AdminAccess>()(
 ) {}
 
 /** The session in the path of a request, which belongs to the calling app. */
-export class CurrentSession extends Context.Service<CurrentSession, Sessions.Row>()(
+export class CurrentSession extends Context.Service<CurrentSession, Sessions.SessionState>()(
   "effect-clawdforge/api/Middlewares/CurrentSession"
 ) {}
 

@@ -1,11 +1,12 @@
 /**
- * What an update of the Agent Client Protocol becomes as a turn event.
+ * Turns an update of the Agent Client Protocol into a turn event.
  *
- * Both ends use it: the server for what its agents say, the client for servers that pass their agent's messages on as
- * they came. An update of an unknown kind, or not of the shape of its kind, becomes `Unknown` with all that was in it.
+ * Both sides use it: the server for what its agents send, the client for servers that pass their agent's messages on
+ * unchanged. An update of an unknown kind, or not of the shape of its kind, becomes `Unknown` with all that was in it.
  */
 import { Option, Predicate, Schema } from "effect"
-import { Cost, PlanEntry, type ToolCall, type TurnEvent } from "./TurnEvent.ts"
+import { Cost, PlanEntry } from "./EventKinds.ts"
+import type { ToolCall, TurnEvent } from "./TurnEvent.ts"
 
 /** A tool call as the agent has described it so far: its fields, as they came. It grows with each update. */
 export type OpenCall = Map<string, unknown>
@@ -38,7 +39,7 @@ const toolInput = (input: unknown): Pick<ToolCall, "args" | "rawInput"> =>
 
 const toolNameIn = (meta: unknown): string | undefined => (isClaudeMeta(meta) ? meta.claudeCode.toolName : undefined)
 
-/** What a tool has given so far; for a call that ended without a result, the content that it shows. */
+/** The result of a tool so far; for a call that ended without one, the content that it shows. */
 const resultOf = (call: typeof Call.Type): Pick<ToolCall, "result" | "blocks"> => {
   const { content, rawOutput, status } = call
   const isEnded = status === "completed" || status === "failed"
@@ -63,7 +64,7 @@ const toToolCall = (call: typeof Call.Type): TurnEvent => ({
 
 type Update = Readonly<Record<string, unknown>>
 
-/** How one kind of update is read, and the fields that its event has a place for: undefined where that is all of them. */
+/** How one kind of update is read, and which of its fields its event keeps: undefined where it keeps all of them. */
 interface Reader {
   readonly fields: ReadonlySet<string> | undefined
   readonly read: (update: Update, calls: ToolCalls) => Option.Option<TurnEvent>
@@ -88,44 +89,44 @@ const chunk = (role: "agent" | "thought" | "user", tag?: "Text" | "Thinking"): R
       : { _tag: "Content", role, block: content, ...message }
   })
 
-/** Adds an update to what is known of its tool call: what is absent stays, null clears, a value replaces. */
-export const describe = (update: Update, calls: ToolCalls): Option.Option<OpenCall> => {
-  const told = Object.entries(update)
-  const values = Object.fromEntries(told.filter(([, value]) => value !== null))
+/** Applies an update to its tool call: an absent field stays, null clears, a value replaces. */
+export const apply = (update: Update, calls: ToolCalls): Option.Option<OpenCall> => {
+  const entries = Object.entries(update)
+  const values = Object.fromEntries(entries.filter(([, value]) => value !== null))
   return Option.map(decodeCall(values), ({ toolCallId }) => {
     const call: OpenCall = calls.get(toolCallId) ?? new Map()
     calls.set(toolCallId, call)
-    for (const [field, value] of told) {
+    for (const [field, value] of entries) {
       if (value === null) call.delete(field)
       else call.set(field, value)
     }
-    // The name that an adapter tells in `_meta` does not go with it, when a later update brings another.
+    // The name that an adapter puts in `_meta` stays when a later update replaces `_meta`.
     const name = call.get("name") ?? toolNameIn(call.get("_meta"))
     if (name !== undefined) call.set("name", name)
     return call
   })
 }
 
-/** The fields that have the right shape: an agent that gets one of the others wrong has still called its tool. */
+/** The fields that have the right shape: an agent that gets another one wrong has still called its tool. */
 const wellFormed = (update: Update): Update =>
   Object.fromEntries(
     Object.entries(update).filter(([name, value]) => value === null || isField.get(name)?.(value) !== false)
   )
 
-/** The fields of a tool call that its event shows: `_meta` is looked at for the tool's name only. */
+/** The fields of a tool call that its event shows: `_meta` is read for the tool's name only. */
 export const fieldsOfCall: ReadonlySet<string> = new Set([...fieldsOf(Call)].filter((field) => field !== "_meta"))
 
 const toolCall: Reader = {
   fields: fieldsOfCall,
   read: (update, calls) =>
-    describe(update, calls).pipe(
-      Option.orElse(() => describe(wellFormed(update), calls)),
+    apply(update, calls).pipe(
+      Option.orElse(() => apply(wellFormed(update), calls)),
       Option.flatMap((call) => decodeCall(Object.fromEntries(call))),
       Option.map(toToolCall)
     )
 }
 
-/** An update that is kept as it is. */
+/** An update that is kept unchanged. */
 const whole = (tag: "Notice" | "Compaction"): Reader => ({
   fields: undefined,
   read: (update) => Option.some({ _tag: tag, update })
@@ -181,14 +182,14 @@ const readerOf = (kind: unknown): Reader | undefined =>
 /** Whether an update is one of a tool call. */
 export const isOfCall = (update: Update): boolean => readerOf(update["sessionUpdate"]) === toolCall
 
-/** A chunk is read also where the id of its message is no text; that id is then one more thing that it came with. */
+/** A chunk is read even if the id of its message is not a string; that id is then an extra field. */
 const isOddId = (name: string, value: unknown): boolean => name === "messageId" && typeof value !== "string"
 
-/** The fields of an update that its event has no place for, `_meta` above all. */
+/** The fields of an update that its event does not keep, `_meta` above all. */
 const addedToUpdate = (update: Update, fields: ReadonlySet<string>): Update =>
   Object.fromEntries(Object.entries(update).filter(([name, value]) => !fields.has(name) || isOddId(name, value)))
 
-/** The fields of the text in an update, and of the update, that its event has no place for. */
+/** The fields of the text in an update, and of the update, that its event does not keep. */
 export const addedTo = (update: Update): ReadonlyArray<Update> => {
   const fields = readerOf(update["sessionUpdate"])?.fields
   if (fields === undefined) return []
@@ -208,11 +209,19 @@ export const toEvent = (update: unknown, calls: ToolCalls): TurnEvent => {
   return Option.getOrElse(read ?? Option.none<TurnEvent>(), () => ({ _tag: "Unknown", raw: update }))
 }
 
+/** Names that the wire has for other fields of a `ToolCall`. */
+export const wireNamesOfCall: ReadonlyArray<string> = ["type", "raw_input"]
+
 /** The event of a tool call as it stands, with all that was added to it. */
 export const fromCall = (call: OpenCall): TurnEvent => {
-  const told = Object.fromEntries(call)
-  return Option.match(decodeCall(told), {
-    onNone: () => ({ _tag: "Unknown", raw: told }),
-    onSome: (known) => ({ ...addedToUpdate(told, fieldsOfCall), ...toToolCall(known) })
+  const sent = Object.fromEntries(call)
+  return Option.match(decodeCall(sent), {
+    onNone: () => ({ _tag: "Unknown", raw: sent }),
+    onSome: (known) => {
+      const added = Object.entries(addedToUpdate(sent, fieldsOfCall))
+      const kept = Object.fromEntries(added.filter(([name]) => !wireNamesOfCall.includes(name)))
+      const isWhole = Object.keys(kept).length === added.length
+      return { ...kept, ...(isWhole ? {} : { raw: sent }), ...toToolCall(known) }
+    }
   })
 }

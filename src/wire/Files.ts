@@ -28,11 +28,28 @@ export const TimeToLive = Schema.String.check(
   })
 )
 
+/** A file that the server has. */
+export interface UploadedFile {
+  readonly token: FileToken
+  /** In bytes. */
+  readonly size: number
+  /** How long the server keeps it, in whole seconds. */
+  readonly timeToLive: Duration.Duration
+}
+
+const fields = { token: FileToken, timeToLive: Seconds, size: Schema.Int }
+
+const keys = { token: "file_token", timeToLive: "ttl_secs" } as const
+
+const uploadedFileStruct = Schema.Struct(fields).pipe(Schema.encodeKeys(keys))
+
+/** As the wire has it. */
+export interface UploadedFileEncoded extends Schema.Codec.Encoded<typeof uploadedFileStruct> {}
+
+export const uploadedFile: Schema.Codec<UploadedFile, UploadedFileEncoded> = uploadedFileStruct
+
 /** The answer; where it has an `ok`, that is true. */
-export const Uploaded = Schema.Struct({
-  ok: Schema.optionalKey(Schema.Literal(true)),
-  fileToken: FileToken,
-  ttl: Seconds,
-  size: Schema.Int
-}).pipe(Schema.encodeKeys({ fileToken: "file_token", ttl: "ttl_secs" }))
+export const Uploaded = Schema.Struct({ ok: Schema.optionalKey(Schema.Literal(true)), ...fields }).pipe(
+  Schema.encodeKeys(keys)
+)
 export type Uploaded = typeof Uploaded.Type

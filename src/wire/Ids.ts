@@ -1,17 +1,39 @@
 /**
  * The names and units of the wire: ids, tokens, names, unix seconds, milliseconds.
  */
-import { DateTime, Duration, Effect, Schema, SchemaGetter } from "effect"
+import { Brand, DateTime, Duration, Effect, Option, Redacted, Schema, SchemaGetter } from "effect"
 
-/** What a client accepts as a session id; a server mints sixteen characters or more. */
+/** The server's id of a session: 1 to 128 letters, digits, `_` or `-`. It is no secret. */
+export type SessionId = Brand.Branded<string, "SessionId">
+
 export const SessionId = Schema.String.check(
   Schema.isPattern(/^[A-Za-z0-9_-]{1,128}$/, { message: "must be 1 to 128 letters, digits, _ or -" })
 ).pipe(Schema.brand("SessionId"))
-export type SessionId = typeof SessionId.Type
 
-/** What a client accepts as a file token, as it stands on the wire. */
-export const FileToken = Schema.String.check(
+/** Text on the wire that is a secret in memory. It prints as its label, and only encoding reveals it. */
+export const secret = <S extends Schema.Codec<string>>(text: S, label: string) =>
+  text.pipe(
+    Schema.decodeTo(Schema.Redacted(Schema.String), {
+      decode: SchemaGetter.transform((text: string) => Redacted.make(text, { label })),
+      encode: SchemaGetter.transform((secret: Redacted.Redacted) => Redacted.value(secret))
+    })
+  )
+
+/** A file token as text. */
+export const FileTokenText = Schema.String.check(
   Schema.isPattern(/^ff_[A-Za-z0-9_-]{1,128}$/, { message: "must be a file token, ff_…" })
+)
+
+/** Names an uploaded file. It is a secret: who has it can attach the file. It prints as `<redacted>`. */
+export type FileToken = Redacted.Redacted & Brand.Brand<"FileToken">
+
+const brandFileToken = Brand.nominal<FileToken>()
+
+/** A file token from its text, `ff_…`, unchecked: a text that is none is refused where it is used. */
+export const fileToken = (text: string): FileToken => brandFileToken(Redacted.make(text, { label: "file token" }))
+
+export const FileToken: Schema.Codec<FileToken, string> = secret(FileTokenText, "file token").pipe(
+  Schema.brand("FileToken")
 )
 
 /** The name of an agent in the server's table. */
@@ -53,7 +75,8 @@ export const UnixSeconds = Schema.Int.check(Schema.isBetween({ minimum: -lastSec
 /** Whole milliseconds on the wire, a `Duration` in memory. */
 export const Millis = Schema.Finite.pipe(
   Schema.decodeTo(Schema.Duration, {
-    decode: SchemaGetter.transform((millis: number) => Duration.millis(Math.max(0, millis))),
+    // Rounded both ways, so that what was decoded encodes to itself.
+    decode: SchemaGetter.transform((millis: number) => Duration.millis(Math.max(0, Math.round(millis)))),
     encode: SchemaGetter.transform((span: Duration.Duration) => Math.round(Duration.toMillis(span)))
   })
 )
@@ -85,3 +108,12 @@ export const nullable = <S extends Schema.Constraint>(schema: S) => Schema.optio
 /** A field that is `null` in memory where the peer sent null or nothing. */
 export const orNull = <S extends Schema.Constraint>(schema: S) =>
   Schema.NullOr(schema).pipe(Schema.withDecodingDefaultKey(Effect.succeed(null)))
+
+/** A field that is absent in memory where the peer sent null or nothing. It is written as null, which all servers did. */
+export const absent = <S extends Schema.Constraint>(schema: S) =>
+  Schema.optionalKey(Schema.NullOr(schema)).pipe(
+    Schema.decodeTo(Schema.optional(Schema.toType(schema)), {
+      decode: SchemaGetter.transformOptional(Option.filter((value) => value !== null)),
+      encode: SchemaGetter.transformOptional((value) => Option.some(Option.getOrNull(value) ?? null))
+    })
+  )

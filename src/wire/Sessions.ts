@@ -1,7 +1,7 @@
 /**
  * `POST /sessions`, `GET /sessions`, `GET /sessions/{id}` and `DELETE /sessions/{id}`.
  */
-import { Effect, Schema } from "effect"
+import { type DateTime, Effect, Schema } from "effect"
 import { isDeeper } from "./Depth.ts"
 import { AgentName, ModelName, NotBlank, nullable, orNull, SessionId, UnixSeconds } from "./Ids.ts"
 import { Effort, SystemMode } from "./Runs.ts"
@@ -31,20 +31,55 @@ export const createKeys = { systemMode: "system_mode" } as const
 export const CreateRequest = Schema.Struct(createFields).pipe(Schema.encodeKeys(createKeys))
 export type CreateRequest = typeof CreateRequest.Type
 
-/** The answer to `POST /sessions`. */
-export const Created = Schema.Struct({
-  ok: Schema.Literal(true),
-  sessionId: SessionId,
+/** A session as it was created. */
+export interface SessionInfo {
+  readonly id: SessionId
+  readonly agent: string
+  /** Null where the agent chose. */
+  readonly model: string | null
+  /** The working directory of the agent, on the server's machine. */
+  readonly cwd: string
+  readonly createdAt: DateTime.Utc
+}
+
+const infoFields = {
+  id: SessionId,
   agent: Schema.String,
   createdAt: UnixSeconds,
   cwd: Schema.String,
   model: orNull(Schema.String)
-}).pipe(Schema.encodeKeys({ sessionId: "session_id", createdAt: "created_at" }))
+}
+
+const infoKeys = { id: "session_id", createdAt: "created_at" } as const
+
+const sessionInfoStruct = Schema.Struct(infoFields).pipe(Schema.encodeKeys(infoKeys))
+
+/** As the wire has it, without `ok`. */
+export interface SessionInfoEncoded extends Schema.Codec.Encoded<typeof sessionInfoStruct> {}
+
+export const sessionInfo: Schema.Codec<SessionInfo, SessionInfoEncoded> = sessionInfoStruct
+
+/** The answer to `POST /sessions`. */
+export const Created = Schema.Struct({ ok: Schema.Literal(true), ...infoFields }).pipe(Schema.encodeKeys(infoKeys))
 export type Created = typeof Created.Type
 
-const rowFields = {
-  sessionId: SessionId,
-  appName: Schema.optionalKey(Schema.String),
+/** A session as the server sees it now. */
+export interface SessionState extends SessionInfo {
+  /** The app that it belongs to; older servers do not say. */
+  readonly appName?: string | undefined
+  /** Null before its first turn has ended. */
+  readonly lastTurnAt: DateTime.Utc | null
+  /** Every turn that was handed to the agent, failed and cancelled ones too. */
+  readonly turnCount: number
+  /** Null while it is open. */
+  readonly closedAt: DateTime.Utc | null
+  /** The JSON object that it was opened with, if any. */
+  readonly meta: { readonly [key: string]: Schema.Json } | null
+}
+
+const stateFields = {
+  id: SessionId,
+  appName: Schema.optional(Schema.String),
   agent: Schema.String,
   cwd: Schema.String,
   createdAt: UnixSeconds,
@@ -55,31 +90,46 @@ const rowFields = {
   model: orNull(Schema.String)
 }
 
-const rowKeys = {
-  sessionId: "session_id",
+const stateKeys = {
+  ...infoKeys,
   appName: "app_name",
-  createdAt: "created_at",
   lastTurnAt: "last_turn_at",
   turnCount: "turn_count",
   closedAt: "closed_at"
 } as const
 
-/** One session as a list shows it; `app_name` may be missing on older servers. */
-export const Row = Schema.Struct(rowFields).pipe(Schema.encodeKeys(rowKeys))
-export type Row = typeof Row.Type
+const sessionStateStruct = Schema.Struct(stateFields).pipe(Schema.encodeKeys(stateKeys))
+
+/** As the wire has it. */
+export interface SessionStateEncoded extends Schema.Codec.Encoded<typeof sessionStateStruct> {}
+
+export const sessionState: Schema.Codec<SessionState, SessionStateEncoded> = sessionStateStruct
 
 /** The answer to `GET /sessions`. */
 export const List = Schema.Struct({
   ok: Schema.Literal(true),
-  sessions: Schema.Array(Row),
+  sessions: Schema.Array(sessionState),
   count: Schema.Int
 })
 export type List = typeof List.Type
 
+/** The state of one session, which also says whether it can take a turn. */
+export interface LiveState extends SessionState {
+  /** Open and able to take a turn, asleep or not. */
+  readonly live: boolean
+}
+
+const liveFields = { ...stateFields, live: Schema.Boolean }
+
+const liveStateStruct = Schema.Struct(liveFields).pipe(Schema.encodeKeys(stateKeys))
+
+/** As the wire has it, without `ok`. */
+export interface LiveStateEncoded extends Schema.Codec.Encoded<typeof liveStateStruct> {}
+
+export const liveState: Schema.Codec<LiveState, LiveStateEncoded> = liveStateStruct
+
 /** The answer to `GET /sessions/{id}`. */
-export const State = Schema.Struct({ ok: Schema.Literal(true), ...rowFields, live: Schema.Boolean }).pipe(
-  Schema.encodeKeys(rowKeys)
-)
+export const State = Schema.Struct({ ok: Schema.Literal(true), ...liveFields }).pipe(Schema.encodeKeys(stateKeys))
 export type State = typeof State.Type
 
 /** One thing that happened to a session, in numbers and names only. */

@@ -1,8 +1,8 @@
 /**
  * `POST /admin/tokens`, `GET /admin/tokens` and `DELETE /admin/tokens/{name}`.
  */
-import { Schema } from "effect"
-import { nullable, orNull, TokenName, UnixSeconds } from "./Ids.ts"
+import { type DateTime, type Redacted, Schema } from "effect"
+import { absent, nullable, secret, TokenName, UnixSeconds } from "./Ids.ts"
 
 /** The body of a mint. */
 export const MintRequest = Schema.Struct({
@@ -11,25 +11,58 @@ export const MintRequest = Schema.Struct({
 }).pipe(Schema.encodeKeys({ ipCidrs: "ip_cidrs" }))
 export type MintRequest = typeof MintRequest.Type
 
-/** The answer to a mint: the only time that the token is told. Where it has an `ok`, that is true. */
-export const Minted = Schema.Struct({
-  ok: Schema.optionalKey(Schema.Literal(true)),
+/** A token that was just made. */
+export interface MintedToken {
+  /** The app's: 1 to 64 lower-case letters, digits, `_` or `-`. */
+  readonly name: string
+  /** The token itself. The server shows it this once, and keeps no copy. */
+  readonly token: Redacted.Redacted
+  /** The addresses that it is good from; undefined where it is good from any. */
+  readonly ipCidrs?: ReadonlyArray<string> | undefined
+}
+
+const mintedFields = {
   name: Schema.String,
-  token: Schema.NonEmptyString,
-  ipCidrs: orNull(Schema.Array(Schema.String))
-}).pipe(Schema.encodeKeys({ ipCidrs: "ip_cidrs" }))
+  token: secret(Schema.NonEmptyString, "app token"),
+  ipCidrs: absent(Schema.Array(Schema.String))
+}
+
+const mintedKeys = { ipCidrs: "ip_cidrs" } as const
+
+const mintedTokenStruct = Schema.Struct(mintedFields).pipe(Schema.encodeKeys(mintedKeys))
+
+/** As the wire has it, with the token in plain text. */
+export interface MintedTokenEncoded extends Schema.Codec.Encoded<typeof mintedTokenStruct> {}
+
+export const mintedToken: Schema.Codec<MintedToken, MintedTokenEncoded> = mintedTokenStruct
+
+/** The answer to a mint. Where it has an `ok`, that is true. */
+export const Minted = Schema.Struct({ ok: Schema.optionalKey(Schema.Literal(true)), ...mintedFields }).pipe(
+  Schema.encodeKeys(mintedKeys)
+)
 export type Minted = typeof Minted.Type
 
-/** One token as a list shows it. */
-export const TokenRow = Schema.Struct({
+/** A token as the server lists it. */
+export interface TokenInfo {
+  readonly name: string
+  /** The addresses that it is good from; undefined where it is good from any. */
+  readonly ipCidrs?: ReadonlyArray<string> | undefined
+  readonly createdAt: DateTime.Utc
+}
+
+const tokenInfoStruct = Schema.Struct({
   name: Schema.String,
-  ipCidrs: orNull(Schema.Array(Schema.String)),
+  ipCidrs: absent(Schema.Array(Schema.String)),
   createdAt: UnixSeconds
 }).pipe(Schema.encodeKeys({ ipCidrs: "ip_cidrs", createdAt: "created_at" }))
-export type TokenRow = typeof TokenRow.Type
+
+/** As the wire has it. */
+export interface TokenInfoEncoded extends Schema.Codec.Encoded<typeof tokenInfoStruct> {}
+
+export const tokenInfo: Schema.Codec<TokenInfo, TokenInfoEncoded> = tokenInfoStruct
 
 /** The answer to a list. */
-export const TokenList = Schema.Struct({ ok: Schema.Literal(true), tokens: Schema.Array(TokenRow) })
+export const TokenList = Schema.Struct({ ok: Schema.Literal(true), tokens: Schema.Array(tokenInfo) })
 export type TokenList = typeof TokenList.Type
 
 /** The answer to a revoke. */

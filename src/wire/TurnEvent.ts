@@ -1,176 +1,201 @@
 /**
- * The events of a turn in their normalised form: `type` and snake_case on the wire, `_tag` and camelCase in memory.
+ * What happens in a turn, one event at a time: the types, and the codec that stores and sends them.
  *
- * Encoding is strict, because older clients fail a whole turn on one odd event. Reading what others send is the work of
- * `TurnEvents.decode`.
+ * Events are encoded in the normalised form alone. Reading all that servers send is the work of `EventDecoder`.
  */
-import { Schema } from "effect"
+import { Schema, SchemaGetter, Struct } from "effect"
+import { type Cost, fieldNames, type Kind, kinds, type PlanEntry, rest } from "./EventKinds.ts"
 
-const message = { messageId: Schema.optionalKey(Schema.String) }
-const text = { content: Schema.String, ...message }
-const messageKeys = { _tag: "type", messageId: "message_id" } as const
+export type { Cost, PlanEntry } from "./EventKinds.ts"
 
 /** What the agent said. */
-export const Text = Schema.Struct({ _tag: Schema.Literal("text").transform("Text"), ...text }).pipe(
-  Schema.encodeKeys(messageKeys)
-)
+export interface Text {
+  readonly _tag: "Text"
+  /** A piece of it; a turn that is over has one for each message. */
+  readonly content: string
+  /** The message that it belongs to, where the agent says so. */
+  readonly messageId?: string | undefined
+}
 
 /** What the agent thought. */
-export const Thinking = Schema.Struct({ _tag: Schema.Literal("thinking").transform("Thinking"), ...text }).pipe(
-  Schema.encodeKeys(messageKeys)
-)
+export interface Thinking {
+  readonly _tag: "Thinking"
+  /** A piece of it; a turn that is over has one for each message. */
+  readonly content: string
+  /** The message that it belongs to, where the agent says so. */
+  readonly messageId?: string | undefined
+}
 
 /** A block that is no text, or one of the user's own message. */
-export const Content = Schema.Struct({
-  _tag: Schema.Literal("content").transform("Content"),
-  role: Schema.Literals(["agent", "thought", "user"]),
-  block: Schema.Unknown,
-  ...message
-}).pipe(Schema.encodeKeys(messageKeys))
-
-/**
- * A tool call as it stands: a later one with the same id takes the place of an earlier. What a tool shows beside its
- * result (diffs, terminals) is in `blocks`, since older clients want `content` to be a string wherever it stands.
- */
-export const ToolCall = Schema.Struct({
-  _tag: Schema.Literal("tool_call").transform("ToolCall"),
-  name: Schema.String,
-  id: Schema.optionalKey(Schema.String),
-  title: Schema.optionalKey(Schema.String),
-  kind: Schema.optionalKey(Schema.String),
-  status: Schema.optionalKey(Schema.String),
-  args: Schema.optionalKey(Schema.Record(Schema.String, Schema.Unknown)),
-  rawInput: Schema.optionalKey(Schema.Unknown),
-  result: Schema.optionalKey(Schema.Unknown),
-  blocks: Schema.optionalKey(Schema.Array(Schema.Unknown)),
-  locations: Schema.optionalKey(Schema.Array(Schema.Unknown))
-}).pipe(Schema.encodeKeys({ _tag: "type", rawInput: "raw_input" }))
-
-/** Whatever else stands in an object stays in it. */
-const rest = [Schema.Record(Schema.String, Schema.Unknown)] as const
-
-export interface PlanEntry {
-  readonly content: string
-  readonly priority?: string | undefined
-  readonly status?: string | undefined
+export interface Content {
+  readonly _tag: "Content"
+  /** Who it is from: what the agent says, what it thinks, or the user. */
+  readonly role: "agent" | "thought" | "user"
+  /** An image, a resource and so on, as the agent protocol has it. */
+  readonly block: unknown
+  /** The message that it belongs to, where the agent says so. */
+  readonly messageId?: string | undefined
 }
 
-/** One step of a plan. */
-export const PlanEntry: Schema.Codec<PlanEntry> = Schema.StructWithRest(
-  Schema.Struct({
-    content: Schema.String,
-    priority: Schema.optionalKey(Schema.String),
-    status: Schema.optionalKey(Schema.String)
-  }),
-  rest
-)
+/** A call of a tool as it stands. In a stream a later one with the same id replaces an earlier one. */
+export interface ToolCall {
+  readonly _tag: "ToolCall"
+  /** The tool's own name where it is known, else what the agent calls the call. */
+  readonly name: string
+  /** Tells the calls of one turn apart. */
+  readonly id?: string | undefined
+  /** What the call does, for people to read. */
+  readonly title?: string | undefined
+  /** `read`, `edit`, `execute`, … */
+  readonly kind?: string | undefined
+  /** `pending`, `in_progress`, `completed` or `failed`. */
+  readonly status?: string | undefined
+  /** The input of the tool. */
+  readonly args?: { readonly [key: string]: unknown } | undefined
+  /** The input of a tool where it is no object. */
+  readonly rawInput?: unknown
+  /** What the tool gave. */
+  readonly result?: unknown
+  /** What the tool shows next to its result: diffs, terminals. */
+  readonly blocks?: ReadonlyArray<unknown> | undefined
+  /** The files that it is about. */
+  readonly locations?: ReadonlyArray<unknown> | undefined
+}
 
 /** The agent's plan; each one replaces the one before. */
-export const Plan = Schema.Struct({
-  _tag: Schema.Literal("plan").transform("Plan"),
-  entries: Schema.Array(PlanEntry)
-}).pipe(Schema.encodeKeys({ _tag: "type" }))
-
-export interface Cost {
-  readonly amount: number
-  readonly currency: string
+export interface Plan {
+  readonly _tag: "Plan"
+  /** Its steps, in order. */
+  readonly entries: ReadonlyArray<PlanEntry>
 }
 
-/** Money. */
-export const Cost: Schema.Codec<Cost> = Schema.StructWithRest(
-  Schema.Struct({ amount: Schema.Finite, currency: Schema.String }),
-  rest
-)
-
-/** How much of the context window is used, and what the session has cost. */
-export const UsageUpdate = Schema.Struct({
-  _tag: Schema.Literal("usage").transform("Usage"),
-  used: Schema.optionalKey(Schema.Finite),
-  size: Schema.optionalKey(Schema.Finite),
-  cost: Schema.optionalKey(Cost),
-  inputTokens: Schema.optionalKey(Schema.Finite),
-  outputTokens: Schema.optionalKey(Schema.Finite),
-  cachedTokens: Schema.optionalKey(Schema.Finite),
-  totalTokens: Schema.optionalKey(Schema.Finite)
-}).pipe(
-  Schema.encodeKeys({
-    _tag: "type",
-    inputTokens: "input_tokens",
-    outputTokens: "output_tokens",
-    cachedTokens: "cached_tokens",
-    totalTokens: "total_tokens"
-  })
-)
+/** How full the context window is, what the session has cost, and what a turn used. */
+export interface Usage {
+  readonly _tag: "Usage"
+  /** The tokens in the context window. */
+  readonly used?: number | undefined
+  /** The tokens that the context window has room for. */
+  readonly size?: number | undefined
+  /** Of the whole session, so far. */
+  readonly cost?: Cost | undefined
+  /** The tokens that the agent's model read. */
+  readonly inputTokens?: number | undefined
+  /** The tokens that the agent's model wrote. */
+  readonly outputTokens?: number | undefined
+  /** Of the tokens read, those that came from a cache. */
+  readonly cachedTokens?: number | undefined
+  /** All tokens together. */
+  readonly totalTokens?: number | undefined
+}
 
 /** The agent is in another mode. */
-export const Mode = Schema.Struct({ _tag: Schema.Literal("mode").transform("Mode"), modeId: Schema.String }).pipe(
-  Schema.encodeKeys({ _tag: "type", modeId: "mode_id" })
-)
+export interface Mode {
+  readonly _tag: "Mode"
+  /** The mode that it is in now. */
+  readonly modeId: string
+}
 
-/** The agent's options (model, effort) as they stand now. */
-export const Config = Schema.Struct({
-  _tag: Schema.Literal("config").transform("Config"),
-  options: Schema.Array(Schema.Unknown)
-}).pipe(Schema.encodeKeys({ _tag: "type" }))
+/** The agent's options (model, effort) changed. */
+export interface Config {
+  readonly _tag: "Config"
+  /** All of them as they stand now. */
+  readonly options: ReadonlyArray<unknown>
+}
 
-/** The commands that the agent offers now. */
-export const Commands = Schema.Struct({
-  _tag: Schema.Literal("commands").transform("Commands"),
-  commands: Schema.Array(Schema.Unknown)
-}).pipe(Schema.encodeKeys({ _tag: "type" }))
+/** The commands that the agent offers changed. */
+export interface Commands {
+  readonly _tag: "Commands"
+  /** All that it offers now. */
+  readonly commands: ReadonlyArray<unknown>
+}
 
 /** The agent named its session. */
-export const SessionInfo = Schema.Struct({
-  _tag: Schema.Literal("session_info").transform("SessionInfo"),
-  title: Schema.optionalKey(Schema.NullOr(Schema.String)),
-  updatedAt: Schema.optionalKey(Schema.NullOr(Schema.String))
-}).pipe(Schema.encodeKeys({ _tag: "type", updatedAt: "updated_at" }))
+export interface SessionInfo {
+  readonly _tag: "SessionInfo"
+  /** Its name; null where it was removed. */
+  readonly title?: string | null | undefined
+  /** When the agent last worked on it, as the agent wrote it. */
+  readonly updatedAt?: string | null | undefined
+}
 
-/** The agent has something to tell its operator. */
-export const Notice = Schema.Struct({
-  _tag: Schema.Literal("notice").transform("Notice"),
-  update: Schema.Unknown
-}).pipe(Schema.encodeKeys({ _tag: "type" }))
+/** A notice of the agent to its operator. */
+export interface Notice {
+  readonly _tag: "Notice"
+  /** The notice, as the agent protocol has it. */
+  readonly update: unknown
+}
 
 /** The agent compacted its context. */
-export const Compaction = Schema.Struct({
-  _tag: Schema.Literal("compaction").transform("Compaction"),
-  update: Schema.Unknown
-}).pipe(Schema.encodeKeys({ _tag: "type" }))
+export interface Compaction {
+  readonly _tag: "Compaction"
+  /** Its report of that, as the agent protocol has it. */
+  readonly update: unknown
+}
 
-/** The agent asked to use a tool, and what it was told. */
-export const Permission = Schema.Struct({
-  _tag: Schema.Literal("permission").transform("Permission"),
-  toolCallId: Schema.String,
-  options: Schema.Array(Schema.Unknown),
-  decision: Schema.String
-}).pipe(Schema.encodeKeys({ _tag: "type", toolCallId: "tool_call_id" }))
+/** The agent asked for permission to use a tool, and was answered. */
+export interface Permission {
+  readonly _tag: "Permission"
+  /** The `id` of the tool call that it asked for. */
+  readonly toolCallId: string
+  /** The answers that it offered. */
+  readonly options: ReadonlyArray<unknown>
+  /** The answer that it got. */
+  readonly decision: string
+}
 
-/** Whatever else came, as it came. */
-export const Unknown = Schema.Struct({
-  _tag: Schema.Literal("unknown").transform("Unknown"),
-  raw: Schema.Unknown
-}).pipe(Schema.encodeKeys({ _tag: "type" }))
-
-/** The kinds that have a name, by the `type` they have on the wire. */
-export const members = {
-  text: Text,
-  thinking: Thinking,
-  content: Content,
-  tool_call: ToolCall,
-  plan: Plan,
-  usage: UsageUpdate,
-  mode: Mode,
-  config: Config,
-  commands: Commands,
-  session_info: SessionInfo,
-  notice: Notice,
-  compaction: Compaction,
-  permission: Permission,
-  unknown: Unknown
-} as const
+/** An event that this version does not know. */
+export interface Unknown {
+  readonly _tag: "Unknown"
+  /** As it came. */
+  readonly raw: unknown
+}
 
 /** Any event of a turn. */
-export const TurnEvent = Schema.Union(Object.values(members))
-export type TurnEvent = typeof TurnEvent.Type
-export type ToolCall = typeof ToolCall.Type
+export type TurnEvent =
+  | Text
+  | Thinking
+  | Content
+  | ToolCall
+  | Plan
+  | Usage
+  | Mode
+  | Config
+  | Commands
+  | SessionInfo
+  | Notice
+  | Compaction
+  | Permission
+  | Unknown
+
+/** An event as the wire has it: its kind is in `type`, and its names are in snake_case. */
+export interface TurnEventEncoded {
+  readonly type: string
+  readonly [field: string]: unknown
+}
+
+const renamer = (names: ReadonlyArray<readonly [from: string, to: string]>) => {
+  const rename = Struct.renameKeys(Object.fromEntries(names))
+  // Boundary: of the type checker, which does not follow names that are computed.
+  return (fields: object) => rename(fields) as never
+}
+
+/** One kind, with all that was added to the event. */
+const open = (kind: Kind) => {
+  const names = fieldNames(kind)
+  return Schema.StructWithRest(kind.from, rest).pipe(
+    Schema.decodeTo(Schema.StructWithRest(kind.to, rest), {
+      decode: SchemaGetter.transform(renamer(names)),
+      encode: SchemaGetter.transform(renamer(names.map(([wire, memory]) => [memory, wire])))
+    })
+  )
+}
+
+/** The codec of any event: what was encoded decodes to the same event, with the fields that a server added to it. */
+export const TurnEvent: Schema.Codec<TurnEvent, TurnEventEncoded> = Schema.Union(Object.values(kinds).map(open))
+
+/** What the agent said: the content of all text events, in order, with nothing between. */
+export const text = (events: Iterable<TurnEvent>): string => {
+  let said = ""
+  for (const event of events) if (event._tag === "Text") said += event.content
+  return said
+}

@@ -1,15 +1,25 @@
 /**
- * What a turn or a run used, as far as the agent told.
+ * What a turn or a run used.
  */
 import { Schema } from "effect"
 
-/** Tokens and money of one turn or run. */
-export const Usage = Schema.Struct({
-  inputTokens: Schema.optionalKey(Schema.Finite),
-  outputTokens: Schema.optionalKey(Schema.Finite),
-  cachedTokens: Schema.optionalKey(Schema.Finite),
-  totalTokens: Schema.optionalKey(Schema.Finite),
-  costUsd: Schema.optionalKey(Schema.Finite)
+/** What a turn or a run used, as far as the agent reports it. */
+export interface Usage {
+  /** Those that the agent's model read; of them, `cachedTokens` came from its cache. */
+  readonly inputTokens?: number | undefined
+  readonly outputTokens?: number | undefined
+  readonly cachedTokens?: number | undefined
+  readonly totalTokens?: number | undefined
+  /** In US dollars. */
+  readonly costUsd?: number | undefined
+}
+
+const usageStruct = Schema.Struct({
+  inputTokens: Schema.optional(Schema.Finite),
+  outputTokens: Schema.optional(Schema.Finite),
+  cachedTokens: Schema.optional(Schema.Finite),
+  totalTokens: Schema.optional(Schema.Finite),
+  costUsd: Schema.optional(Schema.Finite)
 }).pipe(
   Schema.encodeKeys({
     inputTokens: "input_tokens",
@@ -19,4 +29,8 @@ export const Usage = Schema.Struct({
     costUsd: "cost_usd"
   })
 )
-export type Usage = typeof Usage.Type
+
+/** As the wire has it. */
+export interface UsageEncoded extends Schema.Codec.Encoded<typeof usageStruct> {}
+
+export const usage: Schema.Codec<Usage, UsageEncoded> = usageStruct

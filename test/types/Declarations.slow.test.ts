@@ -17,6 +17,15 @@ const displayed: Readonly<Record<string, string>> = {
   "Forge.health": "Effect<Health, HealthError, ForgeClient>",
   "session.turn": "(prompt: string, options?: TurnOptions | undefined) => Effect<Turn, TurnError>",
   "turn.events": "readonly TurnEvent[]",
+  "Turn.Turn": "Codec<Turn, TurnEncoded>",
+  "Turn.Usage": "Codec<Usage, UsageEncoded>",
+  "TurnEvent.TurnEvent": "Codec<TurnEvent, TurnEventEncoded>",
+  "SessionInfo.SessionState": "Codec<SessionState, SessionStateEncoded>",
+  "Run.Run": "Codec<Run, RunEncoded>",
+  "Health.Health": "Codec<Health, HealthEncoded>",
+  "Upload.UploadedFile": "Codec<UploadedFile, UploadedFileEncoded>",
+  "Upload.FileToken": "Codec<FileToken, string>",
+  "AppToken.MintedToken": "Codec<MintedToken, MintedTokenEncoded>",
   "TurnEvent.is('ToolCall')": "(u: unknown) => u is ToolCall",
   "session.cancel": "Effect<boolean, CancelError>",
   "session.state": "Effect<LiveState, StateError>",
@@ -37,7 +46,7 @@ const names = Object.keys(displayed)
 
 /** Every name is assigned to what nothing can be assigned to, one a line. */
 const mistakes = [
-  `import { ApiError, Forge, ForgeAdmin, type Session, type Turn, TurnEvent, Upload } from "./src/index.ts"`,
+  `import { ApiError, AppToken, Forge, ForgeAdmin, Health, Run, type Session, SessionInfo, Turn, TurnEvent, Upload } from "./src/index.ts"`,
   `import { NodeForgeClient } from "./src/node/index.ts"`,
   `declare const session: Session.Session, turn: Turn.Turn`,
   ...names.map((name, at) => `export const a${at}: never = ${name}`)
@@ -47,7 +56,9 @@ const mistakes = [
 const typesOf = (output: string) =>
   names.map((_, at) => {
     const message = output.split("\n").find((line) => line.startsWith(`display.ts(${at + 4},`)) ?? output
-    return /Type '(.*)' is not assignable to type 'never'/.exec(message)?.[1]?.replaceAll(", never>", ">") ?? message
+    return (
+      /Type '(.*)' is not assignable to type 'never'/.exec(message)?.[1]?.replaceAll(/(, never)+>/g, ">") ?? message
+    )
   })
 
 const coreEntries = Object.entries(manifest.exports).flatMap(([name, target]) =>

@@ -2,7 +2,12 @@
  * Options take `undefined` for what is not given, and what goes in and comes out is of the public types.
  */
 import type { Effect, Redacted, Scope } from "effect"
-import type * as Wire from "../../src/wire/TurnEvent.ts"
+import type { kinds } from "../../src/wire/EventKinds.ts"
+import type * as Files from "../../src/wire/Files.ts"
+import type * as Runs from "../../src/wire/Runs.ts"
+import type * as Sessions from "../../src/wire/Sessions.ts"
+import type * as Tokens from "../../src/wire/Tokens.ts"
+import type * as Turns from "../../src/wire/Turns.ts"
 import type {
   AppToken,
   Forge,
@@ -53,19 +58,26 @@ export type AreNoOtherText = Holds<
   ]
 >
 
-/** A type whose optional fields are only ever left out, as a decoder leaves them. */
-type Exact<T> = { readonly [K in keyof T]: Exclude<T[K], undefined> }
-type OfPublic<Tag extends TurnEvent.TurnEvent["_tag"]> = Exact<Extract<TurnEvent.TurnEvent, { readonly _tag: Tag }>>
-type OfWire<Tag extends TurnEvent.TurnEvent["_tag"]> = Exact<Extract<Wire.TurnEvent, { readonly _tag: Tag }>>
-type Same = {
-  [Tag in TurnEvent.TurnEvent["_tag"]]: Equal<[OfPublic<Tag>, keyof OfPublic<Tag>], [OfWire<Tag>, keyof OfWire<Tag>]>
-}
+// A codec's own type is the public one, field by field: its annotation alone would let a field be missing.
+type SameFields<A, B> = Equal<[Required<A>, keyof A], [Required<B>, keyof B]>
+type KindOf<Tag> = Extract<(typeof kinds)[keyof typeof kinds]["Type"], { readonly _tag: Tag }>
 
-// The events of the contract are the public ones, kind by kind and field by field.
-export type AreThoseOfTheContract = Holds<
+export type AreThoseOfTheCodecs = Holds<
   [
-    Equal<TurnEvent.TurnEvent["_tag"], Wire.TurnEvent["_tag"]>,
-    Wire.TurnEvent extends TurnEvent.TurnEvent ? true : false,
-    Equal<Same[keyof Same], true>
+    Equal<
+      {
+        [Tag in TurnEvent.TurnEvent["_tag"]]: SameFields<
+          Extract<TurnEvent.TurnEvent, { readonly _tag: Tag }>,
+          KindOf<Tag>
+        >
+      }[TurnEvent.TurnEvent["_tag"]],
+      true
+    >,
+    SameFields<Omit<Turn.Turn, "text" | "events">, Omit<Turns.TurnResponse, "ok" | "events">>,
+    SameFields<Run.Run, Omit<Runs.RunResponse, "ok">>,
+    SameFields<SessionInfo.SessionInfo, Omit<Sessions.Created, "ok">>,
+    SameFields<SessionInfo.LiveState, Omit<Sessions.State, "ok">>,
+    SameFields<AppToken.MintedToken, Omit<Tokens.Minted, "ok">>,
+    SameFields<Upload.UploadedFile, Omit<Files.Uploaded, "ok">>
   ]
 >

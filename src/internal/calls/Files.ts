@@ -7,16 +7,10 @@ import * as Wire from "../../wire/Files.ts"
 import { Seconds } from "../../wire/Ids.ts"
 import * as Paths from "../../wire/Paths.ts"
 import type { ApiError } from "../../ForgeError.ts"
-import { fileToken, type Source, type UploadedFile, type UploadOptions } from "../../Upload.ts"
+import type { Source, UploadedFile, UploadOptions } from "../../Upload.ts"
 import * as Input from "./Input.ts"
 import * as Multipart from "../exchange/Multipart.ts"
 import { callOf, decodeTo, decoder, define } from "./Operation.ts"
-
-const toFile = (uploaded: Wire.Uploaded): UploadedFile => ({
-  token: fileToken(uploaded.fileToken),
-  size: uploaded.size,
-  timeToLive: uploaded.ttl
-})
 
 /** A file for an agent to read. */
 export const upload = define({
@@ -25,7 +19,7 @@ export const upload = define({
   path: Paths.files,
   statuses: [413, 422],
   deadline: Duration.minutes(1),
-  decode: decodeTo(decoder(Wire.Uploaded), toFile)
+  decode: decodeTo(decoder(Wire.Uploaded), ({ ok: _ok, ...file }): UploadedFile => file)
 })
 
 const encodeHead = Input.encoder(

@@ -3,18 +3,7 @@
  */
 import * as Wire from "../../wire/Health.ts"
 import * as Paths from "../../wire/Paths.ts"
-import type { Health } from "../../Health.ts"
-import { callDeadline, decodeTo, decoder, define } from "./Operation.ts"
-
-const toHealth = (health: Wire.Health): Health => ({
-  ok: health.ok,
-  claudePresent: health.claudePresent,
-  claudeVersion: health.claudeVersion,
-  acpxPresent: health.acpxPresent,
-  acpxVersion: health.acpxVersion,
-  openSessions: health.openSessions,
-  features: health.features
-})
+import { callDeadline, decoder, define } from "./Operation.ts"
 
 /** Whether the server is alive; it goes without a token. */
 export const get = define({
@@ -24,5 +13,5 @@ export const get = define({
   path: Paths.health,
   statuses: [],
   anonymous: true,
-  decode: decodeTo(decoder(Wire.Health), toHealth)
+  decode: decoder(Wire.health)
 })

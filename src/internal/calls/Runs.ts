@@ -10,13 +10,6 @@ import * as Input from "./Input.ts"
 import { decodeTo, decoder, define } from "./Operation.ts"
 import { deadlineOf, defaultTimeout, onWire, type PreparedTurn, timeoutOf } from "./Turns.ts"
 
-const toRun = ({ duration, result, stopReason, usage }: Wire.RunResponse): Run => ({
-  result,
-  duration,
-  stopReason,
-  usage
-})
-
 /** One prompt, one answer. */
 export const send = define({
   name: "Forge.run",
@@ -25,7 +18,7 @@ export const send = define({
   statuses: [404, 413, 422, 502],
   keyed: true,
   deadline: deadlineOf(defaultTimeout),
-  decode: decodeTo(decoder(Wire.RunResponse), toRun)
+  decode: decodeTo(decoder(Wire.RunResponse), ({ ok: _ok, ...run }): Run => run)
 })
 
 const encodeRequest = Input.encoder(Wire.RunRequest)

@@ -11,14 +11,6 @@ import type { LiveState, SessionInfo, SessionOptions, SessionState } from "../..
 import * as Input from "./Input.ts"
 import { callDeadline, callOf, decodeTo, decoder, define } from "./Operation.ts"
 
-const toInfo = (created: Wire.Created): SessionInfo => ({
-  id: created.sessionId,
-  agent: created.agent,
-  model: created.model,
-  cwd: created.cwd,
-  createdAt: created.createdAt
-})
-
 /** `POST /sessions`. */
 export const create = define({
   deadline: Duration.seconds(60),
@@ -27,24 +19,11 @@ export const create = define({
   path: Paths.sessions,
   statuses: [413, 422, 502],
   keyed: true,
-  decode: decodeTo(decoder(Wire.Created), toInfo)
+  decode: decodeTo(decoder(Wire.Created), ({ ok: _ok, ...info }): SessionInfo => info)
 })
 
 /** Whether a body names a session that was created, whatever else is wrong with it. */
 export const namesSession = Schema.is(Schema.Struct({ session_id: SessionId }))
-
-const toState = (row: Wire.Row): SessionState => ({
-  id: row.sessionId,
-  appName: row.appName,
-  agent: row.agent,
-  model: row.model,
-  cwd: row.cwd,
-  createdAt: row.createdAt,
-  lastTurnAt: row.lastTurnAt,
-  turnCount: row.turnCount,
-  closedAt: row.closedAt,
-  meta: row.meta
-})
 
 /** `GET /sessions`. */
 export const list = define({
@@ -53,7 +32,7 @@ export const list = define({
   method: "GET",
   path: Paths.sessions,
   statuses: [],
-  decode: decodeTo(decoder(Wire.List), ({ sessions }) => sessions.map(toState))
+  decode: decodeTo(decoder(Wire.List), ({ sessions }): ReadonlyArray<SessionState> => sessions)
 })
 
 /** `GET /sessions/{id}`. */
@@ -63,7 +42,7 @@ export const get = define({
   method: "GET",
   path: Paths.session.template,
   statuses: [404, 422],
-  decode: decodeTo(decoder(Wire.State), (state): LiveState => ({ ...toState(state), live: state.live }))
+  decode: decodeTo(decoder(Wire.State), ({ ok: _ok, ...state }): LiveState => state)
 })
 
 /** `DELETE /sessions/{id}`. */

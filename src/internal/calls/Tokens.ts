@@ -1,19 +1,13 @@
 /**
  * The calls that make, list and revoke app tokens.
  */
-import { Effect, Redacted, Schema } from "effect"
+import { Effect, Schema } from "effect"
 import { TokenName } from "../../wire/Ids.ts"
 import * as Paths from "../../wire/Paths.ts"
 import * as Wire from "../../wire/Tokens.ts"
 import type { MintedToken, MintOptions, TokenInfo } from "../../AppToken.ts"
 import * as Input from "./Input.ts"
 import { callDeadline, decodeTo, decoder, define } from "./Operation.ts"
-
-const toMinted = ({ ipCidrs, name, token }: Wire.Minted): MintedToken => ({
-  name,
-  token: Redacted.make(token, { label: "app token" }),
-  ipCidrs
-})
 
 /** `POST /admin/tokens`. */
 export const mint = define({
@@ -22,12 +16,12 @@ export const mint = define({
   path: Paths.tokens,
   statuses: [409, 422],
   deadline: callDeadline,
-  decode: decodeTo(decoder(Wire.Minted), toMinted)
+  decode: decodeTo(decoder(Wire.Minted), ({ ok: _ok, ...minted }): MintedToken => minted)
 })
 
 const decodeList = decodeTo(decoder(Wire.TokenList), ({ tokens }): ReadonlyArray<TokenInfo> => tokens)
 
-const decodeBareList: typeof decodeList = decoder(Schema.Array(Wire.TokenRow))
+const decodeBareList: typeof decodeList = decoder(Schema.Array(Wire.tokenInfo))
 
 /** `GET /admin/tokens`; older servers answer with the bare array. */
 export const list = define({

@@ -23,15 +23,8 @@ export const deadlineOf = (timeout: Duration.Duration): Duration.Duration =>
 /** A timeout as the wire has it: never 0. */
 export const onWire = (timeout: Duration.Duration): Duration.Duration => Duration.max(timeout, Duration.seconds(1))
 
-const toTurn = (turn: Wire.TurnResponse): Turn.Turn =>
-  Turn.make({
-    sessionId: turn.sessionId,
-    index: turn.turnIndex,
-    events: TurnEvents.decode(turn.events),
-    stopReason: turn.stopReason,
-    duration: turn.duration,
-    usage: turn.usage
-  })
+const toTurn = ({ events, ok: _ok, ...parts }: Wire.TurnResponse): Turn.Turn =>
+  Turn.make({ ...parts, events: TurnEvents.decode(events) })
 
 /** `POST /sessions/{id}/turn`. */
 export const send = define({

@@ -7,7 +7,7 @@ import { AddressNotAllowed, SessionNotFound, Unauthorized } from "../../api/Erro
 import { AppAccess, CurrentApp, CurrentSession, SessionAccess } from "../../api/Middlewares.ts"
 import { sentences } from "../../wire/Failures.ts"
 import { AppTokens } from "./AppTokens.ts"
-import { Ledger } from "../storage/Ledger.ts"
+import { Ledger, toState } from "../storage/Ledger.ts"
 import * as Networks from "./Networks.ts"
 
 /** Whether a token is allowed from the client's address. A token's networks do not include loopback by default. */
@@ -46,7 +46,7 @@ export const layerSession = Layer.effect(
         const { id } = yield* HttpRouter.params
         const session = yield* ledger.findSession({ sessionId: id ?? "", appId })
         if (Option.isNone(session)) return yield* new SessionNotFound()
-        return yield* Effect.provideService(httpEffect, CurrentSession, session.value)
+        return yield* Effect.provideService(httpEffect, CurrentSession, toState(session.value))
       })
     )
   })

@@ -4,13 +4,14 @@
  * A file is identified by a token, which is returned once; only its SHA-256 is kept, which also names the file on disk. The
  * file does not exist for other apps, nor for any app once it has expired.
  */
-import { ByteSize, Clock, Context, Duration, Effect, FileSystem, Layer, Path, Redacted, Schema, Stream } from "effect"
+import { ByteSize, Clock, Context, Duration, Effect, FileSystem, Layer, Path, Schema, Stream } from "effect"
 import * as Digest from "effect/crypto/Digest"
 import { SecureRandom } from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
 import { SqlClient, type SqlError, SqlSchema } from "effect/sql"
 import type { Attachment } from "../../agent/Agent.ts"
 import { FileNotFound, Invalid, StorageUnavailable, TooMany } from "../../api/Errors.ts"
+import { type FileToken, fileToken } from "../../wire/Ids.ts"
 import { DataFolder } from "../storage/DataFolder.ts"
 import { orUnavailable } from "../storage/StorageFailure.ts"
 import * as FileName from "./FileName.ts"
@@ -36,7 +37,7 @@ export interface Received {
 
 /** A stored file, and its token. */
 export interface Kept extends Received {
-  readonly token: Redacted.Redacted
+  readonly token: FileToken
 }
 
 /** Stores the content of a file, chunk by chunk. */
@@ -184,7 +185,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       return received
     })
     const received = yield* Effect.scoped(write).pipe(Effect.onError(() => discard(sha256)))
-    const kept: Kept = { ...received, token: Redacted.make(token, { label: "file token" }) }
+    const kept: Kept = { ...received, token: fileToken(token) }
     return kept
   })
 

@@ -1,7 +1,7 @@
 /**
  * The handlers of the operator's endpoints: app tokens and metrics.
  */
-import { Effect, Option, Redacted } from "effect"
+import { Effect, Option } from "effect"
 import type { HttpServerRequest } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
@@ -61,11 +61,14 @@ export const layer = HttpApiBuilder.group(
         "TokenRefused",
         ({ message, reason }) => Effect.fail(reason === "taken" ? new TokenExists() : Invalid.body("name", message))
       )
-      return { name, token: Redacted.value(token), ipCidrs }
+      return { name, token, ipCidrs: ipCidrs ?? undefined }
     })
     return handlers.handleRaw("mint", mint).handleAll({
       tokens: Effect.fnUntraced(function* () {
-        return { ok: true as const, tokens: yield* tokens.list }
+        return {
+          ok: true as const,
+          tokens: (yield* tokens.list).map(({ ipCidrs, ...token }) => ({ ...token, ipCidrs: ipCidrs ?? undefined }))
+        }
       }),
       revoke: Effect.fnUntraced(function* ({ params: { name } }) {
         const app = yield* tokens.remove(name)

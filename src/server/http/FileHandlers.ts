@@ -1,7 +1,7 @@
 /**
  * The handler of uploads.
  */
-import { Duration, Effect, Redacted } from "effect"
+import { Duration, Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "../../api/Api.ts"
 import { CurrentApp } from "../../api/Middlewares.ts"
@@ -31,7 +31,7 @@ export const layer = HttpApiBuilder.group(
         const { size, timeToLive, token } = yield* uploads
           .add(id, receive)
           .pipe(tokens.whileLive(id), Effect.raceFirst(refusal))
-        return { fileToken: Redacted.value(token), ttl: timeToLive, size }
+        return { token, timeToLive, size }
       })
     )
   })

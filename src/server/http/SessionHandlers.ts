@@ -11,7 +11,7 @@ import { AppTokens } from "../access/AppTokens.ts"
 import * as CallAnswer from "../calls/CallAnswer.ts"
 import { Calls } from "../calls/Calls.ts"
 import { SessionEngine } from "../sessions/SessionEngine.ts"
-import { Ledger, type SessionEvent } from "../storage/Ledger.ts"
+import { Ledger, type SessionEvent, toState } from "../storage/Ledger.ts"
 import * as SystemPrompts from "../SystemPrompts.ts"
 import * as CallResponse from "./CallResponse.ts"
 import * as JsonBody from "./JsonBody.ts"
@@ -29,7 +29,7 @@ const toEvent = ({ at, detail, kind, seq, turnIndex }: SessionEvent): Sessions.E
 })
 
 const readCreate = JsonBody.reader(CreateRequest)
-const encodeCreated = CallAnswer.from(Sessions.Created, ({ sessionId }) => sessionId)
+const encodeCreated = CallAnswer.from(Sessions.Created, ({ id }) => id)
 
 export const layer = HttpApiBuilder.group(
   Api,
@@ -52,7 +52,7 @@ export const layer = HttpApiBuilder.group(
           meta: request.meta ?? null
         })
         .pipe(tokens.whileLive(app.id))
-      return { ok: true as const, ...session }
+      return { ok: true as const, ...toState(session) }
     })
 
     return handlers
@@ -74,19 +74,19 @@ export const layer = HttpApiBuilder.group(
         list: Effect.fnUntraced(function* ({ query }) {
           const { id: appId } = yield* CurrentApp
           const sessions = yield* ledger.listSessions({ appId, includeClosed: query.include_closed })
-          return { ok: true as const, sessions, count: sessions.length }
+          return { ok: true as const, sessions: sessions.map(toState), count: sessions.length }
         }),
         state: Effect.fnUntraced(function* () {
           const session = yield* CurrentSession
           return { ok: true as const, ...session, live: session.closedAt === null }
         }),
         events: Effect.fnUntraced(function* ({ query: { after } }) {
-          const { sessionId } = yield* CurrentSession
+          const { id: sessionId } = yield* CurrentSession
           const events = yield* ledger.listEventsAfter({ sessionId, after, limit: maxEvents })
           return { ok: true as const, events: events.map(toEvent) }
         }),
         close: Effect.fnUntraced(function* () {
-          const { sessionId } = yield* CurrentSession
+          const { id: sessionId } = yield* CurrentSession
           const closed = yield* engine.close(sessionId)
           return { ok: true as const, ...(closed ? {} : { alreadyClosed: true }) }
         })

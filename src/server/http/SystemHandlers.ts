@@ -28,7 +28,7 @@ export const layer = HttpApiBuilder.group(
         return {
           ok: true,
           claudePresent: installed.claude,
-          claudeVersion: Option.getOrNull(installed.claudeVersion),
+          claudeVersion: Option.getOrUndefined(installed.claudeVersion),
           // Other servers drive their agents with a program of this name; this one has it built in.
           acpxPresent: installed.any,
           acpxVersion: clientInfo.version,

@@ -29,7 +29,7 @@ export const make = Effect.fnUntraced(function* <E>(
   return {
     ok: true,
     sessionId,
-    turnIndex,
+    index: turnIndex,
     // Every event that an agent can report has a wire form.
     events: yield* Effect.orDie(encodeEvents(events)),
     stopReason,

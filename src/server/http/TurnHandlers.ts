@@ -34,7 +34,7 @@ export const make = Effect.gen(function* () {
   const timeouts = { minimum: Timeouts.minimum, maximum: yield* Timeouts.Maximum }
   return {
     turn: Effect.fnUntraced(function* ({ headers, request }: Request) {
-      const { closedAt, sessionId } = yield* CurrentSession
+      const { closedAt, id: sessionId } = yield* CurrentSession
       const { id: appId } = yield* CurrentApp
       const { json, payload } = yield* read(request)
       const timeout = Duration.clamp(payload.timeout ?? Timeouts.byDefault, timeouts)
@@ -57,7 +57,7 @@ export const make = Effect.gen(function* () {
       return yield* asEvents ? CallResponse.renderEvents(call) : CallResponse.renderJson(call)
     }),
     cancel: Effect.fnUntraced(function* ({ headers }: Pick<Request, "headers">) {
-      const { sessionId } = yield* CurrentSession
+      const { id: sessionId } = yield* CurrentSession
       const { id: appId } = yield* CurrentApp
       const key = headers["idempotency-key"]
       // The engine waits for a turn that has not reached it yet: only the turn of a running call can still do so.

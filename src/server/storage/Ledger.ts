@@ -8,7 +8,7 @@ import { Clock, Context, DateTime, Effect, Layer, type Option, Schema } from "ef
 import { SqlClient, SqlSchema, type Statement } from "effect/sql"
 import type { StorageUnavailable } from "../../api/Errors.ts"
 import { SessionId } from "../../wire/Ids.ts"
-import { Meta } from "../../wire/Sessions.ts"
+import { Meta, type SessionState } from "../../wire/Sessions.ts"
 import { Owner } from "./Owner.ts"
 import { orUnavailable } from "./StorageFailure.ts"
 
@@ -48,6 +48,9 @@ export const Session = Schema.Struct({
   })
 )
 export type Session = typeof Session.Type
+
+/** A session as its app sees it. */
+export const toState = ({ sessionId: id, ...session }: Session): SessionState => ({ id, ...session })
 
 /** How a turn ended. */
 export interface TurnOutcome {

@@ -1,6 +1,6 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, ConfigProvider, Duration, Effect, Exit, Layer, Redacted, Stream } from "effect"
+import { Cause, ConfigProvider, Duration, Effect, Exit, Layer, Redacted, Schema, Stream } from "effect"
 import * as Core from "../../../src/index.ts"
 import * as Node from "../../../src/node/index.ts"
 import { canaries, leaks, prints, printsOfCause, printsOfSpans } from "../../support/Canaries.ts"
@@ -70,6 +70,14 @@ const samples: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   "ForgeError.TooManyRuns": [],
   "ForgeError.TransportError": [],
   "ForgeError.Unexpected": [unexpected],
+  "AppToken.MintedToken": [Schema.decodeSync(Core.AppToken.MintedToken)({ name: "billing", token: canaries.minted })],
+  "AppToken.TokenInfo": [],
+  "Health.Health": [],
+  "Run.Run": [],
+  "SessionInfo.LiveState": [],
+  "SessionInfo.SessionId": [],
+  "SessionInfo.SessionInfo": [],
+  "SessionInfo.SessionState": [],
   "SessionInfo.sessionId": [],
   "Telemetry.CaptureContent": [],
   "Telemetry.Enabled": [],
@@ -77,8 +85,12 @@ const samples: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   "Telemetry.openSessions": [],
   "Telemetry.operationDuration": [],
   "Telemetry.tokenUsage": [],
+  "Turn.Turn": [],
+  "Turn.Usage": [],
   "Turn.make": [Core.Turn.make(turnParts)],
   ...Object.fromEntries(Object.keys(Core.TurnEvent).map((name) => [`TurnEvent.${name}`, []])),
+  "Upload.FileToken": [Schema.decodeSync(Upload.FileToken)(canaries.file)],
+  "Upload.UploadedFile": [Schema.decodeSync(Upload.UploadedFile)({ file_token: canaries.file, ttl_secs: 60, size: 1 })],
   "Upload.fileToken": [Upload.fileToken(canaries.file)],
   "Upload.fromBytes": [Upload.fromBytes("a", nothing)],
   "Upload.fromPath": [Upload.fromPath("package.json")],
@@ -145,7 +157,9 @@ describe("public values print without secrets", () => {
 
   it("exports, and what they make of secrets", () => {
     for (const [name, value] of exported) {
-      for (const one of [value, ...(samples[name] ?? [])]) assert.deepStrictEqual(leaks(prints(one)), [], name)
+      // A codec is a constant, and the tree of one is too large to print.
+      const printed = Schema.isSchema(value) ? [] : [value]
+      for (const one of [...printed, ...(samples[name] ?? [])]) assert.deepStrictEqual(leaks(prints(one)), [], name)
     }
   })
 
