@@ -1,7 +1,7 @@
 /**
  * Whether a server is alive, and what it can do.
  *
- * It is asked without a token, so it tells whether the address is right before the token matters.
+ * It needs no token, so it shows whether the address is right before the token matters.
  *
  * **Example** (Waiting until a server is there)
  *

@@ -2,7 +2,7 @@
  * One prompt and one answer, without a session.
  *
  * For a question that stands alone: the agent remembers nothing of it afterwards. What needs a second turn is a session.
- * A run that may have reached the agent is not sent again by itself.
+ * A run that may have reached the agent is not retried.
  *
  * **Example** (An answer as data)
  *
@@ -37,7 +37,7 @@ export interface RunOptions {
   readonly model?: string | undefined
   /** A system prompt. */
   readonly system?: string | undefined
-  /** Whether it is appended to the agent's own system prompt, or takes its place: `append` by default. */
+  /** Whether it is appended to the agent's own system prompt, or replaces it: `append` by default. */
   readonly systemMode?: "append" | "replace" | undefined
   /** How hard the model is to think. */
   readonly effort?: "low" | "medium" | "high" | "xhigh" | "max" | undefined

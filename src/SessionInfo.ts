@@ -1,5 +1,5 @@
 /**
- * What is known of a session: its id, what it was opened with, and its state as the server tells it.
+ * A session's id, the options that it is opened with, and its state on the server.
  *
  * Times are `DateTime.Utc`, to the second, as the server has them.
  *
@@ -55,7 +55,7 @@ export interface SessionOptions {
    * it is `ApiError<422>`. An agent that has no way to set them is the same.
    */
   readonly system?: string | undefined
-  /** Whether it is appended to the agent's own system prompt, or takes its place: `append` by default. */
+  /** Whether it is appended to the agent's own system prompt, or replaces it: `append` by default. */
   readonly systemMode?: "append" | "replace" | undefined
   /** How hard the model is to think. */
   readonly effort?: "low" | "medium" | "high" | "xhigh" | "max" | undefined

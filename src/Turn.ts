@@ -23,10 +23,11 @@
 import type { Duration, Schema } from "effect"
 import * as TurnEvent from "./TurnEvent.ts"
 import type { FileToken } from "./Upload.ts"
-import * as Wire from "./wire/Turns.ts"
+import * as Codec from "./wire/TurnCodec.ts"
+import type * as Wire from "./wire/Turns.ts"
 import * as UsageWire from "./wire/Usage.ts"
 
-export type { TurnEncoded } from "./wire/Turns.ts"
+export type { TurnEncoded } from "./wire/TurnCodec.ts"
 export type { UsageEncoded } from "./wire/Usage.ts"
 
 /** What a turn or a run used, as far as the agent reports it. */
@@ -39,7 +40,7 @@ export const Usage: Schema.Codec<Usage, UsageWire.UsageEncoded> = UsageWire.usag
 export type Turn = Wire.Turn
 
 /** The codec of a turn. Its text is not encoded: it is taken from the events again. */
-export const Turn: Schema.Codec<Turn, Wire.TurnEncoded> = Wire.turn
+export const Turn: Schema.Codec<Turn, Codec.TurnEncoded> = Codec.turn
 
 /** What goes with a prompt. */
 export interface TurnOptions {

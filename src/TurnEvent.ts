@@ -24,10 +24,11 @@
  * line(TurnEvent.Text({ content: "Hello" })) // => "Hello"
  * ```
  *
- * How absent fields look, and how events are stored, is said in `Turn`.
+ * `Turn` documents how events are stored, and how absent fields look.
  */
 import { Data, type Schema } from "effect"
-import * as Wire from "./wire/TurnEvent.ts"
+import type * as Wire from "./wire/TurnEvent.ts"
+import * as Codec from "./wire/TurnEventCodec.ts"
 
 export { type Cost, type PlanEntry } from "./wire/EventKinds.ts"
 export { text, type TurnEventEncoded } from "./wire/TurnEvent.ts"
@@ -78,7 +79,7 @@ export type Unknown = Wire.Unknown
 export type TurnEvent = Wire.TurnEvent
 
 /** The codec of any event: what was encoded decodes to the same event, with the fields that a server added to it. */
-export const TurnEvent: Schema.Codec<TurnEvent, Wire.TurnEventEncoded> = Wire.TurnEvent
+export const TurnEvent: Schema.Codec<TurnEvent, Wire.TurnEventEncoded> = Codec.turnEvent
 
 export const {
   Text,

@@ -44,7 +44,7 @@ export const fromBytes = (name: string, bytes: Uint8Array): Source => ({
 })
 
 /**
- * A file from a stream, whose size in bytes may be told. It is read once: an upload of it is not repeated. An upload fails
+ * A file from a stream, whose size in bytes may be given. It is read once: an upload of it is not repeated. An upload fails
  * with what the stream fails with; where the size turns out to be another, with `ApiError<422>`.
  *
  * **Example** (A report that is written while it is sent)

@@ -1,9 +1,9 @@
 /**
- * How deep a JSON value is nested: the wire has bounds for that, and whatever walks a value has a stack.
+ * The nesting depth of a JSON value: the contract bounds it, and a function that walks a value has a stack.
  */
 import { Predicate } from "effect"
 
-/** Whether a value nests more arrays and objects within each other than that; it looks no further than that. */
+/** Whether arrays and objects are nested deeper than `levels`. It looks no deeper than that. */
 export const isDeeper = (value: unknown, levels: number): boolean => {
   if (!Predicate.isObjectOrArray(value)) return false
   if (levels === 0) return true

@@ -43,7 +43,7 @@ const withoutNulls = (fields: Fields, isAbsent: (name: string) => boolean): Fiel
     ? Object.fromEntries(Object.entries(fields).filter(([name, value]) => value !== null || !isAbsent(name)))
     : fields
 
-/** Gives the fields of one kind of event our names, and checks its shape. Decoding it would cost three times as much. */
+/** Renames the fields of one kind of event to ours, and checks its shape. Decoding it would cost three times as much. */
 const reader = (kind: Kind) => {
   const isOfKind: (event: unknown) => event is TurnEvent = Schema.is(kind)
   const _tag = kind.to.fields._tag.to.literal
@@ -102,17 +102,17 @@ export const snapshot = ({ parts }: CallState): TurnEvent =>
     Object.assign(event, later)
   )
 
-/** Our own names for fields that the protocol calls something else: with one of these it is no update of a tool call. */
+/** Our names for fields that the protocol calls something else. An object with one of these is not an update of a tool call. */
 const ourNames = ["_tag", "id", "args", "result", "blocks"]
 const namesOfCall = new Set([...AcpUpdate.fieldsOfCall, ...ourNames, ...AcpUpdate.wireNamesOfCall])
 
-/** What was read so far of one turn: its tool calls, by id. */
+/** The tool calls of one turn so far, by id. */
 interface State {
   readonly open: AcpUpdate.ToolCalls
   readonly calls: Map<string, CallState>
 }
 
-/** An update of a tool call; what stands around it in its message goes with it. */
+/** An update of a tool call, with the fields of its envelope. */
 const decodeCall = (
   raw: Fields,
   sent: Fields,

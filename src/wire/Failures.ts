@@ -1,5 +1,5 @@
 /**
- * The bodies of answers that are no success.
+ * The bodies of failures, and the sentences in them.
  */
 import { Effect, Schema } from "effect"
 import { Millis, orNull } from "./Ids.ts"
@@ -20,7 +20,7 @@ export type Issue = typeof Issue.Type
 export const Invalid = Schema.Struct({ detail: Schema.Array(Issue) })
 export type Invalid = typeof Invalid.Type
 
-/** The body of a 422 as other servers write it: they leave out what they have no use for, or send sentences alone. */
+/** The body of a 422 as other servers write it: with fewer fields, or as sentences alone. */
 export const LooselyInvalid = Schema.Struct({
   detail: Schema.NonEmptyArray(
     Schema.Union([Schema.String, Schema.Struct({ loc: Schema.optionalKey(Schema.Unknown), msg: Schema.String })])

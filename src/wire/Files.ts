@@ -2,18 +2,18 @@
  * `POST /files`: a file for an agent to read, as multipart/form-data.
  */
 import { Duration, Schema, SchemaGetter } from "effect"
-import { FileToken, Seconds } from "./Ids.ts"
+import { FileToken, renamed, Seconds } from "./Ids.ts"
 
 /** The part that holds the file. */
 export const filePart = "file"
 
-/** The field that says for how long the file is kept, in whole seconds. */
+/** The field for the time to live, in whole seconds. */
 export const ttlField = "ttl_secs"
 
-/** The bounds of that, in seconds. */
+/** Its bounds, in seconds. */
 export const ttl = { minimum: 60, maximum: 86_400, default: 3_600 } as const
 
-/** What is said of a time to live that is none. */
+/** The message for an invalid time to live. */
 export const timeToLiveRule = `must be a whole number of seconds from ${ttl.minimum} to ${ttl.maximum}`
 
 /** A time to live as the server takes it: digits, in a field of the form or in the query. */
@@ -41,7 +41,7 @@ const fields = { token: FileToken, timeToLive: Seconds, size: Schema.Int }
 
 const keys = { token: "file_token", timeToLive: "ttl_secs" } as const
 
-const uploadedFileStruct = Schema.Struct(fields).pipe(Schema.encodeKeys(keys))
+const uploadedFileStruct = /* @__PURE__ */ renamed(fields, keys)
 
 /** As the wire has it. */
 export interface UploadedFileEncoded extends Schema.Codec.Encoded<typeof uploadedFileStruct> {}

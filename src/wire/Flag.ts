@@ -1,9 +1,9 @@
 /**
- * A yes or no in a query.
+ * A boolean in a query.
  */
 import { Schema, SchemaGetter } from "effect"
 
-/** All the words that servers of this contract have always taken (pydantic's), in upper or lower case. */
+/** The words that servers of this contract accept (pydantic's), in upper or lower case. */
 const words = /^(1|true|t|yes|y|on|0|false|f|no|n|off)$/i
 
 export const Flag = Schema.String.check(Schema.isPattern(words, { message: "must be true or false" })).pipe(

@@ -53,7 +53,7 @@ export const TokenName = Schema.String.check(
   Schema.isPattern(/^[a-z0-9_-]{1,64}$/, { message: "must be 1 to 64 lower-case letters, digits, _ or -" })
 )
 
-/** What a client names a call by: to have it done once, or to cancel no other. */
+/** The key of a call: the server runs it once, and a cancel with the key cancels no other. */
 export const IdempotencyKey = Schema.String.check(
   Schema.isPattern(/^[\x21-\x7e]{1,255}$/, { message: "must be 1 to 255 visible ASCII characters" })
 )
@@ -81,7 +81,7 @@ export const Millis = Schema.Finite.pipe(
   })
 )
 
-/** What is said of a value that is not a span of time. */
+/** The message for a value that is not a span of time. */
 export const durationMessage = 'must be a span of time, "2 minutes" for one, and not negative'
 
 const FiniteDuration = Schema.Duration.check(Schema.makeFilter(Duration.isFinite, { message: durationMessage }))
@@ -109,7 +109,7 @@ export const nullable = <S extends Schema.Constraint>(schema: S) => Schema.optio
 export const orNull = <S extends Schema.Constraint>(schema: S) =>
   Schema.NullOr(schema).pipe(Schema.withDecodingDefaultKey(Effect.succeed(null)))
 
-/** A field that is absent in memory where the peer sent null or nothing. It is written as null, which all servers did. */
+/** A field that is absent in memory where the peer sent null or nothing. It is encoded as null, as the contract has it. */
 export const absent = <S extends Schema.Constraint>(schema: S) =>
   Schema.optionalKey(Schema.NullOr(schema)).pipe(
     Schema.decodeTo(Schema.optional(Schema.toType(schema)), {
@@ -117,3 +117,15 @@ export const absent = <S extends Schema.Constraint>(schema: S) =>
       encode: SchemaGetter.transformOptional((value) => Option.some(Option.getOrNull(value) ?? null))
     })
   )
+
+/**
+ * A struct whose fields have other names on the wire. As a call that is marked pure, bundlers drop it where it is not
+ * used.
+ */
+export const renamed = <
+  const Fields extends Schema.Struct.Fields,
+  const Names extends { readonly [K in keyof Fields]?: PropertyKey }
+>(
+  fields: Fields,
+  names: Names
+) => Schema.Struct(fields).pipe(Schema.encodeKeys(names))

@@ -2,7 +2,7 @@
  * `POST /run`: one prompt, one answer, no session.
  */
 import { type Duration, Schema } from "effect"
-import { FileTokenText, Millis, ModelName, NotBlank, nullable, orNull, Seconds } from "./Ids.ts"
+import { FileTokenText, Millis, ModelName, NotBlank, nullable, orNull, renamed, Seconds } from "./Ids.ts"
 import { type Usage, usage } from "./Usage.ts"
 
 /** Whether a system prompt is appended to the agent's own, or replaces it. */
@@ -44,7 +44,7 @@ const fields = {
 
 const keys = { duration: "duration_ms", stopReason: "stop_reason" } as const
 
-const runStruct = Schema.Struct(fields).pipe(Schema.encodeKeys(keys))
+const runStruct = /* @__PURE__ */ renamed(fields, keys)
 
 /** As the wire has it, without `ok`. */
 export interface RunEncoded extends Schema.Codec.Encoded<typeof runStruct> {}

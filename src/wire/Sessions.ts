@@ -3,7 +3,7 @@
  */
 import { type DateTime, Effect, Schema } from "effect"
 import { isDeeper } from "./Depth.ts"
-import { AgentName, ModelName, NotBlank, nullable, orNull, SessionId, UnixSeconds } from "./Ids.ts"
+import { AgentName, ModelName, NotBlank, nullable, orNull, renamed, SessionId, UnixSeconds } from "./Ids.ts"
 import { Effort, SystemMode } from "./Runs.ts"
 
 /** How deep it may nest: no answer of more is read either. */
@@ -52,7 +52,7 @@ const infoFields = {
 
 const infoKeys = { id: "session_id", createdAt: "created_at" } as const
 
-const sessionInfoStruct = Schema.Struct(infoFields).pipe(Schema.encodeKeys(infoKeys))
+const sessionInfoStruct = /* @__PURE__ */ renamed(infoFields, infoKeys)
 
 /** As the wire has it, without `ok`. */
 export interface SessionInfoEncoded extends Schema.Codec.Encoded<typeof sessionInfoStruct> {}
@@ -121,7 +121,7 @@ export interface LiveState extends SessionState {
 
 const liveFields = { ...stateFields, live: Schema.Boolean }
 
-const liveStateStruct = Schema.Struct(liveFields).pipe(Schema.encodeKeys(stateKeys))
+const liveStateStruct = /* @__PURE__ */ renamed(liveFields, stateKeys)
 
 /** As the wire has it, without `ok`. */
 export interface LiveStateEncoded extends Schema.Codec.Encoded<typeof liveStateStruct> {}

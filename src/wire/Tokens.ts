@@ -2,7 +2,7 @@
  * `POST /admin/tokens`, `GET /admin/tokens` and `DELETE /admin/tokens/{name}`.
  */
 import { type DateTime, type Redacted, Schema } from "effect"
-import { absent, nullable, secret, TokenName, UnixSeconds } from "./Ids.ts"
+import { absent, nullable, renamed, secret, TokenName, UnixSeconds } from "./Ids.ts"
 
 /** The body of a mint. */
 export const MintRequest = Schema.Struct({
@@ -29,7 +29,7 @@ const mintedFields = {
 
 const mintedKeys = { ipCidrs: "ip_cidrs" } as const
 
-const mintedTokenStruct = Schema.Struct(mintedFields).pipe(Schema.encodeKeys(mintedKeys))
+const mintedTokenStruct = /* @__PURE__ */ renamed(mintedFields, mintedKeys)
 
 /** As the wire has it, with the token in plain text. */
 export interface MintedTokenEncoded extends Schema.Codec.Encoded<typeof mintedTokenStruct> {}

@@ -1,10 +1,7 @@
 /**
- * What happens in a turn, one event at a time: the types, and the codec that stores and sends them.
- *
- * Events are encoded in the normalised form alone. Reading all that servers send is the work of `EventDecoder`.
+ * What happens in a turn, one event at a time. `TurnEventCodec` stores and sends events, `EventDecoder` reads them.
  */
-import { Schema, SchemaGetter, Struct } from "effect"
-import { type Cost, fieldNames, type Kind, kinds, type PlanEntry, rest } from "./EventKinds.ts"
+import type { Cost, PlanEntry } from "./EventKinds.ts"
 
 export type { Cost, PlanEntry } from "./EventKinds.ts"
 
@@ -172,26 +169,6 @@ export interface TurnEventEncoded {
   readonly type: string
   readonly [field: string]: unknown
 }
-
-const renamer = (names: ReadonlyArray<readonly [from: string, to: string]>) => {
-  const rename = Struct.renameKeys(Object.fromEntries(names))
-  // Boundary: of the type checker, which does not follow names that are computed.
-  return (fields: object) => rename(fields) as never
-}
-
-/** One kind, with all that was added to the event. */
-const open = (kind: Kind) => {
-  const names = fieldNames(kind)
-  return Schema.StructWithRest(kind.from, rest).pipe(
-    Schema.decodeTo(Schema.StructWithRest(kind.to, rest), {
-      decode: SchemaGetter.transform(renamer(names)),
-      encode: SchemaGetter.transform(renamer(names.map(([wire, memory]) => [memory, wire])))
-    })
-  )
-}
-
-/** The codec of any event: what was encoded decodes to the same event, with the fields that a server added to it. */
-export const TurnEvent: Schema.Codec<TurnEvent, TurnEventEncoded> = Schema.Union(Object.values(kinds).map(open))
 
 /** What the agent said: the content of all text events, in order, with nothing between. */
 export const text = (events: Iterable<TurnEvent>): string => {

@@ -1,9 +1,9 @@
 /**
  * `POST /sessions/{id}/turn` and `POST /sessions/{id}/cancel`.
  */
-import { type Duration, Option, Schema, Struct } from "effect"
+import { type Duration, Schema } from "effect"
 import { FileTokenText, Millis, NotBlank, nullable, orNull, Seconds, SessionId } from "./Ids.ts"
-import * as TurnEvent from "./TurnEvent.ts"
+import type * as TurnEvent from "./TurnEvent.ts"
 import { type Usage, usage } from "./Usage.ts"
 
 /** The body of a turn. */
@@ -31,7 +31,8 @@ export interface Turn {
   readonly usage?: Usage | undefined
 }
 
-const fieldsWith = <S extends Schema.Constraint>(events: S) => ({
+/** The fields of a turn but for its text, with its events by a schema of the caller. */
+export const fieldsWith = <S extends Schema.Constraint>(events: S) => ({
   sessionId: SessionId,
   index: Schema.Int,
   events,
@@ -40,29 +41,12 @@ const fieldsWith = <S extends Schema.Constraint>(events: S) => ({
   usage: Schema.optional(usage)
 })
 
-const keys = {
+export const keys = {
   sessionId: "session_id",
   index: "turn_index",
   stopReason: "stop_reason",
   duration: "duration_ms"
 } as const
-
-const parts = Schema.Struct(fieldsWith(Schema.Array(TurnEvent.TurnEvent)))
-
-/** Its text is in its events, so it is not encoded: a stored turn cannot contradict itself. */
-const turnStruct = parts.pipe(
-  Schema.encodeKeys(keys),
-  Schema.decodeTo(
-    parts
-      .mapFields(Struct.map(Schema.toType))
-      .pipe(Schema.extendTo({ text: Schema.String }, { text: ({ events }) => Option.some(TurnEvent.text(events)) }))
-  )
-)
-
-/** As the wire has it, without `ok`. */
-export interface TurnEncoded extends Schema.Codec.Encoded<typeof turnStruct> {}
-
-export const turn: Schema.Codec<Turn, TurnEncoded> = turnStruct
 
 /** An array whose elements are not looked at. */
 const AnyArray = Schema.declare((value): value is ReadonlyArray<unknown> => Array.isArray(value), { expected: "array" })

@@ -37,14 +37,14 @@ const displayed: Readonly<Record<string, string>> = {
   "NodeForgeClient.layer": "(options: ForgeClient.Options) => Layer.Layer<ForgeClient.ForgeClient, ApiError<422>>",
   "NodeForgeClient.layerConfig":
     "(options?: ForgeClient.ConfigOptions) => Layer.Layer<ForgeClient.ForgeClient, ApiError<422> | Config.ConfigError>",
-  "session.closed": 'Effect<"client" | "server", never>',
+  "session.closed": 'Effect<"client" | "server">',
   "ApiError.is(502)": "(error: unknown) => error is ApiError<502>",
   "ApiError.is(404, 502)": "(error: unknown) => error is ApiError<404> | ApiError<502>"
 }
 
 const names = Object.keys(displayed)
 
-/** Every name is assigned to what nothing can be assigned to, one a line. */
+/** Assigns each name to `never`, one on each line. */
 const mistakes = [
   `import { ApiError, AppToken, Forge, ForgeAdmin, Health, Run, type Session, SessionInfo, Turn, TurnEvent, Upload } from "./src/index.ts"`,
   `import { NodeForgeClient } from "./src/node/index.ts"`,
@@ -115,7 +115,7 @@ describe("types", () => {
       ])
       assert.include(coreEntries, "index.d.ts")
 
-      // Follows every import, also those of a type in place, as an editor does for what it shows.
+      // Follows every import, inline type imports too, as an editor does.
       const files = new Set(coreEntries)
       for (const file of files) {
         const text = yield* fs.readFileString(`${out}/${file}`)

@@ -11,7 +11,7 @@ type Caught<T> = Exclude<Effect.Success<T>, Turn.Turn>
 
 declare const turn: ReturnType<Session.Session["turn"]>
 
-// What is caught is given back as a success, to see its type.
+// Returns what is caught, to check its type.
 const oneStatus = Effect.catchIf(turn, ApiError.is(502), (error) => Effect.succeed(error))
 const someStatuses = Effect.catchIf(turn, ApiError.is(404, 410, 413, 422, 502), (error) => Effect.succeed(error))
 const allStatuses = Effect.catchIf(someStatuses, ApiError.is(400, 429, 500, 503), () => Effect.void)
@@ -65,13 +65,13 @@ export type ByReason = Holds<
   ]
 >
 
-// What is not there cannot be handled.
+// Handling what cannot happen does not compile.
 
 // @ts-expect-error: no server of this contract answers 418 as such
 ApiError.is(418)
 // @ts-expect-error: a health check has no agent that can fail
 export const noRunFailed = Effect.catchReason(Forge.health, "ApiError", "RunFailed", () => Effect.void)
-// @ts-expect-error: opening a session finds none closed
+// @ts-expect-error: opening a session cannot fail with SessionClosed
 export const noSessionClosed = Effect.catchTag(Forge.session(), "SessionClosed", () => Effect.void)
-// @ts-expect-error: there are four tags, and their reasons are no tags
+// @ts-expect-error: a reason is not a tag
 export const noTag = Effect.catchTag(turn, "RunFailed", () => Effect.void)

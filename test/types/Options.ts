@@ -1,5 +1,5 @@
 /**
- * Options take `undefined` for what is not given, and what goes in and comes out is of the public types.
+ * Options accept `undefined` for an absent field, and data has the public types.
  */
 import type { Effect, Redacted, Scope } from "effect"
 import type { kinds } from "../../src/wire/EventKinds.ts"
@@ -38,7 +38,7 @@ export type TakeUndefined = Holds<
   ]
 >
 
-// What a program needs to run.
+// The requirements of an operation.
 type Needs<F> = F extends (...args: infer _Args) => Effect.Effect<infer _A, infer _E, infer R> ? R : never
 
 export type NeedTheClient = Holds<

@@ -36,7 +36,7 @@ describe("paths", () => {
     for (const [url, id] of Object.entries(ids)) assert.strictEqual(Paths.sessionIdIn(url), id, url)
   })
 
-  it("tell a cancel from every other URL", () => {
+  it("distinguish a cancel from every other URL", () => {
     for (const url of ["/sessions/abc/cancel", "/sessions/a%20b/cancel?x"]) assert.isTrue(Paths.isCancel(url), url)
     for (const url of ["/sessions/cancel", "/sessions//cancel", "/sessions/a/cancel/", "/sessions/a/turn?/cancel"]) {
       assert.isFalse(Paths.isCancel(url), url)

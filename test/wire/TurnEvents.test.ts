@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { kinds } from "../../src/wire/EventKinds.ts"
-import { TurnEvent } from "../../src/wire/TurnEvent.ts"
+import { turnEvent } from "../../src/wire/TurnEventCodec.ts"
 import * as TurnEvents from "../../src/wire/TurnEvents.ts"
 import { text } from "../../src/TurnEvent.ts"
 import { Entry } from "./Entries.ts"
@@ -14,7 +14,7 @@ const leaves = (value: unknown): ReadonlyArray<string> => {
   return typeof value === "object" ? Object.values(value).flatMap(leaves) : [JSON.stringify(value)]
 }
 
-/** The scalars that tell the kind of an entry, which are in its event's tag. */
+/** The scalars that name the kind of an entry: its event has them in its tag. */
 const kindNames = new Set(
   [...Object.keys(kinds), "session/update", "text", "agent_message_chunk", "agent_thought_chunk", "tool_call_update"]
     .concat(["usage_update", "session_info_update", "2.0", "agent-session"])
@@ -39,20 +39,20 @@ const saidIn = (raw: unknown): string => {
 
 const runs = { arbitrary: { runs: 2_000 } }
 
-describe("TurnEvents.decode, of any JSON", () => {
+describe("decoding the events of a turn, of any JSON", () => {
   it.effect.prop(
     "never throws, and gives events of their types",
     { entries: Schema.Array(Entry) },
     ({ entries }) =>
       Effect.sync(() => {
         for (const event of TurnEvents.decode(entries))
-          assert.isTrue(Schema.is(TurnEvent)(event), JSON.stringify(event))
+          assert.isTrue(Schema.is(turnEvent)(event), JSON.stringify(event))
       }),
     { arbitrary: { runs: 500 } }
   )
 
   it.effect.prop(
-    "keeps what it does not understand as it came, and loses nothing of what it does",
+    "keeps an unknown entry unchanged, and loses nothing of a known one",
     { raw: Entry },
     ({ raw }) =>
       Effect.sync(() => {
@@ -68,7 +68,7 @@ describe("TurnEvents.decode, of any JSON", () => {
   )
 
   it.effect.prop(
-    "of many entries keeps each that it does not understand, in order, and all text",
+    "keeps every unknown entry of many, in order, and all text",
     { entries: Schema.Array(Entry) },
     ({ entries }) =>
       Effect.sync(() => {
@@ -82,7 +82,7 @@ describe("TurnEvents.decode, of any JSON", () => {
   )
 })
 
-describe("TurnEvents.decode", () => {
+describe("decoding the events of a turn", () => {
   const meta = { claudeCode: { parentToolUseId: "toolu_1" } }
   const chunk = (text: string, more: object = {}) => ({
     method: "session/update",
@@ -98,18 +98,18 @@ describe("TurnEvents.decode", () => {
     assert.strictEqual(TurnEvents.decode([chunk("a"), chunk("b", { _meta: meta }), chunk("c")]).length, 3)
   })
 
-  it("keeps the name that an adapter told for a tool, when a later update brings other _meta", () => {
+  it("keeps the name that an adapter gave a tool when a later update replaces _meta", () => {
     const call = (update: object) => ({
       method: "session/update",
       params: { update: { sessionUpdate: "tool_call_update", toolCallId: "toolu_1", ...update } }
     })
-    const told = [{ _meta: { claudeCode: { toolName: "Read" } } }, { title: "Read a.txt", _meta: { other: 1 } }]
-    assert.deepStrictEqual(TurnEvents.decode(told.map(call)), [
+    const updates = [{ _meta: { claudeCode: { toolName: "Read" } } }, { title: "Read a.txt", _meta: { other: 1 } }]
+    assert.deepStrictEqual(TurnEvents.decode(updates.map(call)), [
       { _tag: "ToolCall", name: "Read", id: "toolu_1", title: "Read a.txt", _meta: { other: 1 } }
     ] as ReadonlyArray<unknown>)
   })
 
-  it("takes an input that is no object for the raw input, unless there is one", () => {
+  it("reads an input that is not an object as the raw input, unless there is one", () => {
     const call = { type: "tool_call", name: "echo", args: "text" }
     assert.deepStrictEqual(TurnEvents.decode([call, { ...call, raw_input: 1 }]), [
       { _tag: "ToolCall", name: "echo", rawInput: "text" },
@@ -119,7 +119,7 @@ describe("TurnEvents.decode", () => {
 
   const decoded = (...raws: ReadonlyArray<unknown>): ReadonlyArray<unknown> => TurnEvents.decode(raws)
 
-  it("takes null for a field that was left out", () => {
+  it("treats null as an absent field", () => {
     const nulls = { message_id: null, name: null, args: null, result: null }
     const call = { type: "tool_call", name: "x", args: null, raw_input: null, result: null, id: null, status: null }
     assert.deepStrictEqual(decoded({ type: "text", content: "a", ...nulls }, { type: "text", content: null }), [
@@ -134,13 +134,13 @@ describe("TurnEvents.decode", () => {
     assert.deepStrictEqual(decoded({ type: "session_info", title: null }), [{ _tag: "SessionInfo", title: null }])
   })
 
-  it("reads what was said also where its message has an odd id", () => {
+  it("reads the text of a message whose id is not a string, and keeps the whole message", () => {
     for (const odd of [{ type: "text", content: "a", message_id: 7 }, chunk("a", { messageId: 7 })]) {
       assert.deepStrictEqual(decoded(odd), [{ _tag: "Text", content: "a", raw: odd }])
     }
   })
 
-  it("carries the whole message where what was added has a name that is taken", () => {
+  it("keeps the whole message where an extra field has a name that is taken", () => {
     const block = { type: "text", text: "a", content: "b", annotations: 1 }
     const raws = [
       { type: "text", content: "a", _tag: "Zed" },
@@ -167,7 +167,7 @@ describe("TurnEvents.decode", () => {
     )
   })
 
-  it("keeps what stands around an update", () => {
+  it("keeps the fields of an update's envelope", () => {
     const of = (update: object) => ({
       jsonrpc: "2.0",
       method: "session/update",
@@ -186,7 +186,7 @@ describe("TurnEvents.decode", () => {
     ])
   })
 
-  it("puts together what two events tell of one tool call, in either dialect", () => {
+  it("joins the events of one tool call, in either dialect", () => {
     const call = { type: "tool_call", id: "t", name: "x" }
     const update = {
       method: "session/update",
@@ -201,7 +201,7 @@ describe("TurnEvents.decode", () => {
     assert.deepStrictEqual(decoded(update, done, update), [{ ...both, name: "T" }])
   })
 
-  it("goes on with a tool call of which one update was not understood", () => {
+  it("keeps reading a tool call after an update that it does not understand", () => {
     const call = (update: object) => ({
       method: "session/update",
       params: { sessionUpdate: "tool_call_update", toolCallId: "t", ...update }
@@ -217,7 +217,7 @@ describe("TurnEvents.decode", () => {
   })
 
   // Each takes less than a second; a time that grows with the square of the length would be minutes.
-  describe("reads a long turn in about the time that its length asks for", () => {
+  describe("reads a long turn in time linear in its length", () => {
     const many = <A>(count: number, make: (nth: number) => A) => Array.from({ length: count }, (_, nth) => make(nth))
     const call = (update: object) => ({
       method: "session/update",

@@ -3,7 +3,8 @@
  * with the answer that the call would have had.
  */
 import { Effect, Schema } from "effect"
-import { TurnEvent } from "../../wire/TurnEvent.ts"
+import type { TurnEvent } from "../../wire/TurnEvent.ts"
+import { turnEvent } from "../../wire/TurnEventCodec.ts"
 import type { CallAnswer } from "../calls/CallAnswer.ts"
 
 /** Keeps a silent connection open. */
@@ -11,7 +12,7 @@ export const keepAlive = ": keep-alive\n\n"
 
 const frame = (event: string, data: unknown) => `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`
 
-const encode = Schema.encodeEffect(TurnEvent)
+const encode = Schema.encodeEffect(turnEvent)
 
 /** The frame of an event. Every event that an agent can report has a wire form. */
 export const fromEvent = (event: TurnEvent): Effect.Effect<string> =>

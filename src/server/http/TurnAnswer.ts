@@ -3,13 +3,14 @@
  */
 import { Effect, Schema, Stream } from "effect"
 import type { SessionId } from "../../wire/Ids.ts"
-import { TurnEvent } from "../../wire/TurnEvent.ts"
+import type { TurnEvent } from "../../wire/TurnEvent.ts"
+import { turnEvent } from "../../wire/TurnEventCodec.ts"
 import * as TurnEvents from "../../wire/TurnEvents.ts"
 import type { TurnResponse } from "../../wire/Turns.ts"
 import type { TurnFeed } from "../calls/TurnFeed.ts"
 import type { TurnDone } from "../sessions/SessionEngine.ts"
 
-const encodeEvents = Schema.encodeEffect(Schema.Array(TurnEvent))
+const encodeEvents = Schema.encodeEffect(Schema.Array(turnEvent))
 
 /** Runs a turn, and offers each of its events to the feed as it happens. */
 export const make = Effect.fnUntraced(function* <E>(
