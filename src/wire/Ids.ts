@@ -10,10 +10,15 @@ export const SessionId = Schema.String.check(
   Schema.isPattern(/^[A-Za-z0-9_-]{1,128}$/, { message: "must be 1 to 128 letters, digits, _ or -" })
 ).pipe(Schema.brand("SessionId"))
 
+// `Schema.Redacted` would add half a kilobyte to a client in a browser.
+const RedactedText = Schema.declare((value): value is Redacted.Redacted => Redacted.isRedacted(value), {
+  expected: "Redacted"
+})
+
 /** Text on the wire that is a secret in memory. It prints as its label, and only encoding reveals it. */
 export const secret = <S extends Schema.Codec<string>>(text: S, label: string) =>
   text.pipe(
-    Schema.decodeTo(Schema.Redacted(Schema.String), {
+    Schema.decodeTo(RedactedText, {
       decode: SchemaGetter.transform((text: string) => Redacted.make(text, { label })),
       encode: SchemaGetter.transform((secret: Redacted.Redacted) => Redacted.value(secret))
     })
