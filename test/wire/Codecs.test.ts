@@ -69,6 +69,23 @@ describe("an event", () => {
     { arbitrary: { runs: 1_000 } }
   )
 
+  it("that a server added fields to, under names that the wire has for others, decodes from its encoded form exactly", () => {
+    const update = (fields: object) => ({ method: "session/update", params: { update: fields } })
+    const content = { type: "text", text: "a" }
+    const raws = [
+      update({ sessionUpdate: "agent_message_chunk", content, type: "x", message_id: "m" }),
+      update({ sessionUpdate: "usage_update", used: 1, type: "x", input_tokens: 2 }),
+      update({ sessionUpdate: "tool_call", toolCallId: "t", title: "Read", type: "x", raw_input: 1 })
+    ]
+    const events = TurnEvents.decode(raws)
+    assert.deepStrictEqual(
+      events.map(({ _tag }) => _tag),
+      ["Text", "Usage", "ToolCall"]
+    )
+    isSame(Turn.Turn, turnOf(events))
+    for (const event of events) assert.include(JSON.stringify(event), '"type":"x"')
+  })
+
   it("is encoded with its type, in snake_case, and with what was added to it", () => {
     const [event] = TurnEvents.decode([{ type: "text", content: "a", message_id: "m", added: 1 }])
     if (event === undefined) return assert.fail("no event")
