@@ -30,7 +30,7 @@ import type { Source, UploadedFile, UploadOptions } from "./Upload.ts"
 /**
  * Opens a session and closes it when the scope ends, by success, failure or interruption.
  *
- * Closing takes 5 seconds at most, for all sessions of the scope together, and neither fails the program nor hides how it failed: a session that could not be
+ * The sessions of one scope close in parallel: the scope waits for all of them together, 5 seconds at most. That neither fails the program nor hides how it failed: a session that could not be
  * closed is logged as a warning and counted, and the server closes it once it has been idle for long enough. Interrupting
  * the opening returns at once; a session that the server creates all the same is closed in the background.
  */

@@ -63,8 +63,9 @@ export interface Session {
   readonly close: Effect.Effect<void, CloseError>
 
   /**
-   * Waits until this handle takes no more turns, and returns which side closed the session: `client` after `close` or at the
-   * end of the scope, `server` once a turn finds the session closed there. It does not poll the server.
+   * Waits until the session is closed, and returns by which side: `client` once a `close` has succeeded or the scope has
+   * ended, `server` once a turn finds the session closed there. It does not poll the server, and stays pending after a
+   * `close` that failed.
    */
   readonly closed: Effect.Effect<"client" | "server">
 }

@@ -56,11 +56,17 @@ describe("ForgeClient", () => {
     it.live("sees the whole request, and changes it", () =>
       Effect.gen(function* () {
         const seen: Array<string> = []
-        const transformClient = HttpClient.mapRequest((request) => {
+        let calls = 0
+        const transformed = HttpClient.mapRequest((request: HttpClientRequest.HttpClientRequest) => {
           seen.push(`${request.method} ${new URL(request.url).pathname} ${request.headers["authorization"]}`)
           return HttpClientRequest.setHeader(request, "x-tenant", "acme")
         })
+        const transformClient = (client: HttpClient.HttpClient) => {
+          calls++
+          return transformed(client)
+        }
         yield* Effect.provide(Forge.sessions(), clientOf({ transformClient }))
+        assert.strictEqual(calls, 1)
         const { received } = yield* ScriptedServer
         assert.deepStrictEqual(seen, ["GET /prefix/sessions Bearer cf_token"])
         assert.deepStrictEqual(

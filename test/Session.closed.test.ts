@@ -87,6 +87,9 @@ describe("the end of a session", () => {
         )
         assert.strictEqual(yield* Fiber.join(closed), "client")
         assert.strictEqual(yield* session.closed, "client")
+        // It is not closed, so it can still be closed by hand.
+        assert.deepInclude(yield* Effect.flip(session.close), { _tag: "ApiError", status: 500 })
+        assert.lengthOf(yield* deletes, 3)
       }).pipe(Effect.provide(layer(script, { retry: false })))
     })
 

@@ -90,36 +90,39 @@ export const make = Effect.fnUntraced(function* (
   const closeOrphan = (id: SessionId) =>
     CloseFailure.report(id, Sessions.acceptClosed(closeSession(id), { owned: true }))
 
-  const create = Effect.fnUntraced(function* (
-    { body, needsSessionOptions, secrets }: Sessions.PreparedCreate,
-    options: Pick<Exchange.CallOptions, "abandoned" | "onUndecodable">
-  ) {
-    if (needsSessionOptions.length > 0) {
-      const { features } = yield* send(Health.get, {})
-      if (!features.includes("session_options")) return yield* Sessions.refuseOptions(needsSessionOptions)
-    }
-    return yield* send(Sessions.create, {
-      ...options,
-      body,
-      secrets,
-      onAbandoned: () => CloseFailure.reportUnanswered
-    })
+  /** Refuses options that the server does not support; given up, it asks no further. */
+  const checkOptions = Effect.fnUntraced(function* (names: ReadonlyArray<string>, abandoned: Deferred.Deferred<void>) {
+    if (names.length === 0) return
+    const givenUp = Effect.andThen(Deferred.await(abandoned), Effect.interrupt)
+    const { features } = yield* Effect.raceFirst(send(Health.get, {}), givenUp)
+    if (!features.includes("session_options")) return yield* Sessions.refuseOptions(names)
   })
 
-  const createSession = Effect.fnUntraced(function* (prepared: Sessions.PreparedCreate) {
+  const createSession = Effect.fnUntraced(function* ({ body, needsSessionOptions, secrets }: Sessions.PreparedCreate) {
     const abandoned = yield* Deferred.make<void>()
+    let isSent = false
     let isClosed = false
     const closeUndecodable = Effect.fnUntraced(function* (created: unknown) {
       if (!Sessions.namesSession(created)) return
       isClosed = true
       yield* background(closeOrphan(created.session_id))
     })
-    const creating = yield* background(create(prepared, { abandoned, onUndecodable: closeUndecodable }))
+    const create = Effect.suspend(() => {
+      isSent = true
+      return send(Sessions.create, {
+        body,
+        secrets,
+        abandoned,
+        onAbandoned: () => CloseFailure.reportUnanswered,
+        onUndecodable: closeUndecodable
+      })
+    })
+    const creating = yield* background(Effect.andThen(checkOptions(needsSessionOptions, abandoned), create))
     const cleanUp = Effect.matchEffect(Fiber.join(creating), {
       onSuccess: ({ id }) => closeOrphan(id),
       // No one else learns of a session that may exist.
       onFailure: (error) =>
-        !isClosed && Sessions.mayHaveCreated(error) ? CloseFailure.reportUnknown(error.message) : Effect.void
+        isSent && !isClosed && Sessions.mayHaveCreated(error) ? CloseFailure.reportUnknown(error.message) : Effect.void
     })
     return {
       join: Fiber.join(creating),
@@ -134,11 +137,10 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const upload = Effect.fnUntraced(function* <E, R>(source: Upload.Source<E, R>, options: Upload.UploadOptions = {}) {
-    const { timeToLive } = yield* Files.encode(source, options)
-    const { failed, readable } = yield* Multipart.observe(Files.measured(source))
+    const { deadline, prepared, timeToLive } = yield* Files.prepare(source, options)
+    const { failed, readable } = yield* Multipart.observe(Files.measured(prepared))
     const body = Files.body(readable, boundary, timeToLive)
-    const deadline = options.timeout === undefined ? undefined : Duration.fromInputUnsafe(options.timeout)
-    return yield* Effect.raceFirst(send(Files.upload, { body, deadline, repeatable: source.rereadable }), failed)
+    return yield* Effect.raceFirst(send(Files.upload, { body, deadline, repeatable: prepared.rereadable }), failed)
   })
 
   return {

@@ -104,17 +104,22 @@ class SessionHandle extends Inspectable.Class implements Session {
     return this.#permit.run(Effect.andThen(this.checkOpen, sent))
   }
 
-  /** Marks the session as closed: by the server, unless this handle is closing it. */
-  markClosed(): Effect.Effect<never, SessionClosed> {
-    if (this.#status._tag === "Open") this.finish("server")
+  /** Fails a turn that found the session closed. Where the server did, it is closed: by this handle if it is closing it. */
+  markClosed({ by }: SessionClosed): Effect.Effect<never, SessionClosed> {
+    if (by === "server") this.finish(this.#status._tag === "Open" ? "server" : "client")
     return Effect.andThen(this.#permit.releaseAll, Effect.fail(this.#closedError()))
   }
 
-  /** The session takes no more turns, ever. */
+  /** The session is closed. */
   finish(by: "client" | "server"): void {
     if (this.isClosed) return
     this.#status = { _tag: "Closed", by }
     Deferred.doneUnsafe(this.#closed, Effect.succeed(by))
+  }
+
+  /** The scope of the session has ended. Where its close failed, it can still be closed by hand. */
+  released(): void {
+    Deferred.doneUnsafe(this.#closed, Effect.succeed("client"))
   }
 
   #closedError(): SessionClosed {
@@ -170,7 +175,7 @@ const turnOf = Effect.fnUntraced(function* (self: SessionHandle, prompt: string,
   const prepared = yield* Turns.prepare(prompt, options)
   const sent = self.checkOpen.pipe(
     Effect.andThen(self.send(prepared)),
-    Effect.catchTag("SessionClosed", () => self.markClosed())
+    Effect.catchTag("SessionClosed", (closed) => self.markClosed(closed))
   )
   return yield* Invocation.turn(self.info, self.span, prepared.prompt, sent)
 })
@@ -183,12 +188,18 @@ const closeWithin = Effect.fnUntraced(function* (self: SessionHandle) {
     orElse: () => Effect.fail({ message: `the server did not answer within ${Duration.format(closeBound)}` })
   })
   yield* CloseFailure.report(self.id, close)
-  self.finish("client")
+  self.released()
 })
 
 /** Releases a session at the end of its scope, together with the other sessions of that scope. */
-const release = (self: SessionHandle, group: CloseGroup): Effect.Effect<void> =>
-  Effect.andThen(SessionSpan.released(self.span), group.close(closeWithin(self)))
+const release = Effect.fnUntraced(function* (
+  self: SessionHandle,
+  group: CloseGroup,
+  exit: Exit.Exit<unknown, unknown>
+) {
+  yield* SessionSpan.released(self.span)
+  yield* group.close(Effect.andThen(closeWithin(self), SessionSpan.end(self.span, exit)))
+})
 
 /**
  * Opens a session that is closed when the scope ends. An interrupt returns at once: a session that the server creates all
@@ -217,7 +228,7 @@ const tieToClient = Effect.fnUntraced(function* <E>(
   )
   group.add()
   // Spans and logs of the close go where those of the creation went, in whatever context the scope ends.
-  yield* Scope.addFinalizer(scope, Effect.provideContext(release(handle, group), context))
+  yield* Scope.addFinalizerExit(scope, (exit) => Effect.provideContext(release(handle, group, exit), context))
   return handle
 })
 
@@ -230,7 +241,9 @@ const create = Effect.fnUntraced(function* (protocol: Protocol, options: Session
   const created = Effect.flatMap(protocol.createSession(prepared), ({ abandon, join }) =>
     Effect.onInterrupt(restore(join), () => abandon)
   )
-  const info = yield* Invocation.create(agent, model, span, created)
+  const info = yield* Invocation.create(agent, model, span, created).pipe(
+    Effect.onError((cause) => SessionSpan.end(span, Exit.failCause(cause)))
+  )
   yield* SessionSpan.opened(span, info)
   return new SessionHandle(protocol, info, { owned: true, span })
 })

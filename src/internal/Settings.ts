@@ -56,7 +56,7 @@ const checkToken = (input: Redacted.Redacted): Effect.Effect<Redacted.Redacted, 
 const durations = ["pause", "maxPause", "maxRetryAfter", "budget"] as const
 
 const retryIssues = (options: RetryPolicy): ReadonlyArray<Issue> => [
-  ...(options.times === undefined || options.times >= 0
+  ...(options.times === undefined || (typeof options.times === "number" && options.times >= 0)
     ? []
     : [{ path: ["retry", "times"], message: "must be a number, and not negative" }]),
   ...durations

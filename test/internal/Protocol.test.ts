@@ -1,24 +1,38 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Logger, Metric, References } from "effect"
 import { TestClock } from "effect/testing"
-import { Forge, Telemetry } from "../../src/index.ts"
+import { Forge, type SessionInfo, Telemetry } from "../../src/index.ts"
 import { health, layerClients } from "../support/Clients.ts"
 import * as Memory from "../support/Memory.ts"
 import { created } from "../support/ScriptedServer.ts"
 
 /** Opens a session that the server answers after 60 milliseconds, and gives it up after 20. */
-const abandon = Effect.fnUntraced(function* (answer: Memory.Answer | "reset" | "refused") {
+const abandon = Effect.fnUntraced(function* (
+  answer: Memory.Answer | "reset" | "refused",
+  {
+    options,
+    ...server
+  }: {
+    readonly options?: SessionInfo.SessionOptions
+    readonly later?: Memory.Answer
+    readonly health?: Effect.Effect<Memory.Answer | "reset">
+  } = {}
+) {
   const warnings: Array<string> = []
   const logger = Logger.make(({ message }) => {
     warnings.push(String(message))
   })
-  const { layer, sent } = Memory.make(({ request }) =>
-    request === "POST /sessions"
-      ? Effect.delay(Effect.succeed(answer), "60 millis")
-      : Effect.succeed(request === "GET /healthz" ? { json: health() } : { json: { ok: true } })
-  )
+  let creates = 0
+  const { layer, sent } = Memory.make(({ request }) => {
+    if (request === "POST /sessions") {
+      return Effect.delay(Effect.succeed(++creates > 1 ? (server.later ?? answer) : answer), "60 millis")
+    }
+    return request === "GET /healthz"
+      ? (server.health ?? Effect.succeed({ json: health() }))
+      : Effect.succeed({ json: { ok: true } })
+  })
   return yield* Effect.gen(function* () {
-    const fiber = yield* Effect.forkChild(Effect.scoped(Forge.session()), { startImmediately: true })
+    const fiber = yield* Effect.forkChild(Effect.scoped(Forge.session(options)), { startImmediately: true })
     yield* TestClock.adjust("20 millis")
     yield* Fiber.interrupt(fiber)
     yield* TestClock.adjust("1 hour")
@@ -45,6 +59,34 @@ describe("an abandoned create", () => {
         assert.lengthOf(warnings, 1)
         assert.match(warnings[0] ?? "", /^an abandoned session may have been created, and then stays open/)
         assert.strictEqual(failedCloses, 1)
+      })
+    )
+  }
+
+  const afterReset: Readonly<Record<string, Memory.Answer>> = {
+    "a page of a proxy": { status: 400 },
+    "an unknown token": { status: 401, json: { detail: "invalid token" } }
+  }
+  for (const [name, later] of Object.entries(afterReset)) {
+    it.effect(`whose retry after a reset gets ${name} is logged and counted all the same`, () =>
+      Effect.gen(function* () {
+        const remembers = Effect.succeed({ json: health(["idempotency"]) })
+        const { failedCloses, warnings } = yield* abandon("reset", { later, health: remembers })
+        assert.deepStrictEqual([warnings.length, failedCloses], [1, 1])
+      })
+    )
+  }
+
+  const questions: Readonly<Record<string, Effect.Effect<Memory.Answer | "reset">>> = {
+    "is silent": Effect.never,
+    "is answered late": Effect.delay(Effect.succeed({ json: health(["session_options"]) }), "50 millis"),
+    breaks: Effect.delay(Effect.succeed("reset" as const), "50 millis")
+  }
+  for (const [name, answer] of Object.entries(questions)) {
+    it.effect(`whose question about features ${name} is never sent, and nothing is reported`, () =>
+      Effect.gen(function* () {
+        const { failedCloses, sent, warnings } = yield* abandon("reset", { options: { system: "x" }, health: answer })
+        assert.deepStrictEqual([sent, warnings, failedCloses], [["GET /healthz"], [], 0])
       })
     )
   }

@@ -31,20 +31,29 @@ const encodeHead = Input.encoder(
     ),
     content: Schema.Unknown.check(Schema.makeFilter(Stream.isStream, { message: "must be a Stream" })),
     size: Schema.UndefinedOr(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0, { message: "must not be negative" }))),
+    rereadable: Schema.Boolean,
     timeToLive: Schema.optionalKey(Seconds),
     timeout: Schema.optionalKey(Seconds)
   })
 )
 
-/** Refuses a source or options that cannot be sent; gives the time to live in the form of the wire. */
-export const encode = <E, R>(source: Source<E, R>, options: UploadOptions = {}) =>
-  encodeHead(upload, () => ({
-    name: source.name,
-    content: source.content,
-    size: source.size,
-    ...(options.timeToLive === undefined ? {} : { timeToLive: Input.duration(options.timeToLive) }),
-    ...(options.timeout === undefined ? {} : { timeout: Input.duration(options.timeout) })
-  }))
+/** Reads a source and its options once, and refuses what cannot be sent. */
+export const prepare = <E, R>(source: Source<E, R>, options: UploadOptions = {}) => {
+  let prepared = source
+  let deadline: Duration.Duration | undefined
+  const encoded = encodeHead(upload, () => {
+    const { timeout, timeToLive } = options
+    const { content, name, rereadable, size } = source
+    prepared = { content, name, rereadable, size }
+    deadline = timeout === undefined ? undefined : Input.duration(timeout)
+    return {
+      ...prepared,
+      ...(timeToLive === undefined ? {} : { timeToLive: Input.duration(timeToLive) }),
+      ...(deadline === undefined ? {} : { timeout: deadline })
+    }
+  })
+  return Effect.map(encoded, ({ timeToLive }) => ({ prepared, deadline, timeToLive }))
+}
 
 const wrongSize = (size: number): ApiError<422> =>
   Input.refuse(callOf(upload), [{ path: ["size"], message: `is ${size}, but the content has another` }])

@@ -5,9 +5,7 @@ import { Duration, Effect, Option, Predicate, Redacted, Result, Schema, SchemaIs
 import { ApiError, Invalid, type Issue, type Status } from "../../ForgeError.ts"
 import { type CallInfo, callOf, type Operation } from "./Operation.ts"
 
-const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1({
-  leafHook: (issue) => SchemaIssue.defaultLeafHook(issue).replace(/^Expected /, "must be ")
-})
+const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
 
 const toKey = (segment: PropertyKey | { readonly key: PropertyKey }): string | number => {
   const key = typeof segment === "object" ? segment.key : segment
@@ -16,7 +14,10 @@ const toKey = (segment: PropertyKey | { readonly key: PropertyKey }): string | n
 
 /** The issues of a value that does not match its schema: where, and what it must be, never the value itself. */
 const issues = ({ issue }: Schema.SchemaError): ReadonlyArray<Issue> =>
-  issuesOf(issue).issues.map(({ message, path }) => ({ path: (path ?? []).map(toKey), message }))
+  issuesOf(issue).issues.map(({ message, path }) => ({
+    path: (path ?? []).map(toKey),
+    message: message.replace(/^Expected /, "must be ").replaceAll(" | ", " or ")
+  }))
 
 /** The error of input that is not sent. */
 export const refuse = (call: CallInfo, issues: ReadonlyArray<Issue>): ApiError<422> =>

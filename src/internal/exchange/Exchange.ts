@@ -77,14 +77,14 @@ export const make = Effect.fnUntraced(function* (
       body
     })
     const opening = { call, operation, origin, secrets: [token, ...secrets], sessionId }
-    return ({ priorOutcomeUnknown, priorRefused, retries }) =>
+    return ({ retries, ...prior }) =>
       RequestSpan.attempt(operation, { retries, server }, ({ onStatus, traceparent }) =>
         OpenResponse.open(
           transport,
           traceparent === undefined
             ? httpRequest
             : HttpClientRequest.setHeader(httpRequest, "traceparent", traceparent),
-          { ...opening, onStatus, priorOutcomeUnknown, priorRefused }
+          { ...opening, ...prior, onStatus }
         ).pipe(
           Effect.flatMap((response) => JsonReader.read(response, reader)),
           Effect.scoped,

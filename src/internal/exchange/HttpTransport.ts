@@ -39,15 +39,14 @@ export const make = Effect.fnUntraced(function* ({
 }: Options): Effect.fn.Return<HttpTransport, never, HttpClient.HttpClient> {
   const context = yield* requestContext
   const base = url.href.replace(/\/+$/, "")
+  // A request ends with its scope: a response that arrives just as its call is interrupted holds no connection.
+  const client = HttpClient.withScope(transformClient(yield* HttpClient.HttpClient))
   // As inputs: the transformations of the client that was given, and of `transformClient`, see the whole request.
-  const ofServer = HttpClient.mapRequestInput(
-    yield* HttpClient.HttpClient,
+  const anonymous = HttpClient.mapRequestInput(
+    client,
     flow(HttpClientRequest.prependUrl(base), HttpClientRequest.acceptJson)
   )
-  // A request ends with its scope: a response that arrives just as its call is interrupted holds no connection.
-  const prepare = flow(transformClient, HttpClient.withScope)
-  const anonymous = prepare(ofServer)
-  const authorized = prepare(HttpClient.mapRequestInput(ofServer, HttpClientRequest.bearerToken(Redacted.value(token))))
+  const authorized = HttpClient.mapRequestInput(anonymous, HttpClientRequest.bearerToken(Redacted.value(token)))
   return (request, options) =>
     Effect.provideContext((options.anonymous ? anonymous : authorized).execute(request), context)
 })

@@ -45,18 +45,27 @@ export interface PriorAttempts {
   readonly priorOutcomeUnknown: boolean
   /** Whether one of them reached the server, which refused it. */
   readonly priorRefused: boolean
+  /** Whether the server remembers the call by its key, and so answers for the attempts before too. */
+  readonly isRemembered: boolean
 }
 
-export const firstAttempt: PriorAttempts = { retries: 0, priorOutcomeUnknown: false, priorRefused: false }
+export const firstAttempt: PriorAttempts = {
+  retries: 0,
+  priorOutcomeUnknown: false,
+  priorRefused: false,
+  isRemembered: false
+}
 
 /** Sends a call once. */
 export type Attempt<A, E> = (prior: PriorAttempts) => Effect.Effect<A, E>
 
 /** Whether another attempt would get the same answer, although the outcome is unknown. */
-const isFinal = (error: ApiError | TransportError): boolean =>
-  error._tag === "TransportError"
-    ? error.reason._tag === "Malformed"
-    : error.status === 404 || error.reason._tag === "RunFailed"
+const isFinal = (error: ApiError | TransportError): boolean => {
+  if (error._tag === "TransportError") return error.reason._tag === "Malformed"
+  const { reason, status } = error
+  const isRequestTimeout = reason._tag === "Unexpected" && reason.status === 408
+  return reason._tag === "RunFailed" || (status < 500 && status !== 429 && !isRequestTimeout)
+}
 
 /** Whether a failed call may be sent again; a keyed one only if the server also remembers its key. */
 const mayRetry = (error: Failure, kind: Kind): boolean => {
@@ -98,20 +107,31 @@ export interface Retryable<A, E> {
   readonly onAbandoned?: Effect.Effect<void> | undefined
 }
 
-/** Runs a call, and retries it as far as its failures and the bounds allow. */
-export const run = <A, E extends Failure>(call: Retryable<A, E>, bounds: Bounds): Effect.Effect<A, E> => {
-  const first = reportAbandoned(call, call.attempt(firstAttempt))
-  return bounds.times === 0 ? first : Effect.catch(first, (error) => retry(call, bounds, error))
+/** What a call is doing. */
+interface Progress {
+  /** Whether the server may be working on the call: during an attempt, and after one whose outcome is unknown. */
+  mayBeActing: boolean
 }
 
-const reportAbandoned = <A, E, B, F>({ onAbandoned }: Retryable<A, E>, sending: Effect.Effect<B, F>) =>
-  onAbandoned === undefined ? sending : Effect.onInterrupt(sending, () => onAbandoned)
+/** Runs a call, and retries it as far as its failures and the bounds allow. */
+export const run = <A, E extends Failure>(call: Retryable<A, E>, bounds: Bounds): Effect.Effect<A, E> =>
+  Effect.suspend(() => {
+    const progress: Progress = { mayBeActing: true }
+    const first = call.attempt(firstAttempt)
+    const all =
+      bounds.times === 0 ? first : Effect.catch(first, (error) => retry(call, bounds, { first: error, progress }))
+    const { onAbandoned } = call
+    return onAbandoned === undefined
+      ? all
+      : Effect.onInterrupt(all, () => (progress.mayBeActing ? onAbandoned : Effect.void))
+  })
 
 const retry = Effect.fnUntraced(function* <A, E extends Failure>(
   call: Retryable<A, E>,
   bounds: Bounds,
-  first: E
+  { first, progress }: { readonly first: E; readonly progress: Progress }
 ): Effect.fn.Return<A, E> {
+  progress.mayBeActing = mayHaveActed(first, call.kind)
   const until = (yield* monotonicMillis) + bounds.budget
   const left = Effect.map(monotonicMillis, (now) => until - now)
   let error = first
@@ -125,22 +145,25 @@ const retry = Effect.fnUntraced(function* <A, E extends Failure>(
     const pause = yield* pauseBefore(error, retries, bounds)
     if (pause === undefined || pause > (yield* left)) break
     const priorOutcomeUnknown = unknown !== undefined
-    const waiting = waitForRetry(call, { priorOutcomeUnknown, pause, left })
-    const next = yield* priorOutcomeUnknown ? reportAbandoned(call, waiting) : waiting
+    const next = yield* waitForRetry(call, { priorOutcomeUnknown, pause, left })
     if (next === "stop") break
     if (next === "wait") continue
-    // A server that remembers the key answers for the first attempt too.
-    const prior = {
-      retries: retries + 1,
-      priorOutcomeUnknown: priorOutcomeUnknown && call.kind !== "keyed",
-      priorRefused
-    }
-    const result = yield* Effect.result(reportAbandoned(call, call.attempt(prior)))
+    progress.mayBeActing = true
+    const result = yield* Effect.result(
+      call.attempt({
+        retries: retries + 1,
+        priorOutcomeUnknown,
+        // A server that remembers the key answers for the first attempt too.
+        isRemembered: call.kind === "keyed",
+        priorRefused
+      })
+    )
     if (result._tag === "Success") return result.success
     error = result.failure
+    progress.mayBeActing = priorOutcomeUnknown || mayHaveActed(error, call.kind)
   }
   // A retry that was refused says nothing about an earlier attempt whose outcome is unknown.
-  const isRefused = mayRetry(error, call.kind) && !mayHaveActed(error, call.kind)
+  const isRefused = (mayRetry(error, call.kind) && !mayHaveActed(error, call.kind)) || error._tag === "AuthError"
   return yield* Effect.fail(isRefused && unknown !== undefined ? unknown : error)
 })
 

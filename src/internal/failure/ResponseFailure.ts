@@ -45,12 +45,17 @@ interface FailureResponse {
   readonly body: Redacted.Redacted
   readonly secrets: ReadonlyArray<string>
   readonly sessionId: SessionId | undefined
-  /** Whether the server may have acted on an earlier attempt. */
-  readonly priorOutcomeUnknown: boolean
+  /** Whether a refusal is one of the whole call, and not only of its last attempt. */
+  readonly refusal: Extract<Outcome, "refused" | "unknown">
 }
 
 const decodeRunFailed = Schema.decodeUnknownOption(Failures.RunFailed)
 const isDetail = Schema.is(Failures.Detail)
+
+const isInvalid = Schema.is(Failures.LooselyInvalid)
+
+/** Whether a body has the form of the contract's refusals, which a proxy's page has not. */
+const isOfContractForm = (json: unknown): boolean => isDetail(json) || isInvalid(json)
 
 const unexpected = (response: FailureResponse): Unexpected =>
   new Unexpected({ status: response.status, body: response.body })
@@ -120,23 +125,22 @@ const isOfContract = (reason: { readonly _tag: string }): boolean => reason._tag
 const makers: { readonly [S in Status]: (response: FailureResponse) => ApiError<S> } = {
   400: (response) => {
     // A request that the server gave up waiting for may have been read to its end.
-    const outcome: Outcome = response.status === 408 ? "unknown" : "refused"
+    const outcome: Outcome = response.status === 408 ? "unknown" : response.refusal
     return new ApiError({ ...response.call, status: 400, outcome, reason: unexpected(response) })
   },
-  404: (response) => {
-    // What is gone may be gone by an earlier attempt.
-    const outcome: Outcome = response.priorOutcomeUnknown ? "unknown" : "refused"
-    return new ApiError({ ...response.call, status: 404, outcome, reason: notFound(response) })
-  },
+  // What is gone may be gone by an earlier attempt.
+  404: (response) =>
+    new ApiError({ ...response.call, status: 404, outcome: response.refusal, reason: notFound(response) }),
   409: (response) => {
     const reason = detailOf(response) === undefined ? unexpected(response) : new TokenExists()
-    return new ApiError({ ...response.call, status: 409, outcome: "refused", reason })
+    return new ApiError({ ...response.call, status: 409, outcome: response.refusal, reason })
   },
-  410: (response) => new ApiError({ ...response.call, status: 410, outcome: "refused", reason: unexpected(response) }),
-  413: (response) => new ApiError({ ...response.call, status: 413, outcome: "refused", reason: new TooLarge() }),
+  410: (response) =>
+    new ApiError({ ...response.call, status: 410, outcome: response.refusal, reason: unexpected(response) }),
+  413: (response) => new ApiError({ ...response.call, status: 413, outcome: response.refusal, reason: new TooLarge() }),
   422: (response) => {
     const reason = new Invalid({ issues: issuesOf(response) })
-    return new ApiError({ ...response.call, status: 422, outcome: "refused", reason })
+    return new ApiError({ ...response.call, status: 422, outcome: response.refusal, reason })
   },
   429: (response) => new ApiError({ ...response.call, status: 429, outcome: "refused", reason: new RateLimited() }),
   500: (response) => {
@@ -193,6 +197,8 @@ export interface Options<S extends Status> {
   readonly sessionId: SessionId | undefined
   /** Whether the server may have acted on an earlier attempt. */
   readonly priorOutcomeUnknown: boolean
+  /** Whether the server remembers the call by its key, and so answers for the attempts before too. */
+  readonly isRemembered: boolean
 }
 
 /** The error of a response with a status of 400 or more. */
@@ -201,7 +207,7 @@ export const fromResponse = Effect.fnUntraced(function* <S extends Status>(
   body: Body,
   options: Options<S>
 ): Effect.fn.Return<CallError<S>> {
-  const { call, operation, priorOutcomeUnknown, secrets, sessionId } = options
+  const { call, isRemembered, operation, priorOutcomeUnknown, secrets, sessionId } = options
   const { status } = response
   const json = Result.getOrUndefined(parseJson(body))
   const requestId = requestIdOf(response, secrets)
@@ -215,7 +221,7 @@ export const fromResponse = Effect.fnUntraced(function* <S extends Status>(
     body: Redacted.make(status === 422 ? message : body.text.slice(0, 2000)),
     secrets,
     sessionId,
-    priorOutcomeUnknown
+    refusal: priorOutcomeUnknown && !(isRemembered && isOfContractForm(json)) ? "unknown" : "refused"
   }
   return isOneOf(operation.statuses)(status) ? make(status, failure) : make(classOf(status), failure)
 })

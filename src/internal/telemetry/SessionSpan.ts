@@ -3,7 +3,7 @@
  *
  * There is none where telemetry is off, and none for a borrowed session.
  */
-import { Effect, Metric, type Scope, Tracer } from "effect"
+import { Clock, Effect, type Exit, Metric, Tracer } from "effect"
 import type { SessionInfo } from "../../SessionInfo.ts"
 import { Enabled, openSessions } from "../../Telemetry.ts"
 import * as Label from "./Label.ts"
@@ -23,15 +23,17 @@ const currentSpan = Effect.map(Effect.serviceOption(Tracer.ParentSpan), (span) =
   span._tag === "Some" ? span.value : undefined
 )
 
-/** A span that lasts as long as the scope. */
-export const make = Effect.fnUntraced(function* (
-  agent: string
-): Effect.fn.Return<SessionSpan | undefined, never, Scope.Scope> {
+/** Starts the span of a session. */
+export const make = Effect.fnUntraced(function* (agent: string): Effect.fn.Return<SessionSpan | undefined> {
   if (!(yield* Enabled)) return undefined
   const outer = yield* currentSpan
-  const span = yield* Effect.makeSpanScoped(`session ${agent}`, { attributes: { "gen_ai.agent.name": agent } })
+  const span = yield* Effect.makeSpan(`session ${agent}`, { attributes: { "gen_ai.agent.name": agent } })
   return { agent, span, outer }
 })
+
+/** Ends the span of a session, with the exit of its scope: after its close, whose request is a child of it. */
+export const end = (session: SessionSpan | undefined, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
+  session === undefined ? Effect.void : Effect.map(Clock.currentTimeNanos, (now) => session.span.end(now, exit))
 
 /** Counts a session that a scope holds from now on. */
 export const opened = Effect.fnUntraced(function* (session: SessionSpan | undefined, { id }: SessionInfo) {

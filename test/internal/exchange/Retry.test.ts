@@ -2,35 +2,12 @@
  * The bounds of retries, by the test's clock.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Random } from "effect"
+import { Effect } from "effect"
 import { TestClock } from "effect/testing"
-import { ApiError, type ForgeClient } from "../../../src/index.ts"
-import { health, layerClients } from "../../support/Clients.ts"
-import * as Memory from "../../support/Memory.ts"
-import { calls } from "../../support/Operations.ts"
-
-const call = (name: string) => calls[name]?.call ?? Effect.die(`there is no call ${name}`)
-
-const random = (value: number) => ({ nextDoubleUnsafe: () => value, nextIntUnsafe: () => 0 })
-
-/** Makes a call, lets an hour pass, and gives what was sent and what came of it. */
-const within = (
-  name: string,
-  script: Memory.Script,
-  { jitter = 0, retry }: { readonly jitter?: number; readonly retry?: ForgeClient.Options["retry"] } = {}
-) => {
-  const { layer, sent } = Memory.make(script)
-  return Effect.gen(function* () {
-    yield* TestClock.setTime(0)
-    const fiber = yield* Effect.forkChild(Effect.result(call(name)), { startImmediately: true })
-    yield* TestClock.adjust("1 hour")
-    return { result: yield* Fiber.join(fiber), sent, at: sent.map(({ at }) => at) }
-  }).pipe(
-    Effect.provide(layerClients("http://forge", retry)),
-    Effect.provide(layer),
-    Effect.provideService(Random.Random, random(jitter))
-  )
-}
+import { ApiError } from "../../../src/index.ts"
+import { health } from "../../support/Clients.ts"
+import type * as Memory from "../../support/Memory.ts"
+import { within } from "./Within.ts"
 
 const reset: Memory.Script = () => Effect.succeed("reset")
 const limited =
@@ -231,126 +208,3 @@ it.effect("a call that was refused, and then found no server, is refused as a wh
     })
   })
 )
-
-describe("a call of unknown outcome under a key", () => {
-  const asked = (features: (nth: number) => Memory.Answer | "reset") => {
-    let probes = 0
-    return within("run", ({ request }) => Effect.succeed(request === "GET /healthz" ? features(++probes) : "reset"))
-  }
-  const names = { json: health(["idempotency"]) }
-  const namesNot = { json: health(["stream"]) }
-
-  it.effect("is retried only after the server confirmed idempotency, each time", () =>
-    Effect.gen(function* () {
-      const { sent } = yield* asked((nth) => (nth <= 2 ? names : namesNot))
-      assert.deepStrictEqual(
-        sent.map(({ request }) => request),
-        ["POST /run", "GET /healthz", "POST /run", "GET /healthz", "POST /run", "GET /healthz"]
-      )
-      assert.strictEqual(new Set(sent.filter(({ request }) => request === "POST /run").map(({ key }) => key)).size, 1)
-    })
-  )
-
-  const without: ReadonlyArray<Memory.Answer> = [
-    namesNot,
-    { json: { ok: true, claude_present: true, claude_version: null } }
-  ]
-  it.effect("is not retried where the server answers without idempotency", () =>
-    Effect.gen(function* () {
-      for (const answer of without) {
-        const { result, sent } = yield* asked(() => answer)
-        assert.deepStrictEqual(
-          sent.map(({ request }) => request),
-          ["POST /run", "GET /healthz"]
-        )
-        assert.strictEqual(result._tag === "Failure" && result.failure._tag, "TransportError")
-      }
-    })
-  )
-
-  it.effect("asks again where the server cannot be asked, as often as it may be retried", () =>
-    Effect.gen(function* () {
-      const emptyBody = {}
-      for (const answer of ["reset", { status: 500 }, { status: 503 }, emptyBody] as const) {
-        const { result, sent } = yield* asked(() => answer)
-        assert.deepStrictEqual(
-          sent.map(({ request }) => request),
-          ["POST /run", "GET /healthz", "GET /healthz", "GET /healthz"]
-        )
-        assert.deepInclude(result._tag === "Failure" ? result.failure : {}, {
-          _tag: "TransportError",
-          outcome: "unknown"
-        })
-      }
-    })
-  )
-
-  it.effect("survives a restart of its server: it is sent again under its key as soon as the server answers", () =>
-    Effect.gen(function* () {
-      const restarting: Memory.Script = ({ request }, nth) =>
-        Effect.succeed(
-          nth === 1 ? "reset" : nth < 5 ? "refused" : request === "GET /healthz" ? names : { json: calls["run"]?.good }
-        )
-      const { result, sent } = yield* within("run", restarting, { retry: { times: 6 } })
-      assert.deepStrictEqual(
-        sent.map(({ request }) => request),
-        ["POST /run", "GET /healthz", "GET /healthz", "GET /healthz", "GET /healthz", "POST /run"]
-      )
-      assert.strictEqual(sent[0]?.key, sent.at(-1)?.key)
-      assert.strictEqual(result._tag, "Success")
-    })
-  )
-
-  const untaken: Record<string, Memory.Answer | "refused"> = {
-    "refused for now": { status: 429 },
-    "refused as a connection": "refused"
-  }
-  for (const [name, answer] of Object.entries(untaken)) {
-    it.effect(`stays unknown when its retry is ${name}, and the server is asked before each further one`, () =>
-      Effect.gen(function* () {
-        let tries = 0
-        const { result, sent } = yield* within("run", ({ request }, nth) =>
-          Effect.succeed(request === "GET /healthz" ? (nth < 4 ? names : namesNot) : ++tries === 1 ? "reset" : answer)
-        )
-        assert.deepStrictEqual(
-          sent.map(({ request }) => request),
-          ["POST /run", "GET /healthz", "POST /run", "GET /healthz"]
-        )
-        assert.deepInclude(result._tag === "Failure" ? result.failure : {}, {
-          _tag: "TransportError",
-          outcome: "unknown"
-        })
-      })
-    )
-  }
-
-  it.effect("stays unknown when its last retry is refused", () =>
-    Effect.gen(function* () {
-      let tries = 0
-      const { result } = yield* within("run", ({ request }) =>
-        Effect.succeed(request === "GET /healthz" ? names : ++tries === 1 ? "reset" : "refused")
-      )
-      assert.strictEqual(tries, 4)
-      assert.deepInclude(result._tag === "Failure" ? result.failure : {}, {
-        _tag: "TransportError",
-        outcome: "unknown"
-      })
-    })
-  )
-
-  it.effect("has the outcome of its retry, if the server answers that", () =>
-    Effect.gen(function* () {
-      let tries = 0
-      const { result } = yield* within("run", ({ request }) =>
-        Effect.succeed(
-          request === "GET /healthz"
-            ? names
-            : ++tries === 1
-              ? "reset"
-              : { status: 404, json: { detail: "file not found" } }
-        )
-      )
-      assert.deepInclude(result._tag === "Failure" ? result.failure : {}, { _tag: "ApiError", outcome: "refused" })
-    })
-  )
-})
