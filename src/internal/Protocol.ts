@@ -29,7 +29,7 @@ import * as Sessions from "./calls/Sessions.ts"
 import * as Turns from "./calls/Turns.ts"
 import * as CloseGroup from "./CloseGroup.ts"
 import * as Exchange from "./exchange/Exchange.ts"
-import * as Multipart from "./exchange/Multipart.ts"
+import * as Multipart from "./calls/Multipart.ts"
 import * as CloseFailure from "./telemetry/CloseFailure.ts"
 import * as Invocation from "./telemetry/Invocation.ts"
 

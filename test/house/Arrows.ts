@@ -147,6 +147,23 @@ const ofClient = (files: ReadonlyArray<SourceFile>): ReadonlyArray<string> => {
   return found
 }
 
+/** The folders of the client's inside, lowest first: each may import those before it. */
+const inside = ["calls", "failure", "telemetry", "exchange"]
+
+const insideOf = (path: string) => inside.indexOf(/^src\/internal\/(\w+)\//.exec(path)?.[1] ?? "")
+
+/** The imports within the client's inside that go up. */
+const upwards = (files: ReadonlyArray<SourceFile>): ReadonlyArray<string> =>
+  files.flatMap((file) =>
+    file.imports.flatMap(({ line, specifier }) => {
+      if (specifier === undefined) return []
+      const from = insideOf(file.path)
+      const name = target(file, specifier)
+      const goesUp = insideOf(name) > from || /^src\/internal\/(Protocol|SessionHandle|Settings)\.ts$/.test(name)
+      return from !== -1 && goesUp ? [`${file.path}:${line}: imports "${specifier}", which is above it`] : []
+    })
+  )
+
 /** The files that import each other in a circle, types included; each circle once, by the way round it. */
 const circles = (files: ReadonlyArray<SourceFile>): ReadonlyArray<string> => {
   const byPath = new Map(files.map((file) => [file.path, file]))
@@ -173,5 +190,6 @@ const circles = (files: ReadonlyArray<SourceFile>): ReadonlyArray<string> => {
 export const violations = (files: ReadonlyArray<SourceFile>): ReadonlyArray<string> => [
   ...files.flatMap(ofFile),
   ...ofClient(files),
+  ...upwards(files),
   ...circles(files)
 ]

@@ -14,6 +14,14 @@ describe("Arrows", () => {
     assert.deepStrictEqual(Arrows.violations(files), [])
   })
 
+  it("reports an import within the client's inside that goes up", () => {
+    const up = parse("src/internal/calls/Files.ts", `import { read } from "../exchange/JsonReader.ts"`)
+    const down = parse("src/internal/exchange/Exchange.ts", `import { callOf } from "../calls/Operation.ts"`)
+    assert.deepStrictEqual(Arrows.violations([up, down]), [
+      `src/internal/calls/Files.ts:1: imports "../exchange/JsonReader.ts", which is above it`
+    ])
+  })
+
   it("finds a circle, also of types alone, and prints it", () => {
     const files = [
       parse("src/Turn.ts", `import type { Run } from "./Run.ts"`),

@@ -9,7 +9,7 @@ import * as Paths from "../../wire/Paths.ts"
 import type { ApiError } from "../../ForgeError.ts"
 import type { Source, UploadedFile, UploadOptions } from "../../Upload.ts"
 import * as Input from "./Input.ts"
-import * as Multipart from "../exchange/Multipart.ts"
+import * as Multipart from "./Multipart.ts"
 import { callOf, decodeTo, decoder, define } from "./Operation.ts"
 
 /** A file for an agent to read. */

@@ -14,7 +14,7 @@ import * as RequestSpan from "../telemetry/RequestSpan.ts"
 import * as HttpTransport from "./HttpTransport.ts"
 import * as JsonReader from "./JsonReader.ts"
 import * as OpenResponse from "./OpenResponse.ts"
-import { randomHex } from "./Random.ts"
+import { randomHex } from "../Random.ts"
 import * as Retry from "./Retry.ts"
 
 /** What differs from one call of an operation to the next. */

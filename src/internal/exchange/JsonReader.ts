@@ -4,7 +4,7 @@
 import { Effect, identity, Result } from "effect"
 import type { TransportError } from "../../ForgeError.ts"
 import * as TransportFailure from "../failure/TransportFailure.ts"
-import * as Body from "./Body.ts"
+import * as Body from "../Body.ts"
 import type { OpenResponse } from "./OpenResponse.ts"
 
 export interface Options<A> {

@@ -8,7 +8,7 @@ import type { Status, TransportError } from "../../ForgeError.ts"
 import type { CallInfo, Operation } from "../calls/Operation.ts"
 import * as ResponseFailure from "../failure/ResponseFailure.ts"
 import * as TransportFailure from "../failure/TransportFailure.ts"
-import * as Body from "./Body.ts"
+import * as Body from "../Body.ts"
 import type { HttpTransport } from "./HttpTransport.ts"
 
 /** A successful response whose body is not read yet. It lives as long as the scope that it was opened in. */

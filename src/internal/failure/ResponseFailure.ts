@@ -29,7 +29,7 @@ import {
 } from "../../ForgeError.ts"
 import type { SessionId } from "../../SessionInfo.ts"
 import type { CallInfo } from "../calls/Operation.ts"
-import { type Body, parseJson } from "../exchange/Body.ts"
+import { type Body, parseJson } from "../Body.ts"
 import * as Message from "./Message.ts"
 import * as Secrets from "./Secrets.ts"
 

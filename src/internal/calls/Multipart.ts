@@ -4,7 +4,7 @@
 import { Deferred, Effect, Stream } from "effect"
 import { HttpBody } from "effect/http"
 import type { Source } from "../../Upload.ts"
-import { randomHex } from "./Random.ts"
+import { randomHex } from "../Random.ts"
 
 const encoder = new TextEncoder()
 

@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect } from "effect"
 import { FetchHttpClient } from "effect/http"
-import { Forge, type SessionInfo } from "../../../src/index.ts"
-import { conversation, failing } from "../../support/Conversation.ts"
-import * as MemoryServer from "../../support/MemoryServer.ts"
-import { type Call, calls, layerClients } from "../../support/Operations.ts"
-import { type Answer, created, layer, ScriptedServer } from "../../support/ScriptedServer.ts"
+import { Forge, type SessionInfo } from "../../src/index.ts"
+import { conversation, failing } from "../support/Conversation.ts"
+import * as MemoryServer from "../support/MemoryServer.ts"
+import { type Call, calls, layerClients } from "../support/Operations.ts"
+import { type Answer, created, layer, ScriptedServer } from "../support/ScriptedServer.ts"
 
 const id = "s-1" as SessionInfo.SessionId
 

@@ -3,7 +3,7 @@
  */
 import { Effect, Result, Stream } from "effect"
 import type { HttpClientError, HttpClientResponse } from "effect/http"
-import { isDeeper } from "../../wire/Depth.ts"
+import { isDeeper } from "../wire/Depth.ts"
 
 /** The largest successful body that is read: 64 MiB. */
 export const maxAnswerBytes = 64 * 1024 * 1024
