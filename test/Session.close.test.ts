@@ -28,11 +28,11 @@ const state = { ...created(1), last_turn_at: null, turn_count: 0, closed_at: nul
 /** The warnings logged by an effect. */
 const warnings = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.suspend(() => {
-    const told: Array<string> = []
+    const logged: Array<string> = []
     const logger = Logger.make(({ logLevel, message }) => {
-      if (logLevel === "Warn") told.push(String(message))
+      if (logLevel === "Warn") logged.push(String(message))
     })
-    return Effect.as(Effect.provideService(effect, References.CurrentLoggers, new Set([logger])), told)
+    return Effect.as(Effect.provideService(effect, References.CurrentLoggers, new Set([logger])), logged)
   })
 
 describe("closing a session", () => {
@@ -52,16 +52,16 @@ describe("closing a session", () => {
 
   it.effect("succeeds on an answer without a body", () =>
     Effect.gen(function* () {
-      const told = yield* warnings(Effect.scoped(Forge.session()))
-      assert.deepStrictEqual(told, [])
+      const logged = yield* warnings(Effect.scoped(Forge.session()))
+      assert.deepStrictEqual(logged, [])
       assert.strictEqual(yield* deletes, 1)
     }).pipe(Effect.provide(layer(closing(() => ({ status: 204 })))))
   )
 
   it.effect("succeeds on an answer with other fields", () =>
     Effect.gen(function* () {
-      const told = yield* warnings(Effect.scoped(Forge.session()))
-      assert.deepStrictEqual(told, [])
+      const logged = yield* warnings(Effect.scoped(Forge.session()))
+      assert.deepStrictEqual(logged, [])
     }).pipe(Effect.provide(layer(closing(() => ({ json: { ok: true, already_closed: null } })))))
   )
 
@@ -89,12 +89,12 @@ describe("closing a session", () => {
     it.effect(`fails on ${name}, warns at the end of the scope, and can be tried again`, () => {
       let answers = answer
       return Effect.gen(function* () {
-        const told = yield* warnings(
+        const logged = yield* warnings(
           Forge.withSession({}, (session) =>
             Effect.map(Effect.flip(session.close), (error) => assert.deepNestedInclude(error, expected))
           )
         )
-        assert.lengthOf(told, 1)
+        assert.lengthOf(logged, 1)
         assert.strictEqual(yield* deletes, 2)
         const again = yield* warnings(
           Forge.withSession({}, (session) =>
@@ -113,10 +113,10 @@ describe("closing a session", () => {
 
   it.effect("warns with the server's message when it fails at the end of the scope", () =>
     Effect.gen(function* () {
-      const told = yield* warnings(Effect.scoped(Forge.session()))
+      const logged = yield* warnings(Effect.scoped(Forge.session()))
       assert.strictEqual(yield* deletes, 1)
-      assert.lengthOf(told, 1)
-      assert.match(told[0] ?? "", /^session s-1 could not be closed.*: not today$/)
+      assert.lengthOf(logged, 1)
+      assert.match(logged[0] ?? "", /^session s-1 could not be closed.*: not today$/)
     }).pipe(
       Effect.provide(
         layer(
@@ -136,7 +136,7 @@ describe("closing a session", () => {
       return usual(request, nth)
     }
     return Effect.gen(function* () {
-      const told = yield* warnings(
+      const logged = yield* warnings(
         Effect.gen(function* () {
           const fiber = yield* Effect.forkChild(Effect.scoped(Forge.session()))
           yield* ScriptedServer.use(({ arrival }) => arrival(1))
@@ -145,8 +145,8 @@ describe("closing a session", () => {
           yield* ScriptedServer.use(({ arrival }) => arrival(2))
         }).pipe(Effect.provide(layer(script)))
       )
-      assert.lengthOf(told, 1)
-      assert.include(told[0] ?? "", "Method Not Allowed")
+      assert.lengthOf(logged, 1)
+      assert.include(logged[0] ?? "", "Method Not Allowed")
     })
   })
 
@@ -186,10 +186,10 @@ describe("closing a session", () => {
     const answer = { ...created(1), session_id: "cf_canary0123456789abcdef" }
     const script = closing(() => ({ status: 401, json: { detail: "invalid token" } }))
     return Effect.gen(function* () {
-      const told = yield* warnings(Effect.scoped(Forge.session()))
-      assert.lengthOf(told, 1)
-      assert.match(told[0] ?? "", /^a session could not be closed/)
-      assert.notInclude(told[0] ?? "", "canary")
+      const logged = yield* warnings(Effect.scoped(Forge.session()))
+      assert.lengthOf(logged, 1)
+      assert.match(logged[0] ?? "", /^a session could not be closed/)
+      assert.notInclude(logged[0] ?? "", "canary")
     }).pipe(
       Effect.provide(layer((request, nth) => (request.method === "POST" ? { json: answer } : script(request, nth))))
     )
@@ -227,10 +227,10 @@ describe("closing a session", () => {
     return Effect.gen(function* () {
       const { url } = yield* ScriptedServer
       const client = ForgeClient.layer({ url, token: Redacted.make("cf_many") })
-      const told = yield* warnings(
+      const logged = yield* warnings(
         Effect.scoped(Effect.provide(Effect.all(Array.from({ length: 5 }, () => Forge.session())), client))
       )
-      assert.deepStrictEqual(told, [])
+      assert.deepStrictEqual(logged, [])
     }).pipe(Effect.provide(layer(script)))
   })
 

@@ -25,7 +25,7 @@ const sigkill = (pid: number): void => {
   }
 }
 
-/** A server, and how it is killed: the watchdog first, so that nobody is left to clear up. */
+/** A server, and how it is killed: the watchdog first, so that nothing is left to clean up. */
 const start = Effect.fnUntraced(function* (data: string) {
   const server = yield* ServerProcess.start("Server", data)
   const agents = () => processesIn(data)
@@ -122,7 +122,7 @@ it.live(
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const data = yield* fs.makeTempDirectoryScoped()
-      /** What clients were told, over all lives. */
+      /** The answers that clients got, over all lives. */
       const open = new Map<string, string>()
       const closed = new Set<string>()
       const answered = new Map<string, number>()

@@ -59,7 +59,7 @@ class Shared extends Context.Service<Shared, Effect.Success<typeof make>>()("tes
   static readonly layer = Layer.effect(Shared, make)
 }
 
-/** Somebody else's session, which goes on while an effect runs. */
+/** Another session, which goes on while an effect runs. */
 const meanwhile = Effect.fnUntraced(function* <A, E, R>(app: App, effect: Effect.Effect<A, E, R>) {
   const { id } = yield* app.open
   const running = yield* Effect.forkChild(effect)
@@ -81,7 +81,7 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("an agen
     assert.strictEqual(failure.error, `Agent ${behaviour} ${how}`)
     assert.strictEqual(failure.stop_reason, "error")
     if (stderr !== "") assert.strictEqual(JSON.stringify(failure.stderr), `"${stderr}"`)
-    // Its history is told again while it is loaded, and is not new.
+    // It repeats its history while it is loaded, which is not new.
     const { events, turn_index } = JSON.parse((yield* app.turn(id, "ping")).text)
     assert.deepStrictEqual([turn_index, events], [2, [{ type: "text", content: "pong" }]])
   })
@@ -162,10 +162,10 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("an agen
       yield* fs.exists(`${cwd}/late`).pipe(eventually("what the agent did after its turn", (there) => there))
       const { text } = yield* app.turn(id, "ping")
       const { events, stop_reason } = JSON.parse(text)
-      const told = events.map(({ content, title, type }: Record<string, unknown>) => content ?? title ?? type)
-      // What comes as early as the answer itself may still be told with that turn.
+      const reported = events.map(({ content, title, type }: Record<string, unknown>) => content ?? title ?? type)
+      // What comes together with the answer may still be part of that turn.
       const title = first.text.includes("A title") ? [] : ["A title"]
-      assert.deepStrictEqual(told, [...title, "pong"])
+      assert.deepStrictEqual(reported, [...title, "pong"])
       assert.strictEqual(stop_reason, "end_turn")
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
@@ -194,7 +194,7 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("an agen
     return yield* Effect.flatMap(app.turn(id, "ping"), turnOf)
   })
 
-  it.effect("is silent, deaf, or ignores what it is told: the turn ends all the same", () =>
+  it.effect("is silent, does not read, or ignores its cancel: the turn ends all the same", () =>
     Effect.gen(function* () {
       const { app } = yield* Shared
       const [ignoring, stubborn, asking, ending, silent, deaf] = yield* meanwhile(

@@ -77,7 +77,7 @@ it.live("an agent that has no way to set them is not asked to pretend: 422", () 
   })
 )
 
-it.live("the events of a session are told in order and without text, from any of them on", () =>
+it.live("the events of a session are listed in order and without text, from any of them on", () =>
   Effect.gen(function* () {
     const { mint } = yield* serve()
     const app = yield* mint("app")
