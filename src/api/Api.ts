@@ -25,7 +25,7 @@ import {
   TooMany,
   TooManyRuns
 } from "./Errors.ts"
-import { AdminAccess, AppAccess, JsonBody, SessionAccess, Storage, Validation } from "./Middlewares.ts"
+import { AdminAccess, AppAccess, JsonBody, RequestTrace, SessionAccess, Storage, Validation } from "./Middlewares.ts"
 
 const maxDepth = 16
 const maxBytes = 16 * 1024
@@ -155,5 +155,6 @@ export class Api extends HttpApi.make("clawdforge")
   .add(runs)
   .add(files)
   .add(admin)
+  .middleware(RequestTrace)
   .annotate(HttpApi.ParseOptions, { errors: "all" })
   .annotateMerge(OpenApi.annotations({ title: "clawdforge", version: "0.2" })) {}

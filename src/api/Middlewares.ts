@@ -66,3 +66,8 @@ export class JsonBody extends HttpApiMiddleware.Service<JsonBody, { provides: Bo
 export class Storage extends HttpApiMiddleware.Service<Storage>()("effect-clawdforge/api/Middlewares/Storage", {
   error: StorageUnavailable
 }) {}
+
+/** Puts the spans of an endpoint, of its middlewares too, into the trace of the request. */
+export class RequestTrace extends HttpApiMiddleware.Service<RequestTrace>()(
+  "effect-clawdforge/api/Middlewares/RequestTrace"
+) {}

@@ -15,13 +15,18 @@ import { openStream, serve } from "./Support.ts"
 const traceId = "0af7651916cd43dd8448eb211c80319c"
 const parentId = "b7ad6b7169203331"
 const traceparent = `00-${traceId}-${parentId}-01`
+const adminToken = "the-admin-token-of-this-test-0123456789"
 
 /** A server whose spans are recorded, and an app of it. */
 const make = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const recorder = Recorder.make()
   const server = yield* Effect.provide(
-    serve({ data: yield* fs.makeTempDirectoryScoped(), keyedCallLinger: 0 }),
+    serve({
+      data: yield* fs.makeTempDirectoryScoped(),
+      keyedCallLinger: 0,
+      adminToken: Redacted.make(adminToken)
+    }),
     recorder.layer
   )
   const app = yield* server.mint("app")
@@ -34,12 +39,22 @@ const make = Effect.gen(function* () {
         spans.some(({ name, status }) => name === ended && status._tag === "Ended")
       )
     )
-  return { app, recorder, spansOf, url: server.url }
+  return { admin: server.adopt(adminToken), app, recorder, spansOf, url: server.url }
 }).pipe(Effect.provide(NodeFileSystem.layer))
 
 const attributesOf = (span: Tracer.NativeSpan | undefined) => Object.fromEntries(span?.attributes ?? [])
 const parentOf = (span: Tracer.Span | undefined) => Option.getOrUndefined(span?.parent ?? Option.none())?.spanId
 const named = (spans: ReadonlyArray<Tracer.NativeSpan>, name: string) => spans.find((span) => span.name === name)
+
+/** Where a span begins: the sweeper's spans are no request's. */
+const rootOf = (span: Tracer.AnySpan): Tracer.AnySpan => {
+  const parent = span._tag === "Span" ? Option.getOrUndefined(span.parent) : undefined
+  return parent?._tag === "Span" ? rootOf(parent) : span
+}
+const isSwept = (span: Tracer.AnySpan) => {
+  const root = rootOf(span)
+  return root._tag === "Span" && root.name === "Sweeper.sweep"
+}
 
 /** From the request of a turn to the agent: each is the parent of the next. */
 const chain = ["POST /sessions/:id/turn", "invoke_agent", "session/prompt"]
@@ -77,6 +92,8 @@ describe("the spans of a server", () => {
         Effect.withSpan("main"),
         Effect.provide(recorder.layer)
       )
+      const close = named(recorder.spans, "SessionEngine.close")
+      assert.strictEqual(parentOf(close), named(recorder.spans, "DELETE /sessions/:id")?.spanId)
       const expected = [
         "invoke_agent demo",
         "  POST /sessions/{id}/turn",
@@ -128,6 +145,55 @@ describe("the spans of a server", () => {
         "rpc.method": "session/prompt",
         "gen_ai.agent.name": "demo"
       })
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("all that an endpoint does is in the trace of its request and has the request's id", () =>
+    Effect.gen(function* () {
+      const { admin, app, recorder, spansOf } = yield* make
+      const { id } = yield* app.open
+      const form = '--b\r\ncontent-disposition: form-data; name="file"; filename="a.txt"\r\n\r\nx\r\n--b--\r\n'
+      const demo = { agent: "demo" }
+      const prompt = { prompt: "/echo hi" }
+      const sql = "sqlite"
+      const calls: ReadonlyArray<
+        readonly [route: string, path: string, contains: string | undefined, body?: unknown, from?: typeof app]
+      > = [
+        ["GET /healthz", "/healthz", undefined],
+        ["GET /readyz", "/readyz", sql],
+        ["POST /sessions", "/sessions", "SessionEngine.open", demo],
+        ["GET /sessions", "/sessions", sql],
+        ["GET /sessions/:id", `/sessions/${id}`, sql],
+        ["GET /sessions/:id/events", `/sessions/${id}/events`, sql],
+        ["POST /sessions/:id/turn", `/sessions/${id}/turn`, "invoke_agent", prompt],
+        ["POST /sessions/:id/cancel", `/sessions/${id}/cancel`, "SessionEngine.cancel"],
+        ["POST /files", "/files", "Uploads.add", form],
+        ["POST /run", "/run", "Runs.run", prompt],
+        ["DELETE /sessions/:id", `/sessions/${id}`, "SessionEngine.close"],
+        ["POST /admin/tokens", "/admin/tokens", "AppTokens.mint", { name: "other" }, admin],
+        ["GET /admin/tokens", "/admin/tokens", sql, undefined, admin],
+        ["DELETE /admin/tokens/:name", "/admin/tokens/other", "AppTokens.remove", undefined, admin],
+        ["GET /metrics", "/metrics", undefined, undefined, admin]
+      ]
+      for (const [index, [route, path, contains, body, from = app]] of calls.entries()) {
+        const before = recorder.spans.length
+        const requestId = `request-${index}`
+        const type = body === form ? "multipart/form-data; boundary=b" : "application/json"
+        const headers = { traceparent, "x-request-id": requestId, "content-type": type }
+        const method = route.slice(0, route.indexOf(" "))
+        const { status, text } = yield* from.request(method, path, { body, headers })
+        assert.strictEqual(status, 200, `${route}: ${text}`)
+        yield* spansOf(requestId, route)
+        const spans = recorder.spans.slice(before).filter((span) => !isSwept(span))
+        if (contains !== undefined) assert.isDefined(named(spans, contains), `${route} has ${contains}`)
+        const strays = spans.filter(
+          (span) => span.traceId !== traceId || span.attributes.get("clawdforge.request.id") !== requestId
+        )
+        assert.deepStrictEqual(
+          strays.map(({ name }) => `${route}: ${name}`),
+          []
+        )
+      }
     }).pipe(Effect.scoped)
   )
 

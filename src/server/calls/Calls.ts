@@ -7,7 +7,6 @@
 import { Context, Effect, Layer, type Schema, type Scope } from "effect"
 import type { Invalid, StorageUnavailable } from "../../api/Errors.ts"
 import type { SessionId } from "../../wire/Ids.ts"
-import * as CurrentRequest from "../CurrentRequest.ts"
 import { Shutdown } from "../Shutdown.ts"
 import type { CallId } from "./KeptAnswers.ts"
 import * as KeyedCalls from "./KeyedCalls.ts"
@@ -47,7 +46,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const keyed = yield* KeyedCalls.make(options)
   return Calls.of({
     start: Effect.fnUntraced(function* ({ key, ...call }, work) {
-      const tracked: RunningCall.Work = (feed) => CurrentRequest.trace(shutdown.track(work(feed)))
+      const tracked: RunningCall.Work = (feed) => shutdown.track(work(feed))
       return yield* key === undefined ? RunningCall.start(tracked) : keyed.join({ ...call, key }, tracked)
     }),
     isRunning: keyed.isRunning

@@ -12,7 +12,8 @@ import {
   type HttpServerResponse,
   HttpTraceContext
 } from "effect/http"
-import { CurrentRequest, idAttribute } from "../CurrentRequest.ts"
+import { RequestTrace } from "../../api/Middlewares.ts"
+import * as CurrentRequest from "../CurrentRequest.ts"
 import * as Paths from "./Paths.ts"
 
 /** The failure of a span whose request was answered with a 5xx. */
@@ -27,7 +28,7 @@ const exitOf = (exit: Exit.Exit<unknown, unknown>, status: number | undefined) =
 
 /** Opens the span of the current request, if a tracer records it. */
 const open = Effect.gen(function* () {
-  const current = yield* CurrentRequest
+  const current = yield* CurrentRequest.CurrentRequest
   if (current === undefined || (yield* Effect.tracer) === Tracer.nativeTracer) return undefined
   const { headers, method, url } = yield* HttpServerRequest.HttpServerRequest
   const route = Paths.find(url)?.path
@@ -37,7 +38,7 @@ const open = Effect.gen(function* () {
     attributes: {
       "http.request.method": method,
       ...(route === undefined ? {} : { "http.route": route }),
-      [idAttribute]: current.id
+      [CurrentRequest.idAttribute]: current.id
     }
   })
   let status: number | undefined
@@ -60,11 +61,17 @@ export const layer = HttpRouter.middleware(
         ? httpEffect
         : httpEffect.pipe(
             HttpEffect.withPreResponseHandler((_request, response) => opened.answered(response)),
-            Effect.provideService(CurrentRequest, opened.current)
+            Effect.provideService(CurrentRequest.CurrentRequest, opened.current)
           )
     ),
   { global: true }
 )
+
+/**
+ * Runs endpoints under the span of their request. It is set here, and not where it is made: an endpoint runs with the
+ * services with which its server was built, and these may include a span of the program around the server.
+ */
+export const layerTrace = Layer.succeed(RequestTrace, CurrentRequest.trace)
 
 /** Turns off Effect's span of a request, which would have the whole URL. */
 export const layerReplace = Layer.succeed(HttpMiddleware.TracerDisabledWhen, () => true)

@@ -29,7 +29,8 @@ const endpoints = HttpApiBuilder.layer(Api).pipe(
     AdminAccess.layerAccess,
     Validation.layer,
     JsonBody.layer,
-    StorageReport.layer
+    StorageReport.layer,
+    RequestSpan.layerTrace
   ])
 )
 
