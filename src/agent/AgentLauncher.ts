@@ -240,7 +240,7 @@ export const open: (
   AgentSession,
   AgentFailed | AgentOptionRefused,
   Scope.Scope | ChildProcessSpawner.ChildProcessSpawner | Watchdog
-> = Effect.fn("AgentLauncher.open")(function* (definition: AgentDefinition, options: Options) {
+> = Effect.fnUntraced(function* (definition: AgentDefinition, options: Options) {
   const scope = yield* Scope.fork(yield* Effect.scope)
   return yield* connect(definition, options).pipe(
     Scope.provide(scope),

@@ -3,7 +3,8 @@
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, FileSystem, Option, Redacted, type Tracer } from "effect"
+import { Cause, Effect, Exit, Fiber, FileSystem, Option, Redacted, type Tracer } from "effect"
+import { inspect } from "node:util"
 import * as DemoAgent from "../../src/agent/DemoAgent.ts"
 import { Forge } from "../../src/index.ts"
 import * as NodeForgeClient from "../../src/node/NodeForgeClient.ts"
@@ -46,6 +47,28 @@ const attributesOf = (span: Tracer.NativeSpan | undefined) => Object.fromEntries
 const parentOf = (span: Tracer.Span | undefined) => Option.getOrUndefined(span?.parent ?? Option.none())?.spanId
 const named = (spans: ReadonlyArray<Tracer.NativeSpan>, name: string) => spans.find((span) => span.name === name)
 
+/** All that an exporter could send of a span, its failure included. */
+const printed = ({ attributes, events, name, status }: Tracer.NativeSpan) => {
+  const failures =
+    status._tag === "Ended" && Exit.isFailure(status.exit)
+      ? [status.exit, Cause.pretty(status.exit.cause), Cause.prettyErrors(status.exit.cause)]
+      : []
+  const parts = [name, [...attributes], failures]
+  const deep = { depth: 20, showHidden: true, maxStringLength: null }
+  return [
+    JSON.stringify(parts),
+    inspect([parts, events], deep),
+    inspect(parts, { ...deep, customInspect: false })
+  ].join(" ")
+}
+
+const exitsOf = (spans: ReadonlyArray<Tracer.NativeSpan>, name: string) =>
+  spans.flatMap((span) =>
+    span.name === name && span.status._tag === "Ended" && Exit.isFailure(span.status.exit)
+      ? Cause.prettyErrors(span.status.exit.cause).map(({ message }) => message)
+      : []
+  )
+
 /** Where a span begins: the sweeper's spans are no request's. */
 const rootOf = (span: Tracer.AnySpan): Tracer.AnySpan => {
   const parent = span._tag === "Span" ? Option.getOrUndefined(span.parent) : undefined
@@ -79,8 +102,9 @@ describe("the spans of a server", () => {
         )
       )
       assert.deepStrictEqual(spans.map(parentOf), [request?.spanId, spans[0]?.spanId, spans[1]?.spanId])
-      const printed = JSON.stringify(recorder.spans.map(({ attributes, name }) => [name, ...attributes]))
-      for (const secret of ["secret-prompt", app.token]) assert.notInclude(printed, secret)
+      for (const secret of ["secret-prompt", app.token]) {
+        for (const span of recorder.spans) assert.notInclude(printed(span), secret, span.name)
+      }
     }).pipe(Effect.scoped)
   )
 
@@ -194,6 +218,38 @@ describe("the spans of a server", () => {
           []
         )
       }
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a failed span has the kind of the failure and the stop reason, and no text of a prompt or an agent", () =>
+    Effect.gen(function* () {
+      const { app, recorder, spansOf } = yield* make
+      const { id } = yield* app.open
+      const canary = { prompt: "/fail CANARY" }
+      const turn = `/sessions/${id}/turn`
+      const calls: ReadonlyArray<
+        readonly [route: string, path: string, status: number, body: unknown, headers?: Record<string, string>]
+      > = [
+        ["POST /sessions/:id/turn", turn, 502, canary],
+        ["POST /sessions/:id/turn", turn, 502, canary, { "idempotency-key": "k" }],
+        ["POST /sessions/:id/turn", turn, 502, canary, { accept: "text/event-stream" }],
+        ["POST /run", "/run", 502, canary],
+        ["POST /run", "/run", 422, { prompt: "/echo CANARY", model: "CANARY" }],
+        ["POST /sessions", "/sessions", 422, { agent: "demo", model: "CANARY" }]
+      ]
+      for (const [index, [route, path, status, body, headers]] of calls.entries()) {
+        const requestId = `request-${index}`
+        const answer = yield* app.request("POST", path, { body, headers: { ...headers, "x-request-id": requestId } })
+        assert.strictEqual(answer.status, status, answer.text)
+        assert.include(answer.text, "CANARY")
+        yield* spansOf(requestId, route)
+      }
+      for (const span of recorder.spans) assert.notInclude(printed(span), "CANARY", span.name)
+      assert.deepStrictEqual(exitsOf(recorder.spans, "session/prompt"), Array(4).fill("AgentFailed: error"))
+      assert.deepStrictEqual(exitsOf(recorder.spans, "invoke_agent"), Array(3).fill("RunFailed: error"))
+      assert.deepStrictEqual(exitsOf(recorder.spans, "Runs.run"), ["RunFailed: error", "Invalid"])
+      assert.deepStrictEqual(exitsOf(recorder.spans, "SessionEngine.open"), ["Invalid"])
+      assert.deepStrictEqual(exitsOf(recorder.spans, "acquire_process demo"), Array(2).fill("AgentOptionRefused"))
     }).pipe(Effect.scoped)
   )
 

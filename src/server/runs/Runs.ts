@@ -192,10 +192,10 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   })
 
   return Runs.of({
-    run: Effect.fn("Runs.run")(function* (run: NewRun) {
+    run: Effect.fnUntraced(function* (run: NewRun) {
       const done = yield* runPermits.withPermitsIfAvailable(1)(attempt(run))
       return Option.isSome(done) ? done.value : yield* new TooManyRuns()
-    })
+    }, Spans.run)
   })
 })
 

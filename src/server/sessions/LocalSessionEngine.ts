@@ -148,7 +148,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     return { ...identity, ...entry }
   })
 
-  const open = Effect.fn("SessionEngine.open")((options: NewSession) =>
+  const open = (options: NewSession) =>
     Effect.acquireUseRelease(
       prepare(options),
       Effect.fnUntraced(function* ({ appId, cwd, session, sessionId }) {
@@ -174,8 +174,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
         return opened
       }),
       ({ sessionId }, exit) => (Exit.isSuccess(exit) ? Effect.void : abandon(sessionId))
-    )
-  )
+    ).pipe(Spans.open)
 
   /** Counts a turn of a session until the scope closes, within the limits of the session and of its app. */
   const admit = Effect.fnUntraced(function* (sessionId: SessionId) {
