@@ -4,7 +4,9 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, it } from "@effect/vitest"
 import { Context, Effect, FileSystem, Layer, Logger, Redacted, References, Schedule } from "effect"
+import { existsSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
+import { eventually } from "../support/Eventually.ts"
 import { patience } from "../support/Patience.ts"
 import { type Answer, type App, openStream, serve, turnOf } from "./Support.ts"
 
@@ -48,7 +50,9 @@ const make = Effect.gen(function* () {
     return Effect.acquireRelease(rename(table, "gone"), () => rename("gone", table))
   }
   const app = yield* server.mint("app")
-  return { app, admin: server.adopt(adminToken), lock, without, logged }
+  const removed = (folder: string) =>
+    Effect.sync(() => existsSync(folder)).pipe(eventually(`the removal of ${folder}`, (exists) => !exists))
+  return { app, admin: server.adopt(adminToken), lock, removed, without, logged }
 }).pipe(Effect.provide(NodeFileSystem.layer))
 
 /** As a form: `request` sends JSON. */
@@ -110,9 +114,21 @@ it.layer(Shared.layer, { excludeTestServices: true })("a database that cannot be
       const again = yield* app.request("POST", `/sessions/${id}/turn`, { body: { prompt: "/echo hi" }, headers: key })
       assert.strictEqual((yield* turnOf(again)).text, "hi")
 
+      yield* app.request("DELETE", `/sessions/${id}`)
+    })
+  )
+
+  it.effect("a session whose end cannot be written stays open, and can be used and closed as before", () =>
+    Effect.gen(function* () {
+      const { app, lock, removed } = yield* Shared
+      const { cwd, id } = yield* app.open
       const closing = yield* Effect.scoped(Effect.andThen(lock, app.request("DELETE", `/sessions/${id}`)))
       assert.deepStrictEqual([closing.status, closing.text], [503, storageUnavailable])
+      assert.isTrue((yield* app.state(id)).live)
+      assert.strictEqual((yield* turnOf(yield* app.turn(id, "/echo hi"))).text, "hi")
+      assert.isTrue(existsSync(cwd))
       assert.strictEqual((yield* app.request("DELETE", `/sessions/${id}`)).text, '{"ok":true}')
+      yield* removed(cwd)
     })
   )
 

@@ -1,7 +1,7 @@
 /**
  * The `SessionEngine` of one machine: its agents are child processes of this one.
  */
-import { Clock, DateTime, Effect, Exit, FiberSet, Layer, Scope, Stream } from "effect"
+import { Clock, DateTime, Effect, Exit, FiberSet, Latch, Layer, Scope, Stream } from "effect"
 import { SecureRandom } from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
 import { Invalid, PoolFull, SessionIsClosed, TooMany } from "../../api/Errors.ts"
@@ -34,6 +34,8 @@ interface Entry {
   readonly session: LocalSession.LocalSession
   readonly scope: Scope.Closeable
   turns: number
+  /** Closed while the session is being closed: a turn that comes then waits to see whether it was. */
+  readonly open: Latch.Latch
   /** When the last of them ended, since the server started. */
   usedAt?: number | undefined
 }
@@ -90,7 +92,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     function* (options: LocalSession.Options) {
       const scope = yield* Scope.fork(sessionsScope)
       const session = yield* Scope.provide(LocalSession.make(options), scope)
-      const entry: Entry = { appId: options.appId, session, scope, turns: 0 }
+      const entry: Entry = { appId: options.appId, session, scope, turns: 0, open: yield* Latch.make(true) }
       entries.set(options.sessionId, entry)
       return entry
     },
@@ -102,38 +104,44 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     Effect.provideService(Uploads, uploads)
   )
 
-  /** Removes the working directory once the process has ended. */
-  const endProcess = Effect.fnUntraced(function* (sessionId: SessionId, scope: Scope.Closeable) {
-    yield* Scope.close(scope, Exit.void)
-    yield* folder.removeWorkingDirectory(sessionId)
-  })
-
-  /** Removes a session from memory, so that no turn finds it from here on, and ends its process. */
-  const forget = Effect.fnUntraced(function* (sessionId: SessionId) {
+  /** Removes a session from memory, so that no turn finds it from here on, and ends its process, then `afterwards`. */
+  const forget = Effect.fnUntraced(function* (sessionId: SessionId, afterwards: Effect.Effect<void>) {
     const entry = entries.get(sessionId)
     freeSlot(sessionId)
     entries.delete(sessionId)
     if (entry !== undefined) {
       yield* entry.session.stop
-      yield* FiberSet.run(endings, endProcess(sessionId, entry.scope))
+      yield* FiberSet.run(endings, Effect.andThen(Scope.close(entry.scope, Exit.void), afterwards))
     }
   })
 
-  const close = Effect.fn("SessionEngine.close")(function* (sessionId: SessionId) {
-    // The slot is freed even where the ledger cannot be written: a row that stays open is closed by the next close or sweep.
-    return yield* Effect.ensuring(ledger.closeSession(sessionId), forget(sessionId))
+  /** Closes the row first: where it cannot be written nothing was done, and the session stays as it is. */
+  const closeRowFirst = Effect.fnUntraced(function* (sessionId: SessionId, kind: "close" | "sweep_close") {
+    const { open } = entries.get(sessionId) ?? {}
+    open?.closeUnsafe()
+    return yield* ledger.closeSession(sessionId, kind).pipe(
+      Effect.tap(() => forget(sessionId, folder.removeWorkingDirectory(sessionId))),
+      Effect.ensuring(Effect.sync(() => open?.openUnsafe()))
+    )
   }, Effect.uninterruptible)
 
-  /** Closes a session after a failure, which is reported to the caller whether or not this succeeds. */
+  const close = Effect.fn("SessionEngine.close")((sessionId: SessionId) => closeRowFirst(sessionId, "close"))
+
+  /**
+   * Closes a session after a failure, which is reported to the caller whether or not this succeeds. Its slot is freed even
+   * where the row cannot be closed: the row is closed by the next close or sweep, and the folder is removed by the next start
+   * after that.
+   */
   const abandon = (sessionId: SessionId) =>
-    Effect.catch(close(sessionId), ({ cause }) => Effect.logError("a session could not be closed", cause))
+    Effect.catch(close(sessionId), ({ cause }) =>
+      Effect.andThen(Effect.logError("a session could not be closed", cause), forget(sessionId, Effect.void))
+    ).pipe(Effect.uninterruptible)
 
   const closeIdle = Effect.fn("SessionEngine.closeIdle")(function* (sessionId: SessionId, since: DateTime.Utc) {
     const { turns = 0, usedAt = -Infinity } = entries.get(sessionId) ?? {}
     if (turns > 0 || usedAt > DateTime.toEpochMillis(since)) return false
-    yield* forget(sessionId)
-    return yield* ledger.closeSession(sessionId, "sweep_close")
-  }, Effect.uninterruptible)
+    return yield* closeRowFirst(sessionId, "sweep_close")
+  })
 
   const prepare = Effect.fnUntraced(function* (session: NewSession) {
     if (!agents.has(session.agent)) {
@@ -178,6 +186,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   /** Counts a turn of a session until the scope closes, within the limits of the session and of its app. */
   const admit = Effect.fnUntraced(function* (sessionId: SessionId) {
+    yield* entries.get(sessionId)?.open.await ?? Effect.void
     const entry = entries.get(sessionId)
     if (entry === undefined) return yield* new SessionIsClosed()
     if (entry.turns > maxWaitingTurns) return yield* new TooMany()

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { ByteSize, DateTime, Duration, Effect, Exit, Fiber, Latch, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { SecureRandom } from "effect/crypto/SecureRandom"
-import { RunFailed, SessionIsClosed } from "../../../src/api/Errors.ts"
+import { RunFailed, SessionIsClosed, StorageUnavailable } from "../../../src/api/Errors.ts"
 import { SessionId } from "../../../src/wire/Ids.ts"
 import { Owner } from "../../../src/server/storage/Owner.ts"
 import * as Uploads from "../../../src/server/files/Uploads.ts"
@@ -36,17 +36,23 @@ const noStates = { open: 0, running: 0, waiting: 0, asleep: 0 }
 const make = Effect.gen(function* () {
   const [closing, goOn] = [yield* Latch.make(), yield* Latch.make(true)]
   const recorded: Array<string> = []
+  const removed: Array<string> = []
+  const broken = { sessions: false }
   const record = (what: string) => Effect.sync(() => void recorded.push(what))
   const ledger = Layer.mock(Ledger.Ledger)({
     endCutTurns: record("cut turns end"),
     openSessions: Effect.succeed([session("one", "any"), session("two", "other")]),
     openSessionIds: Effect.sync(() => [SessionId.make("one"), SessionId.make("two")]),
     closeSession: (id, kind = "close") =>
-      closing.open.pipe(Effect.andThen(goOn.await), Effect.andThen(record(`${kind} ${id}`)), Effect.as(true))
+      closing.open.pipe(
+        Effect.andThen(goOn.await),
+        Effect.andThen(Effect.suspend(() => (broken.sessions ? new StorageUnavailable() : record(`${kind} ${id}`)))),
+        Effect.as(true)
+      )
   })
   const folder = folderOf({
     keepWorkingDirectories: (ids) => record(`keep ${[...ids].join()}`),
-    removeWorkingDirectory: () => Effect.void
+    removeWorkingDirectory: (id) => Effect.sync(() => void removed.push(id))
   })
   const agents = agentsOf(() => Effect.die("the agent cannot be started"))
   const uploads = Layer.mock(Uploads.Uploads)({ maxSize: ByteSize.zero })
@@ -55,7 +61,7 @@ const make = Effect.gen(function* () {
     Layer.mergeAll(ledger, folder, agents, uploads, random, Shutdown.layer, AgentPool.layer({}))
   )
   const engine = yield* Effect.provide(LocalSessionEngine.make({}), context)
-  return { engine, recorded, closing, goOn }
+  return { broken, engine, recorded, removed, closing, goOn }
 })
 
 const epoch = DateTime.makeUnsafe(0)
@@ -107,12 +113,37 @@ describe("LocalSessionEngine", () => {
       yield* goOn.close
       const call = yield* Effect.forkChild(engine.closeIdle(SessionId.make("one"), epoch))
       yield* closing.await
-      const exit = yield* Effect.exit(Stream.runDrain(engine.turn(SessionId.make("one"), turn)))
+      const late = Effect.exit(Stream.runDrain(engine.turn(SessionId.make("one"), turn)))
+      const running = yield* Effect.forkChild(late, { startImmediately: true })
       yield* goOn.open
       yield* Fiber.join(call)
-      assert.deepStrictEqual(exit, Exit.fail(new SessionIsClosed()))
+      assert.deepStrictEqual(yield* Fiber.join(running), Exit.fail(new SessionIsClosed()))
     })
   )
+
+  for (const how of ["close", "closeIdle"] as const) {
+    it.effect(`${how} leaves a session as it is where the ledger cannot be written, also for a turn that waited`, () =>
+      Effect.gen(function* () {
+        const { broken, closing, engine, goOn, removed } = yield* make
+        const id = SessionId.make("one")
+        broken.sessions = true
+        yield* goOn.close
+        yield* closing.close
+        const call = yield* Effect.forkChild(Effect.flip(engine[how](id, epoch)))
+        yield* closing.await
+        const late = Effect.exit(Stream.runDrain(engine.turn(id, turn)))
+        const running = yield* Effect.forkChild(late, { startImmediately: true })
+        yield* goOn.open
+        assert.instanceOf(yield* Fiber.join(call), StorageUnavailable)
+        assert.isTrue(Exit.hasDies(yield* Fiber.join(running)), "the turn came to its agent")
+        assert.strictEqual(yield* engine.size, 2)
+        assert.deepStrictEqual(removed, [])
+        broken.sessions = false
+        assert.isTrue(yield* engine.close(id))
+        assert.strictEqual(yield* engine.size, 1)
+      })
+    )
+  }
 
   it.effect(
     "a turn of a session whose agent is missing fails and does not count; the session is closed like any other",
