@@ -97,9 +97,9 @@ const storage = (options: DataFolder.Options & NodeSqlite.Durability) => {
     Effect.map(DataFolder.DataFolder, ({ ledger }) => NodeSqlite.layer({ filename: ledger, durable: options.durable }))
   )
   return Layer.merge(Ledger.layer, KeptAnswers.layer).pipe(
+    Layer.provide(Owner.layer),
     Layer.provideMerge(Migrations.layer),
     Layer.provideMerge(database),
-    Layer.provide(Owner.layer),
     startFailed,
     Layer.provideMerge(DataFolder.layer(options))
   )

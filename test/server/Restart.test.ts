@@ -7,6 +7,7 @@ import { Effect, FileSystem, Layer } from "effect"
 import { DatabaseSync } from "node:sqlite"
 import * as DemoAgent from "../../src/agent/DemoAgent.ts"
 import * as ForgeServer from "../../src/server/ForgeServer.ts"
+import * as Recorder from "../support/Recorder.ts"
 import { type App, openCallsIn, options, serve, turnOf } from "./Support.ts"
 
 const full = "database or disk is full"
@@ -32,6 +33,48 @@ describe("a server that restarts", () => {
       const { text } = yield* Effect.flatMap(again.turn(id, "Which word did I tell you?"), turnOf)
       assert.include(text, "xyzzy")
       assert.include((yield* again.request("GET", `/sessions/${id}`)).text, `"cwd":"${root}/two/sessions/${id}"`)
+    }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.live("finds its sessions when the file with its id is lost, and warns of it", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const data = yield* fs.makeTempDirectoryScoped()
+      const first = yield* serve({ data })
+      const app = yield* first.mint("app")
+      const { id } = yield* app.open
+      yield* first.stop
+      const owner = yield* fs.readFileString(`${data}/owner`)
+      yield* fs.remove(`${data}/owner`)
+
+      const recorder = Recorder.make()
+      const second = yield* Effect.provide(serve({ data }), recorder.layer)
+      assert.include(recorder.logs.join("\n"), `the id of this server was taken over from its ledger`)
+      assert.strictEqual(yield* fs.readFileString(`${data}/owner`), owner)
+      assert.strictEqual((yield* second.adopt(app.token).turn(id, "/echo hi")).status, 200)
+    }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.live("does not start when the file with its id is lost and the ledger has sessions of several servers", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const data = yield* fs.makeTempDirectoryScoped()
+      const first = yield* serve({ data })
+      const app = yield* first.mint("app")
+      const { id } = yield* app.open
+      yield* app.open
+      yield* first.stop
+      const ledger = new DatabaseSync(`${data}/ledger.db`)
+      ledger.exec(`UPDATE sessions SET owner = 'theirs' WHERE session_id = '${id}'`)
+      ledger.close()
+      yield* fs.remove(`${data}/owner`)
+      const { message } = yield* Effect.flip(serve({ data }))
+      assert.strictEqual(
+        message,
+        `the id of this server in ${data}/owner cannot be used: the file is missing, and the ledger has open sessions of ` +
+          "several servers: restore the file from a backup"
+      )
+      assert.isFalse(yield* fs.exists(`${data}/owner`))
     }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
   )
 

@@ -4,8 +4,10 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem, Layer } from "effect"
 import * as DataFolder from "../../../src/server/storage/DataFolder.ts"
 import * as Owner from "../../../src/server/storage/Owner.ts"
+import { database } from "./Support.ts"
 
-const ownerIn = (data: string) => Owner.make.pipe(Effect.provide(DataFolder.layer({ data })), Effect.scoped)
+const ownerIn = (data: string) =>
+  Owner.make.pipe(Effect.provide(Layer.fresh(database)), Effect.provide(DataFolder.layer({ data })), Effect.scoped)
 
 layer(Layer.merge(NodeServices.layer, NodeCrypto.layer))("Owner", (it) => {
   it.effect("the id of a server is made once for its data folder, and its file is private", () =>
@@ -27,6 +29,9 @@ layer(Layer.merge(NodeServices.layer, NodeCrypto.layer))("Owner", (it) => {
       yield* fs.writeFileString(`${data}/owner.new`, "half")
       yield* ownerIn(data)
       assert.isFalse(yield* fs.exists(`${data}/owner.new`))
+      const id = yield* fs.readFileString(`${data}/owner`)
+      yield* fs.writeFileString(`${data}/owner`, `${id}\n`)
+      assert.strictEqual((yield* ownerIn(data)).id, id, "a line break at its end, as editors add it")
       yield* fs.writeFileString(`${data}/owner`, "not an id")
       const { message } = yield* Effect.flip(ownerIn(data))
       assert.strictEqual(message, `the id of this server in ${data}/owner cannot be used: it is not an id`)
