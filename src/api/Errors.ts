@@ -115,6 +115,13 @@ export class RunFailed extends Schema.Error<RunFailed>("effect-clawdforge/api/Er
   stopReason: Schema.NullOr(Schema.String)
 }) {
   readonly _tag = "RunFailed"
+  /** Whether it failed before an agent had the work, so that nothing was done. Never sent. */
+  readonly isBeforeWork?: boolean | undefined
+
+  /** The same failure, of an agent that never had the work. */
+  static beforeWork(failure: RunFailed): RunFailed {
+    return Object.assign(failure, { isBeforeWork: true })
+  }
 }
 
 /** The body of a 502. */

@@ -112,6 +112,34 @@ describe("a server that restarts", () => {
       const again = yield* Effect.flatMap(third.adopt(app.token).turn(kept, "Which word did I tell you?"), turnOf)
       assert.include(again.text, "xyzzy")
       assert.strictEqual(again.turnIndex, 2)
+      const repeat = { body: { prompt: "x" }, headers: { "idempotency-key": "k" } }
+      const repeated = yield* third.adopt(app.token).request("POST", `/sessions/${kept}/turn`, repeat)
+      assert.strictEqual(repeated.status, 200, repeated.text)
+    }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.live("executes a repeat of a keyed call that failed before an agent had the work", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const data = yield* fs.makeTempDirectoryScoped()
+      const calls = [
+        ["/sessions", { agent: "demo" }],
+        ["/run", { prompt: "/echo hi" }]
+      ] as const
+      const statuses = (app: App) =>
+        Effect.forEach(calls, ([path, body]) =>
+          Effect.map(
+            app.request("POST", path, { body, headers: { "idempotency-key": "k" } }),
+            ({ status, text }) => `${path} ${status} ${/exited with code \d/.exec(text)?.[0] ?? ""}`
+          )
+        )
+      const broken = { ...DemoAgent.definition, command: [process.execPath, "-e", "process.exit(7)"] as const }
+      const first = yield* serve({ data, agents: [broken] })
+      const app = yield* first.mint("app")
+      assert.deepStrictEqual(yield* statuses(app), ["/sessions 502 exited with code 7", "/run 502 exited with code 7"])
+      yield* first.stop
+      const second = yield* serve({ data })
+      assert.deepStrictEqual(yield* statuses(second.adopt(app.token)), ["/sessions 200 ", "/run 200 "])
     }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
   )
 

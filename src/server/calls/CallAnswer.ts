@@ -25,6 +25,8 @@ export interface CallAnswer {
   readonly body: string
   /** The session that the call created. */
   readonly sessionId?: SessionId | undefined
+  /** Whether the call is known to have done nothing, whatever its status. */
+  readonly didNothing?: boolean | undefined
 }
 
 /** The failures of calls. */
@@ -58,11 +60,9 @@ const encodeRunFailed = Schema.encodeEffect(Schema.fromJsonString(RunFailedBody)
 /** The answer to a call that failed. */
 export const fromFailure = Effect.fnUntraced(function* (failure: CallFailure): Effect.fn.Return<CallAnswer> {
   if (failure._tag === "StorageUnavailable") yield* StorageFailure.log(failure)
-  const body =
-    failure._tag === "RunFailed"
-      ? yield* Effect.orDie(encodeRunFailed(failure))
-      : JSON.stringify({ detail: failure.detail })
-  return { status: statuses[failure._tag], body }
+  const status = statuses[failure._tag]
+  if (failure._tag !== "RunFailed") return { status, body: JSON.stringify({ detail: failure.detail }) }
+  return { status, body: yield* Effect.orDie(encodeRunFailed(failure)), didNothing: failure.isBeforeWork }
 })
 
 /** The answer of a failed agent of which nothing else is known. */

@@ -20,8 +20,11 @@ export interface Options {
 
 const defaultLinger = "30 seconds"
 
-/** The statuses of calls that may have acted: only these answers are kept. */
+/** The statuses of calls that may have acted. */
 const acted: ReadonlySet<number> = new Set([200, 410, 502])
+
+/** Only the answers of calls that may have acted are kept. */
+const isKept = ({ didNothing = false, status }: CallAnswer.CallAnswer) => acted.has(status) && !didNothing
 
 const abandoned = CallAnswer.failed("the call was cancelled: no client was waiting for its answer", "cancelled")
 
@@ -92,7 +95,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
    */
   const settle = Effect.fnUntraced(function* (id: CallId, entry: Entry, exit: Exit.Exit<CallAnswer.CallAnswer>) {
     if (Exit.isSuccess(exit)) {
-      yield* acted.has(exit.value.status) ? Effect.orDie(kept.end({ ...id, answer: exit.value })) : forget(id)
+      yield* isKept(exit.value) ? Effect.orDie(kept.end({ ...id, answer: exit.value })) : forget(id)
       return exit.value
     }
     const wasInterrupted = Exit.hasInterrupts(exit)

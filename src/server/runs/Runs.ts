@@ -159,7 +159,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     const session = yield* pool.acquire.pipe(
       Effect.andThen(agents.open(agent, { cwd, effort, model, system })),
       Spans.acquireProcess(agent),
-      Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(outOfTime("")) })
+      Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(outOfTime("")) }),
+      Effect.catchTag("AgentFailed", AgentFailure.toRunFailedBeforeWork(elapsed))
     )
     const left = Duration.subtract(timeout, yield* elapsed)
     return yield* collect(agent, Spans.prompt(agent)(session.turn({ prompt, files, timeout: left }))).pipe(
@@ -170,14 +171,14 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const attempt = Effect.fnUntraced(function* (run: NewRun) {
     const at = yield* Clock.currentTimeMillis
     const elapsed = yield* Stopwatch.start
-    const failed = AgentFailure.toRunFailed(elapsed)
     if (Option.isNone(agents.defaultName)) {
+      const failed = AgentFailure.toRunFailedBeforeWork(elapsed)
       return yield* failed({ error: "There is no agent.", stderr: "", stopReason: "error" })
     }
     const agent = agents.defaultName.value
     const { end, text } = yield* Effect.raceFirst(execute(run, agent, elapsed), cancelled).pipe(
       Effect.catchTags({
-        AgentFailed: failed,
+        AgentFailed: AgentFailure.toRunFailed(elapsed),
         AgentOptionRefused: ({ error, option }) => Effect.fail(Invalid.body(option, error))
       }),
       Effect.onExit((exit) => record(run, agent, { at, elapsed }, exit))

@@ -85,7 +85,7 @@ export const make = Effect.fnUntraced(function* (
   let active: ActiveTurn | undefined
 
   const wake = Effect.gen(function* () {
-    const failed = AgentFailure.toRunFailed(yield* Stopwatch.start)
+    const failed = AgentFailure.toRunFailedBeforeWork(yield* Stopwatch.start)
     const agent = yield* Effect.catchTag(useProcess, "AgentFailed", failed)
     return agent.id
   }).pipe(Effect.scoped)
@@ -188,9 +188,11 @@ export const make = Effect.fnUntraced(function* (
   const run = Effect.fnUntraced(function* ({ files, id, ...request }: SessionTurn) {
     const turn = yield* enqueue(id)
     yield* Effect.raceFirst(drop(turn), acquireTurn(turn))
-    const failed = AgentFailure.toRunFailed(yield* Stopwatch.start)
+    const elapsed = yield* Stopwatch.start
+    const failed = AgentFailure.toRunFailedBeforeWork(elapsed)
+    // It closes the session.
     const lost = flow(
-      failed,
+      AgentFailure.toRunFailed(elapsed),
       Effect.mapError((failure) => new AgentLost({ failure }))
     )
     const awake = useProcess.pipe(

@@ -154,12 +154,14 @@ describe("LocalSessionEngine", () => {
         const failure = yield* Effect.flip(Stream.runDrain(engine.turn(id, turn)))
         assert.deepStrictEqual(
           failure,
-          new RunFailed({
-            error: "Agent other is not in the server's table of agents.",
-            stderr: "",
-            duration: Duration.zero,
-            stopReason: "error"
-          })
+          RunFailed.beforeWork(
+            new RunFailed({
+              error: "Agent other is not in the server's table of agents.",
+              stderr: "",
+              duration: Duration.zero,
+              stopReason: "error"
+            })
+          )
         )
         assert.isFalse(yield* engine.cancel(id))
         assert.strictEqual(yield* engine.size, 2)
