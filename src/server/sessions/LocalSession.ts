@@ -63,6 +63,12 @@ interface ActiveTurn {
   stopReason?: string | undefined
 }
 
+/** A cancel of a turn that has not been enqueued yet. */
+interface EarlyCancel {
+  readonly id: string
+  readonly arrival: Deferred.Deferred<ActiveTurn>
+}
+
 /** How long a cancel waits for its turn to come, and for its end, which a slow reader can hold up. */
 const maxCancelWait = "5 seconds"
 
@@ -79,8 +85,8 @@ export const make = Effect.fnUntraced(function* (
   const turnPermit = yield* Semaphore.make(1)
   const stopped = yield* Deferred.make<never, SessionIsClosed>()
   const turns = new Set<ActiveTurn>()
-  /** The cancels of turns that have not been enqueued yet, by the id of the turn. */
-  const earlyCancels = new Map<string, Deferred.Deferred<ActiveTurn>>()
+  /** Each waits for its own time, also where several are for the same turn. */
+  const earlyCancels = new Set<EarlyCancel>()
   /** The turn that holds the permit. */
   let active: ActiveTurn | undefined
 
@@ -102,10 +108,10 @@ export const make = Effect.fnUntraced(function* (
           isDropped: false
         }
         turns.add(turn)
-        const cancel = earlyCancels.get(id)
-        if (cancel !== undefined) {
+        for (const cancel of earlyCancels) {
+          if (cancel.id !== id) continue
           Deferred.doneUnsafe(turn.cancelRequested, Effect.void)
-          Deferred.doneUnsafe(cancel, Effect.succeed(turn))
+          Deferred.doneUnsafe(cancel.arrival, Effect.succeed(turn))
         }
         return turn
       }),
@@ -139,10 +145,10 @@ export const make = Effect.fnUntraced(function* (
   const findTurn = Effect.fnUntraced(function* (id: string) {
     const found = [...turns].find((turn) => turn.id === id)
     if (found !== undefined) return found
-    const arrival = earlyCancels.get(id) ?? Deferred.makeUnsafe<ActiveTurn>()
-    earlyCancels.set(id, arrival)
-    const arrived = yield* Effect.timeoutOption(Deferred.await(arrival), maxCancelWait).pipe(
-      Effect.ensuring(Effect.sync(() => earlyCancels.delete(id)))
+    const cancel: EarlyCancel = { id, arrival: Deferred.makeUnsafe() }
+    earlyCancels.add(cancel)
+    const arrived = yield* Effect.timeoutOption(Deferred.await(cancel.arrival), maxCancelWait).pipe(
+      Effect.ensuring(Effect.sync(() => earlyCancels.delete(cancel)))
     )
     return Option.getOrUndefined(arrived)
   })

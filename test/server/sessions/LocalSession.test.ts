@@ -195,6 +195,22 @@ describe("LocalSession", () => {
     })
   )
 
+  it.effect("cancels by the same id wait for its turn independently: one that is given up leaves the other", () =>
+    Effect.gen(function* () {
+      const { running, session } = yield* makeQuick()
+      yield* Fiber.join(running)
+      const cancel = Effect.forkChild(session.cancel("late"), { startImmediately: true })
+      const early = yield* cancel
+      yield* TestClock.adjust("3 seconds")
+      const [late, twin] = [yield* cancel, yield* cancel]
+      yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual(early.pollUnsafe(), Exit.succeed(false))
+      const exit = yield* Effect.exit(Stream.runDrain(session.turn({ ...turn, id: "late" })))
+      assert.deepStrictEqual(exit, Exit.fail(Invalid.key("the turn of this key was cancelled before its agent got it")))
+      assert.deepStrictEqual([yield* Fiber.join(late), yield* Fiber.join(twin)], [true, true])
+    })
+  )
+
   it.effect("a cancel by id reaches the agent of the active turn", () =>
     Effect.gen(function* () {
       const agent = Effect.succeed(
