@@ -19,7 +19,7 @@ import type { Usage } from "../../wire/Usage.ts"
 import { AgentPool } from "../agents/AgentPool.ts"
 import { Agents } from "../agents/Agents.ts"
 import { DataFolder } from "../storage/DataFolder.ts"
-import { orUnavailable } from "../storage/StorageFailure.ts"
+import * as StorageFailure from "../storage/StorageFailure.ts"
 import * as AgentFailure from "../agents/AgentFailure.ts"
 import * as RunResult from "./RunResult.ts"
 import { type Upload, Uploads } from "../files/Uploads.ts"
@@ -78,13 +78,17 @@ interface Outcome {
 
 const byteLength = (text: string) => new TextEncoder().encode(text).byteLength
 
+/** Whether a run ended before an agent was handed it. */
+const isRefused = (exit: Exit.Exit<Outcome, Refusal | RunFailed>): boolean =>
+  !Exit.hasInterrupts(exit) && Option.exists(Exit.findErrorOption(exit), ({ _tag }) => _tag !== "RunFailed")
+
 /** The outcome of a run in its row. */
 const outcomeOf = (exit: Exit.Exit<Outcome, Refusal | RunFailed>): string => {
   if (Exit.isSuccess(exit)) return exit.value.end.stopReason
   if (Exit.hasInterrupts(exit)) return "cancelled"
+  if (isRefused(exit)) return "refused"
   const failure = Option.getOrUndefined(Exit.findErrorOption(exit))
-  if (failure === undefined) return "error"
-  return failure._tag === "RunFailed" ? (failure.stopReason ?? "error") : "refused"
+  return failure?._tag === "RunFailed" ? (failure.stopReason ?? "error") : "error"
 }
 
 export const make = Effect.fnUntraced(function* (options: Options) {
@@ -106,8 +110,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     exit: Exit.Exit<Outcome, Refusal | RunFailed>
   ) {
     const duration = yield* began.elapsed
-    const outcome = outcomeOf(exit)
-    const recorded = orUnavailable(
+    const recorded = StorageFailure.orUnavailable(
       sql`INSERT INTO runs ${sql.insert({
         app_id: run.app.id,
         app_name: run.app.name,
@@ -116,11 +119,11 @@ export const make = Effect.fnUntraced(function* (options: Options) {
         prompt_bytes: byteLength(run.prompt),
         response_bytes: Exit.isSuccess(exit) ? byteLength(exit.value.text) : 0,
         duration_ms: Duration.toMillis(duration),
-        outcome
+        outcome: outcomeOf(exit)
       })}`
     )
-    // Unless the run was refused, the agent may have acted. Its stop reason can be any word.
-    yield* Exit.isFailure(exit) && outcome === "refused" ? recorded : Effect.orDie(recorded)
+    // Unless the run was refused, the agent may have acted. A refusal is the answer, with or without its row.
+    yield* isRefused(exit) ? Effect.catch(recorded, StorageFailure.log) : Effect.orDie(recorded)
   })
 
   const collect = Effect.fnUntraced(function* (agent: string, events: Stream.Stream<TurnEvent | TurnEnd, AgentFailed>) {

@@ -8,6 +8,7 @@ import { Agents, type OpenOptions } from "../../../src/server/agents/Agents.ts"
 import * as Runs from "../../../src/server/runs/Runs.ts"
 import * as Uploads from "../../../src/server/files/Uploads.ts"
 import * as Shutdown from "../../../src/server/Shutdown.ts"
+import * as Recorder from "../../support/Recorder.ts"
 import { storage } from "../storage/Support.ts"
 
 type Turn = AgentSession["turn"]
@@ -158,6 +159,17 @@ describe("Runs", () => {
       })
       assert.deepStrictEqual(yield* rows, [row("refused")])
     }).pipe(withRuns(agentOf(answering(), Effect.fail(refused))))
+  })
+
+  it.effect("a refused run whose row cannot be written is refused as such, and the missing row is logged", () => {
+    const refused = new AgentOptionRefused({ option: "effort", error: "no effort at all" })
+    const recorder = Recorder.make()
+    return Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* sql`DROP TABLE runs`
+      assert.strictEqual((yield* Effect.flip(run()))._tag, "Invalid")
+      assert.include(recorder.logs.join("\n"), "the storage is unavailable")
+    }).pipe(withRuns(agentOf(answering(), Effect.fail(refused))), Effect.provide(recorder.layer))
   })
 
   it.effect("a run whose row cannot be written is a defect, whatever its agent calls its end", () => {
