@@ -14,7 +14,7 @@ const sentence = <const Text extends string>(text: Text) => ({ detail: Schema.ta
 /** 401: the bearer token is missing, unknown or revoked. */
 export class Unauthorized extends Schema.Error<Unauthorized>("effect-clawdforge/api/Errors/Unauthorized")(
   { detail: Schema.Literals([Failures.sentences.missingBearer, Failures.sentences.invalidToken]) },
-  { httpApiStatus: 401 }
+  { httpApiStatus: 401, description: "The bearer token is missing, unknown or revoked" }
 ) {
   readonly _tag = "Unauthorized"
 }
@@ -22,14 +22,17 @@ export class Unauthorized extends Schema.Error<Unauthorized>("effect-clawdforge/
 /** 403: the bearer token is not allowed from this address. */
 export class AddressNotAllowed extends Schema.Error<AddressNotAllowed>(
   "effect-clawdforge/api/Errors/AddressNotAllowed"
-)(sentence(Failures.sentences.addressNotAllowed), { httpApiStatus: 403 }) {
+)(sentence(Failures.sentences.addressNotAllowed), {
+  httpApiStatus: 403,
+  description: "The token is not allowed from this address"
+}) {
   readonly _tag = "AddressNotAllowed"
 }
 
 /** 404: no live token has this name. */
 export class TokenNotFound extends Schema.Error<TokenNotFound>("effect-clawdforge/api/Errors/TokenNotFound")(
   sentence(Failures.sentences.tokenNotFound),
-  { httpApiStatus: 404 }
+  { httpApiStatus: 404, description: "No live token has this name" }
 ) {
   readonly _tag = "TokenNotFound"
 }
@@ -37,7 +40,7 @@ export class TokenNotFound extends Schema.Error<TokenNotFound>("effect-clawdforg
 /** 409: a live token has this name. */
 export class TokenExists extends Schema.Error<TokenExists>("effect-clawdforge/api/Errors/TokenExists")(
   sentence(Failures.sentences.tokenExists),
-  { httpApiStatus: 409 }
+  { httpApiStatus: 409, description: "A live token has this name" }
 ) {
   readonly _tag = "TokenExists"
 }
@@ -45,7 +48,7 @@ export class TokenExists extends Schema.Error<TokenExists>("effect-clawdforge/ap
 /** 404: the calling app has no session with this id. A session of another app looks the same. */
 export class SessionNotFound extends Schema.Error<SessionNotFound>("effect-clawdforge/api/Errors/SessionNotFound")(
   sentence(Failures.sentences.sessionNotFound),
-  { httpApiStatus: 404 }
+  { httpApiStatus: 404, description: "The app has no session with this id" }
 ) {
   readonly _tag = "SessionNotFound"
 }
@@ -53,7 +56,7 @@ export class SessionNotFound extends Schema.Error<SessionNotFound>("effect-clawd
 /** 404: a file token is unknown, expired, or another app's. */
 export class FileNotFound extends Schema.Error<FileNotFound>("effect-clawdforge/api/Errors/FileNotFound")(
   sentence(Failures.sentences.fileNotFound),
-  { httpApiStatus: 404 }
+  { httpApiStatus: 404, description: "A file token is unknown, expired, or of another app" }
 ) {
   readonly _tag = "FileNotFound"
 }
@@ -61,7 +64,7 @@ export class FileNotFound extends Schema.Error<FileNotFound>("effect-clawdforge/
 /** 410: the session is closed, or was closed while the turn ran or waited. */
 export class SessionIsClosed extends Schema.Error<SessionIsClosed>("effect-clawdforge/api/Errors/SessionIsClosed")(
   sentence(Failures.sentences.sessionClosed),
-  { httpApiStatus: 410 }
+  { httpApiStatus: 410, description: "The session is closed, or was closed while the turn ran or waited" }
 ) {
   readonly _tag = "SessionIsClosed"
 }
@@ -69,7 +72,7 @@ export class SessionIsClosed extends Schema.Error<SessionIsClosed>("effect-clawd
 /** 413: the body, or the file in it, is too large. */
 export class TooLarge extends Schema.Error<TooLarge>("effect-clawdforge/api/Errors/TooLarge")(
   sentence(Failures.sentences.tooLarge),
-  { httpApiStatus: 413 }
+  { httpApiStatus: 413, description: "The body, or the file in it, is too large" }
 ) {
   readonly _tag = "TooLarge"
 }
@@ -83,7 +86,8 @@ export const bodyIssue = (path: ReadonlyArray<string | number>, msg: string): Fa
 
 /** 422: the issues with the request. */
 export class Invalid extends Schema.Error<Invalid>("effect-clawdforge/api/Errors/Invalid")(Failures.Invalid.fields, {
-  httpApiStatus: 422
+  httpApiStatus: 422,
+  description: "The request does not fit: each issue is in the list"
 }) {
   readonly _tag = "Invalid"
 
@@ -101,7 +105,7 @@ export class Invalid extends Schema.Error<Invalid>("effect-clawdforge/api/Errors
 /** 429: the app has reached one of its limits. */
 export class TooMany extends Schema.Error<TooMany>("effect-clawdforge/api/Errors/TooMany")(
   sentence(Failures.sentences.tooMany),
-  { httpApiStatus: 429 }
+  { httpApiStatus: 429, description: "The app has reached one of its limits" }
 ) {
   readonly _tag = "TooMany"
 }
@@ -127,6 +131,7 @@ export class RunFailed extends Schema.Error<RunFailed>("effect-clawdforge/api/Er
 /** The body of a 502. */
 export const RunFailedBody = RunFailed.pipe(
   Schema.encodeKeys({ duration: "duration_ms", stopReason: "stop_reason" }),
+  Schema.annotate({ description: "The agent failed" }),
   HttpApiSchema.status(502)
 )
 
@@ -134,7 +139,8 @@ export const RunFailedBody = RunFailed.pipe(
 export class PoolFull extends Schema.Error<PoolFull>("effect-clawdforge/api/Errors/PoolFull")(
   sentence(Failures.sentences.poolFull),
   {
-    httpApiStatus: 503
+    httpApiStatus: 503,
+    description: "The server has reached its limit of open sessions, or has no process for an agent"
   }
 ) {
   readonly _tag = "PoolFull"
@@ -143,14 +149,15 @@ export class PoolFull extends Schema.Error<PoolFull>("effect-clawdforge/api/Erro
 /** 503: the server has reached its limit of concurrent runs. */
 export class TooManyRuns extends Schema.Error<TooManyRuns>("effect-clawdforge/api/Errors/TooManyRuns")(
   sentence(Failures.sentences.tooManyRuns),
-  { httpApiStatus: 503 }
+  { httpApiStatus: 503, description: "The server has reached its limit of concurrent runs" }
 ) {
   readonly _tag = "TooManyRuns"
 }
 
 /** 503: the server takes no work now; the detail is the reason. */
 export class NotReady extends Schema.Error<NotReady>("effect-clawdforge/api/Errors/NotReady")(Failures.Detail.fields, {
-  httpApiStatus: 503
+  httpApiStatus: 503,
+  description: "The server takes no work now: the detail is the reason"
 }) {
   readonly _tag = "NotReady"
 }
@@ -158,7 +165,10 @@ export class NotReady extends Schema.Error<NotReady>("effect-clawdforge/api/Erro
 /** 503: the server's database cannot be used. No agent was handed the request, so it may be repeated. */
 export class StorageUnavailable extends Schema.Error<StorageUnavailable>(
   "effect-clawdforge/api/Errors/StorageUnavailable"
-)(sentence(Failures.sentences.storageUnavailable), { httpApiStatus: 503 }) {
+)(sentence(Failures.sentences.storageUnavailable), {
+  httpApiStatus: 503,
+  description: "The storage of the server cannot be used: no agent had the request, which may be repeated"
+}) {
   readonly _tag = "StorageUnavailable"
   /** The failure of the database: for the server's log, never sent. */
   override readonly cause?: unknown

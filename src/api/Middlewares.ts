@@ -62,7 +62,7 @@ export class JsonBody extends HttpApiMiddleware.Service<JsonBody, { provides: Bo
   { error: [Invalid, NotReady, TooLarge] }
 ) {}
 
-/** Answers requests whose storage fails with a 503, and logs why it failed. */
+/** Declares the 503 of storage that fails, and logs why it failed. */
 export class Storage extends HttpApiMiddleware.Service<Storage>()("effect-clawdforge/api/Middlewares/Storage", {
   error: StorageUnavailable
 }) {}

@@ -55,12 +55,13 @@ export const open = effect("SessionEngine.open")
 /** A run, from its admission to its end. */
 export const run = effect("Runs.run")
 
-/** A turn, from its admission to its end. */
-export const turn = (sessionId: SessionId) =>
+/** A turn, from its admission to its end; the agent is that of a session that is open here. */
+export const turn = (sessionId: SessionId, agent: string | undefined) =>
   stream("invoke_agent", {
     attributes: {
       "gen_ai.operation.name": "invoke_agent",
       "gen_ai.provider.name": "clawdforge",
+      ...(agent === undefined ? {} : { "gen_ai.agent.name": agent }),
       "gen_ai.conversation.id": sessionId
     }
   })

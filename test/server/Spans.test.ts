@@ -160,6 +160,7 @@ describe("the spans of a server", () => {
         "clawdforge.request.id": "r-1",
         "gen_ai.operation.name": "invoke_agent",
         "gen_ai.provider.name": "clawdforge",
+        "gen_ai.agent.name": "demo",
         "gen_ai.conversation.id": id
       })
       assert.strictEqual(prompt?.kind, "client")

@@ -31,6 +31,7 @@ export interface Options {
 /** A session, the scope of its process, and the number of its turns that run or wait. */
 interface Entry {
   readonly appId: number
+  readonly agent: string
   readonly session: LocalSession.LocalSession
   readonly scope: Scope.Closeable
   turns: number
@@ -92,7 +93,14 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     function* (options: LocalSession.Options) {
       const scope = yield* Scope.fork(sessionsScope)
       const session = yield* Scope.provide(LocalSession.make(options), scope)
-      const entry: Entry = { appId: options.appId, session, scope, turns: 0, open: yield* Latch.make(true) }
+      const entry: Entry = {
+        appId: options.appId,
+        agent: options.agent,
+        session,
+        scope,
+        turns: 0,
+        open: yield* Latch.make(true)
+      }
       entries.set(options.sessionId, entry)
       return entry
     },
@@ -207,7 +215,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   const turn = (sessionId: SessionId, turn: SessionTurn) =>
     Stream.unwrap(Effect.map(admit(sessionId), (session) => session.turn(turn))).pipe(
-      Spans.turn(sessionId),
+      Spans.turn(sessionId, entries.get(sessionId)?.agent),
       Stream.catchTag("AgentLost", ({ failure }) =>
         Stream.fromEffect(Effect.andThen(abandon(sessionId), Effect.fail(failure)))
       )

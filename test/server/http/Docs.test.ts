@@ -59,6 +59,22 @@ it.layer(Server.layer, { excludeTestServices: true })("the contract as documenta
     })
   )
 
+  it.effect("/openapi.json describes every answer in words", () =>
+    Effect.gen(function* () {
+      const { url } = yield* Server
+      const { paths } = JSON.parse((yield* call(`${url}/openapi.json`, "GET")).text)
+      for (const [path, operations] of Object.entries<object>(paths)) {
+        for (const { responses } of Object.values(operations)) {
+          for (const [status, { description }] of Object.entries<{ description: string }>(responses)) {
+            assert.match(description, /^[A-Z][^/]+$/, `${path} ${status}`)
+          }
+        }
+      }
+      const { description } = paths["/sessions/{id}/turn"].post.responses[503]
+      assert.include(description, "The server has reached its limit of open sessions, or has no process for an agent")
+    })
+  )
+
   it.effect("/docs has no script and loads nothing", () =>
     Effect.gen(function* () {
       const { url } = yield* Server
