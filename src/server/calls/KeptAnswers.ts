@@ -47,6 +47,7 @@ export class KeptAnswers extends Context.Service<
 >()("effect-clawdforge/server/calls/KeptAnswers") {}
 
 interface Row {
+  readonly owner: string | null
   readonly request_sha256: string
   readonly status: number | null
   readonly body: string | null
@@ -58,17 +59,26 @@ export const cutShort = CallAnswer.failed(sentences.cutByRestart, "error")
 /** The answer to a call that failed with a defect, or whose answer could not be recorded. */
 export const failed = CallAnswer.failed(sentences.cutByFailure, "error")
 
+/** For now: the other server records the answer, so nothing is kept of this one, and a later repeat gets that. */
+const atAnotherServer: CallAnswer.CallAnswer = {
+  status: 503,
+  body: JSON.stringify({ detail: "the call of this key runs at another server" })
+}
+
 export const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const { id: owner } = yield* Owner
   const at = ({ appId, key, path }: CallId) => sql`app_id = ${appId} AND path = ${path} AND key = ${key}`
 
   const find = Effect.fnUntraced(function* (id: CallId) {
-    const rows = yield* orUnavailable(sql<Row>`SELECT request_sha256, status, body FROM kept_answers WHERE ${at(id)}`)
-    return Option.map(Option.fromNullishOr(rows[0]), ({ body, request_sha256: requestHash, status }): KeptCall => ({
-      requestHash,
-      answer: status === null || body === null ? failed : { status, body }
-    }))
+    const rows = yield* orUnavailable(
+      sql<Row>`SELECT owner, request_sha256, status, body FROM kept_answers WHERE ${at(id)}`
+    )
+    return Option.map(Option.fromNullishOr(rows[0]), (row): KeptCall => {
+      const { body, request_sha256: requestHash, status } = row
+      if (status !== null && body !== null) return { requestHash, answer: { status, body } }
+      return { requestHash, answer: row.owner === null || row.owner === owner ? failed : atAnotherServer }
+    })
   })
 
   const now = Clock.currentTimeMillis

@@ -4,7 +4,7 @@
 import { Clock, DateTime, Effect, Exit, FiberSet, Latch, Layer, Scope, Stream } from "effect"
 import { SecureRandom } from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
-import { Invalid, PoolFull, SessionIsClosed, TooMany } from "../../api/Errors.ts"
+import { Invalid, NotReady, PoolFull, SessionIsClosed, TooMany } from "../../api/Errors.ts"
 import { SessionId } from "../../wire/Ids.ts"
 import { AgentPool } from "../agents/AgentPool.ts"
 import * as AppCounts from "../AppCounts.ts"
@@ -40,6 +40,8 @@ interface Entry {
   /** When the last of them ended, since the server started. */
   usedAt?: number | undefined
 }
+
+const elsewhere = new NotReady({ detail: "the session belongs to another server" })
 
 const defaultMaxOpenSessions = 64
 const defaultMaxWaitingTurns = 16
@@ -196,7 +198,10 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const admit = Effect.fnUntraced(function* (sessionId: SessionId) {
     yield* entries.get(sessionId)?.open.await ?? Effect.void
     const entry = entries.get(sessionId)
-    if (entry === undefined) return yield* new SessionIsClosed()
+    if (entry === undefined) {
+      // Clients take SessionIsClosed as final.
+      return yield* (yield* ledger.isOpenElsewhere(sessionId)) ? elsewhere : new SessionIsClosed()
+    }
     if (entry.turns > maxWaitingTurns) return yield* new TooMany()
     // Only one turn of a session runs at a time, so the session counts once.
     if (entry.turns === 0 && busyOf.of(entry.appId) >= maxAppTurns) return yield* new TooMany()

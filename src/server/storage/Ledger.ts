@@ -90,6 +90,8 @@ export class Ledger extends Context.Service<
       readonly appId: number
       readonly includeClosed: boolean
     }) => Effect.Effect<ReadonlyArray<Session>, StorageUnavailable>
+    /** Whether a session is open at another server. */
+    readonly isOpenElsewhere: (sessionId: SessionId) => Effect.Effect<boolean, StorageUnavailable>
     /** Every open session of this server, of all apps. */
     readonly openSessions: Effect.Effect<ReadonlyArray<Session>, StorageUnavailable>
     /** The ids of all open sessions, also of other servers. */
@@ -192,6 +194,12 @@ export const make = Effect.gen(function* () {
     Result: Session,
     execute: () => sql`SELECT * FROM sessions WHERE closed_at IS NULL AND ${own} ORDER BY seq`
   })
+
+  const isOpenElsewhere = Effect.fnUntraced(function* (sessionId: SessionId) {
+    const rows = yield* sql`SELECT session_id FROM sessions
+      WHERE session_id = ${sessionId} AND closed_at IS NULL AND NOT ${own}`
+    return rows.length > 0
+  }, orUnavailable)
 
   const openSessionIds = SqlSchema.findAll({
     Request: Schema.Void,
@@ -313,6 +321,7 @@ export const make = Effect.gen(function* () {
     addSession,
     findSession: (of) => orUnavailable(findSession(of)),
     listSessions: (of) => orUnavailable(listSessions(of)),
+    isOpenElsewhere,
     openSessions: orUnavailable(openSessions()),
     openSessionIds: Effect.map(orUnavailable(openSessionIds()), idsOf),
     moveSession,

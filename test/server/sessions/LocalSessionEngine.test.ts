@@ -40,6 +40,7 @@ const make = Effect.gen(function* () {
   const broken = { sessions: false }
   const record = (what: string) => Effect.sync(() => void recorded.push(what))
   const ledger = Layer.mock(Ledger.Ledger)({
+    isOpenElsewhere: () => Effect.succeed(false),
     endCutTurns: record("cut turns end"),
     openSessions: Effect.succeed([session("one", "any"), session("two", "other")]),
     openSessionIds: Effect.sync(() => [SessionId.make("one"), SessionId.make("two")]),
