@@ -26,6 +26,7 @@ import * as LocalSessionEngine from "../../../src/server/sessions/LocalSessionEn
 import * as Migrations from "../../../src/server/storage/Migrations.ts"
 import * as NodeSqlite from "../../../src/server/storage/NodeSqlite.ts"
 import { SessionEngine } from "../../../src/server/sessions/SessionEngine.ts"
+import { eventually } from "../../support/Eventually.ts"
 import { ownedBy } from "../storage/Support.ts"
 import * as Shutdown from "../../../src/server/Shutdown.ts"
 import * as Sweeper from "../../../src/server/upkeep/Sweeper.ts"
@@ -69,6 +70,15 @@ const start = Effect.fnUntraced(function* (options: Sweeper.Options, layer: type
   const kinds = (sessionId: string) =>
     Effect.map(ledger.listEvents(sessionId), (events) => events.map(({ kind }) => kind))
   const find = (sessionId: string) => Effect.map(ledger.findSession({ sessionId, appId: 1 }), Option.getOrUndefined)
+  /** Closes a session, and waits until its folder is gone: the engine removes that after it has answered. */
+  const close = ({ cwd, sessionId }: Effect.Success<ReturnType<typeof open>>) =>
+    Effect.andThen(
+      engine.close(sessionId),
+      fs.exists(cwd).pipe(
+        eventually("the session's folder is gone", (exists) => !exists),
+        TestClock.withLive
+      )
+    )
   /** The files of the folder in which a text stands. */
   const filesWith = Effect.fnUntraced(function* (text: string) {
     const names = yield* fs.readDirectory(data, { recursive: true })
@@ -93,6 +103,7 @@ const start = Effect.fnUntraced(function* (options: Sweeper.Options, layer: type
     open,
     kinds,
     find,
+    close,
     filesWith,
     turn
   }
@@ -133,10 +144,11 @@ describe("Sweeper", () => {
 
   it.effect("a closed session is deleted with all its text after the hard time to live, and its events are kept", () =>
     Effect.gen(function* () {
-      const { engine, filesWith, find, kinds, open } = yield* start({ hardTtl: "2 hours" }, Sweeper.layer)
-      const { sessionId } = yield* open("canary-meta")
+      const { close, filesWith, find, kinds, open } = yield* start({ hardTtl: "2 hours" }, Sweeper.layer)
+      const session = yield* open("canary-meta")
+      const { sessionId } = session
       const { sessionId: younger } = yield* open("other-meta")
-      yield* engine.close(sessionId)
+      yield* close(session)
       assert.isNotEmpty(yield* filesWith("canary-meta"))
       yield* TestClock.adjust("119 minutes")
       assert.isDefined(yield* find(sessionId))
@@ -150,8 +162,9 @@ describe("Sweeper", () => {
 
   it.effect("the answer to a call with a key is kept for the hard time to live, or until its session is deleted", () =>
     Effect.gen(function* () {
-      const { engine, filesWith, kept, open } = yield* start({ hardTtl: "2 hours" }, Sweeper.layer)
-      const { sessionId } = yield* open("x")
+      const { close, filesWith, kept, open } = yield* start({ hardTtl: "2 hours" }, Sweeper.layer)
+      const session = yield* open("x")
+      const { sessionId } = session
       const keep = Effect.fnUntraced(function* (key: string, about?: typeof sessionId, opened?: typeof sessionId) {
         const answer = { status: 200, body: '"canary-answer"', sessionId: opened }
         const id = { appId: 1, path: "/p", key }
@@ -159,7 +172,7 @@ describe("Sweeper", () => {
         yield* kept.end({ ...id, answer })
         return { isKept: Effect.map(kept.find(id), Option.isSome) }
       })
-      yield* engine.close(sessionId)
+      yield* close(session)
       yield* TestClock.adjust("90 minutes")
       const { isKept: ofSession } = yield* keep("session", sessionId)
       const { isKept: ofOpening } = yield* keep("opening", undefined, sessionId)
@@ -214,8 +227,9 @@ describe("Sweeper", () => {
 
   it.effect("uploads are removed with the session that used them", () =>
     Effect.gen(function* () {
-      const { engine, filesWith, open, sweeper, uploads } = yield* start({ hardTtl: "2 hours" }, asked)
-      const { cwd, sessionId } = yield* open("x")
+      const { close, filesWith, open, sweeper, uploads } = yield* start({ hardTtl: "2 hours" }, asked)
+      const session = yield* open("x")
+      const { cwd, sessionId } = session
       const { token } = yield* uploads.add(1, (write) =>
         Effect.as(write(new TextEncoder().encode("canary-upload")), {
           name: "a.txt",
@@ -224,7 +238,7 @@ describe("Sweeper", () => {
         })
       )
       yield* uploads.stage(yield* uploads.find({ appId: 1, tokens: [Redacted.value(token)] }), { cwd, sessionId })
-      yield* engine.close(sessionId)
+      yield* close(session)
       yield* TestClock.adjust("1 hour")
       yield* sweeper.sweep
       assert.isNotEmpty(yield* filesWith("canary-upload"))
