@@ -62,6 +62,8 @@ export const sentences = {
   tooManyRuns: "too many runs",
   shuttingDown: "shutting down",
   storageUnavailable: "storage unavailable",
+  sessionElsewhere: "the session belongs to another server",
+  callElsewhere: "the call of this key runs at another server",
   serverError: "Internal Server Error",
   cutByRestart: `${outcomeUnknown}: the server restarted during this call`,
   cutByFailure: `${outcomeUnknown}: the server failed during this call`

@@ -62,7 +62,7 @@ export const failed = CallAnswer.failed(sentences.cutByFailure, "error")
 /** For now: the other server records the answer, so nothing is kept of this one, and a later repeat gets that. */
 const atAnotherServer: CallAnswer.CallAnswer = {
   status: 503,
-  body: JSON.stringify({ detail: "the call of this key runs at another server" })
+  body: JSON.stringify({ detail: sentences.callElsewhere })
 }
 
 export const make = Effect.gen(function* () {

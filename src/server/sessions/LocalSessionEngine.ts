@@ -5,6 +5,7 @@ import { Clock, DateTime, Effect, Exit, FiberSet, Latch, Layer, Scope, Stream } 
 import { SecureRandom } from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
 import { Invalid, NotReady, PoolFull, SessionIsClosed, TooMany } from "../../api/Errors.ts"
+import { sentences } from "../../wire/Failures.ts"
 import { SessionId } from "../../wire/Ids.ts"
 import { AgentPool } from "../agents/AgentPool.ts"
 import * as AppCounts from "../AppCounts.ts"
@@ -41,7 +42,7 @@ interface Entry {
   usedAt?: number | undefined
 }
 
-const elsewhere = new NotReady({ detail: "the session belongs to another server" })
+const elsewhere = new NotReady({ detail: sentences.sessionElsewhere })
 
 const defaultMaxOpenSessions = 64
 const defaultMaxWaitingTurns = 16
