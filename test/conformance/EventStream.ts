@@ -36,7 +36,7 @@ export const EventStream: Group = {
       })
     },
     {
-      title: "Accept: text/event-stream: Cache-Control: no-store, X-Accel-Buffering: no, no compression",
+      title: "Accept: text/event-stream: UTF-8, Cache-Control: no-store, X-Accel-Buffering: no, no compression",
       needs: ["feature stream", "demo"],
       test: Effect.gen(function* () {
         const app = yield* App
@@ -46,7 +46,7 @@ export const EventStream: Group = {
           headers: { accept: "text/event-stream", "accept-encoding": "gzip, br" }
         })
         assert.equal(answer.status, 200)
-        assert.match(answer.headers["content-type"] ?? "", /^text\/event-stream\b/)
+        assert.match(answer.headers["content-type"] ?? "", /^text\/event-stream; ?charset=utf-8$/i)
         assert.equal(answer.headers["cache-control"], "no-store")
         assert.equal(answer.headers["x-accel-buffering"], "no")
         assert.equal(answer.headers["content-encoding"], undefined)

@@ -245,15 +245,53 @@ describe("a server with allowed origins", () => {
         })
       const allowed = yield* preflight("https://app.example", { "access-control-request-headers": "authorization" })
       assert.strictEqual(allowed.headers.get("access-control-allow-origin"), "https://app.example")
-      assert.include(allowed.headers.get("access-control-allow-headers") ?? "", "authorization")
       assert.isNull(allowed.headers.get("access-control-allow-credentials"))
+      // A browser asks once for as long, and not before each call.
+      assert.strictEqual(allowed.headers.get("access-control-max-age"), "7200")
+      const namesIn = (header: string) => (allowed.headers.get(header) ?? "").toLowerCase().split(/, */)
+      assert.includeMembers(namesIn("access-control-allow-methods"), ["get", "post", "put", "patch", "delete"])
+      // What our client sends, and what the contract reads.
+      for (const name of [
+        "authorization",
+        "content-type",
+        "idempotency-key",
+        "x-request-id",
+        "traceparent",
+        "tracestate",
+        "last-event-id",
+        "range",
+        "if-match",
+        "if-none-match",
+        "clawdforge-handles",
+        "clawdforge-reader"
+      ]) {
+        assert.include(namesIn("access-control-allow-headers"), name)
+      }
       const read = yield* app.request("GET", "/sessions", { headers: { origin: "https://b.example" } })
       assert.strictEqual(read.headers.get("access-control-allow-origin"), "https://b.example")
       assert.include(read.headers.get("vary") ?? "", "Origin")
+      const exposed = (read.headers.get("access-control-expose-headers") ?? "").toLowerCase().split(/, */)
+      assert.includeMembers(exposed, ["x-request-id", "retry-after", "www-authenticate", "allow"])
+      assert.includeMembers(exposed, ["etag", "accept-ranges", "content-range", "content-disposition"])
       for (const origin of ["https://evil.example", "null", "https://app.example.evil", "http://app.example", "*"]) {
         assert.isNull((yield* preflight(origin)).headers.get("access-control-allow-origin"), origin)
         const other = yield* app.request("GET", "/sessions", { headers: { origin } })
         assert.isNull(other.headers.get("access-control-allow-origin"), origin)
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("lets them read refusals too", () =>
+    Effect.gen(function* () {
+      const { url } = yield* serve({ corsOrigins: ["https://app.example"] })
+      for (const [method, path, status] of [
+        ["GET", "/sessions", 401],
+        ["PUT", "/sessions", 405],
+        ["GET", "/nope", 404]
+      ] as const) {
+        const { headers, ...answer } = yield* call(url + path, method, { headers: { origin: "https://app.example" } })
+        assert.strictEqual(answer.status, status)
+        assert.strictEqual(headers.get("access-control-allow-origin"), "https://app.example", path)
       }
     }).pipe(Effect.scoped)
   )

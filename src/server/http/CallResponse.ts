@@ -13,6 +13,9 @@ import * as EventStream from "./EventStream.ts"
 
 const eventStream = "text/event-stream"
 
+/** The content type of an event stream. It names the charset: some clients read text without one as Latin-1. */
+const eventStreamUtf8 = `${eventStream}; charset=utf-8`
+
 export interface Options {
   /** How long an event stream is silent before a comment keeps its connection open; 15 seconds if not given. */
   readonly keepAlive?: Duration.Input | undefined
@@ -78,7 +81,7 @@ export const renderEvents = Effect.fnUntraced(function* (call: RunningCall) {
   const frames = EventStream.make(call, reader, { first, keepAlive })
   const body = isSilent ? Stream.prepend(frames, [EventFrames.keepAlive]) : frames
   return HttpServerResponse.stream(Stream.encodeText(body), {
-    contentType: eventStream,
+    contentType: eventStreamUtf8,
     headers: { "cache-control": "no-store", "x-accel-buffering": "no" }
   })
 })

@@ -67,7 +67,8 @@ it.layer(Shared.layer, { excludeTestServices: true })("a turn as an event stream
       const answer = yield* stream(id, { prompt: "/chunks 3" })
       assert.strictEqual(answer.status, 200)
       const { headers } = answer
-      assert.strictEqual(headers.get("content-type"), "text/event-stream")
+      // Without it, Python's requests reads any text as Latin-1.
+      assert.strictEqual(headers.get("content-type"), "text/event-stream; charset=utf-8")
       assert.strictEqual(headers.get("cache-control"), "no-store")
       assert.strictEqual(headers.get("x-accel-buffering"), "no")
       assert.isNull(headers.get("content-encoding"))
