@@ -16,6 +16,11 @@ export interface AgentDefinition {
   readonly env?: Readonly<Record<string, string>> | undefined
   /** Names of the server's environment variables to pass on, in addition to PATH, HOME, LANG and TMPDIR. */
   readonly passEnv?: ReadonlyArray<string> | undefined
+  /**
+   * The method of `authenticate` for an agent that requires it. Without one, the server uses a method whose key is in the
+   * agent's environment, and none that needs a person.
+   */
+  readonly authMethod?: string | undefined
   /** The answer to the agent's permission requests. */
   readonly permissions: "allow" | "deny"
   /**

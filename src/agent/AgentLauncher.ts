@@ -6,6 +6,7 @@ import type { ChildProcessSpawner } from "effect/process"
 import { type AgentDefinition, AgentFailed, AgentOptionRefused, type AgentSession, type SystemPrompt } from "./Agent.ts"
 import { type AgentChild, spawn } from "./process/AgentProcess.ts"
 import * as AgentConnection from "./acp/AgentConnection.ts"
+import * as Authentication from "./acp/Authentication.ts"
 import * as AgentInbox from "./acp/AgentInbox.ts"
 import * as AgentTurns from "./acp/AgentTurns.ts"
 import { clientInfo } from "./acp/ClientInfo.ts"
@@ -38,6 +39,7 @@ const cancelGrace = "2 seconds"
 
 const Initialized = Schema.Struct({
   protocolVersion: Schema.Unknown,
+  authMethods: Schema.optionalKey(Schema.Unknown),
   agentCapabilities: Schema.optionalKey(
     Schema.Struct({
       loadSession: Schema.optionalKey(Schema.Unknown),
@@ -93,7 +95,7 @@ const initialize = Effect.fnUntraced(function* (opening: Opening) {
     const actual = JSON.stringify(initialized.protocolVersion).slice(0, maxVersionLength)
     return yield* child.fail(`Agent ${definition.name} speaks protocol version ${actual}, not ${protocolVersion}.`)
   }
-  return initialized.agentCapabilities ?? {}
+  return { capabilities: initialized.agentCapabilities ?? {}, authMethods: initialized.authMethods }
 })
 
 const create = Effect.fnUntraced(function* (opening: Opening) {
@@ -211,11 +213,12 @@ const connect = Effect.fnUntraced(function* (definition: AgentDefinition, option
   }
   const child = yield* spawn(definition, { cwd: options.cwd })
   const inbox = AgentInbox.make(definition.permissions)
-  const connection = yield* AgentConnection.make({ name, child, inbox, budget: options.budget })
+  const connected = yield* AgentConnection.make({ name, child, inbox, budget: options.budget })
   const step = Duration.fromInputUnsafe(options.stepTimeout ?? "30 seconds")
-  const opening: Opening = { definition, options, child, connection, step }
 
-  const capabilities = yield* initialize(opening)
+  const { authMethods, capabilities } = yield* initialize({ definition, options, child, connection: connected, step })
+  const connection = Authentication.withAuthentication({ definition, connection: connected, authMethods, within: step })
+  const opening: Opening = { definition, options, child, connection, step }
   const { configOptions: offered, sessionId } =
     options.load === undefined ? yield* create(opening) : yield* restore(opening, options.load, capabilities)
   yield* inbox.opened({ id: sessionId, loaded: options.load !== undefined })

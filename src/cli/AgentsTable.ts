@@ -21,6 +21,7 @@ const Entry = Schema.Struct({
   env: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
   passEnv: Schema.optionalKey(Schema.Array(Schema.NonEmptyString)),
   wrap: Schema.optionalKey(Argv),
+  authMethod: Schema.optionalKey(Schema.NonEmptyString),
   permissions: Schema.optionalKey(Schema.Literals(["allow", "deny"]))
 })
 

@@ -45,7 +45,9 @@ const flags = {
     Flag.optional
   ),
   agents: Values.path("agents", "file").pipe(
-    Flag.withDescription("JSON: name → {command, env?, passEnv?, wrap?, permissions?} (default demo, claude)"),
+    Flag.withDescription(
+      "JSON: name → {command, env?, passEnv?, wrap?, authMethod?, permissions?} (default demo, claude)"
+    ),
     Flag.optional
   ),
   permissions: Flag.Literals("permissions", ["allow", "deny"]).pipe(

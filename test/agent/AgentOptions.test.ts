@@ -60,4 +60,24 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("session option
       assert.strictEqual(error.message, "Agent asked has no option for the effort.")
     })
   )
+
+  it.effect("an agent that refuses a request until it is authenticated is, with the key of its environment", () =>
+    Effect.gen(function* () {
+      const authenticate = { method: "authenticate", methodId: "asked-api-key" }
+      const bare = { ...asked, sessionMeta: undefined, env: { ASKED_API_KEY: "key" } }
+      const lockedUntil = (method: string) => ({ ...bare, command: [...asked.command, method] as const })
+      for (const [method, options, expected] of [
+        ["session/new", {}, [authenticate, { method: "session/new" }]],
+        ["session/resume", { load: "s" }, [authenticate, { method: "session/resume" }]],
+        ["session/prompt", {}, [{ method: "session/new" }, authenticate]]
+      ] as const) {
+        assert.deepStrictEqual(yield* askedOf(options, lockedUntil(method)), expected)
+      }
+      const wrong = { ...lockedUntil("session/new"), env: { ASKED_API_KEY: "wrong" } }
+      const opening = "Agent asked could not open a session: "
+      assert.strictEqual((yield* refusal({}, wrong)).message, `${opening}The key is not valid`)
+      const none = { ...lockedUntil("session/new"), env: {} }
+      assert.strictEqual((yield* refusal({}, none)).message, `${opening}Authentication required`)
+    })
+  )
 })

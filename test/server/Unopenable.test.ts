@@ -17,11 +17,7 @@ const silent: ReadonlyArray<Refusal> = [
 ]
 const unopenable: ReadonlyArray<Refusal> = [
   ["version", "speaks protocol version 2, not 1.", "error"],
-  [
-    "refuse-new",
-    "could not open a session: Authentication required: the agent is not logged in, or its key is not valid",
-    "error"
-  ],
+  ["refuse-new", "could not open a session: Authentication required", "error"],
   ["exit-at-start", "exited with code 7.", "error"]
 ]
 

@@ -21,6 +21,8 @@ export class RequestRefused extends Data.TaggedError("RequestRefused")<{
   readonly code: number
   /** The agent's message, on one line. */
   readonly reason: string
+  /** Whether the agent reported anything while it had the request. */
+  readonly afterReports: boolean
 }> {
   override get message(): string {
     return this.reason
@@ -77,16 +79,32 @@ const isDetail = Schema.is(Schema.Union([Schema.String, Schema.Struct({ details:
 const isErrorKind = Schema.is(Schema.Struct({ errorKind: Schema.String }))
 
 /** The error's message, with the details that the agent added. */
-const messageOf = ({ code, data, message }: RequestError): string => {
+const messageOf = ({ data, message }: RequestError): string => {
   if (isErrorKind(data)) return `${data.errorKind}: ${message.replace(/^Internal error: /, "")}`
-  if (code === authRequired) return `${message}: the agent is not logged in, or its key is not valid`
   const detail = isDetail(data) ? (typeof data === "string" ? data : data.details) : ""
   return detail === "" ? message : `${message}: ${detail}`
 }
 
-const refusal = (error: RequestError): RequestRefused => {
+const refusal = (error: RequestError, afterReports: boolean): RequestRefused => {
   const reason = messageOf(error).replaceAll(/\s+/g, " ").trim().slice(0, 500)
-  return new RequestRefused({ code: error.code, reason })
+  return new RequestRefused({ code: error.code, reason, afterReports })
+}
+
+/** An inbox that counts what it is handed. */
+const counting = (inbox: AgentInbox) => {
+  let reports = 0
+  const counted: AgentInbox = {
+    ...inbox,
+    update: (params) => {
+      reports++
+      return inbox.update(params)
+    },
+    permission: (request) => {
+      reports++
+      return inbox.permission(request)
+    }
+  }
+  return { inbox: counted, reports: () => reports }
 }
 
 /** Both directions as web streams, which the protocol library requires. */
@@ -167,14 +185,15 @@ const observeExit = Effect.fnUntraced(function* (
 export const make = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<AgentConnection, never, Scope.Scope> {
-  const { budget, child, inbox, name } = options
+  const { budget, child, name } = options
+  const { inbox, reports } = counting(options.inbox)
   const counters = AgentMessages.makeCounters()
   const resetCounters = Effect.sync(() => {
     budget.give(counters.characters)
     Object.assign(counters, AgentMessages.makeCounters())
   })
   yield* Effect.addFinalizer(() => resetCounters)
-  const streams = yield* openStreams(options, counters)
+  const streams = yield* openStreams({ ...options, inbox }, counters)
   // boundary: the protocol library uses web streams and promises.
   const run = Effect.runPromiseWith(yield* Effect.context())
   const connection = client({ name: clientInfo.name })
@@ -189,15 +208,17 @@ export const make = Effect.fnUntraced(function* (
   })
   const failOnExit = Effect.flatMap(Deferred.await(exit), Effect.fail)
 
-  const send = (method: string, params: Params): Effect.Effect<unknown, RequestRefused | AgentFailed> =>
-    Effect.tryPromise({
+  const send = Effect.fnUntraced(function* (method: string, params: Params) {
+    const before = reports()
+    return yield* Effect.tryPromise({
       try: () => connection.agent.request<unknown, Params>(method, params),
-      catch: (error) => (error instanceof RequestError ? refusal(error) : new ConnectionClosed())
+      catch: (error) => (error instanceof RequestError ? refusal(error, reports() !== before) : new ConnectionClosed())
     }).pipe(
       // A process whose connection has closed exits or is killed, so this does not wait for long.
       Effect.catchTag("ConnectionClosed", () => failOnExit),
       Effect.raceFirst(failOnExit)
     )
+  })
 
   const request = Effect.fnUntraced(function* <S extends Schema.ConstraintDecoder<unknown>>(request: Request<S>) {
     const { answer, method, params, within = Duration.infinity } = request

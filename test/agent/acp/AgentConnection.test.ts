@@ -19,8 +19,14 @@ const make = Effect.gen(function* () {
   const kills: Array<string> = []
   const child = stubChild({
     stdin: Sink.forEach((bytes) => {
-      const { id } = JSON.parse(new TextDecoder().decode(bytes))
-      return Queue.offer(output, `${JSON.stringify({ jsonrpc: "2.0", id, error: { code: 1, message } })}\n`)
+      const { id, method } = JSON.parse(new TextDecoder().decode(bytes))
+      const report = { jsonrpc: "2.0", method: "session/update", params: { sessionId: "s", update: {} } }
+      const refusal = { jsonrpc: "2.0", id, error: { code: 1, message } }
+      const messages = method === "work" ? [report, refusal] : [refusal]
+      return Queue.offerAll(
+        output,
+        messages.map((message) => `${JSON.stringify(message)}\n`)
+      )
     }),
     stdout: Stream.fromQueue(output).pipe(Stream.encodeText, Stream.ensuring(outputReleased.open)),
     appendStderr: (line) => Queue.offer(notes, line),
@@ -112,6 +118,19 @@ it.effect("the reason of a refused request is one line of bounded length", () =>
     const { connection } = yield* make
     const refused = yield* Effect.flip(connection.request({ method: "any", params: {}, answer: Schema.Unknown }))
     assert.deepInclude(refused, { _tag: "RequestRefused", message: "no credit ".repeat(100).slice(0, 500) })
+  })
+)
+
+it.effect("a refused request says whether the agent reported anything while it had it", () =>
+  Effect.gen(function* () {
+    const { connection } = yield* make
+    for (const [method, afterReports] of [
+      ["work", true],
+      ["any", false]
+    ] as const) {
+      const refused = yield* Effect.flip(connection.request({ method, params: {}, answer: Schema.Unknown }))
+      assert.deepInclude(refused, { _tag: "RequestRefused", afterReports }, method)
+    }
   })
 )
 
