@@ -13,6 +13,7 @@ import type { AgentChild } from "../process/AgentProcess.ts"
 import type { AgentInbox } from "./AgentInbox.ts"
 import * as AgentMessages from "./AgentMessages.ts"
 import { clientInfo } from "./ClientInfo.ts"
+import * as ErrorReason from "./ErrorReason.ts"
 import * as Permission from "./Permission.ts"
 import type { OutputBudget } from "./OutputBudget.ts"
 
@@ -74,21 +75,8 @@ const decodePermission = Schema.decodeUnknownSync(Permission.Request)
 /** The protocol's error code for an agent that needs a login. */
 export const authRequired = -32000
 
-const isDetail = Schema.is(Schema.Union([Schema.String, Schema.Struct({ details: Schema.String })]))
-/** Claude's adapter adds the kind of failure. */
-const isErrorKind = Schema.is(Schema.Struct({ errorKind: Schema.String }))
-
-/** The error's message, with the details that the agent added. */
-const messageOf = ({ data, message }: RequestError): string => {
-  if (isErrorKind(data)) return `${data.errorKind}: ${message.replace(/^Internal error: /, "")}`
-  const detail = isDetail(data) ? (typeof data === "string" ? data : data.details) : ""
-  return detail === "" ? message : `${message}: ${detail}`
-}
-
-const refusal = (error: RequestError, afterReports: boolean): RequestRefused => {
-  const reason = messageOf(error).replaceAll(/\s+/g, " ").trim().slice(0, 500)
-  return new RequestRefused({ code: error.code, reason, afterReports })
-}
+const refusal = (error: RequestError, afterReports: boolean): RequestRefused =>
+  new RequestRefused({ code: error.code, reason: ErrorReason.from(error), afterReports })
 
 /** An inbox that counts what it is handed. */
 const counting = (inbox: AgentInbox) => {
