@@ -10,6 +10,7 @@ import * as Authentication from "./acp/Authentication.ts"
 import * as AgentInbox from "./acp/AgentInbox.ts"
 import * as AgentTurns from "./acp/AgentTurns.ts"
 import { clientInfo } from "./acp/ClientInfo.ts"
+import * as SessionSettings from "./acp/SessionSettings.ts"
 import type { OutputBudget } from "./acp/OutputBudget.ts"
 import type { Watchdog } from "./process/Watchdog.ts"
 
@@ -50,14 +51,9 @@ const Initialized = Schema.Struct({
   )
 })
 
-const isConfigOption = Schema.is(
-  Schema.Struct({ id: Schema.String, category: Schema.optionalKey(Schema.NullOr(Schema.String)) })
-)
-
-const Opened = Schema.Struct({ configOptions: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.Unknown))) })
 /** Bounded, since the id is stored with the session and quoted in errors. */
 const AgentSessionId = Schema.NonEmptyString.check(Schema.isMaxLength(1_024))
-const Created = Schema.Struct({ ...Opened.fields, sessionId: AgentSessionId })
+const Created = Schema.Struct({ ...SessionSettings.Offered.fields, sessionId: AgentSessionId })
 
 /** The state shared by the steps of opening a session. */
 interface Opening {
@@ -99,10 +95,10 @@ const initialize = Effect.fnUntraced(function* (opening: Opening) {
 })
 
 const create = Effect.fnUntraced(function* (opening: Opening) {
-  const { configOptions, sessionId } = yield* opening.connection
+  const { sessionId, ...offered } = yield* opening.connection
     .request({ method: "session/new", params: sessionParams(opening), answer: Created, within: opening.step })
     .pipe(required(opening, "open a session"))
-  return { sessionId, configOptions: configOptions ?? [] }
+  return { sessionId, offered }
 })
 
 type Capabilities = NonNullable<typeof Initialized.Type.agentCapabilities>
@@ -125,7 +121,7 @@ const restore = Effect.fnUntraced(function* (opening: Opening, sessionId: string
     .request({
       method,
       params: { ...sessionParams(opening), sessionId },
-      answer: Schema.NullOr(Opened),
+      answer: Schema.NullOr(SessionSettings.Offered),
       within: step
     })
     .pipe(
@@ -139,7 +135,7 @@ const restore = Effect.fnUntraced(function* (opening: Opening, sessionId: string
         })
       )
     )
-  return { sessionId, configOptions: opened?.configOptions ?? [] }
+  return { sessionId, offered: opened ?? {} }
 })
 
 const systemMeta = ({ mode, text }: SystemPrompt) => ({ systemPrompt: mode === "append" ? { append: text } : text })
@@ -150,48 +146,6 @@ const sessionParams = ({ definition: { sessionMeta }, options: { cwd, system } }
   ...(sessionMeta === undefined && system === undefined
     ? {}
     : { _meta: { ...sessionMeta, ...(system === undefined ? {} : systemMeta(system)) } })
-})
-
-/** How the options map to the agent's config options, found by category or else by id. */
-const optionCategories = [
-  { option: "model", category: "model" },
-  { option: "effort", category: "thought_level" }
-] as const
-
-/** Sets one option and returns the options available afterwards, which may depend on the model. */
-const setOption = Effect.fnUntraced(function* (
-  opening: Opening,
-  setting: (typeof optionCategories)[number] & {
-    readonly sessionId: string
-    readonly configOptions: ReadonlyArray<unknown>
-    readonly value: string
-  }
-) {
-  const { connection, definition, step } = opening
-  const { category, option, sessionId, value } = setting
-  const available = setting.configOptions.filter(isConfigOption)
-  const config = available.find((config) => config.category === category) ?? available.find(({ id }) => id === option)
-  if (config === undefined) {
-    return yield* new AgentOptionRefused({ option, error: `Agent ${definition.name} has no option for the ${option}.` })
-  }
-  const answer = yield* connection
-    .request({
-      method: "session/set_config_option",
-      params: { sessionId, configId: config.id, value },
-      answer: Schema.NullOr(Opened),
-      within: step
-    })
-    .pipe(
-      Effect.catchTag("RequestRefused", ({ reason }) =>
-        Effect.fail(
-          new AgentOptionRefused({
-            option,
-            error: `Agent ${definition.name} refused the ${option} ${value}: ${reason}`
-          })
-        )
-      )
-    )
-  return answer?.configOptions ?? setting.configOptions
 })
 
 /** Opening fails if the agent does not enter the mode, since it might then act without asking. */
@@ -219,15 +173,20 @@ const connect = Effect.fnUntraced(function* (definition: AgentDefinition, option
   const { authMethods, capabilities } = yield* initialize({ definition, options, child, connection: connected, step })
   const connection = Authentication.withAuthentication({ definition, connection: connected, authMethods, within: step })
   const opening: Opening = { definition, options, child, connection, step }
-  const { configOptions: offered, sessionId } =
+  const { offered, sessionId } =
     options.load === undefined ? yield* create(opening) : yield* restore(opening, options.load, capabilities)
   yield* inbox.opened({ id: sessionId, loaded: options.load !== undefined })
   if (definition.mode !== undefined) yield* enterMode(opening, sessionId, definition.mode)
-  let configOptions = offered
-  for (const setting of optionCategories) {
-    const value = options[setting.option]
-    if (value !== undefined) configOptions = yield* setOption(opening, { sessionId, configOptions, value, ...setting })
-  }
+  yield* SessionSettings.apply({
+    name,
+    connection,
+    sessionId,
+    offered,
+    isRestored: options.load !== undefined,
+    model: options.model,
+    effort: options.effort,
+    within: step
+  })
 
   const turns = AgentTurns.make({ name, sessionId, child, connection, inbox, cancelGrace })
   const isRestorable = restoreMethod(capabilities) !== undefined

@@ -80,4 +80,20 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("session option
       assert.strictEqual((yield* refusal({}, none)).message, `${opening}Authentication required`)
     })
   )
+
+  it.effect(
+    "a model is set by session/set_model where the agent offers models that way, also in a restored session",
+    () =>
+      Effect.gen(function* () {
+        const modern = { ...asked, sessionMeta: undefined, command: [...asked.command, "models"] as const }
+        const set = { method: "session/set_model", modelId: "large" }
+        assert.deepStrictEqual(yield* askedOf({ model: "large" }, modern), [{ method: "session/new" }, set])
+        assert.deepStrictEqual(yield* askedOf({ model: "large", load: "s" }, modern), [
+          { method: "session/resume" },
+          set
+        ])
+        const error = yield* refusal({ model: "huge" }, modern)
+        assert.strictEqual(error.message, "Agent asked has no model huge; it has large")
+      })
+  )
 })
