@@ -29,6 +29,8 @@ export interface Source<E = never, R = never> {
   /** The name that the agent will see: not empty, and without control characters. */
   readonly name: string
   readonly content: Stream.Stream<Uint8Array, E, R>
+  /** Its media type, such as `text/csv`. Without it, the server goes by the extension of the name. */
+  readonly contentType?: string | undefined
   /** In bytes, where it is known. */
   readonly size: number | undefined
   /** Whether the content can be read again from its start, if the upload has to be repeated. */
@@ -36,9 +38,14 @@ export interface Source<E = never, R = never> {
 }
 
 /** A file from memory. */
-export const fromBytes = (name: string, bytes: Uint8Array): Source => ({
+export const fromBytes = (
+  name: string,
+  bytes: Uint8Array,
+  options?: { readonly contentType?: string | undefined }
+): Source => ({
   name,
   content: Stream.make(bytes),
+  contentType: options?.contentType,
   size: bytes.byteLength,
   rereadable: true
 })
@@ -61,8 +68,21 @@ export const fromBytes = (name: string, bytes: Uint8Array): Source => ({
 export const fromStream = <E, R>(
   name: string,
   content: Stream.Stream<Uint8Array, E, R>,
-  options?: { readonly size?: number | undefined }
-): Source<E, R> => ({ name, content, size: options?.size, rereadable: false })
+  options?: { readonly size?: number | undefined; readonly contentType?: string | undefined }
+): Source<E, R> => ({
+  name,
+  content,
+  contentType: options?.contentType,
+  size: options?.size,
+  rereadable: false
+})
+
+/** How a file of this machine is sent. */
+export interface FromPathOptions {
+  /** Another name than its own. */
+  readonly name?: string | undefined
+  readonly contentType?: string | undefined
+}
 
 /**
  * A file of this machine, under its own name unless another is given. Of a file that grows meanwhile, what it held at
@@ -71,18 +91,19 @@ export const fromStream = <E, R>(
  */
 export const fromPath: (
   path: string,
-  options?: { readonly name?: string | undefined }
+  options?: FromPathOptions
 ) => Effect.Effect<
   Source<PlatformError.PlatformError>,
   PlatformError.PlatformError,
   FileSystem.FileSystem | Path.Path
-> = Effect.fnUntraced(function* (path: string, options?: { readonly name?: string | undefined }) {
+> = Effect.fnUntraced(function* (path: string, options?: FromPathOptions) {
   const fs = yield* FileSystem.FileSystem
   const { basename } = yield* Path.Path
   const { size, type } = yield* fs.stat(path)
   const isFile = type === "File"
   return {
     name: options?.name ?? basename(path),
+    contentType: options?.contentType,
     content: isFile ? fs.stream(path, { bytesToRead: size }) : fs.stream(path),
     size: isFile ? Number(size) : undefined,
     rereadable: isFile

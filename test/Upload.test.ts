@@ -24,7 +24,12 @@ const boundaryOf = ({ headers }: Received): string => String(headers["content-ty
 /** The one body that is allowed to arrive. */
 const bodyOf = (
   request: Received,
-  file: { readonly name: string; readonly bytes: Uint8Array; readonly fields?: Record<string, string> }
+  file: {
+    readonly name: string
+    readonly bytes: Uint8Array
+    readonly fields?: Record<string, string>
+    readonly type?: string
+  }
 ): Buffer => {
   const line = `--${boundaryOf(request)}`
   const fields = Object.entries(file.fields ?? {}).map(
@@ -32,7 +37,7 @@ const bodyOf = (
   )
   const head = `${line}\r\nContent-Disposition: form-data; name="file"; filename="${file.name}"\r\n`
   return Buffer.concat([
-    Buffer.from(`${fields.join("")}${head}Content-Type: application/octet-stream\r\n\r\n`),
+    Buffer.from(`${fields.join("")}${head}Content-Type: ${file.type ?? "application/octet-stream"}\r\n\r\n`),
     file.bytes,
     Buffer.from(`\r\n${line}--\r\n`)
   ])
@@ -113,6 +118,22 @@ describe("an upload", () => {
       assert.deepInclude(measured.headers, { "content-length": String(measured.bytes.byteLength) })
       assertBody(empty, { name: "s", bytes: new Uint8Array() })
     }).pipe(Effect.provide(layer(takesAll)))
+  )
+
+  it.live("is sent with the content type that its source has", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const path = `${yield* fs.makeTempDirectoryScoped()}/list`
+      yield* fs.writeFile(path, awkward)
+      const type = "text/csv; charset=utf-8"
+      const options = { contentType: type }
+      yield* Forge.upload(Upload.fromBytes("list", awkward, options))
+      yield* Forge.upload(Upload.fromStream("list", Stream.make(awkward), options))
+      yield* Forge.upload(yield* Upload.fromPath(path, options))
+      const sent = yield* requests
+      for (const request of sent) assertBody(request, { name: "list", bytes: awkward, type })
+      assert.strictEqual(sent.length, 3)
+    }).pipe(Effect.scoped, Effect.provide([layer(takesAll), NodeServices.layer]))
   )
 
   it.live("goes over fetch as well", () =>

@@ -45,6 +45,7 @@ export interface Attachment {
   readonly name: string
   readonly path: string
   readonly size?: number | undefined
+  readonly mediaType?: string | undefined
 }
 
 /** The input of one turn. The prompt reaches the agent unaltered, after the files. */

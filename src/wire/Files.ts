@@ -10,6 +10,15 @@ export const filePart = "file"
 /** The field for the time to live, in whole seconds. */
 export const ttlField = "ttl_secs"
 
+/** A type and a subtype (RFC 6838, section 4.2), which may be followed by parameters. */
+export const MediaType = Schema.String.check(
+  Schema.isPattern(/^[A-Za-z0-9][\w.+!#$&^-]{0,126}\/[A-Za-z0-9][\w.+!#$&^-]{0,126}(;[\x20-\x7e]{0,255})?$/, {
+    message: 'must be a media type, "text/csv" for one'
+  })
+)
+
+export const isMediaType = Schema.is(MediaType)
+
 /** Its bounds, in seconds. */
 export const ttl = { minimum: 60, maximum: 86_400, default: 3_600 } as const
 

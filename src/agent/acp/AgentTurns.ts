@@ -59,6 +59,7 @@ const resourceLink = (file: Attachment) => ({
   type: "resource_link",
   name: file.name,
   uri: pathToFileURL(file.path).href,
+  ...(file.mediaType === undefined ? {} : { mimeType: file.mediaType }),
   ...(file.size === undefined ? {} : { size: file.size })
 })
 

@@ -30,6 +30,7 @@ const encodeHead = Input.encoder(
       })
     ),
     content: Schema.Unknown.check(Schema.makeFilter(Stream.isStream, { message: "must be a Stream" })),
+    contentType: Schema.UndefinedOr(Wire.MediaType),
     size: Schema.UndefinedOr(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0, { message: "must not be negative" }))),
     rereadable: Schema.Boolean,
     timeToLive: Schema.optionalKey(Seconds),
@@ -43,8 +44,8 @@ export const prepare = <E, R>(source: Source<E, R>, options: UploadOptions = {})
   let deadline: Duration.Duration | undefined
   const encoded = encodeHead(upload, () => {
     const { timeout, timeToLive } = options
-    const { content, name, rereadable, size } = source
-    prepared = { content, name, rereadable, size }
+    const { content, contentType, name, rereadable, size } = source
+    prepared = { content, contentType, name, rereadable, size }
     deadline = timeout === undefined ? undefined : Input.duration(timeout)
     return {
       ...prepared,

@@ -44,7 +44,7 @@ export const body = <E>(source: Source<E>, { boundary, fields, filePart }: Optio
   )
   const fileHead =
     `--${boundary}\r\nContent-Disposition: form-data; name=${quoted(filePart)}; filename=${quoted(source.name)}\r\n` +
-    "Content-Type: application/octet-stream\r\n\r\n"
+    `Content-Type: ${source.contentType ?? "application/octet-stream"}\r\n\r\n`
   const head = encoder.encode(before.join("") + fileHead)
   const tail = encoder.encode(`\r\n--${boundary}--\r\n`)
   return HttpBody.stream(

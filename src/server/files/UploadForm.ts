@@ -12,6 +12,8 @@ import * as Wire from "../../wire/Files.ts"
 export interface UploadForm {
   /** As the client gave it. */
   readonly name: string
+  /** The content type of the file's part. */
+  readonly contentType: string
   readonly size: number
   readonly timeToLive: Duration.Duration | undefined
 }
@@ -69,7 +71,7 @@ export const read = Effect.fnUntraced(function* <E>(
 ): Effect.fn.Return<UploadForm, Invalid | TooLarge | E> {
   if (!mediaType.test(request.headers["content-type"] ?? "")) return yield* unreadable
 
-  let name = Option.none<string>()
+  let file = Option.none<Pick<UploadForm, "name" | "contentType">>()
   let size = 0
   let timeToLive: Duration.Duration | undefined
 
@@ -81,10 +83,10 @@ export const read = Effect.fnUntraced(function* <E>(
 
   const onPart = Effect.fnUntraced(function* (part: Multipart.Part) {
     if (part._tag === "File") {
-      if (Option.isSome(name)) return yield* onlyOne
+      if (Option.isSome(file)) return yield* onlyOne
       if (part.key !== Wire.filePart) return yield* misnamed
       if (part.name === "") return yield* noFile
-      name = Option.some(part.name)
+      file = Option.some({ name: part.name, contentType: part.contentType })
       yield* part.content.pipe(
         Stream.catchTag("MultipartError", (error) => Stream.fail(refusal(error))),
         Stream.runForEach(receive)
@@ -115,6 +117,6 @@ export const read = Effect.fnUntraced(function* <E>(
       })
     )
   )
-  if (Option.isNone(name)) return yield* missing
-  return { name: name.value, size, timeToLive }
+  if (Option.isNone(file)) return yield* missing
+  return { ...file.value, size, timeToLive }
 })

@@ -15,6 +15,7 @@ import { type FileToken, fileToken } from "../../wire/Ids.ts"
 import { DataFolder } from "../storage/DataFolder.ts"
 import { orUnavailable } from "../storage/StorageFailure.ts"
 import * as FileName from "./FileName.ts"
+import * as MediaType from "./MediaType.ts"
 
 export interface Options {
   /** The largest size of a file; 100 MB if not given. */
@@ -24,13 +25,21 @@ export interface Options {
 }
 
 /** The row of an upload. */
-export const Upload = Schema.Struct({ sha256: Schema.String, name: Schema.String, size: Schema.Int })
+export const Upload = Schema.Struct({
+  sha256: Schema.String,
+  name: Schema.String,
+  size: Schema.Int,
+  /** Null where it is not known. */
+  mediaType: Schema.NullOr(Schema.String)
+})
 export type Upload = typeof Upload.Type
 
 /** A file that has arrived completely. */
 export interface Received {
   /** As the client gave it. */
   readonly name: string
+  /** As the client gave it; see `MediaType.of`. */
+  readonly contentType?: string | undefined
   readonly size: number
   readonly timeToLive: Duration.Duration
 }
@@ -152,11 +161,19 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   /** Checks the limit again, since `countFile` knows only the size that the app had when the file began to arrive. */
   const insert = Effect.fnUntraced(
-    function* (appId: number, sha256: string, { name, size, timeToLive }: Received) {
+    function* (appId: number, sha256: string, { contentType, name, size, timeToLive }: Received) {
       if ((yield* sizeOfApp(appId)) + size + fileOverhead > maxAppUploads) return yield* new TooMany()
       const now = yield* Clock.currentTimeMillis
       const expiresAt = now + Duration.toMillis(timeToLive)
-      const row = { sha256, app_id: appId, name: FileName.clean(name), size, created_at: now, expires_at: expiresAt }
+      const row = {
+        sha256,
+        app_id: appId,
+        name: FileName.clean(name),
+        media_type: MediaType.of({ contentType, name }) ?? null,
+        size,
+        created_at: now,
+        expires_at: expiresAt
+      }
       yield* sql`INSERT INTO uploads ${sql.insert(row)}`
     },
     sql.withTransaction,
@@ -193,7 +210,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     Request: Schema.Struct({ appId: Schema.Int, sha256: Schema.String, now: Schema.Finite }),
     Result: Upload,
     execute: ({ appId, now, sha256 }) =>
-      sql`SELECT sha256, name, size FROM uploads
+      sql`SELECT sha256, name, size, media_type AS "mediaType" FROM uploads
         WHERE sha256 = ${sha256} AND app_id = ${appId} AND expires_at > ${now}`
   })
 
@@ -239,7 +256,12 @@ export const make = Effect.fnUntraced(function* (options: Options) {
           Effect.fnUntraced(function* (upload, index) {
             const file = `attachment-${index + 1}${FileName.extension(upload.name)}`
             yield* copy(upload, path.join(prepared, file))
-            const attachment: Attachment = { name: upload.name, path: path.join(folder, file), size: upload.size }
+            const attachment: Attachment = {
+              name: upload.name,
+              path: path.join(folder, file),
+              size: upload.size,
+              mediaType: upload.mediaType ?? undefined
+            }
             return attachment
           })
         )

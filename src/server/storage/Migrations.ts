@@ -115,7 +115,13 @@ const owner = Effect.gen(function* () {
   yield* sql`ALTER TABLE kept_answers ADD COLUMN owner TEXT`
 })
 
-const migrations = { "1_tables": tables, "2_owner": owner }
+/** What is known of the media type of an upload. */
+const mediaType = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`ALTER TABLE uploads ADD COLUMN media_type TEXT`
+})
+
+const migrations = { "1_tables": tables, "2_owner": owner, "3_media_type": mediaType }
 
 /** The number of the newest migration of this server. */
 export const latest = Object.keys(migrations).length

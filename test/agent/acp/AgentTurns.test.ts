@@ -208,6 +208,43 @@ const makeTurns = Effect.fnUntraced(function* (
   return { actions, events: turn(prompt("go")) }
 })
 
+it.effect("the files of a turn are linked with their media types and sizes, before the prompt as it is", () =>
+  Effect.gen(function* () {
+    const sent: Array<unknown> = []
+    const connection: AgentConnection = {
+      request: ({ answer, params }) =>
+        Effect.andThen(
+          Effect.sync(() => sent.push(params["prompt"])),
+          Effect.orDie(Schema.decodeEffect(answer)({ stopReason: "end_turn" }))
+        ),
+      notify: () => Effect.void,
+      beginTurn: Effect.void,
+      exited: Effect.never
+    }
+    const inbox = AgentInbox.make("deny")
+    const child = stubChild({})
+    const options = { name: "odd", sessionId: "s", child, connection, inbox, cancelGrace: "2 seconds" as const }
+    const files = [
+      { name: "list.csv", path: "/a b/attachment-1.csv", size: 3, mediaType: "text/csv" },
+      { name: "notes", path: "/attachment-2" }
+    ]
+    yield* Stream.runDrain(AgentTurns.make(options).turn(prompt(" go ", { files })))
+    assert.deepStrictEqual(sent, [
+      [
+        {
+          type: "resource_link",
+          name: "list.csv",
+          uri: "file:///a%20b/attachment-1.csv",
+          mimeType: "text/csv",
+          size: 3
+        },
+        { type: "resource_link", name: "notes", uri: "file:///attachment-2" },
+        { type: "text", text: " go " }
+      ]
+    ])
+  })
+)
+
 describe("the end of a turn", () => {
   it.effect("by a response: nothing more is sent to the agent", () =>
     Effect.gen(function* () {

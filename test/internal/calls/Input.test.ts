@@ -69,6 +69,8 @@ const notSources: ReadonlyArray<readonly [string, unknown]> = [
   ["no name", { ...Upload.fromBytes("a", new Uint8Array(1)), name: undefined }],
   ["a line in the name", Upload.fromBytes("a\r\nX: y", new Uint8Array(1))],
   ["no stream", { name: "a", content: "text", size: 1, rereadable: true }],
+  ["no content type", Upload.fromBytes("a", new Uint8Array(1), { contentType: "text" })],
+  ["a line in the content type", Upload.fromBytes("a", new Uint8Array(1), { contentType: "text/plain\r\nX: y" })],
   ["a negative size", Upload.fromStream("a", Stream.empty, { size: -1 })],
   ["a size of NaN", Upload.fromStream("a", Stream.empty, { size: NaN })]
 ]

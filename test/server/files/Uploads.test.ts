@@ -55,6 +55,23 @@ describe("Uploads", () => {
     }).pipe(withUploads)
   )
 
+  it.effect("an upload keeps its media type, which its copies for an agent have too", () =>
+    Effect.gen(function* () {
+      const uploads = yield* Uploads.Uploads
+      const fs = yield* FileSystem.FileSystem
+      const cwd = yield* fs.makeTempDirectoryScoped()
+      const typeOf = Effect.fnUntraced(function* (name: string, contentType?: string) {
+        const timeToLive = Duration.hours(1)
+        const { token } = yield* uploads.add(1, () => Effect.succeed({ name, contentType, size: 0, timeToLive }))
+        const found = yield* uploads.find({ appId: 1, tokens: [Redacted.value(token)] })
+        return (yield* uploads.stage(found, { cwd }))[0]?.mediaType
+      })
+      assert.strictEqual(yield* typeOf("scan", "image/png"), "image/png")
+      assert.strictEqual(yield* typeOf("list.csv"), "text/csv")
+      assert.isUndefined(yield* typeOf("scan"))
+    }).pipe(withUploads)
+  )
+
   it.effect("uploads belong to one app, and are removed with it", () =>
     Effect.gen(function* () {
       const uploads = yield* Uploads.Uploads
