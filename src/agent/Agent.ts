@@ -14,7 +14,11 @@ export interface AgentDefinition {
   readonly wrap?: readonly [string, ...ReadonlyArray<string>] | undefined
   /** Environment variables set for this agent. */
   readonly env?: Readonly<Record<string, string>> | undefined
-  /** Names of the server's environment variables to pass on, in addition to PATH, HOME, LANG and TMPDIR. */
+  /**
+   * Names of the server's environment variables to pass on, in addition to PATH, HOME, USER, LOGNAME, LANG, LC_ALL, TZ,
+   * TMPDIR and the proxies: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, also in lower case. The address of a proxy may
+   * contain its password; to keep it from an agent, set the variable to "" in `env`.
+   */
   readonly passEnv?: ReadonlyArray<string> | undefined
   /**
    * The method of `authenticate` for an agent that requires it. Without one, the server uses a method whose key is in the

@@ -13,7 +13,7 @@ export class ClaudeNotFound extends Data.TaggedError("ClaudeNotFound")<{}> {
   }
 }
 
-/** Credentials, endpoint, proxy, retries and telemetry: the variables that configure Claude's network access. */
+/** Credentials, endpoint, certificates, retries and telemetry: the variables that configure Claude's network access. */
 const passEnv = [
   "ANTHROPIC_API_KEY",
   "ANTHROPIC_AUTH_TOKEN",
@@ -24,9 +24,6 @@ const passEnv = [
   "CLAUDE_CODE_OAUTH_TOKEN",
   "CLAUDE_CONFIG_DIR",
   "DISABLE_TELEMETRY",
-  "HTTPS_PROXY",
-  "HTTP_PROXY",
-  "NO_PROXY",
   "NODE_EXTRA_CA_CERTS"
 ]
 

@@ -1,7 +1,7 @@
 /**
  * Loads the agents of `forge serve` from a JSON file, or else uses the installed ones.
  */
-import { Effect, FileSystem, Option, Schema, SchemaIssue } from "effect"
+import { Config, Effect, FileSystem, Option, Path, Schema, SchemaIssue } from "effect"
 import type { AgentDefinition } from "../agent/Agent.ts"
 import * as ClaudeAgent from "../agent/ClaudeAgent.ts"
 import * as DemoAgent from "../agent/DemoAgent.ts"
@@ -52,6 +52,32 @@ const parse = (file: string, text: string) =>
       })
   })
 
+/**
+ * Resolves the paths of an argv: `~/` against HOME, as no shell does it here, and `./` against the file's folder, since an
+ * agent starts in a folder of its session, which is empty. Of the arguments, only those that name a file there: others may be
+ * meant relative to the session's folder.
+ */
+const resolveIn = Effect.fnUntraced(function* (folder: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const home = yield* Effect.orElseSucceed(Config.String("HOME"), () => "")
+
+  const resolve = Effect.fnUntraced(function* (word: string, isProgram: boolean) {
+    if (word.startsWith("~/") && home !== "") return path.join(home, word.slice(2))
+    const resolved = path.resolve(folder, word)
+    if (isProgram) return /[\\/]/.test(word) ? resolved : word
+    const isFile =
+      /^\.\.?[\\/]/.test(word) && (yield* Effect.orElseSucceed(fs.stat(resolved), () => undefined))?.type === "File"
+    return isFile ? resolved : word
+  })
+
+  return Effect.fnUntraced(function* ([program, ...args]: AgentDefinition["command"]) {
+    const resolved = yield* Effect.forEach(args, (arg) => resolve(arg, false))
+    const argv: AgentDefinition["command"] = [yield* resolve(program, true), ...resolved]
+    return argv
+  })
+})
+
 const fromFile = Effect.fnUntraced(function* (file: string, permissions: AgentDefinition["permissions"]) {
   const fs = yield* FileSystem.FileSystem
   const text = yield* fs.readFileString(file).pipe(Effect.mapError(unreadable("the agents file", file)))
@@ -66,12 +92,25 @@ const fromFile = Effect.fnUntraced(function* (file: string, permissions: AgentDe
     })
   }
   if (entries.length === 0) return yield* new UsageError({ message: `the agents file ${file} has no agents` })
-  return entries.map(([name, entry]): AgentDefinition => {
-    const definition = { permissions, ...entry }
-    const isClaude = name === "claude" || ClaudeAgent.isAdapter(definition.command)
-    // Keeps the operator's own settings from Claude here too.
-    return isClaude ? { ...ClaudeAgent.make(definition), ...definition, name } : { name, ...definition }
-  })
+  const path = yield* Path.Path
+  const resolve = yield* resolveIn(path.dirname(path.resolve(file)))
+  return yield* Effect.forEach(
+    entries,
+    Effect.fnUntraced(function* ([name, entry]) {
+      const definition = {
+        permissions,
+        ...entry,
+        command: yield* resolve(entry.command),
+        ...(entry.wrap === undefined ? {} : { wrap: yield* resolve(entry.wrap) })
+      }
+      const isClaude = name === "claude" || ClaudeAgent.isAdapter(definition.command)
+      // Keeps the operator's own settings from Claude here too.
+      const agent: AgentDefinition = isClaude
+        ? { ...ClaudeAgent.make(definition), ...definition, name }
+        : { name, ...definition }
+      return agent
+    })
+  )
 })
 
 /** The demo agent, and Claude if its adapter is installed. */

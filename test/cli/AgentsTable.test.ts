@@ -1,6 +1,7 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, FileSystem, Option } from "effect"
+import { ConfigProvider, Effect, FileSystem, Option } from "effect"
+import { dirname, relative } from "node:path"
 import type { AgentDefinition } from "../../src/agent/Agent.ts"
 import * as AgentsTable from "../../src/cli/AgentsTable.ts"
 
@@ -69,6 +70,37 @@ describe("AgentsTable", () => {
         else assert.deepStrictEqual(opus, { name: "opus", command, permissions: "deny" })
       }
     }).pipe(Effect.scoped, withServices)
+  )
+
+  it.effect(
+    "paths are resolved against HOME and the folder of the file, of which an agent's own folder has nothing",
+    () =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const folder = yield* fs.makeTempDirectoryScoped()
+        yield* fs.writeFileString(`${folder}/agent.js`, "")
+        yield* fs.makeDirectory(`${folder}/data`)
+        const table = {
+          here: { command: ["./agent", "~/x", "./agent.js", "./gone.js", "./data", "agent.js"] },
+          there: { command: ["~/bin/agent"], wrap: ["../jail", "./agent.js", "--"] },
+          below: { command: ["bin/agent"], wrap: ["~/jail"] },
+          elsewhere: { command: ["agent"], wrap: ["/bin/jail"] }
+        }
+        yield* fs.writeFileString(`${folder}/agents.json`, JSON.stringify(table))
+        // The file may be given by a path that is relative itself.
+        const file = Option.some(relative(process.cwd(), `${folder}/agents.json`))
+        const home = ConfigProvider.layer(ConfigProvider.fromEnv({ env: { HOME: "/home/a" } }))
+        const agents = yield* AgentsTable.load({ file, permissions: "deny" }).pipe(Effect.provide(home))
+        assert.deepStrictEqual(
+          agents.map(({ command, wrap }) => [command, wrap]),
+          [
+            [[`${folder}/agent`, "/home/a/x", `${folder}/agent.js`, "./gone.js", "./data", "agent.js"], undefined],
+            [["/home/a/bin/agent"], [`${dirname(folder)}/jail`, `${folder}/agent.js`, "--"]],
+            [[`${folder}/bin/agent`], ["/home/a/jail"]],
+            [["agent"], ["/bin/jail"]]
+          ]
+        )
+      }).pipe(Effect.scoped, withServices)
   )
 
   it.effect("an invalid file is reported in one sentence that says where", () =>

@@ -20,12 +20,18 @@ export class InstalledAgents extends Context.Service<
 
 const executable = 0o111
 
-/** Finds a program as the process of an agent would. */
+/**
+ * Finds a program as the process of an agent would. A relative path is found nowhere: it would be relative to the folder of a
+ * session, which is empty.
+ */
 const locate = Effect.fnUntraced(function* (definition: AgentDefinition, program: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const { PATH = "" } = AgentEnvironment.make(definition)
-  const candidates = /[\\/]/.test(program) ? [program] : PATH.split(":").map((folder) => path.join(folder, program))
+  const folders = PATH.split(":").filter((folder) => path.isAbsolute(folder))
+  const candidates = /[\\/]/.test(program)
+    ? [program].filter((name) => path.isAbsolute(name))
+    : folders.map((folder) => path.join(folder, program))
   return yield* Effect.findFirst(candidates, (candidate) =>
     fs.stat(candidate).pipe(
       Effect.map(({ mode, type }) => type === "File" && (mode & executable) !== 0),
@@ -34,22 +40,40 @@ const locate = Effect.fnUntraced(function* (definition: AgentDefinition, program
   )
 })
 
-const isInstalled = (definition: AgentDefinition) =>
-  Effect.map(locate(definition, (definition.wrap ?? definition.command)[0]), Option.isSome)
+/** What the machine has of an agent. */
+export interface Installation {
+  /** The program that is started: the one that wraps the agent, if there is one. */
+  readonly program: string
+  /** Where it is. */
+  readonly found: Option.Option<string>
+  /** The version of Claude's adapter, for an agent that runs it. */
+  readonly version: Option.Option<string>
+}
 
-const claudeVersionOf = Effect.fnUntraced(function* (definition: AgentDefinition) {
-  const [program, ...rest] = definition.command
-  const located = yield* locate(definition, program)
-  return yield* ClaudeAgent.versionOf([Option.getOrElse(located, () => program), ...rest])
+/** Looks up an agent without starting it. */
+export const inspect: (
+  definition: AgentDefinition
+) => Effect.Effect<Installation, never, FileSystem.FileSystem | Path.Path> = Effect.fnUntraced(function* (
+  definition: AgentDefinition
+) {
+  const [program] = definition.wrap ?? definition.command
+  const found = yield* locate(definition, program)
+  const [command, ...rest] = definition.command
+  const located = yield* locate(definition, command)
+  const version = yield* ClaudeAgent.versionOf([Option.getOrElse(located, () => command), ...rest])
+  return { program, found, version }
 })
 
 export const make = Effect.fnUntraced(function* ({ agents }: Agents.Options) {
-  const installed = yield* Effect.filter(agents, isInstalled)
+  const inspected = yield* Effect.forEach(agents, (definition) =>
+    Effect.map(inspect(definition), (installation) => ({ name: definition.name, ...installation }))
+  )
+  const installed = inspected.filter(({ found }) => Option.isSome(found))
   const claude = installed.find(({ name }) => name === "claude")
   return InstalledAgents.of({
     any: installed.length > 0,
     claude: claude !== undefined,
-    claudeVersion: claude === undefined ? Option.none() : yield* claudeVersionOf(claude)
+    claudeVersion: claude === undefined ? Option.none() : claude.version
   })
 })
 

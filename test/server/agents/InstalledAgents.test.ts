@@ -30,6 +30,9 @@ describe("InstalledAgents", () => {
         [true, { command: ["agent"], env: { PATH: `/nonexistent:${bin}` } }],
         [true, { command: ["/nonexistent/agent"], wrap: [program] }],
         [false, { command: ["agent"] }],
+        // Relative to the folder of a session, which is empty.
+        [false, { command: ["node_modules/.bin/tsc"] }],
+        [false, { command: ["tsc"], env: { PATH: "node_modules/.bin" } }],
         [false, { command: [data] }],
         [false, { command: [bin] }],
         [false, { command: ["/nonexistent/agent"] }],
