@@ -78,6 +78,13 @@ export interface ClientOptions {
   /** The bounds of retries; `false` never retries. */
   readonly retry?: RetryPolicy | false | undefined
   /**
+   * Whether requests carry a `traceparent`, with which the server continues their trace: true by default.
+   *
+   * Set it to false for a server that must not know of your traces, and in a browser for a server on another origin that
+   * does not allow the header: the browser would send nothing to it.
+   */
+  readonly propagateTrace?: boolean | undefined
+  /**
    * Transforms the `HttpClient` that sends the requests, which by then have their URL and bearer: to add headers, to record,
    * to limit a rate. Retries belong in `retry`, which knows what may be sent twice.
    */

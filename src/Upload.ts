@@ -1,8 +1,8 @@
 /**
  * Files that an agent can read: uploaded once, and named by a token.
  *
- * A file is sent as it is read, and is never held in memory as a whole. It belongs to the app that uploaded it, and the
- * server forgets it when its time is over.
+ * A file is sent as it is read, and is never held in memory as a whole, except in a browser: browsers send streams over
+ * HTTP/2 only, or not at all. A file belongs to the app that uploaded it, and the server forgets it when its time is over.
  *
  * **Example** (Asking about a file)
  *

@@ -77,6 +77,7 @@ interface Unchecked extends Pick<Exchange.Options, "transformClient"> {
   readonly url?: string | URL | undefined
   readonly token: Redacted.Redacted
   readonly retry?: RetryPolicy | false | undefined
+  readonly propagateTrace?: boolean | undefined
 }
 
 /** Checks the options of a client, or refuses them with the first that cannot be used. */
@@ -86,5 +87,11 @@ export const check = Effect.fnUntraced(function* (
   const url = yield* checkUrl(options.url)
   const token = yield* checkToken(options.token)
   const bounds = yield* checkRetry(options.retry)
-  return { url, token, bounds, transformClient: options.transformClient }
+  return {
+    url,
+    token,
+    bounds,
+    transformClient: options.transformClient,
+    propagateTrace: options.propagateTrace !== false
+  }
 })

@@ -6,7 +6,7 @@
 import * as Path from "node:path/posix"
 import type { SourceFile } from "./SourceFile.ts"
 
-const starters = /^(node:child_process|effect\/process|rolldown)$/
+const starters = /^(node:child_process|effect\/process|playwright-core|rolldown)$/
 
 const isTest = (path: string) => path.endsWith(".test.ts")
 

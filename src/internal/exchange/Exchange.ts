@@ -48,6 +48,8 @@ export type Send = <S extends Status, A>(
 
 export interface Options extends HttpTransport.Options {
   readonly bounds: Retry.Bounds
+  /** Whether requests carry the `traceparent` of their span. */
+  readonly propagateTrace: boolean
 }
 
 const healthDeadline = Duration.seconds(10)
@@ -81,7 +83,7 @@ export const make = Effect.fnUntraced(function* (
       RequestSpan.attempt(operation, { retries, server }, ({ onStatus, traceparent }) =>
         OpenResponse.open(
           transport,
-          traceparent === undefined
+          traceparent === undefined || !options.propagateTrace
             ? httpRequest
             : HttpClientRequest.setHeader(httpRequest, "traceparent", traceparent),
           { ...opening, ...prior, onStatus }

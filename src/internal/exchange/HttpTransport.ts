@@ -1,14 +1,16 @@
 /**
  * The `HttpClient` of one server: base URL and bearer on every request, no redirects, no spans but ours.
  */
-import { Context, Effect, flow, identity, Option, Redacted, type Scope } from "effect"
+import { Context, Effect, flow, identity, Option, Redacted, type Scope, Stream } from "effect"
 import {
   FetchHttpClient,
+  HttpBody,
   HttpClient,
   type HttpClientError,
   HttpClientRequest,
   type HttpClientResponse
 } from "effect/http"
+import * as Page from "../Page.ts"
 
 export interface Options {
   readonly url: URL
@@ -32,6 +34,19 @@ const requestContext = Effect.map(Effect.serviceOption(FetchHttpClient.RequestIn
   }).pipe(Context.add(HttpClient.TracerDisabledWhen, always))
 )
 
+/** Reads a streamed body before it is sent: browsers stream one over HTTP/2 only, or not at all. */
+const collectBody = (
+  request: HttpClientRequest.HttpClientRequest
+): Effect.Effect<HttpClientRequest.HttpClientRequest> => {
+  const { body } = request
+  if (body._tag !== "Stream") return Effect.succeed(request)
+  // The upload fails with its source: see `Multipart.observe`.
+  const content = Stream.catchCause(body.stream, () => Stream.never)
+  return Effect.map(Stream.mkUint8Array(content), (bytes) =>
+    HttpClientRequest.setBody(request, HttpBody.uint8Array(bytes, body.contentType))
+  )
+}
+
 export const make = Effect.fnUntraced(function* ({
   token,
   transformClient = identity,
@@ -40,7 +55,8 @@ export const make = Effect.fnUntraced(function* ({
   const context = yield* requestContext
   const base = url.href.replace(/\/+$/, "")
   // A request ends with its scope: a response that arrives just as its call is interrupted holds no connection.
-  const client = HttpClient.withScope(transformClient(yield* HttpClient.HttpClient))
+  const scoped = HttpClient.withScope(transformClient(yield* HttpClient.HttpClient))
+  const client = Page.origin() === undefined ? scoped : HttpClient.mapRequestInputEffect(scoped, collectBody)
   // As inputs: the transformations of the client that was given, and of `transformClient`, see the whole request.
   const anonymous = HttpClient.mapRequestInput(
     client,

@@ -5,6 +5,7 @@ import { Duration, Predicate } from "effect"
 import type { HttpClientError } from "effect/http"
 import { Connect, Malformed, type Outcome, Reset, Timeout, TransportError } from "../../ForgeError.ts"
 import type { CallInfo } from "../calls/Operation.ts"
+import * as Page from "../Page.ts"
 
 /**
  * Codes that only a failed connect has. Others (`ECONNRESET`, `ETIMEDOUT`, `EHOSTUNREACH`, those of TLS records and alerts)
@@ -47,6 +48,15 @@ const codedCause = (error: unknown, depth = 0): Record<PropertyKey, unknown> | u
     : codedCause(error["cause"], depth + 1)
 }
 
+/** What browsers say where `fetch` gave no response: Chromium, Firefox, Safari. They do not say why. */
+const isOpaque = (cause: unknown): boolean =>
+  cause instanceof TypeError && /^(Failed to fetch|NetworkError|Load failed)/.test(cause.message)
+
+/** Why there may be no response for a page of another origin: a browser shows none without the permission of the server. */
+const refusedByBrowser = (origin: string, page: string): string =>
+  `the browser shows no answer of ${origin}: is a clawdforge server running there, and does it allow this page ` +
+  `(CORS: --cors-origin ${page}, or propagateTrace: false if it refuses traceparent)?`
+
 /** The error of a request without a complete response. */
 export const fromHttpClientError = (
   error: HttpClientError.HttpClientError,
@@ -58,6 +68,9 @@ export const fromHttpClientError = (
   const connecting = error.reason._tag === "TransportError" && isConnecting(cause)
   const base = { ...call, requestId: undefined }
   const why = code === undefined ? "" : ` (${code})`
+  const page = Page.origin()
+  const isRefused =
+    error.reason._tag === "TransportError" && page !== undefined && page !== origin && isOpaque(error.reason.cause)
   return connecting
     ? new TransportError({
         ...base,
@@ -70,7 +83,9 @@ export const fromHttpClientError = (
         ...base,
         outcome: "unknown",
         reason: new Reset({ code }),
-        message: `the connection to ${origin} broke before the answer was whole${why}`
+        message: isRefused
+          ? refusedByBrowser(origin, page)
+          : `the connection to ${origin} broke before the answer was whole${why}`
       })
 }
 

@@ -3,6 +3,8 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { HttpClientError, HttpClientRequest, HttpClientResponse } from "effect/http"
+import { Effect } from "effect"
+import { inPage } from "../../support/Page.ts"
 import * as Transport from "../../../src/internal/failure/TransportFailure.ts"
 
 const request = HttpClientRequest.post("http://127.0.0.1:8800/run")
@@ -83,6 +85,45 @@ describe("a request is known not to be sent", () => {
       assert.isAtMost(error.message.length, 200)
     })
   }
+})
+
+describe("a fetch without a response, in a browser", () => {
+  const page = "http://localhost:3000"
+  const messages = {
+    Chromium: "Failed to fetch",
+    Firefox: "NetworkError when attempting to fetch resource.",
+    Safari: "Load failed"
+  }
+  const sentence =
+    "the browser shows no answer of http://127.0.0.1:8800: is a clawdforge server running there, and does it allow this " +
+    `page (CORS: --cors-origin ${page}, or propagateTrace: false if it refuses traceparent)?`
+
+  for (const [name, message] of Object.entries(messages)) {
+    it.effect(`may be CORS, in ${name}: the message says what the server needs, and the outcome is unknown`, () =>
+      Effect.sync(() => {
+        const { message: said, outcome, reason } = classify(new TypeError(message))
+        assert.deepStrictEqual([said, outcome, reason._tag], [sentence, "unknown", "Reset"])
+      }).pipe(inPage(page))
+    )
+  }
+
+  const broke = "the connection to http://127.0.0.1:8800 broke before the answer was whole"
+
+  it.effect("of its own server is not CORS, nor is any other failure", () =>
+    Effect.gen(function* () {
+      yield* Effect.sync(() => assert.strictEqual(classify(new TypeError(messages.Safari)).message, broke)).pipe(
+        inPage("http://127.0.0.1:8800")
+      )
+      yield* Effect.sync(() => {
+        assert.strictEqual(classify(new TypeError("Failed to execute 'fetch'")).message, broke)
+        assert.strictEqual(classify(new Error(messages.Chromium)).message, broke)
+      }).pipe(inPage(page))
+    })
+  )
+
+  it("is not CORS outside of a browser", () => {
+    assert.strictEqual(classify(new TypeError(messages.Chromium)).message, broke)
+  })
 })
 
 describe("the outcome of a request is unknown", () => {

@@ -42,6 +42,20 @@ describe("traceparent", () => {
     })
   )
 
+  it.effect("is not sent by a client that is not to propagate traces; its spans are the same", () =>
+    Effect.gen(function* () {
+      const test = Effect.andThen(hello, received)
+      const { exit, spans } = yield* record(test, { options: { propagateTrace: false } })
+      const headers = Exit.isSuccess(exit) ? exit.value : []
+      assert.lengthOf(headers, 3)
+      for (const one of headers) assert.notProperty(one, "traceparent")
+      assert.lengthOf(
+        spans.filter(({ name }) => name.includes("/")),
+        3
+      )
+    })
+  )
+
   const off: Record<string, Context.Context<never>> = {
     "telemetry is off": Context.make(Telemetry.Enabled, false),
     "tracing is off": Context.make(References.TracerEnabled, false)
