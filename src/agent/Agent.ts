@@ -107,6 +107,6 @@ export interface AgentSession {
   readonly turn: (turn: AgentTurn, cancel?: Effect.Effect<unknown>) => Stream.Stream<TurnEvent | TurnEnd, AgentFailed>
   /** Whether another process of the agent can restore the session. */
   readonly isRestorable: boolean
-  /** Waits for the process to exit. */
-  readonly exited: Effect.Effect<AgentFailed>
+  /** Waits until it takes no more turns: its process has exited, or can no longer be reached. */
+  readonly ended: Effect.Effect<void>
 }

@@ -190,7 +190,7 @@ const connect = Effect.fnUntraced(function* (definition: AgentDefinition, option
 
   const turns = AgentTurns.make({ name, sessionId, child, connection, inbox, cancelGrace })
   const isRestorable = restoreMethod(capabilities) !== undefined
-  const session: AgentSession = { id: sessionId, pid: child.pid, isRestorable, exited: connection.exited, ...turns }
+  const session: AgentSession = { id: sessionId, pid: child.pid, isRestorable, ended: connection.ended, ...turns }
   return session
 })
 

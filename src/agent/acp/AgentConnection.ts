@@ -6,7 +6,20 @@
  * Requests fail when the agent does not answer in time, and at once when its process exits.
  */
 import { type AnyMessage, client, RequestError } from "@agentclientprotocol/sdk"
-import { Data, Deferred, Duration, Effect, Fiber, Latch, Option, Queue, Schema, type Scope, Stream } from "effect"
+import {
+  Data,
+  Deferred,
+  Duration,
+  Effect,
+  Fiber,
+  Latch,
+  Option,
+  Queue,
+  Result,
+  Schema,
+  type Scope,
+  Stream
+} from "effect"
 import { Ndjson } from "effect/encoding"
 import type { AgentFailed } from "../Agent.ts"
 import type { AgentChild } from "../process/AgentProcess.ts"
@@ -16,6 +29,7 @@ import { clientInfo } from "./ClientInfo.ts"
 import * as ErrorReason from "./ErrorReason.ts"
 import * as Permission from "./Permission.ts"
 import type { OutputBudget } from "./OutputBudget.ts"
+import * as PendingRequests from "./PendingRequests.ts"
 
 /** The agent answered a request with an error. */
 export class RequestRefused extends Data.TaggedError("RequestRefused")<{
@@ -41,7 +55,9 @@ export interface AgentConnection {
   readonly notify: (method: string, params: Params) => Effect.Effect<void>
   /** Resets the output counters for a turn, and again when the scope closes. */
   readonly beginTurn: Effect.Effect<void, never, Scope.Scope>
-  /** Waits for the process to exit, and returns how it did. */
+  /** Waits until the process can no longer be reached: it has exited, or closed a pipe. */
+  readonly ended: Effect.Effect<void>
+  /** Waits for the process to exit and for the rest of its output, and returns how it exited. */
   readonly exited: Effect.Effect<AgentFailed>
 }
 
@@ -112,8 +128,7 @@ const openStreams = Effect.fnUntraced(function* (
     Effect.ignore,
     Effect.forkScoped
   )
-  /** The ids of requests that the agent has not answered yet. */
-  const pending = new Set<unknown>()
+  const pending = PendingRequests.make()
   const writable = new WritableStream<AnyMessage>({
     write: (message) => {
       if ("method" in message && "id" in message) pending.add(message.id)
@@ -125,11 +140,14 @@ const openStreams = Effect.fnUntraced(function* (
     counters,
     onStrayLine: child.appendStderr
   }).pipe(
-    Stream.filterEffect((message) => {
-      // The library prints responses that match no request, so they are dropped here.
-      if (!("method" in message)) return Effect.succeed(pending.delete(message.id))
-      if (message.method !== "session/update") return Effect.succeed(true)
-      return Effect.as(inbox.update("params" in message ? message.params : undefined), false)
+    Stream.filterMapEffect((message): Effect.Effect<Result.Result<AnyMessage, void>> => {
+      if (!("method" in message)) {
+        // The library prints responses that match no request, so they are dropped here.
+        const id = pending.take(message.id)
+        return Effect.succeed(id === undefined ? Result.failVoid : Result.succeed({ ...message, id }))
+      }
+      if (message.method !== "session/update") return Effect.succeed(Result.succeed(message))
+      return Effect.as(inbox.update("params" in message ? message.params : undefined), Result.failVoid)
     }),
     Stream.tapError((error) => (error._tag === "Unreadable" ? child.kill(error.reason) : Effect.void)),
     Stream.toReadableStreamEffect()
@@ -139,8 +157,11 @@ const openStreams = Effect.fnUntraced(function* (
 })
 
 /**
- * Completes when the process has exited. A process that closes its input or output but keeps running is killed, since
- * it can no longer be reached. Closing the scope completes it in any case, so that pending requests fail.
+ * Observes the end of the process. One that closes its input or output but keeps running is killed, since it can no longer
+ * be reached. Closing the scope counts as the exit, so that pending requests fail.
+ *
+ * The output is read on after the exit: the agent may have answered before it. Its descendants may hold the output open;
+ * they are not signalled until pending requests have failed, since they could answer those in its place.
  */
 const observeExit = Effect.fnUntraced(function* (
   { child, name }: Options,
@@ -149,6 +170,7 @@ const observeExit = Effect.fnUntraced(function* (
     outputClosed
   }: { readonly inputClosed: Effect.Effect<unknown>; readonly outputClosed: Effect.Effect<unknown> }
 ) {
+  const ended = yield* Deferred.make<void>()
   const exit = yield* Deferred.make<AgentFailed>()
   yield* Effect.addFinalizer(() =>
     Effect.flatMap(child.failure(`Agent ${name} was closed.`), (failure) => Deferred.succeed(exit, failure))
@@ -159,14 +181,16 @@ const observeExit = Effect.fnUntraced(function* (
       Effect.as(outputClosed, "output"),
       Effect.as(inputClosed, "input")
     ])
+    yield* Deferred.succeed(ended, undefined)
     const exited = yield* Effect.timeoutOption(child.exited, drainLimit)
-    // Even if the process has exited: a descendant in its group may hold the output open.
-    yield* child.kill(`closed its ${closed} and was terminated`).pipe(Effect.forkScoped)
+    if (Option.isNone(exited)) {
+      yield* child.kill(`closed its ${closed} and was terminated`).pipe(Effect.forkScoped)
+    }
     const how = Option.isSome(exited) ? exited.value : yield* child.exited
     yield* Effect.timeoutOption(outputClosed, drainLimit)
     yield* Deferred.succeed(exit, yield* child.failure(how))
   }).pipe(Effect.forkScoped)
-  return exit
+  return { ended, exit }
 })
 
 /** Connects to a process, until the scope closes or the process exits. */
@@ -190,7 +214,7 @@ export const make = Effect.fnUntraced(function* (
     )
     .connect(streams)
   yield* Effect.addFinalizer(() => Effect.sync(() => connection.close()))
-  const exit = yield* observeExit(options, {
+  const { ended, exit } = yield* observeExit(options, {
     outputClosed: Effect.promise(() => connection.closed),
     inputClosed: streams.inputClosed
   })
@@ -224,6 +248,7 @@ export const make = Effect.fnUntraced(function* (
     request,
     notify: (method, params) => Effect.ignore(Effect.tryPromise(() => connection.agent.notify(method, params))),
     beginTurn: Effect.acquireRelease(resetCounters, () => resetCounters),
+    ended: Deferred.await(ended),
     exited: Deferred.await(exit)
   }
 })

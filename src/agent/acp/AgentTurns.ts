@@ -27,6 +27,9 @@ export interface Options {
 /** The most events queued for a slow reader before the agent has to wait. */
 const queueCapacity = 1_024
 
+/** How long a process that answers `cancelled` because it is being killed may take to exit. */
+const exitGrace = "100 millis"
+
 const tokens = Schema.optionalKey(Schema.NullOr(Schema.Finite))
 const Answer = Schema.Struct({
   stopReason: Schema.String,
@@ -95,6 +98,13 @@ export const make = (options: Options): Pick<AgentSession, "turn"> => {
     })
 
     let cancelled = false
+    /** A process that is killed may still answer `cancelled`, which no caller asked for: then the turn fails by its end. */
+    const unlessCut = Effect.fnUntraced(function* (answer: typeof Answer.Type) {
+      if (cancelled || answer.stopReason !== "cancelled") return answer
+      const ended = yield* Effect.timeoutOption(connection.ended, exitGrace)
+      return Option.isSome(ended) ? yield* Effect.flatMap(connection.exited, Effect.fail) : answer
+    })
+
     yield* Effect.addFinalizer(() => Effect.andThen(Queue.shutdown(events), stop))
     yield* cancel.pipe(
       Effect.andThen(() => {
@@ -109,6 +119,7 @@ export const make = (options: Options): Pick<AgentSession, "turn"> => {
         duration: turn.timeout,
         orElse: () => Effect.andThen(stop, timedOut(turn))
       }),
+      Effect.flatMap((answer) => unlessCut(answer)),
       Effect.catchIf(
         () => cancelled,
         () => Effect.succeed<typeof Answer.Type>({ stopReason: "cancelled" })

@@ -97,6 +97,12 @@ export const spawn = Effect.fnUntraced(function* (
     Effect.forkScoped
   )
 
+  yield* Effect.exit(handle.exitCode).pipe(
+    Effect.andThen(Effect.sleep(stderrDrainLimit)),
+    Effect.andThen(Deferred.succeed(drained, undefined)),
+    Effect.forkScoped
+  )
+
   let killReason: string | undefined
   const exited = handle.exitCode.pipe(
     Effect.match({
@@ -108,7 +114,7 @@ export const spawn = Effect.fnUntraced(function* (
 
   const failure = Effect.fnUntraced(function* (error: string, stopReason: AgentFailed["stopReason"] = "error") {
     if (!(yield* handle.isRunning.pipe(Effect.orElseSucceed(() => false)))) {
-      yield* Effect.timeoutOption(Deferred.await(drained), stderrDrainLimit)
+      yield* Deferred.await(drained)
     }
     return new AgentFailed({ error, stderr: yield* tail.get, stopReason })
   })

@@ -1,7 +1,7 @@
 /**
  * An open session on this machine: queues its turns, and runs them one at a time.
  */
-import { Cause, Data, Deferred, Duration, Effect, Exit, flow, Option, type Scope, Semaphore, Stream } from "effect"
+import { Cause, Data, Deferred, Duration, Effect, Exit, flow, Option, Scope, Semaphore, Stream } from "effect"
 import type { AgentFailed, AgentOptionRefused, TurnEnd } from "../../agent/Agent.ts"
 import {
   type FileNotFound,
@@ -201,18 +201,28 @@ export const make = Effect.fnUntraced(function* (
       AgentFailure.toRunFailed(elapsed),
       Effect.mapError((failure) => new AgentLost({ failure }))
     )
+    const scope = yield* Effect.scope
     const awake = useProcess.pipe(
       Effect.catchTags({
         AgentOptionRefused: ({ error }) => lost({ error, stderr: "", stopReason: "error" }),
         AgentFailed: (failure) => (failure.isSessionLost === true ? lost(failure) : failed(failure))
       })
     )
+    const prepare = Effect.gen(function* () {
+      const firstUse = yield* Scope.fork(scope)
+      const agent = yield* Scope.provide(awake, firstUse)
+      const attachments = yield* uploads.stage(files, options)
+      if (!(yield* process.hasEnded)) return { agent, attachments }
+      // It ended while the files were copied.
+      yield* Scope.close(firstUse, Exit.void)
+      return { agent: yield* awake, attachments }
+    })
     const cancelRequested = Deferred.await(turn.cancelRequested)
     // The refusal comes first: a turn that waited until the end of the grace does not start the agent.
     const ready = yield* Effect.raceAllFirst([
       shutdown.refusal,
       Effect.as(cancelRequested, Option.none()),
-      Effect.asSome(Effect.all([awake, uploads.stage(files, options)]))
+      Effect.asSome(prepare)
     ])
     const end = yield* begin(turn)
     if (Option.isNone(ready)) return Stream.fromEffect(end("cancelled"))
@@ -226,7 +236,7 @@ export const make = Effect.fnUntraced(function* (
       const { duration } = yield* end(stopReason)
       return yield* new RunFailed({ error, stderr, stopReason, duration })
     })
-    const [agent, attachments] = ready.value
+    const { agent, attachments } = ready.value
     turn.isWithAgent = true
     return agent.turn({ ...request, files: attachments }, Effect.raceFirst(cancelRequested, shutdown.graceIsOver)).pipe(
       Spans.prompt(options.agent),

@@ -11,8 +11,13 @@ import { Agents, missing } from "../agents/Agents.ts"
 import { DataFolder } from "../storage/DataFolder.ts"
 
 export interface SessionProcess {
-  /** The agent, which is not evicted before the scope closes. Only one caller at a time may use it. */
+  /**
+   * The agent, which is not evicted before the scope closes. Only one caller at a time may use it. A process that has ended
+   * is replaced by another, once its whole group is gone.
+   */
   readonly use: Effect.Effect<AgentSession, AgentFailed | AgentOptionRefused | PoolFull, Scope.Scope>
+  /** Whether the process in use has ended, and has to be acquired again. */
+  readonly hasEnded: Effect.Effect<boolean>
   readonly isAwake: Effect.Effect<boolean>
 }
 
@@ -31,6 +36,7 @@ export interface Options {
 interface Process {
   readonly agent: AgentSession
   readonly slot: ProcessSlot
+  /** Whether it takes no more turns. */
   ended: boolean
 }
 
@@ -74,7 +80,7 @@ export const make = Effect.fnUntraced(function* (
             current = undefined
           })
       )
-      yield* agent.exited.pipe(
+      yield* agent.ended.pipe(
         Effect.andThen(() => {
           process.ended = true
           return current === process ? end : Effect.void
@@ -103,5 +109,7 @@ export const make = Effect.fnUntraced(function* (
     return (yield* RcRef.get(processes)).agent
   })
 
-  return { use, isAwake: Effect.sync(() => current !== undefined) }
+  const hasEnded = Effect.sync(() => current === undefined || current.ended)
+
+  return { use, hasEnded, isAwake: Effect.sync(() => current !== undefined) }
 })

@@ -44,6 +44,7 @@ const make = Effect.gen(function* () {
   )
   return {
     connection,
+    processEnd: TestClock.withLive(Effect.timeout(connection.ended, patience)),
     processExit: TestClock.withLive(Effect.timeout(connection.exited, patience)),
     kills,
     outputReleased: TestClock.withLive(Effect.timeout(outputReleased.await, patience)),
@@ -82,10 +83,10 @@ it.effect("the output of a turn is charged until its end; output outside of turn
 
 it.effect("the output of an agent that has exited is read to its end", () =>
   Effect.gen(function* () {
-    const { endOutput, exit, processExit, print } = yield* make
+    const { endOutput, exit, processEnd, processExit, print } = yield* make
     const waiting = yield* Effect.forkChild(processExit)
     yield* exit
-    yield* TestClock.adjust(0)
+    yield* processEnd
     assert.isUndefined(waiting.pollUnsafe())
     yield* print
     yield* endOutput
@@ -93,14 +94,25 @@ it.effect("the output of an agent that has exited is read to its end", () =>
   })
 )
 
-it.effect("descendants that hold the output open after the agent has exited are killed and not waited for", () =>
+it.effect("descendants that hold the output open after the agent has exited are neither waited for nor signalled", () =>
   Effect.gen(function* () {
     const { exit, processExit, kills } = yield* make
     const waiting = yield* Effect.forkChild(processExit)
     yield* exit
     yield* TestClock.adjust("1 second")
+    assert.strictEqual((yield* Fiber.join(waiting)).error, "Agent odd exited with code 0.")
+    assert.deepStrictEqual(kills, [])
+  })
+)
+
+it.effect("an agent that closes its output has ended at once, and is killed if it does not exit within a second", () =>
+  Effect.gen(function* () {
+    const { endOutput, kills, processEnd } = yield* make
+    yield* endOutput
+    yield* processEnd
+    assert.deepStrictEqual(kills, [])
+    yield* TestClock.adjust("1 second")
     assert.deepStrictEqual(kills, ["closed its output and was terminated"])
-    assert.isDefined(waiting.pollUnsafe())
   })
 )
 
@@ -142,7 +154,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })(
         const { failure, session, text } = yield* failedTurn("exit0")
         assert.strictEqual(failure.error, "Agent odd exited with code 0.")
         assert.strictEqual(text, "before")
-        assert.strictEqual((yield* session.exited).error, "Agent odd exited with code 0.")
+        yield* session.ended
       })
     )
 

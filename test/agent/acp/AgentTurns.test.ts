@@ -1,6 +1,7 @@
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Deferred, Duration, Effect, Fiber, FileSystem, Latch, Schema, Stream } from "effect"
+import { Deferred, Duration, Effect, Fiber, FileSystem, Latch, Result, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
+import { AgentFailed } from "../../../src/agent/Agent.ts"
 import type { AgentConnection } from "../../../src/agent/acp/AgentConnection.ts"
 import * as AgentInbox from "../../../src/agent/acp/AgentInbox.ts"
 import * as AgentTurns from "../../../src/agent/acp/AgentTurns.ts"
@@ -132,7 +133,8 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("cancelling a t
       const { cancel, fiber, session } = yield* started("ignore-cancel")
       yield* cancel
       assert.deepStrictEqual(lastOf(yield* Fiber.join(fiber)), { _tag: "TurnEnd", stopReason: "cancelled" })
-      assert.strictEqual((yield* session.exited).error, "Agent odd did not stop after a cancel and was terminated.")
+      const next = yield* Effect.flip(collect(session, prompt("again")))
+      assert.strictEqual(next.error, "Agent odd did not stop after a cancel and was terminated.")
       assert.isFalse(isAlive(session.pid))
     })
   )
@@ -178,15 +180,17 @@ const makeTurns = Effect.fnUntraced(function* (
     readonly inbox: AgentInbox.AgentInbox
     readonly cancelled: Effect.Effect<void>
     readonly killed: Effect.Effect<void>
-  }) => Effect.Effect<void>
+  }) => Effect.Effect<string | undefined | void>,
+  ended: Effect.Effect<void> = Effect.never
 ) {
   const [cancelled, killed] = [yield* Latch.make(), yield* Latch.make()]
   const inbox = AgentInbox.make("deny")
   const actions: Array<string> = []
+  const exit = Effect.succeed(new AgentFailed({ error: "Agent odd exited.", stderr: "", stopReason: "error" }))
   const connection: AgentConnection = {
     request: (request) =>
       answer({ inbox, cancelled: cancelled.await, killed: killed.await }).pipe(
-        Effect.andThen(Schema.decodeEffect(request.answer)({ stopReason: "end_turn" })),
+        Effect.flatMap((stopReason) => Schema.decodeEffect(request.answer)({ stopReason: stopReason ?? "end_turn" })),
         Effect.orDie
       ),
     notify: (method) =>
@@ -195,7 +199,8 @@ const makeTurns = Effect.fnUntraced(function* (
         cancelled.open
       ),
     beginTurn: Effect.void,
-    exited: Effect.never
+    ended,
+    exited: Effect.andThen(ended, exit)
   }
   const child = stubChild({
     kill: () =>
@@ -219,6 +224,7 @@ it.effect("the files of a turn are linked with their media types and sizes, befo
         ),
       notify: () => Effect.void,
       beginTurn: Effect.void,
+      ended: Effect.never,
       exited: Effect.never
     }
     const inbox = AgentInbox.make("deny")
@@ -246,6 +252,21 @@ it.effect("the files of a turn are linked with their media types and sizes, befo
 )
 
 describe("the end of a turn", () => {
+  it.effect("by the answer `cancelled` that nothing asked for: it has failed if the process ends with it", () =>
+    Effect.gen(function* () {
+      const ends = Effect.fnUntraced(function* (ended: Effect.Effect<void>) {
+        const { events } = yield* makeTurns(() => Effect.succeed("cancelled"), ended)
+        const turn = yield* Effect.forkChild(Effect.result(Stream.runCollect(events)))
+        yield* TestClock.adjust("100 millis")
+        return yield* Fiber.join(turn)
+      })
+      const killed = yield* ends(Effect.sleep("50 millis"))
+      assert.strictEqual(Result.isFailure(killed) && killed.failure.error, "Agent odd exited.")
+      const refused = yield* ends(Effect.never)
+      assert.deepStrictEqual(refused, Result.succeed([{ _tag: "TurnEnd", stopReason: "cancelled" }]))
+    })
+  )
+
   it.effect("by a response: nothing more is sent to the agent", () =>
     Effect.gen(function* () {
       const { actions, events } = yield* makeTurns(() => Effect.void)

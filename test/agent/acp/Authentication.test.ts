@@ -59,6 +59,7 @@ const makeConnection = (refusals: Record<string, ReadonlyArray<Refusal>>) => {
       }),
     notify: () => Effect.void,
     beginTurn: Effect.void,
+    ended: Effect.never,
     exited: Effect.never
   }
   return { connection, requests }

@@ -43,7 +43,7 @@ const agentsOf = (recorded: Recorded) =>
         id: "agent-session",
         pid: 1,
         isRestorable: true,
-        exited: Effect.never,
+        ended: Effect.never,
         turn: (turn: AgentTurn) => {
           recorded.turns.push(turn)
           return turn.prompt === "late"

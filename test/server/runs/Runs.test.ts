@@ -40,7 +40,7 @@ const agentOf = (turn: Turn, onOpen: Effect.Effect<void, AgentFailed | AgentOpti
             Effect.map(Effect.orDie(fs.exists(options.cwd)), (closed) => folders.push({ open, closed }))
           )
           yield* onOpen
-          return { id: "s", pid: 1, isRestorable: false, exited: Effect.never, turn }
+          return { id: "s", pid: 1, isRestorable: false, ended: Effect.never, turn }
         })
       })
     })

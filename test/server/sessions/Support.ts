@@ -13,7 +13,7 @@ export const agentSession = (options: Partial<AgentSession>): AgentSession => ({
   id: "agent-session",
   pid: 1,
   isRestorable: true,
-  exited: Effect.never,
+  ended: Effect.never,
   turn: () => Stream.never,
   ...options
 })
