@@ -6,6 +6,7 @@ import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "
 import { isDeeper } from "../wire/Depth.ts"
 import * as Files from "../wire/Files.ts"
 import { Flag } from "../wire/Flag.ts"
+import { lastEventId, LastEventId } from "../wire/Frames.ts"
 import * as Health from "../wire/Health.ts"
 import { IdempotencyKey, nullable } from "../wire/Ids.ts"
 import * as Paths from "../wire/Paths.ts"
@@ -50,6 +51,9 @@ const params = { id: Schema.String }
 /** The key of a call. A cancel has the key of the turn that it cancels. */
 const headers = { "idempotency-key": Schema.optionalKey(IdempotencyKey) }
 
+/** The headers of a call that may be read as an event stream. */
+const streamHeaders = { ...headers, [lastEventId]: Schema.optionalKey(LastEventId) }
+
 const system = HttpApiGroup.make("system", { topLevel: true }).add(
   HttpApiEndpoint.get("health", Paths.health, { success: Health.health }),
   HttpApiEndpoint.get("ready", Paths.ready, { success: Schema.Struct({ ok: Schema.Literal(true) }), error: NotReady })
@@ -68,7 +72,7 @@ const sessions = HttpApiGroup.make("sessions")
     HttpApiEndpoint.delete("close", Paths.session.route, { params, success: Sessions.Closed }),
     HttpApiEndpoint.post("turn", Paths.turn.route, {
       params,
-      headers,
+      headers: streamHeaders,
       payload: Turns.TurnRequest,
       success: Turns.TurnResponse,
       error: [FileNotFound, SessionIsClosed, TooMany, RunFailedBody, PoolFull, NotReady]

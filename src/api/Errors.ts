@@ -96,9 +96,14 @@ export class Invalid extends Schema.Error<Invalid>("effect-clawdforge/api/Errors
     return new Invalid({ detail: [bodyIssue([field], msg)] })
   }
 
+  /** An issue with a header, which is well-formed. */
+  static header(name: string, msg: string): Invalid {
+    return new Invalid({ detail: [{ loc: ["header", name], msg, type: "value_error" }] })
+  }
+
   /** An issue with the key of a call, which is well-formed. */
   static key(msg: string): Invalid {
-    return new Invalid({ detail: [{ loc: ["header", "idempotency-key"], msg, type: "value_error" }] })
+    return Invalid.header("idempotency-key", msg)
   }
 }
 

@@ -108,6 +108,12 @@ const flags = {
     ),
     Flag.withDefault(Duration.seconds(30))
   ),
+  maxKeptFrames: Values.size("max-kept-frames").pipe(
+    Flag.withDescription(
+      "The most event frames that are kept of a call with an Idempotency-Key, for readers that come back (default 4MiB)"
+    ),
+    Flag.withDefault(ByteSize.mebibytes(4))
+  ),
   sessionTtl: Values.duration("session-ttl").pipe(
     Flag.withDescription(
       "How long a session may be idle before it is closed (default CLAWDFORGE_SESSION_TTL_SECS or 1 hour)"

@@ -10,27 +10,55 @@ export interface TurnBudget extends OutputBudget {
   readonly hold: (characters: number) => void
 }
 
+/** The budget, and what each app may take of it for the frames of its calls. */
+export interface SharedBudget extends TurnBudget {
+  readonly shareOf: (appId: number) => TurnBudget
+}
+
 /** Four of the largest turns at once: a turn holds several times the length of what its agent writes. */
 const maxHeld = 256 * 1024 * 1024
 
-export const make = (limit = maxHeld): TurnBudget => {
+/** How many apps can use up their shares before the budget is. */
+const shares = 4
+
+export const make = (limit = maxHeld): SharedBudget => {
+  const heldBy = new Map<number, number>()
   let held = 0
+  const add = (characters: number) => {
+    held += characters
+  }
+  const fits = (characters: number) => held + characters <= limit
+  const take = (characters: number) => {
+    const taken = fits(characters)
+    if (taken) add(characters)
+    return taken
+  }
   return {
-    take: (characters) => {
-      if (held + characters > limit) return false
-      held += characters
-      return true
-    },
-    hold: (characters) => {
-      held += characters
-    },
-    give: (characters) => {
-      held -= characters
+    take,
+    hold: add,
+    give: (characters) => add(-characters),
+    shareOf: (appId) => {
+      const ofApp = () => heldBy.get(appId) ?? 0
+      const addOfApp = (characters: number) => {
+        const left = ofApp() + characters
+        if (left > 0) heldBy.set(appId, left)
+        else heldBy.delete(appId)
+        add(characters)
+      }
+      return {
+        take: (characters) => {
+          const taken = fits(characters) && ofApp() + characters <= limit / shares
+          if (taken) addOfApp(characters)
+          return taken
+        },
+        hold: addOfApp,
+        give: (characters) => addOfApp(-characters)
+      }
     }
   }
 }
 
-export const TurnBudget = Context.Reference<TurnBudget>("effect-clawdforge/server/TurnBudget", {
+export const TurnBudget = Context.Reference<SharedBudget>("effect-clawdforge/server/TurnBudget", {
   defaultValue: () => make()
 })
 

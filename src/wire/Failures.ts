@@ -66,7 +66,8 @@ export const sentences = {
   callElsewhere: "the call of this key runs at another server",
   serverError: "Internal Server Error",
   cutByRestart: `${outcomeUnknown}: the server restarted during this call`,
-  cutByFailure: `${outcomeUnknown}: the server failed during this call`
+  cutByFailure: `${outcomeUnknown}: the server failed during this call`,
+  callForgotten: `${outcomeUnknown}: the server keeps nothing of this call any more`
 } as const
 
 /** Whether the error of a 502 says that the call may have acted or not. */

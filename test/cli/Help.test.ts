@@ -86,7 +86,7 @@ describe("Help", () => {
         ...["grace", "hard-ttl", "keyed-call-linger", "session-ttl", "sleep-after"].map(
           (flag) => [flag, "400000000 days", duration] as const
         ),
-        ...["max-app-uploads", "max-upload"].map((flag) => [flag, "10QB", size] as const),
+        ...["max-app-uploads", "max-kept-frames", "max-upload"].map((flag) => [flag, "10QB", size] as const),
         ...[
           "max-app-sessions",
           "max-app-streams",

@@ -102,15 +102,22 @@ export const turn = (got: Answer, expected: Expected = {}) => {
 export const textOf = (events: ReadonlyArray<Readonly<Record<string, unknown>>>) =>
   events.map(({ content, type }) => (type === "text" && isString(content) ? content : "")).join("")
 
-/** The frames of an event stream, comments aside. */
+/** The frames of an event stream, comments aside, with the number of each that has one. */
 export const frames = (text: string) =>
   text
-    .split("\n\n")
-    .filter((frame) => frame.startsWith("event:"))
+    .split(/(?<=\n\n)/)
+    .filter((frame) => !frame.startsWith(":"))
     .map((frame) => {
-      const [, event, data = ""] = /^event: (.*)\ndata: (.*)$/s.exec(frame) ?? []
-      return { event, data: record(JSON.parse(data), frame) }
+      const [, id, event = "", data = ""] = /^(?:id: (.*)\n)?event: (.*)\ndata: (.*)\n\n$/.exec(frame) ?? []
+      return { id: id === undefined ? undefined : Number(id), event, data: record(JSON.parse(data), frame) }
     })
+
+/** What an event stream has, without the comments that keep it open. */
+export const framesText = (text: string) =>
+  text
+    .split(/(?<=\n\n)/)
+    .filter((frame) => !frame.startsWith(":"))
+    .join("")
 
 /** What every row of a session has. */
 export const sessionRow = {

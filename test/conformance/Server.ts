@@ -152,10 +152,10 @@ const makeApp = Effect.fnUntraced(function* (options: Options, name: string, tok
     turn: (id: string, prompt: string, more: object = {}) =>
       request("POST", `/sessions/${id}/turn`, { body: { prompt, ...more } }),
     /** A turn as an event stream, as its text comes in. */
-    stream: (id: string, prompt: string) =>
+    stream: (id: string, prompt: string, headers: Readonly<Record<string, string>> = {}) =>
       readStream("POST", `/sessions/${id}/turn`, {
         body: { prompt },
-        headers: { authorization, accept: "text/event-stream" }
+        headers: { authorization, accept: "text/event-stream", ...headers }
       }),
     /** Uploads a file, and gives its token. */
     upload: Effect.fnUntraced(function* (content: string, name = "notes.txt") {

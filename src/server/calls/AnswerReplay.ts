@@ -1,14 +1,16 @@
 /**
- * Replays the answer that was kept of a call to a request that repeats the call.
+ * Replays what was kept of a call to a request that repeats the call: its frames and its answer.
  *
  * A repeat has the same key and the same body. A request with the same key and another body is refused.
  */
 import { Effect, Option } from "effect"
 import { Invalid } from "../../api/Errors.ts"
-import type * as CallAnswer from "./CallAnswer.ts"
+import { sentences } from "../../wire/Failures.ts"
+import * as CallAnswer from "./CallAnswer.ts"
+import type { FrameReader } from "./CallFeed.ts"
 import type { CallId, KeptAnswers, KeptCall } from "./KeptAnswers.ts"
+import * as KeptFrames from "./KeptFrames.ts"
 import type { RunningCall } from "./RunningCall.ts"
-import * as TurnFeed from "./TurnFeed.ts"
 
 const otherBody = Invalid.key("was used with another body")
 
@@ -16,22 +18,32 @@ const otherBody = Invalid.key("was used with another body")
 export const checkBody = (call: { readonly requestHash: string }, requestHash: string): Effect.Effect<void, Invalid> =>
   call.requestHash === requestHash ? Effect.void : Effect.fail(otherBody)
 
-/** The kept answer, for a repeat of its call. */
-export const answerOf = (kept: KeptCall, requestHash: string): Effect.Effect<CallAnswer.CallAnswer, Invalid> =>
-  Effect.as(checkBody(kept, requestHash), kept.answer)
+/** What is known of a call that has ended. */
+type Ended = Pick<KeptCall, "answer" | "frames">
 
-/** A call that has ended: its events are in its answer. */
-export const ended = (answer: CallAnswer.CallAnswer): RunningCall => ({
-  feed: TurnFeed.ended,
-  answer: Effect.succeed(answer)
+/** A reader of the frames that were kept of a call, after the one of a number. */
+export const readerOf = (kept: KeptAnswers["Service"], id: CallId, { frames }: Ended, after: number): FrameReader =>
+  KeptFrames.reader({ count: frames, pieceAfter: (position) => kept.framesAfter(id, position) }, after)
+
+/** A call that has ended, with what was kept of its frames. */
+export const ended = (kept: KeptAnswers["Service"], id: CallId, call: Ended): RunningCall => ({
+  hasEvents: Effect.succeed(call.frames !== 0),
+  read: (after) => Effect.sync(() => readerOf(kept, id, call, after)),
+  answer: Effect.succeed(call.answer)
 })
 
-/** The call that a request repeats, if its answer was kept. */
+const forgotten: Ended = { answer: CallAnswer.failed(sentences.callForgotten, "error"), frames: null }
+
+/**
+ * The call that a request repeats, if it was kept. A request that resumes a call of which nothing is known does not start
+ * it: its frames prove that it has been started before.
+ */
 export const find = Effect.fnUntraced(function* (
   kept: KeptAnswers["Service"],
-  { requestHash, ...id }: CallId & { readonly requestHash: string }
+  call: CallId & { readonly requestHash: string; readonly after: number }
 ) {
-  const found = yield* kept.find(id)
-  if (Option.isNone(found)) return Option.none()
-  return Option.some(ended(yield* answerOf(found.value, requestHash)))
+  const found = yield* kept.find(call)
+  if (Option.isNone(found)) return call.after > 0 ? Option.some(ended(kept, call, forgotten)) : Option.none()
+  yield* checkBody(found.value, call.requestHash)
+  return Option.some(ended(kept, call, found.value))
 })

@@ -8,6 +8,7 @@ import { Context, Effect, Layer, type Schema, type Scope } from "effect"
 import type { Invalid, StorageUnavailable } from "../../api/Errors.ts"
 import type { SessionId } from "../../wire/Ids.ts"
 import { Shutdown } from "../Shutdown.ts"
+import { TurnBudget } from "../TurnBudget.ts"
 import type { CallId } from "./KeptAnswers.ts"
 import * as KeyedCalls from "./KeyedCalls.ts"
 import * as RunningCall from "./RunningCall.ts"
@@ -21,6 +22,8 @@ export interface Call {
   readonly body: Schema.Json
   /** The session that the call is about. */
   readonly sessionId?: SessionId | undefined
+  /** The number of the last frame that its reader has had, of a call with a key; 0 if not given. */
+  readonly after?: number | undefined
 }
 
 export class Calls extends Context.Service<
@@ -43,11 +46,14 @@ export type Options = KeyedCalls.Options
 
 export const make = Effect.fnUntraced(function* (options: Options) {
   const shutdown = yield* Shutdown
+  const budget = yield* TurnBudget
   const keyed = yield* KeyedCalls.make(options)
   return Calls.of({
-    start: Effect.fnUntraced(function* ({ key, ...call }, work) {
+    start: Effect.fnUntraced(function* ({ after = 0, key, ...call }, work) {
       const tracked: RunningCall.Work = (feed) => shutdown.track(work(feed))
-      return yield* key === undefined ? RunningCall.start(tracked) : keyed.join({ ...call, key }, tracked)
+      return yield* key === undefined
+        ? RunningCall.start(budget.shareOf(call.appId), tracked)
+        : keyed.join({ ...call, after, key }, tracked)
     }),
     isRunning: keyed.isRunning
   })

@@ -2,7 +2,8 @@
  * The record of keyed calls and their answers, so that a repeat gets the same answer, also after a restart.
  *
  * A call is recorded before its agent can act. Of the request only a hash is kept; the answer is kept whole, text included,
- * until the hard time to live is over or its session is deleted.
+ * until the hard time to live is over or its session is deleted. The frames of the call's events are kept with it, and
+ * deleted with it.
  */
 import { Clock, Context, DateTime, Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
@@ -12,6 +13,7 @@ import type { SessionId } from "../../wire/Ids.ts"
 import { Owner } from "../storage/Owner.ts"
 import { orUnavailable } from "../storage/StorageFailure.ts"
 import * as CallAnswer from "./CallAnswer.ts"
+import type { Piece, ToKeep } from "./KeptFrames.ts"
 
 /** The identity of a keyed call. The method is always POST. */
 export interface CallId {
@@ -24,6 +26,8 @@ export interface CallId {
 export interface KeptCall {
   readonly requestHash: string
   readonly answer: CallAnswer.CallAnswer
+  /** How many frames it had; null where that is unknown. */
+  readonly frames: number | null
 }
 
 export class KeptAnswers extends Context.Service<
@@ -34,8 +38,12 @@ export class KeptAnswers extends Context.Service<
     readonly begin: (
       id: CallId & { readonly requestHash: string; readonly sessionId?: SessionId | undefined }
     ) => Effect.Effect<Option.Option<KeptCall>, StorageUnavailable>
-    /** Records the answer to a call. */
-    readonly end: (id: CallId & { readonly answer: CallAnswer.CallAnswer }) => Effect.Effect<void, StorageUnavailable>
+    /** Records the answer to a call, and its frames. */
+    readonly end: (
+      id: CallId & { readonly answer: CallAnswer.CallAnswer; readonly frames: ToKeep }
+    ) => Effect.Effect<void, StorageUnavailable>
+    /** The first piece of the frames of a call that has one after this number. */
+    readonly framesAfter: (id: CallId, after: number) => Effect.Effect<Option.Option<Piece>, StorageUnavailable>
     /** Deletes the record of a call that did nothing. */
     readonly forget: (id: CallId) => Effect.Effect<void, StorageUnavailable>
     /** Deletes the records of a session. */
@@ -51,6 +59,7 @@ interface Row {
   readonly request_sha256: string
   readonly status: number | null
   readonly body: string | null
+  readonly frames: number | null
 }
 
 /** The answer to a call that a restart of the server cut short. */
@@ -72,16 +81,30 @@ export const make = Effect.gen(function* () {
 
   const find = Effect.fnUntraced(function* (id: CallId) {
     const rows = yield* orUnavailable(
-      sql<Row>`SELECT owner, request_sha256, status, body FROM kept_answers WHERE ${at(id)}`
+      sql<Row>`SELECT owner, request_sha256, status, body, frames FROM kept_answers WHERE ${at(id)}`
     )
     return Option.map(Option.fromNullishOr(rows[0]), (row): KeptCall => {
-      const { body, request_sha256: requestHash, status } = row
-      if (status !== null && body !== null) return { requestHash, answer: { status, body } }
-      return { requestHash, answer: row.owner === null || row.owner === owner ? failed : atAnotherServer }
+      const { body, frames, request_sha256: requestHash, status } = row
+      if (status !== null && body !== null) return { requestHash, answer: { status, body }, frames }
+      if (row.owner === null || row.owner === owner) return { requestHash, answer: failed, frames }
+      return { requestHash, answer: atAnotherServer, frames: 0 }
     })
   })
 
   const now = Clock.currentTimeMillis
+  const end = Effect.fnUntraced(function* ({
+    answer,
+    frames,
+    ...id
+  }: CallId & { readonly answer: CallAnswer.CallAnswer; readonly frames: ToKeep }) {
+    yield* sql`UPDATE kept_answers SET status = ${answer.status}, body = ${answer.body}, at = ${yield* now},
+      frames = ${frames.count}, session_id = COALESCE(session_id, ${answer.sessionId ?? null}) WHERE ${at(id)}`
+    for (const { first, last, text } of frames.pieces) {
+      yield* sql`INSERT INTO kept_frames (app_id, path, key, first_frame, last_frame, text)
+        VALUES (${id.appId}, ${id.path}, ${id.key}, ${first}, ${last}, ${text})`
+    }
+  })
+
   const { body, status } = cutShort
   yield* sql`UPDATE kept_answers SET status = ${status}, body = ${body}, at = ${yield* now}
     WHERE status IS NULL AND (owner = ${owner} OR owner IS NULL)`.pipe(orUnavailable)
@@ -95,9 +118,11 @@ export const make = Effect.gen(function* () {
         ON CONFLICT (app_id, path, key) DO NOTHING RETURNING app_id`.pipe(orUnavailable)
       return added.length > 0 ? Option.none() : yield* find(call)
     }),
-    end: Effect.fnUntraced(function* ({ answer, ...id }) {
-      yield* sql`UPDATE kept_answers SET status = ${answer.status}, body = ${answer.body}, at = ${yield* now},
-        session_id = COALESCE(session_id, ${answer.sessionId ?? null}) WHERE ${at(id)}`
+    end: (ended) => orUnavailable(ended.frames.pieces.length === 0 ? end(ended) : sql.withTransaction(end(ended))),
+    framesAfter: Effect.fnUntraced(function* (id, after) {
+      const rows = yield* sql<Piece>`SELECT first_frame AS first, last_frame AS last, text FROM kept_frames
+        WHERE ${at(id)} AND last_frame > ${after} ORDER BY last_frame LIMIT 1`
+      return Option.fromNullishOr(rows[0])
     }, orUnavailable),
     forget: Effect.fnUntraced(function* (id) {
       yield* sql`DELETE FROM kept_answers WHERE ${at(id)}`

@@ -3,22 +3,28 @@
  *
  * Such a call outlives its connection. It is cancelled when no request with its key has been open for a while.
  */
-import { type Duration, Effect, Exit, Fiber, FiberSet, Option, Result, type Schema } from "effect"
+import { ByteSize, type Duration, Effect, Exit, Fiber, FiberSet, Option, Result, type Schema } from "effect"
 import * as Digest from "effect/crypto/Digest"
 import type { SessionId } from "../../wire/Ids.ts"
 import * as StorageFailure from "../storage/StorageFailure.ts"
+import { TurnBudget } from "../TurnBudget.ts"
 import * as AnswerReplay from "./AnswerReplay.ts"
 import * as CallAnswer from "./CallAnswer.ts"
+import type { FrameReader } from "./CallFeed.ts"
 import * as CanonicalJson from "./CanonicalJson.ts"
-import { type CallId, cutShort, failed, KeptAnswers } from "./KeptAnswers.ts"
+import { type CallId, cutShort, failed, KeptAnswers, type KeptCall } from "./KeptAnswers.ts"
+import * as KeptFrames from "./KeptFrames.ts"
 import * as RunningCall from "./RunningCall.ts"
 
 export interface Options {
   /** How long a call with a key goes on while no request for it is open; 30 seconds if not given. */
   readonly keyedCallLinger?: Duration.Input | undefined
+  /** The most that is kept of the frames of a call with a key, for readers that come back after its end; 4 MiB if not given. */
+  readonly maxKeptFrames?: ByteSize.ByteSize | undefined
 }
 
 const defaultLinger = "30 seconds"
+const defaultMaxKeptFrames = ByteSize.mebibytes(4)
 
 /** The statuses of calls that may have acted. */
 const acted: ReadonlySet<number> = new Set([200, 410, 502])
@@ -31,18 +37,21 @@ const abandoned = CallAnswer.failed("the call was cancelled: no client was waiti
 /** A request for a call with a key. */
 export interface KeyedCall extends CallId {
   readonly body: Schema.Json
+  /** The number of the last frame that its reader has had. */
+  readonly after: number
   readonly sessionId?: SessionId | undefined
 }
 
 /** A request with the hash of its body. */
-interface Hashed extends CallId {
+interface Hashed extends Omit<KeyedCall, "body"> {
   readonly requestHash: string
-  readonly sessionId?: SessionId | undefined
 }
 
 /** A call that is running. */
 interface Entry extends RunningCall.Started {
   readonly requestHash: string
+  /** What was kept of the call, where it had been executed before. */
+  before?: KeptCall | undefined
   fiber?: Fiber.Fiber<unknown> | undefined
   /** How many requests for it are open. */
   requests: number
@@ -51,8 +60,8 @@ interface Entry extends RunningCall.Started {
   isAbandoned: boolean
 }
 
-const newEntry = (requestHash: string): Entry => ({
-  ...RunningCall.make(),
+const newEntry = (requestHash: string, share: TurnBudget): Entry => ({
+  ...RunningCall.make(share),
   requestHash,
   requests: 0,
   lingerGeneration: 0,
@@ -64,7 +73,9 @@ const nameOf = ({ appId, key, path }: CallId): string => JSON.stringify([appId, 
 export const make = Effect.fnUntraced(function* (options: Options) {
   const kept = yield* KeptAnswers
   const digest = yield* Digest.Digest
+  const budget = yield* TurnBudget
   const linger = options.keyedCallLinger ?? defaultLinger
+  const maxKeptFrames = Number(options.maxKeptFrames ?? defaultMaxKeptFrames)
   const fibers = yield* FiberSet.make()
   const entries = new Map<string, Entry>()
   /** The calls that did nothing, and whose records could not be deleted. */
@@ -94,24 +105,27 @@ export const make = Effect.fnUntraced(function* (options: Options) {
    * defect, since the agent may have acted.
    */
   const settle = Effect.fnUntraced(function* (id: CallId, entry: Entry, exit: Exit.Exit<CallAnswer.CallAnswer>) {
-    if (Exit.isSuccess(exit)) {
-      yield* isKept(exit.value) ? Effect.orDie(kept.end({ ...id, answer: exit.value })) : forget(id)
-      return exit.value
-    }
+    const end = Effect.fnUntraced(function* (answer: CallAnswer.CallAnswer) {
+      const frames = yield* KeptFrames.fromFeed(entry.feed, maxKeptFrames)
+      yield* Effect.orDie(kept.end({ ...id, answer, frames }))
+      return answer
+    })
+    if (Exit.isSuccess(exit)) return yield* isKept(exit.value) ? end(exit.value) : Effect.as(forget(id), exit.value)
     const wasInterrupted = Exit.hasInterrupts(exit)
     if (!wasInterrupted) yield* Effect.logError("a call failed", exit.cause)
-    const answer = wasInterrupted ? (entry.isAbandoned ? abandoned : cutShort) : failed
-    yield* Effect.orDie(kept.end({ ...id, answer }))
-    return answer
+    return yield* end(wasInterrupted ? (entry.isAbandoned ? abandoned : cutShort) : failed)
   })
 
   /** Executes a call, which is recorded before it can act. */
   const execute = Effect.fnUntraced(function* (call: Hashed, entry: Entry, work: RunningCall.Work) {
     const begun = yield* Effect.result(begin(call))
     if (Result.isFailure(begun)) return yield* CallAnswer.fromFailure(begun.failure)
-    const before = begun.success
-    if (Option.isSome(before)) {
-      return yield* Effect.catch(AnswerReplay.answerOf(before.value, call.requestHash), CallAnswer.fromFailure)
+    if (Option.isSome(begun.success)) {
+      const before = begun.success.value
+      const checked = yield* Effect.result(AnswerReplay.checkBody(before, call.requestHash))
+      if (Result.isFailure(checked)) return yield* CallAnswer.fromFailure(checked.failure)
+      entry.before = before
+      return before.answer
     }
     const done = Effect.interruptible(work(entry.feed))
     return yield* settle(call, entry, yield* Effect.exit(done))
@@ -121,7 +135,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     const name = nameOf(call)
     const running = entries.get(name)
     if (running !== undefined) yield* AnswerReplay.checkBody(running, call.requestHash)
-    const entry = running ?? newEntry(call.requestHash)
+    const entry = running ?? newEntry(call.requestHash, budget.shareOf(call.appId))
     entry.requests++
     if (running !== undefined) return entry
     entries.set(name, entry)
@@ -154,6 +168,26 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       return FiberSet.run(fibers, abandon(entry, entry.lingerGeneration))
     })
 
+  /** A call as a request sees it: where it had been executed before, its frames are those that were kept then. */
+  const viewOf = (id: CallId, entry: Entry): RunningCall.RunningCall => ({
+    answer: entry.answer,
+    hasEvents: Effect.suspend(() =>
+      entry.before === undefined ? entry.hasEvents : Effect.succeed(entry.before.frames !== 0)
+    ),
+    read: (after) =>
+      Effect.map(entry.read(after), (live) => {
+        let replay: FrameReader | undefined
+        return {
+          ready: live.ready,
+          take: Effect.suspend(() => {
+            if (entry.before === undefined) return live.take
+            replay ??= AnswerReplay.readerOf(kept, id, entry.before, after)
+            return replay.take
+          })
+        }
+      })
+  })
+
   return {
     /** Starts a call, joins it while it runs, or replays its kept answer. The request is open until the scope closes. */
     join: Effect.fnUntraced(function* ({ body, ...call }: KeyedCall, work: RunningCall.Work) {
@@ -162,8 +196,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       const isOpen = entries.has(name) || undeleted.has(name)
       const replayed = isOpen ? Option.none() : yield* AnswerReplay.find(kept, hashed)
       if (Option.isSome(replayed)) return replayed.value
-      const running: RunningCall.RunningCall = yield* Effect.acquireRelease(attach(hashed, work), detach)
-      return running
+      return viewOf(call, yield* Effect.acquireRelease(attach(hashed, work), detach))
     }),
     /** Whether a call is running, from before it is recorded until its answer is. */
     isRunning: (id: CallId) => Effect.sync(() => entries.has(nameOf(id)))

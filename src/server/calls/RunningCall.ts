@@ -1,31 +1,38 @@
 /**
  * A call on its way to its answer. It is started once, and rendered as JSON or as an event stream for each of its readers.
  */
-import { Deferred, Effect, type Exit } from "effect"
+import { Deferred, Effect, type Exit, type Scope } from "effect"
+import type { TurnBudget } from "../TurnBudget.ts"
 import * as CallAnswer from "./CallAnswer.ts"
-import * as TurnFeed from "./TurnFeed.ts"
+import * as CallFeed from "./CallFeed.ts"
 
 export interface RunningCall {
-  /** Its events as they happen. */
-  readonly feed: TurnFeed.TurnFeed
-  /** Waits for its answer, which is there once the feed has ended. */
+  /** Whether it has had an event, as far as is known. */
+  readonly hasEvents: Effect.Effect<boolean>
+  /** A reader of its frames after the one of this number, until the scope closes. */
+  readonly read: (after: number) => Effect.Effect<CallFeed.FrameReader, never, Scope.Scope>
+  /** Waits for its answer, which is there once the frames have ended. */
   readonly answer: Effect.Effect<CallAnswer.CallAnswer>
 }
 
 /** What a call does: it offers its events to the feed. */
-export type Work = (feed: TurnFeed.TurnFeed) => Effect.Effect<CallAnswer.CallAnswer>
+export type Work = (feed: CallFeed.CallFeed) => Effect.Effect<CallAnswer.CallAnswer>
 
 /** A running call, and what ends it. */
 export interface Started extends RunningCall {
+  readonly feed: CallFeed.CallFeed
   /** Gives every reader the answer, and ends the feed. */
   readonly end: (exit: Exit.Exit<CallAnswer.CallAnswer>) => Effect.Effect<void>
 }
 
-export const make = (): Started => {
+/** A call whose frames count in a share of the memory. */
+export const make = (share: TurnBudget): Started => {
   const answer = Deferred.makeUnsafe<CallAnswer.CallAnswer>()
-  const feed = TurnFeed.make()
+  const feed = CallFeed.make(share)
   return {
     feed,
+    hasEvents: Effect.map(feed.count, (count) => count > 0),
+    read: feed.read,
     answer: Deferred.await(answer),
     end: (exit) => Effect.andThen(Deferred.done(answer, exit), feed.end)
   }
@@ -36,8 +43,8 @@ export const withDefects = (call: Effect.Effect<CallAnswer.CallAnswer>): Effect.
   Effect.catchDefect(call, (defect) => Effect.as(Effect.logError("a call failed", defect), CallAnswer.serverError))
 
 /** Starts a call that is cancelled when the scope closes. */
-export const start = Effect.fnUntraced(function* (work: Work) {
-  const call = make()
+export const start = Effect.fnUntraced(function* (share: TurnBudget, work: Work) {
+  const call = make(share)
   yield* withDefects(work(call.feed)).pipe(Effect.onExit(call.end), Effect.forkScoped({ startImmediately: true }))
   const running: RunningCall = call
   return running

@@ -5,10 +5,10 @@ import { Context, type Duration, Effect, Layer, Option, type Scope, Stream } fro
 import { type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { TooMany } from "../../api/Errors.ts"
 import * as AppCounts from "../AppCounts.ts"
-import type { CallAnswer } from "../calls/CallAnswer.ts"
+import * as CallAnswer from "../calls/CallAnswer.ts"
+import * as EventFrames from "../calls/EventFrames.ts"
 import type { RunningCall } from "../calls/RunningCall.ts"
 import * as TurnBudget from "../TurnBudget.ts"
-import * as EventFrames from "./EventFrames.ts"
 import * as EventStream from "./EventStream.ts"
 
 const eventStream = "text/event-stream"
@@ -52,7 +52,7 @@ export const acceptsEvents = ({ headers }: Pick<HttpServerRequest.HttpServerRequ
     return type.trim() === eventStream && !parameters.some((parameter) => /^\s*q\s*=\s*0(\.0*)?\s*$/.test(parameter))
   })
 
-const fromAnswer = ({ body, status }: CallAnswer) =>
+const fromAnswer = ({ body, status }: CallAnswer.CallAnswer) =>
   HttpServerResponse.text(body, { status, contentType: "application/json" })
 
 /** The answer to a call, once there is one. */
@@ -60,28 +60,32 @@ export const renderJson = ({ answer }: RunningCall): Effect.Effect<HttpServerRes
   Effect.map(answer, fromAnswer)
 
 /**
- * The events of a call as they happen, and its answer at the end.
+ * The frames of a call after one of them, as they happen, and its answer at the end.
  *
- * Nothing is written before the first event, so a call that fails until then has an ordinary response. When that takes
- * too long, the stream begins with a comment, and so with 200.
+ * Nothing is written before the first event of a call, so a call that fails until then has an ordinary response. When that
+ * takes too long, the stream begins with a comment, and so with 200; a call that has had events begins with one at once.
  */
-export const renderEvents = Effect.fnUntraced(function* (call: RunningCall) {
-  const { keepAlive } = yield* Bounds
-  const reader = yield* call.feed.read
-  // The agent has returned its part of the budget by then, while everything that it wrote is still held here.
-  yield* Effect.forkScoped(Effect.flatMap(call.answer, ({ body }) => TurnBudget.hold(body.length)))
+export const renderEvents = Effect.fnUntraced(
+  function* (call: RunningCall, after: number) {
+    const { keepAlive } = yield* Bounds
+    const reader = yield* call.read(after)
+    // The agent has returned its part of the budget by then.
+    yield* Effect.forkScoped(Effect.flatMap(call.answer, ({ body }) => TurnBudget.hold(body.length)))
 
-  const isSilent = Option.isNone(yield* Effect.timeoutOption(reader.ready, keepAlive))
-  const first = yield* reader.take
-  if (!isSilent && first.length === 0) {
-    const answer = yield* call.answer
-    if (answer.status !== 200) return fromAnswer(answer)
-  }
+    const patience = (yield* call.hasEvents) ? 0 : keepAlive
+    const isSilent = Option.isNone(yield* Effect.timeoutOption(reader.ready, patience))
+    const first = yield* reader.take
+    if (!isSilent && first.length === 0 && !(yield* call.hasEvents)) {
+      const answer = yield* call.answer
+      if (answer.status !== 200) return fromAnswer(answer)
+    }
 
-  const frames = EventStream.make(call, reader, { first, keepAlive })
-  const body = isSilent ? Stream.prepend(frames, [EventFrames.keepAlive]) : frames
-  return HttpServerResponse.stream(Stream.encodeText(body), {
-    contentType: eventStreamUtf8,
-    headers: { "cache-control": "no-store", "x-accel-buffering": "no" }
-  })
-})
+    const frames = EventStream.make(call, reader, { first, keepAlive })
+    const body = isSilent ? Stream.prepend(frames, [EventFrames.keepAlive]) : frames
+    return HttpServerResponse.stream(Stream.encodeText(body), {
+      contentType: eventStreamUtf8,
+      headers: { "cache-control": "no-store", "x-accel-buffering": "no" }
+    })
+  },
+  Effect.catchTag("StorageUnavailable", (failure) => Effect.map(CallAnswer.fromFailure(failure), fromAnswer))
+)

@@ -7,7 +7,7 @@ import type { TurnEvent } from "../../wire/TurnEvent.ts"
 import { turnEvent } from "../../wire/TurnEventCodec.ts"
 import * as TurnEvents from "../../wire/TurnEvents.ts"
 import type { TurnResponse } from "../../wire/Turns.ts"
-import type { TurnFeed } from "../calls/TurnFeed.ts"
+import type { CallFeed } from "../calls/CallFeed.ts"
 import type { TurnDone } from "../sessions/SessionEngine.ts"
 
 const encodeEvents = Schema.encodeEffect(Schema.Array(turnEvent))
@@ -16,23 +16,26 @@ const encodeEvents = Schema.encodeEffect(Schema.Array(turnEvent))
 export const make = Effect.fnUntraced(function* <E>(
   sessionId: SessionId,
   turn: Stream.Stream<TurnEvent | TurnDone, E>,
-  feed: TurnFeed
+  feed: CallFeed
 ): Effect.fn.Return<TurnResponse, E> {
+  const events: Array<TurnEvent> = []
   let done: TurnDone | undefined
   yield* Stream.runForEach(turn, (event) => {
-    if (event._tag !== "TurnDone") return feed.offer(event)
-    done = event
-    return Effect.void
+    if (event._tag === "TurnDone") {
+      done = event
+      return Effect.void
+    }
+    events.push(event)
+    return feed.offer(event)
   })
   if (done === undefined) return yield* Effect.die(new Error("the turn ended without TurnDone"))
   const { duration, stopReason, turnIndex, usage } = done
-  const events = TurnEvents.merge(feed.events)
   return {
     ok: true,
     sessionId,
     index: turnIndex,
     // Every event that an agent can report has a wire form.
-    events: yield* Effect.orDie(encodeEvents(events)),
+    events: yield* Effect.orDie(encodeEvents(TurnEvents.merge(events))),
     stopReason,
     duration,
     ...(usage === undefined ? {} : { usage })

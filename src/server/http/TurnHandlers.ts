@@ -3,7 +3,6 @@
  */
 import { Duration, Effect, Stream } from "effect"
 import { SecureRandom } from "effect/crypto/SecureRandom"
-import type { HttpServerRequest } from "effect/http"
 import { SessionIsClosed } from "../../api/Errors.ts"
 import { CurrentApp, CurrentSession } from "../../api/Middlewares.ts"
 import * as Paths from "../../wire/Paths.ts"
@@ -13,14 +12,10 @@ import { Calls } from "../calls/Calls.ts"
 import { Uploads } from "../files/Uploads.ts"
 import { SessionEngine } from "../sessions/SessionEngine.ts"
 import * as Timeouts from "../Timeouts.ts"
+import * as CallRequest from "./CallRequest.ts"
 import * as CallResponse from "./CallResponse.ts"
 import * as JsonBody from "./JsonBody.ts"
 import * as TurnAnswer from "./TurnAnswer.ts"
-
-interface Request {
-  readonly headers: { readonly "idempotency-key"?: string }
-  readonly request: HttpServerRequest.HttpServerRequest
-}
 
 const read = JsonBody.reader(Turns.TurnRequest)
 const encode = CallAnswer.from(Turns.TurnResponse)
@@ -33,30 +28,30 @@ export const make = Effect.gen(function* () {
   const countStream = yield* CallResponse.streamLimit
   const timeouts = { minimum: Timeouts.minimum, maximum: yield* Timeouts.Maximum }
   return {
-    turn: Effect.fnUntraced(function* ({ headers, request }: Request) {
+    turn: Effect.fnUntraced(function* ({ headers, request }: CallRequest.Request) {
       const { closedAt, id: sessionId } = yield* CurrentSession
       const { id: appId } = yield* CurrentApp
+      const { after, asEvents, key } = yield* CallRequest.read({ headers, request })
       const { json, payload } = yield* read(request)
       const timeout = Duration.clamp(payload.timeout ?? Timeouts.byDefault, timeouts)
       const findFiles = Effect.gen(function* () {
         if (closedAt !== null) return yield* new SessionIsClosed()
         return yield* uploads.find({ appId, tokens: payload.files ?? [] })
       })
-      const key = headers["idempotency-key"]
       // A cancel names the turn by the key of its call.
       const id = key ?? (yield* random.uuidV4())
       const turn = Stream.unwrap(
         Effect.map(findFiles, (files) => engine.turn(sessionId, { id, prompt: payload.prompt, files, timeout }))
       )
-      const asEvents = CallResponse.acceptsEvents(request)
       // Refused before the turn starts: a stream over the limit costs the session nothing.
       if (asEvents) yield* countStream(appId)
-      const call = yield* calls.start({ appId, path: Paths.turn.of(sessionId), key, sessionId, body: json }, (feed) =>
+      const path = Paths.turn.of(sessionId)
+      const call = yield* calls.start({ appId, path, key, after, sessionId, body: json }, (feed) =>
         encode(TurnAnswer.make(sessionId, turn, feed))
       )
-      return yield* asEvents ? CallResponse.renderEvents(call) : CallResponse.renderJson(call)
+      return yield* asEvents ? CallResponse.renderEvents(call, after) : CallResponse.renderJson(call)
     }),
-    cancel: Effect.fnUntraced(function* ({ headers }: Pick<Request, "headers">) {
+    cancel: Effect.fnUntraced(function* ({ headers }: Pick<CallRequest.Request, "headers">) {
       const { id: sessionId } = yield* CurrentSession
       const { id: appId } = yield* CurrentApp
       const key = headers["idempotency-key"]

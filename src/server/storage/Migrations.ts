@@ -121,7 +121,23 @@ const mediaType = Effect.gen(function* () {
   yield* sql`ALTER TABLE uploads ADD COLUMN media_type TEXT`
 })
 
-const migrations = { "1_tables": tables, "2_owner": owner, "3_media_type": mediaType }
+/** The frames of the calls that have ended, in pieces. How many a call had is unknown where a crash cut it, and in older rows. */
+const keptFrames = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`ALTER TABLE kept_answers ADD COLUMN frames BIGINT`
+  yield* sql`CREATE TABLE kept_frames (
+    app_id BIGINT NOT NULL,
+    path TEXT NOT NULL,
+    key TEXT NOT NULL,
+    first_frame BIGINT NOT NULL,
+    last_frame BIGINT NOT NULL,
+    text TEXT NOT NULL,
+    PRIMARY KEY (app_id, path, key, last_frame),
+    FOREIGN KEY (app_id, path, key) REFERENCES kept_answers (app_id, path, key) ON DELETE CASCADE
+  )`
+})
+
+const migrations = { "1_tables": tables, "2_owner": owner, "3_media_type": mediaType, "4_kept_frames": keptFrames }
 
 /** The number of the newest migration of this server. */
 export const latest = Object.keys(migrations).length

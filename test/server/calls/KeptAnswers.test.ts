@@ -10,6 +10,7 @@ const withStorage = Effect.provide(database)
 
 const id = { appId: 1, path: "/p", key: "k" }
 const answer = { status: 200, body: '"first"' }
+const frames = { count: 0, pieces: [] }
 
 describe("KeptAnswers", () => {
   it.effect("a call begins once, and a repeat gets its record", () =>
@@ -17,10 +18,10 @@ describe("KeptAnswers", () => {
       const kept = yield* KeptAnswers.make
       assert.isTrue(Option.isNone(yield* kept.begin({ ...id, requestHash: "h" })))
       const running = Option.getOrThrow(yield* kept.begin({ ...id, requestHash: "other" }))
-      assert.deepStrictEqual(running, { requestHash: "h", answer: KeptAnswers.failed })
-      yield* kept.end({ ...id, answer })
+      assert.deepStrictEqual(running, { requestHash: "h", answer: KeptAnswers.failed, frames: null })
+      yield* kept.end({ ...id, answer, frames })
       const over = Option.getOrThrow(yield* kept.begin({ ...id, requestHash: "other" }))
-      assert.deepStrictEqual(over, { requestHash: "h", answer })
+      assert.deepStrictEqual(over, { requestHash: "h", answer, frames: 0 })
     }).pipe(withStorage)
   )
 
@@ -34,7 +35,7 @@ describe("KeptAnswers", () => {
       ]
       for (const call of [...others, id]) {
         assert.isTrue(Option.isNone(yield* kept.begin({ ...call, requestHash: "h" })))
-        yield* kept.end({ ...call, answer: { status: 200, body: JSON.stringify(call) } })
+        yield* kept.end({ ...call, answer: { status: 200, body: JSON.stringify(call) }, frames })
       }
       yield* kept.forget(id)
       for (const call of others) {
@@ -65,7 +66,7 @@ describe("KeptAnswers", () => {
         settled.map(({ key }) => key),
         ["older", "own"]
       )
-      yield* theirs.end({ ...other, answer })
+      yield* theirs.end({ ...other, answer, frames })
       assert.deepStrictEqual(Option.getOrThrow(yield* mine.find(other)).answer, answer)
     }).pipe(withStorage)
   )
@@ -77,7 +78,7 @@ describe("KeptAnswers", () => {
       yield* kept.begin({ ...id, requestHash: "h" })
       yield* kept.begin({ ...cut, requestHash: "h" })
       yield* TestClock.adjust("1 hour")
-      yield* kept.end({ ...id, answer })
+      yield* kept.end({ ...id, answer, frames })
       const next = yield* KeptAnswers.make
       yield* next.removeBefore(DateTime.makeUnsafe(3_599_999))
       const answers = yield* Effect.forEach([id, cut], (call) => Effect.map(next.find(call), Option.getOrThrow))

@@ -2,7 +2,7 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, it } from "@effect/vitest"
 import { Effect, Fiber, FileSystem, Redacted } from "effect"
 import { DatabaseSync } from "node:sqlite"
-import { call, openStream, serve, turnOf } from "../Support.ts"
+import { type App, call, openStream, serve, turnOf } from "../Support.ts"
 import { post, Shared, stopsOf, turn } from "./Support.ts"
 
 /** The sessions with which the kept answers in a folder are deleted, by key. */
@@ -180,61 +180,134 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("a keyed
     })
   )
 
-  it.effect("can be read as an event stream by a repeat, from its first event on", () =>
+  it.effect(
+    "has the same frames for a live reader, one that joins, one that resumes, and all of them after its end",
+    () =>
+      Effect.gen(function* () {
+        const { app } = yield* Shared
+        const { id } = yield* app.open
+        const body = { prompt: "/chunks 20 60" }
+        const follow = (after?: number | string) =>
+          openStream(app, `/sessions/${id}/turn`, {
+            body,
+            headers: { "idempotency-key": "follow", ...(after === undefined ? {} : { "last-event-id": String(after) }) }
+          })
+        yield* Effect.scoped(Effect.flatMap(follow(), ({ next }) => next))
+        const back = yield* follow()
+        const early = yield* back.next
+        assert.match(early, /^id: 1\nevent: text\ndata: {"type":"text","content":"1 "}\n\n/)
+        assert.notInclude(early, "event: done")
+        const resumed = yield* follow(1)
+        const rest = early + (yield* back.rest)
+        const frames = rest.split(/(?<=\n\n)/).filter((frame) => !frame.startsWith(":"))
+        const numbers = [...rest.matchAll(/^id: (\d+)$/gm)].map(([, number]) => Number(number))
+        assert.deepStrictEqual(
+          numbers,
+          frames.slice(0, -1).map((_, at) => at + 1)
+        )
+        const all = Array.from({ length: 20 }, (_, at) => `${at + 1} `).join("")
+        assert.strictEqual([...rest.matchAll(/"content":"(\d+ )"/g)].map(([, number]) => number).join(""), all)
+
+        const without = (text: string) => text.replaceAll(": keep-alive\n\n", "")
+        assert.strictEqual(without(yield* resumed.rest), frames.slice(1).join(""))
+        const json = yield* turn(app, id, "follow", body)
+        assert.strictEqual((yield* turnOf(json)).text, all)
+        for (const after of [undefined, 0, 1, 17, frames.length - 1, frames.length, "9".repeat(400)]) {
+          const again = yield* Effect.flatMap(follow(after), (answer) => answer.rest)
+          assert.strictEqual(
+            again,
+            frames.slice(Math.min(Number(after ?? 0), frames.length - 1)).join(""),
+            String(after)
+          )
+        }
+        assert.strictEqual((yield* app.state(id)).turn_count, 1)
+      })
+  )
+
+  it.effect("is resumed by the number of a frame, with its key, and not started again when it is not known", () =>
     Effect.gen(function* () {
       const { app } = yield* Shared
       const { id } = yield* app.open
-      const follow = openStream(app, `/sessions/${id}/turn`, {
-        body: { prompt: "/chunks 30 100" },
-        headers: { "idempotency-key": "follow" }
-      })
-      yield* Effect.scoped(Effect.flatMap(follow, ({ next }) => next))
-      const back = yield* follow
-      const early = yield* back.next
-      assert.match(early, /^event: text\ndata: {"type":"text","content":"1 "}\n\n/)
-      assert.notInclude(early, "event: done")
-      const rest = early + (yield* back.rest)
-      const numbers = [...rest.matchAll(/"content":"(\d+ )"/g)].map(([, number]) => number).join("")
-      const all = Array.from({ length: 30 }, (_, at) => `${at + 1} `).join("")
-      assert.strictEqual(numbers, all)
-      const json = yield* turn(app, id, "follow", { prompt: "/chunks 30 100" })
-      assert.strictEqual((yield* turnOf(json)).text, all)
-      const frames = yield* Effect.flatMap(follow, (answer) => answer.rest)
-      assert.isTrue(frames.startsWith(`event: text\ndata: {"type":"text","content":"${all}"}\n\n`), frames)
-      assert.strictEqual(frames.split("event: done")[1], rest.split("event: done")[1])
-      assert.strictEqual((yield* app.state(id)).turn_count, 1)
+      const ask = (headers: Readonly<Record<string, string>>) =>
+        app.request("POST", `/sessions/${id}/turn`, { body: { prompt: "/echo no" }, headers })
+      for (const wrong of ["-1", "1.5", "x", "", "1e3"]) {
+        const answer = yield* ask({ "idempotency-key": "number", "last-event-id": wrong })
+        assert.deepStrictEqual(
+          [answer.status, answer.text],
+          [
+            422,
+            '{"detail":[{"loc":["header","last-event-id"],"msg":"must be the number of a frame, a whole number","type":"value_error"}]}'
+          ],
+          wrong
+        )
+      }
+      const keyless = yield* ask({ "last-event-id": "0" })
+      assert.deepStrictEqual(
+        [keyless.status, keyless.text],
+        [
+          422,
+          '{"detail":[{"loc":["header","last-event-id"],"msg":"needs the Idempotency-Key of the call: without one this is a new call","type":"value_error"}]}'
+        ]
+      )
+      const known = { "idempotency-key": "forgotten", "last-event-id": "3" }
+      const lost = '"error":"outcome unknown: the server keeps nothing of this call any more"'
+      const json = yield* ask(known)
+      assert.strictEqual(json.status, 502)
+      assert.include(json.text, lost)
+      const stream = yield* ask({ ...known, accept: "text/event-stream" })
+      assert.isTrue(
+        stream.text.startsWith(
+          `event: gap\ndata: {"after":3,"next":null}\n\nevent: error\ndata: {"status":502,"body":{`
+        ),
+        stream.text
+      )
+      assert.include(stream.text, lost)
+      assert.strictEqual((yield* app.state(id)).turn_count, 0)
+      assert.strictEqual((yield* ask({ ...known, "last-event-id": "0" })).status, 200)
     })
   )
 })
 
-it.live("a kept answer is replayed by the next server on the same data, and deleted with its app", () =>
-  Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const data = yield* fs.makeTempDirectoryScoped()
-    const adminToken = "0123456789abcdef0123456789abcdef"
-    const first = yield* serve({ data })
-    const app = yield* first.mint("app")
-    const { id } = yield* app.open
-    const answer = yield* turn(app, id, "kept", { prompt: "/echo kept-canary" })
-    const opened = yield* post(app, "/sessions", "opened", { agent: "demo" })
-    const dropped = yield* Effect.forkChild(turn(app, id, "cut", { prompt: "/wait" }))
-    yield* app.turns(id, 2)
-    assert.deepStrictEqual(keptIn(data), { cut: id, kept: id, opened: JSON.parse(opened.text).session_id })
-    yield* first.stop
-    yield* Fiber.interrupt(dropped)
+it.live(
+  "a kept answer and its frames are replayed by the next server on the same data, and deleted with their app",
+  () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const data = yield* fs.makeTempDirectoryScoped()
+      const adminToken = "0123456789abcdef0123456789abcdef"
+      const first = yield* serve({ data })
+      const app = yield* first.mint("app")
+      const { id } = yield* app.open
+      const answer = yield* turn(app, id, "kept", { prompt: "/echo kept-canary" })
+      const stream = (app: App, prompt: string, headers: Readonly<Record<string, string>>) =>
+        app.request("POST", `/sessions/${id}/turn`, {
+          body: { prompt },
+          headers: { accept: "text/event-stream", ...headers }
+        })
+      const frames = yield* stream(app, "/echo kept-canary", { "idempotency-key": "kept" })
+      const opened = yield* post(app, "/sessions", "opened", { agent: "demo" })
+      const dropped = yield* Effect.forkChild(turn(app, id, "cut", { prompt: "/wait" }))
+      yield* app.turns(id, 2)
+      assert.deepStrictEqual(keptIn(data), { cut: id, kept: id, opened: JSON.parse(opened.text).session_id })
+      yield* first.stop
+      yield* Fiber.interrupt(dropped)
 
-    const second = yield* serve({ data, adminToken: Redacted.make(adminToken) })
-    const again = second.adopt(app.token)
-    assert.strictEqual((yield* turn(again, id, "kept", { prompt: "/echo kept-canary" })).text, answer.text)
-    const cut = yield* turn(again, id, "cut", { prompt: "/wait" })
-    assert.include(cut.text, '"stop_reason":"cancelled"')
-    assert.strictEqual((yield* again.state(id)).turn_count, 2)
-    const revoked = yield* call(`${second.url}/admin/tokens/app`, "DELETE", {
-      headers: { authorization: `Bearer ${adminToken}` }
-    })
-    assert.strictEqual(revoked.status, 200)
-    yield* second.stop
-    const ledger = yield* fs.readFileString(`${data}/ledger.db`)
-    assert.notInclude(ledger, "kept-canary")
-  }).pipe(Effect.provide(NodeFileSystem.layer))
+      const second = yield* serve({ data, adminToken: Redacted.make(adminToken) })
+      const again = second.adopt(app.token)
+      assert.strictEqual((yield* turn(again, id, "kept", { prompt: "/echo kept-canary" })).text, answer.text)
+      const replayed = yield* stream(again, "/echo kept-canary", { "idempotency-key": "kept" })
+      assert.strictEqual(replayed.text, frames.text)
+      const resumed = yield* stream(again, "/echo kept-canary", { "idempotency-key": "kept", "last-event-id": "1" })
+      assert.strictEqual(resumed.text, frames.text.slice(frames.text.indexOf("id: 2\n")))
+      const cut = yield* turn(again, id, "cut", { prompt: "/wait" })
+      assert.include(cut.text, '"stop_reason":"cancelled"')
+      assert.strictEqual((yield* again.state(id)).turn_count, 2)
+      const revoked = yield* call(`${second.url}/admin/tokens/app`, "DELETE", {
+        headers: { authorization: `Bearer ${adminToken}` }
+      })
+      assert.strictEqual(revoked.status, 200)
+      yield* second.stop
+      const ledger = yield* fs.readFileString(`${data}/ledger.db`)
+      assert.notInclude(ledger, "kept-canary")
+    }).pipe(Effect.provide(NodeFileSystem.layer))
 )

@@ -29,13 +29,25 @@ const make = Effect.fnUntraced(function* (
     const { answer } = yield* calls.start({ ...id, body }, work)
     return (yield* answer).body
   }, Effect.scoped)
+  /** The frames of the call after one of them. */
+  const read = Effect.fnUntraced(function* (work: RunningCall.Work, after: number) {
+    const call = yield* calls.start({ ...id, after, body: {} }, work)
+    const reader = yield* call.read(after)
+    const all: Array<string> = []
+    while (true) {
+      yield* reader.ready
+      const taken = yield* reader.take
+      if (taken.length === 0) return { frames: all, answer: yield* call.answer }
+      all.push(...taken)
+    }
+  }, Effect.scoped)
   /** Opens a request for the call, until it leaves. */
   const come = Effect.fnUntraced(function* (work: RunningCall.Work, call: Partial<Calls.Call> = {}) {
     const request = yield* Scope.fork(scope)
     yield* Scope.provide(calls.start({ ...id, body: {}, ...call }, work), request)
     return { leave: Scope.close(request, Exit.void) }
   })
-  return { ask, come, kept, end: Scope.close(scope, Exit.void) }
+  return { ask, come, kept, read, end: Scope.close(scope, Exit.void) }
 })
 
 const withServices = Effect.provide(Layer.mergeAll(database, Shutdown.layer, NodeCrypto.layer))
@@ -80,6 +92,54 @@ describe("the execution of a keyed call", () => {
       const [same, other] = yield* Fiber.join(waiting)
       assert.deepStrictEqual([first, same], ['"first"', '"first"'])
       assert.include(other, "was used with another body")
+    }).pipe(Effect.scoped, withServices)
+  )
+
+  it.effect("happens once for a reader of its frames that looked it up before it began: it gets the kept ones", () =>
+    Effect.gen(function* () {
+      const looked = yield* Deferred.make<void>()
+      const goOn = yield* Deferred.make<void>()
+      let isFirst = true
+      const { read } = yield* make((kept) => ({
+        ...kept,
+        find: (call) => {
+          const found = kept.find(call)
+          if (!isFirst) return found
+          isFirst = false
+          return Effect.tap(found, Effect.andThen(Deferred.succeed(looked, undefined), Deferred.await(goOn)))
+        }
+      }))
+      const work: RunningCall.Work = (feed) =>
+        Effect.forEach(["a", "b", "c"], (content) => feed.offer({ _tag: "Text", content })).pipe(
+          Effect.as({ status: 200, body: '{"ok":true}' })
+        )
+      const late = yield* Effect.forkChild(read(mustNotBegin, 0))
+      yield* Deferred.await(looked)
+      const first = yield* read(work, 0)
+      assert.lengthOf(first.frames, 3)
+      yield* Deferred.succeed(goOn, undefined)
+      assert.deepStrictEqual(yield* Fiber.join(late), first)
+      assert.deepStrictEqual((yield* read(mustNotBegin, 2)).frames, first.frames.slice(2))
+    }).pipe(Effect.scoped, withServices)
+  )
+
+  it.effect("keeps the frames of a call that failed, and a crash leaves a gap and an unknown outcome", () =>
+    Effect.gen(function* () {
+      const { end, kept, read } = yield* make()
+      const work: RunningCall.Work = (feed) =>
+        Effect.andThen(feed.offer({ _tag: "Text", content: "a" }), Effect.die("broken"))
+      const broken = yield* read(work, 0)
+      assert.lengthOf(broken.frames, 1)
+      assert.deepStrictEqual((yield* read(mustNotBegin, 0)).frames, broken.frames)
+      yield* end
+      yield* kept.forget(id)
+      yield* kept.begin({ ...id, requestHash: "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a" })
+      const next = yield* make()
+      const cut = yield* next.read(mustNotBegin, 7)
+      assert.deepStrictEqual(cut, {
+        frames: ['event: gap\ndata: {"after":7,"next":null}\n\n'],
+        answer: KeptAnswers.cutShort
+      })
     }).pipe(Effect.scoped, withServices)
   )
 

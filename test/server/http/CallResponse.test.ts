@@ -8,10 +8,9 @@ import * as DemoAgent from "../../../src/agent/DemoAgent.ts"
 import * as TurnBudget from "../../../src/server/TurnBudget.ts"
 import * as RunningCall from "../../../src/server/calls/RunningCall.ts"
 import type { TurnEvent } from "../../../src/wire/TurnEvent.ts"
-import * as AnswerReplay from "../../../src/server/calls/AnswerReplay.ts"
 import * as CallResponse from "../../../src/server/http/CallResponse.ts"
 import type * as CallAnswer from "../../../src/server/calls/CallAnswer.ts"
-import type { TurnFeed } from "../../../src/server/calls/TurnFeed.ts"
+import type { CallFeed } from "../../../src/server/calls/CallFeed.ts"
 import { patience } from "../../support/Patience.ts"
 import { eventsIn, openStream, serve } from "../Support.ts"
 import { eventually } from "../../support/Eventually.ts"
@@ -77,10 +76,10 @@ it.layer(Shared.layer, { excludeTestServices: true })("a turn as an event stream
       assert.match(
         withoutComments(text),
         new RegExp(
-          `^event: text\ndata: {"type":"text","content":"1 "}\n\n` +
-            `event: text\ndata: {"type":"text","content":"2 "}\n\n` +
-            `event: text\ndata: {"type":"text","content":"3 "}\n\n` +
-            `(event: usage\ndata: {"type":"usage",[^\n]*}\n\n)+` +
+          `^id: 1\nevent: text\ndata: {"type":"text","content":"1 "}\n\n` +
+            `id: 2\nevent: text\ndata: {"type":"text","content":"2 "}\n\n` +
+            `id: 3\nevent: text\ndata: {"type":"text","content":"3 "}\n\n` +
+            `(id: \\d\nevent: usage\ndata: {"type":"usage",[^\n]*}\n\n)+` +
             `event: done\ndata: {"ok":true,"session_id":"${id}","turn_index":1,"stop_reason":"end_turn","duration_ms":\\d+,"usage":{[^\n]*}}\n\n$`
         )
       )
@@ -165,7 +164,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("a turn as an event stream
       assert.strictEqual(answer.status, 200)
       assert.match(
         withoutComments(yield* answer.rest),
-        /^event: text\ndata: {"type":"text","content":"Leaving\."}\n\nevent: error\ndata: {"status":502,"body":{"ok":false,"error":"Agent demo exited with code 3\.","stderr":"[^\n]*","duration_ms":\d+,"stop_reason":"error"}}\n\n$/
+        /^id: 1\nevent: text\ndata: {"type":"text","content":"Leaving\."}\n\nevent: error\ndata: {"status":502,"body":{"ok":false,"error":"Agent demo exited with code 3\.","stderr":"[^\n]*","duration_ms":\d+,"stop_reason":"error"}}\n\n$/
       )
       const waiting = yield* stream(id, { prompt: "/wait" })
       yield* waiting.next
@@ -243,7 +242,10 @@ it.live("comments keep a silent event stream open, also before its first event",
     assert.match(yield* second.next, /^: keep-alive\n\n/)
     yield* app.request("POST", `/sessions/${id}/cancel`)
     assert.match(withoutComments(yield* waiting.rest), /event: done\n.*\n\n$/)
-    assert.match(withoutComments(yield* second.rest), /^event: text\ndata: .*second.*\n\n(.|\n)*event: done\n.*\n\n$/)
+    assert.match(
+      withoutComments(yield* second.rest),
+      /^id: 1\nevent: text\ndata: .*second.*\n\n(.|\n)*event: done\n.*\n\n$/
+    )
   }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
 )
 
@@ -270,20 +272,29 @@ describe("the body of an event stream", () => {
     HttpServerRequest.fromWeb(new Request("http://a/"))
   )
 
+  /** A call that ended without an event. */
+  const endedWith = (answer: CallAnswer.CallAnswer): RunningCall.RunningCall => ({
+    hasEvents: Effect.succeed(false),
+    read: () => Effect.succeed({ ready: Effect.void, take: Effect.succeed([]) }),
+    answer: Effect.succeed(answer)
+  })
+
   /** The parts in which events are written that are all there before the reader starts. */
   const written = Effect.fnUntraced(function* (events: ReadonlyArray<TurnEvent>) {
-    const call = yield* RunningCall.start((feed) =>
+    const call = yield* RunningCall.start(TurnBudget.make().shareOf(1), (feed) =>
       Effect.as(Effect.forEach(events, feed.offer), { status: 200, body: '{"ok":true,"events":[]}' })
     )
     yield* call.answer
-    return yield* Stream.runCollect(partsOf(yield* CallResponse.renderEvents(call)))
+    return yield* Stream.runCollect(partsOf(yield* CallResponse.renderEvents(call, 0)))
   }, inRequest)
 
   /** The text of a stream whose turn is silent for longer than a connection may be. */
-  const writtenLate = Effect.fnUntraced(function* (turn: (feed: TurnFeed) => Effect.Effect<CallAnswer.CallAnswer>) {
+  const writtenLate = Effect.fnUntraced(function* (turn: (feed: CallFeed) => Effect.Effect<CallAnswer.CallAnswer>) {
     const speak = yield* Latch.make()
-    const call = yield* RunningCall.start((feed) => Effect.andThen(speak.await, turn(feed)))
-    const answering = yield* Effect.forkChild(CallResponse.renderEvents(call))
+    const call = yield* RunningCall.start(TurnBudget.make().shareOf(1), (feed) =>
+      Effect.andThen(speak.await, turn(feed))
+    )
+    const answering = yield* Effect.forkChild(CallResponse.renderEvents(call, 0))
     yield* TestClock.adjust("15 seconds")
     const response = yield* Fiber.join(answering)
     assert.strictEqual(response.status, 200)
@@ -299,7 +310,7 @@ describe("the body of an event stream", () => {
       const text = yield* writtenLate((feed) =>
         Effect.as(feed.offer({ _tag: "Text", content: "Here." }), { status: 200, body: '{"events":[{"type":"text"}]}' })
       )
-      const event = 'event: text\ndata: {"type":"text","content":"Here."}\n\n'
+      const event = 'id: 1\nevent: text\ndata: {"type":"text","content":"Here."}\n\n'
       assert.strictEqual(text, `${comments}${event}event: done\ndata: {}\n\n`)
     })
   )
@@ -327,7 +338,7 @@ describe("the body of an event stream", () => {
     return Effect.gen(function* () {
       yield* Effect.scoped(
         Effect.gen(function* () {
-          yield* CallResponse.renderEvents(AnswerReplay.ended(answer))
+          yield* CallResponse.renderEvents(endedWith(answer), 0)
           yield* TestClock.adjust(0)
           assert.isFalse(budget.take(100))
         })

@@ -160,35 +160,40 @@ describe("Sweeper", () => {
     })
   )
 
-  it.effect("the answer to a call with a key is kept for the hard time to live, or until its session is deleted", () =>
-    Effect.gen(function* () {
-      const { close, filesWith, kept, open } = yield* start({ hardTtl: "2 hours" }, Sweeper.layer)
-      const session = yield* open("x")
-      const { sessionId } = session
-      const keep = Effect.fnUntraced(function* (key: string, about?: typeof sessionId, opened?: typeof sessionId) {
-        const answer = { status: 200, body: '"canary-answer"', sessionId: opened }
-        const id = { appId: 1, path: "/p", key }
-        yield* kept.begin({ ...id, requestHash: "h", sessionId: about })
-        yield* kept.end({ ...id, answer })
-        return { isKept: Effect.map(kept.find(id), Option.isSome) }
+  it.effect(
+    "the answer to a call with a key is kept, with its frames, for the hard time to live, or until its session is deleted",
+    () =>
+      Effect.gen(function* () {
+        const { close, filesWith, kept, open } = yield* start({ hardTtl: "2 hours" }, Sweeper.layer)
+        const session = yield* open("x")
+        const { sessionId } = session
+        const keep = Effect.fnUntraced(function* (key: string, about?: typeof sessionId, opened?: typeof sessionId) {
+          const answer = { status: 200, body: '"canary-answer"', sessionId: opened }
+          const id = { appId: 1, path: "/p", key }
+          yield* kept.begin({ ...id, requestHash: "h", sessionId: about })
+          const frames = { count: 1, pieces: [{ first: 1, last: 1, text: `id: 1\ndata: "canary-frame"\n\n` }] }
+          yield* kept.end({ ...id, answer, frames })
+          return { isKept: Effect.map(kept.find(id), Option.isSome) }
+        })
+        yield* close(session)
+        yield* TestClock.adjust("90 minutes")
+        const { isKept: ofSession } = yield* keep("session", sessionId)
+        const { isKept: ofOpening } = yield* keep("opening", undefined, sessionId)
+        const { isKept: other } = yield* keep("other")
+        yield* kept.begin({ appId: 1, path: "/p", key: "running", requestHash: "h" })
+        assert.deepStrictEqual([yield* ofSession, yield* ofOpening, yield* other], [true, true, true])
+        yield* TestClock.adjust("31 minutes")
+        assert.deepStrictEqual([yield* ofSession, yield* ofOpening, yield* other], [false, false, true])
+        yield* TestClock.adjust("88 minutes")
+        assert.isTrue(yield* other)
+        assert.isNotEmpty(yield* filesWith("canary-answer"))
+        assert.isNotEmpty(yield* filesWith("canary-frame"))
+        yield* TestClock.adjust("2 minutes")
+        assert.isFalse(yield* other)
+        assert.deepStrictEqual(yield* filesWith("canary-answer"), [])
+        assert.deepStrictEqual(yield* filesWith("canary-frame"), [])
+        assert.isTrue(Option.isSome(yield* kept.find({ appId: 1, path: "/p", key: "running" })))
       })
-      yield* close(session)
-      yield* TestClock.adjust("90 minutes")
-      const { isKept: ofSession } = yield* keep("session", sessionId)
-      const { isKept: ofOpening } = yield* keep("opening", undefined, sessionId)
-      const { isKept: other } = yield* keep("other")
-      yield* kept.begin({ appId: 1, path: "/p", key: "running", requestHash: "h" })
-      assert.deepStrictEqual([yield* ofSession, yield* ofOpening, yield* other], [true, true, true])
-      yield* TestClock.adjust("31 minutes")
-      assert.deepStrictEqual([yield* ofSession, yield* ofOpening, yield* other], [false, false, true])
-      yield* TestClock.adjust("88 minutes")
-      assert.isTrue(yield* other)
-      assert.isNotEmpty(yield* filesWith("canary-answer"))
-      yield* TestClock.adjust("2 minutes")
-      assert.isFalse(yield* other)
-      assert.deepStrictEqual(yield* filesWith("canary-answer"), [])
-      assert.isTrue(Option.isSome(yield* kept.find({ appId: 1, path: "/p", key: "running" })))
-    })
   )
 
   it.effect("the events of sessions and the rows of runs are kept for ninety days", () =>
