@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Logger, ManagedRuntime, Redacted, References } from "effect"
+import { Deferred, Effect, Fiber, Logger, ManagedRuntime, Metric, Redacted, References } from "effect"
 import { TestClock } from "effect/testing"
-import { Forge, ForgeClient, SessionInfo } from "../src/index.ts"
+import { Forge, ForgeClient, SessionInfo, Telemetry } from "../src/index.ts"
 import { NodeForgeClient } from "../src/node/index.ts"
 import { layerClients } from "./support/Clients.ts"
 import * as Memory from "./support/Memory.ts"
@@ -195,23 +195,55 @@ describe("closing a session", () => {
     )
   })
 
-  const undecodable: Record<string, { readonly answer: object; readonly closed: ReadonlyArray<string> }> = {
-    "names the session that it made": { answer: { ok: true, session_id: "s-1" }, closed: ["/sessions/s-1"] },
-    "names none": { answer: { ok: true, session_id: "../healthz" }, closed: [] }
+  const deep = (levels: number): string => `${"[".repeat(levels)}${"]".repeat(levels)}`
+  const undecodable: Record<string, { readonly answer: Answer; readonly closed: ReadonlyArray<string> }> = {
+    "lacks fields": { answer: { json: { ok: true, session_id: "s-1" } }, closed: ["/sessions/s-1"] },
+    "nests too deep before the id": {
+      answer: { text: `{"meta": ${deep(100)}, "session_id": "s-1"}` },
+      closed: ["/sessions/s-1"]
+    },
+    "nests deeper than a parser could go": {
+      answer: { text: `{"session_id" : "s-1", "meta": ${deep(200_000)}}` },
+      closed: ["/sessions/s-1"]
+    },
+    "is too large": {
+      answer: { text: Buffer.alloc(64 * 1024 * 1024 + 1, '{"session_id":"s-1","cwd":"' + "x".repeat(65_536)) },
+      closed: ["/sessions/s-1"]
+    },
+    "is cut off": { answer: { text: '{"ok":true,"session_id":"s-1","cwd":"/w' }, closed: ["/sessions/s-1"] },
+    "names another session in its meta": {
+      answer: { text: '{"meta": {"session_id": "s-2"}, "agent": "\\"session_id\\":", "session_id": "s-1"' },
+      closed: ["/sessions/s-1"]
+    },
+    "names one in its meta alone": { answer: { json: { ok: true, meta: { session_id: "s-2" } } }, closed: [] },
+    "has an id that cannot be one": { answer: { json: { ok: true, session_id: "../healthz" } }, closed: [] },
+    "is a page": { answer: { text: '<html><body class="session_id">welcome</body></html>' }, closed: [] },
+    "is empty": { answer: { status: 204 }, closed: [] }
   }
   for (const [name, { answer, closed }] of Object.entries(undecodable)) {
-    it.effect(`closes what an undecodable answer to a create made, where it ${name}`, () =>
+    const what = closed.length > 0 ? "closes the session of" : "warns of and counts"
+    it.effect(`${what} an answer to a create that cannot be accepted since it ${name}`, () =>
       Effect.gen(function* () {
         const { received, url } = yield* ScriptedServer
         const client = ForgeClient.layer({ url, token: Redacted.make("cf_misshapen") })
         // The client waits for what it does in the background.
-        const error = yield* Effect.flip(Effect.provide(Effect.scoped(Forge.session()), client))
-        assert.deepNestedInclude(error, { outcome: "acted", "reason._tag": "Malformed" })
+        const failing = Effect.flip(Effect.provide(Effect.scoped(Forge.session()), client))
+        const logged = yield* warnings(
+          Effect.map(failing, (error) =>
+            assert.deepNestedInclude(error, { outcome: "acted", "reason._tag": "Malformed" })
+          )
+        )
         assert.deepStrictEqual(
           received.filter(({ method }) => method === "DELETE").map(({ path }) => path),
           closed
         )
-      }).pipe(Effect.provide(layer(({ method }) => ({ json: method === "POST" ? answer : { ok: true } }))))
+        assert.lengthOf(logged, closed.length > 0 ? 0 : 1)
+        const { count } = yield* Metric.value(Telemetry.failedCloses)
+        assert.strictEqual(count, closed.length > 0 ? 0 : 1)
+      }).pipe(
+        Effect.provide(layer(({ method }) => (method === "POST" ? answer : { json: { ok: true } }))),
+        Effect.provideService(Metric.MetricRegistry, new Map())
+      )
     )
   }
 

@@ -101,11 +101,14 @@ export const make = Effect.fnUntraced(function* (
   const createSession = Effect.fnUntraced(function* ({ body, needsSessionOptions, secrets }: Sessions.PreparedCreate) {
     const abandoned = yield* Deferred.make<void>()
     let isSent = false
-    let isClosed = false
-    const closeUndecodable = Effect.fnUntraced(function* (created: unknown) {
-      if (!Sessions.namesSession(created)) return
-      isClosed = true
-      yield* background(closeOrphan(created.session_id))
+    let isHandled = false
+    /** The caller gets no session, so what the server made is closed, or reported where its id is not known. */
+    const closeUndecodable = Effect.fnUntraced(function* (answer: string) {
+      const id = Sessions.idIn(answer)
+      isHandled = true
+      yield* id === undefined
+        ? CloseFailure.reportUnknown("the answer to its creation does not show its id")
+        : background(closeOrphan(id))
     })
     const create = Effect.suspend(() => {
       isSent = true
@@ -122,7 +125,7 @@ export const make = Effect.fnUntraced(function* (
       onSuccess: ({ id }) => closeOrphan(id),
       // No one else learns of a session that may exist.
       onFailure: (error) =>
-        isSent && !isClosed && Sessions.mayHaveCreated(error) ? CloseFailure.reportUnknown(error.message) : Effect.void
+        isSent && !isHandled && Sessions.mayHaveCreated(error) ? CloseFailure.reportUnknown(error.message) : Effect.void
     })
     return {
       join: Fiber.join(creating),

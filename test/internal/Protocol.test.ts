@@ -57,7 +57,7 @@ describe("an abandoned create", () => {
       Effect.gen(function* () {
         const { failedCloses, warnings } = yield* abandon(answer)
         assert.lengthOf(warnings, 1)
-        assert.match(warnings[0] ?? "", /^an abandoned session may have been created, and then stays open/)
+        assert.match(warnings[0] ?? "", /^a session without a handle may have been created, and then stays open/)
         assert.strictEqual(failedCloses, 1)
       })
     )

@@ -22,8 +22,24 @@ export const create = define({
   decode: decodeTo(decoder(Wire.Created), ({ ok: _ok, ...info }): SessionInfo => info)
 })
 
-/** Whether a body names a session that was created, whatever else is wrong with it. */
-export const namesSession = Schema.is(Schema.Struct({ session_id: SessionId }))
+/** What decides where the fields of an object are: its strings, with the value of the field where one is that. */
+const jsonTokens = /[{}[\]]|("(?:[^"\\]|\\.)*")(?:\s*:\s*"([\w-]*)")?/g
+
+/** How much of an answer is searched for the id of a session, in characters. */
+const maxSearched = 1024 * 1024
+
+const isSessionId = Schema.is(SessionId)
+
+/** The session that an answer to a create names in its outermost object, also where it is cut off or nests too deep. */
+export const idIn = (answer: string): SessionId | undefined => {
+  let depth = 0
+  for (const [token, name, value] of answer.slice(0, maxSearched).matchAll(jsonTokens)) {
+    if (token === "{" || token === "[") depth++
+    else if (token === "}" || token === "]") depth--
+    else if (depth === 1 && name === '"session_id"') return isSessionId(value) ? value : undefined
+  }
+  return undefined
+}
 
 /** `GET /sessions`. */
 export const list = define({

@@ -9,8 +9,8 @@ import type { OpenResponse } from "./OpenResponse.ts"
 
 export interface Options<A> {
   readonly decode: (json: unknown) => Result.Result<A, string>
-  /** Runs with the JSON of a success that could not be decoded: the server acted, and what it made may have to be undone. */
-  readonly onUndecodable?: ((json: unknown) => Effect.Effect<void>) | undefined
+  /** Runs with the body of a success that could not be decoded: the server acted, and what it made may have to be undone. */
+  readonly onUndecodable?: ((text: string) => Effect.Effect<void>) | undefined
 }
 
 /** Whatever a body holds, decoding it must not end the program with a defect. */
@@ -24,9 +24,8 @@ export const read = Effect.fnUntraced(function* <A>(
   { decode, onUndecodable }: Options<A>
 ): Effect.fn.Return<A, TransportError> {
   const body = yield* Effect.mapError(Body.read(response, Body.maxAnswerBytes), onBroken)
-  const json = Body.parseJson(body)
-  const decoded = Result.flatMap(json, decodeSafely(decode))
+  const decoded = Result.flatMap(Body.parseJson(body), decodeSafely(decode))
   if (Result.isSuccess(decoded)) return decoded.success
-  if (Result.isSuccess(json) && onUndecodable !== undefined) yield* onUndecodable(json.success)
+  if (onUndecodable !== undefined) yield* onUndecodable(body.text)
   return yield* TransportFailure.malformed(call, { status: response.status, requestId }, decoded.failure)
 })

@@ -30,9 +30,11 @@ const warn = Effect.fnUntraced(function* (warning: string) {
   yield* Effect.logWarning(warning)
 })
 
-/** Reports a session that may exist although the abandoned call that was to create it failed. */
+/** Reports a session that may exist, but has no handle: its creation failed, or no one waited for it. */
 export const reportUnknown = (reason: string): Effect.Effect<void> =>
-  warn(`an abandoned session may have been created, and then stays open until the server finds it idle: ${reason}`)
+  warn(
+    `a session without a handle may have been created, and then stays open until the server finds it idle: ${reason}`
+  )
 
 /** Reports a session whose id was never learned: its client ended before the server answered. */
 export const reportUnanswered: Effect.Effect<void> = warn(
