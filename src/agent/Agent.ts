@@ -66,7 +66,7 @@ export interface TurnEnd {
   readonly usage?: Usage | undefined
 }
 
-/** The agent could not start, failed its turn, or exited. The session itself survives, unless `isSessionLost`. */
+/** The agent could not start, failed its turn, or exited. The session itself survives, unless it is `lost`. */
 export class AgentFailed extends Data.TaggedError("AgentFailed")<{
   /** One sentence, with the exit code or signal if the process exited. */
   readonly error: string
@@ -74,8 +74,8 @@ export class AgentFailed extends Data.TaggedError("AgentFailed")<{
   readonly stderr: string
   /** `timeout` if a deadline passed, `cancelled` if the server cancelled it, otherwise `error`. */
   readonly stopReason: "cancelled" | "error" | "timeout"
-  /** Whether the session can never be restored; any other failure may be temporary. */
-  readonly isSessionLost?: boolean | undefined
+  /** For a session that could not be restored: whether it never can be, or this attempt `failed`, as any other failure. */
+  readonly restore?: "failed" | "lost" | undefined
 }> {
   override get message(): string {
     return this.error

@@ -112,10 +112,13 @@ const restoreMethod = ({ loadSession, sessionCapabilities }: Capabilities) => {
 const restore = Effect.fnUntraced(function* (opening: Opening, sessionId: string, capabilities: Capabilities) {
   const { child, connection, definition, step } = opening
   const method = restoreMethod(capabilities)
-  const lost = ({ error, stderr, stopReason }: AgentFailed) =>
-    new AgentFailed({ error, stderr, stopReason, isSessionLost: true })
+  const mark =
+    (restore: AgentFailed["restore"]) =>
+    ({ error, stderr, stopReason }: AgentFailed) =>
+      new AgentFailed({ error, stderr, stopReason, restore })
   if (method === undefined) {
-    return yield* lost(yield* child.failure(`Agent ${definition.name} cannot restore a session.`))
+    const failure = yield* child.failure(`Agent ${definition.name} cannot restore a session.`)
+    return yield* mark("lost")(failure)
   }
   const opened = yield* connection
     .request({
@@ -125,13 +128,15 @@ const restore = Effect.fnUntraced(function* (opening: Opening, sessionId: string
       within: step
     })
     .pipe(
+      Effect.mapError((failure) => (failure._tag === "AgentFailed" ? mark("failed")(failure) : failure)),
       Effect.catchTag(
         "RequestRefused",
         Effect.fnUntraced(function* ({ code, reason }) {
           const error = `Agent ${definition.name} could not restore session ${sessionId}: ${reason}`
           const failure = yield* child.failure(error)
           // An agent that needs a login can restore the session afterwards.
-          return yield* code === AgentConnection.authRequired ? failure : lost(failure)
+          if (code === AgentConnection.authRequired) return yield* failure
+          return yield* mark(code === AgentConnection.notFound ? "lost" : "failed")(failure)
         })
       )
     )

@@ -65,6 +65,24 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("opening a sess
     })
   )
 
+  it.effect("as lost if the session to restore does not exist, not for any other reason", () =>
+    Effect.gen(function* () {
+      const restore = (behaviour: string) => {
+        const { command, ...definition } = misbehaving(behaviour)
+        return open({ ...definition, command: [...command, "loads"] }, { load: "session-1" })
+      }
+      const failures = yield* Effect.forEach(
+        ["refuse-load", "locked-at-load", "exit-at-load", "login-at-load"],
+        (behaviour) => Effect.flip(restore(behaviour)),
+        { concurrency: "unbounded" }
+      )
+      assert.deepStrictEqual(
+        failures.map((failure) => failure._tag === "AgentFailed" && failure.restore),
+        ["lost", "failed", "failed", undefined]
+      )
+    })
+  )
+
   it.effect("if the agent refuses the mode of its definition; otherwise the session is in that mode", () =>
     Effect.gen(function* () {
       const session = yield* open({ ...misbehaving("mode"), mode: "calm" })

@@ -32,6 +32,7 @@ const slow = ["silent-turn", "deaf", "ignore-cancel", "ignore-term", "permission
 /** How an agent fails to wake the first time that it is asked to. */
 const unready: ReadonlyArray<readonly [behaviour: string, how: string]> = [
   ["exit-at-load", "exited with code 9."],
+  ["locked-at-load", "could not restore session session-1: database is locked"],
   ["login-at-load", "could not restore session session-1: Authentication required"]
 ]
 

@@ -91,6 +91,9 @@ const decodePermission = Schema.decodeUnknownSync(Permission.Request)
 /** The protocol's error code for an agent that needs a login. */
 export const authRequired = -32000
 
+/** The protocol's error code for a session that does not exist. */
+export const notFound = -32002
+
 const refusal = (error: RequestError, afterReports: boolean): RequestRefused =>
   new RequestRefused({ code: error.code, reason: ErrorReason.from(error), afterReports })
 

@@ -204,8 +204,8 @@ export const make = Effect.fnUntraced(function* (
     const scope = yield* Effect.scope
     const awake = useProcess.pipe(
       Effect.catchTags({
-        AgentOptionRefused: ({ error }) => lost({ error, stderr: "", stopReason: "error" }),
-        AgentFailed: (failure) => (failure.isSessionLost === true ? lost(failure) : failed(failure))
+        AgentOptionRefused: ({ error }) => failed({ error, stderr: "", stopReason: "error" }),
+        AgentFailed: (failure) => (failure.restore === "lost" ? lost(failure) : failed(failure))
       })
     )
     const prepare = Effect.gen(function* () {

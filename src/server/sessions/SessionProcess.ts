@@ -3,12 +3,13 @@
  * restores the agent's own session.
  */
 import { Duration, Effect, Exit, RcRef, Scope, Semaphore } from "effect"
-import type { AgentFailed, AgentOptionRefused, AgentSession, SystemPrompt } from "../../agent/Agent.ts"
+import { AgentFailed, type AgentOptionRefused, type AgentSession, type SystemPrompt } from "../../agent/Agent.ts"
 import type { PoolFull } from "../../api/Errors.ts"
 import type { SessionId } from "../../wire/Ids.ts"
 import { AgentPool, type ProcessSlot } from "../agents/AgentPool.ts"
 import { Agents, missing } from "../agents/Agents.ts"
 import { DataFolder } from "../storage/DataFolder.ts"
+import * as Stopwatch from "../Stopwatch.ts"
 
 export interface SessionProcess {
   /**
@@ -40,6 +41,32 @@ interface Process {
   ended: boolean
 }
 
+/** A session counts as lost after this many failures in a row to restore it, if they are spread over this time. */
+const maxRestoreFailures = 3
+const restoreFailuresSpan = Duration.minutes(5)
+
+/**
+ * Tells failures to restore a session that may be temporary from those that are not, by their number and time. They are
+ * counted in memory: anew after a restart of the server.
+ */
+const makeRestoreFailures = () => {
+  let count = 0
+  let first: Stopwatch.Stopwatch | undefined
+  return {
+    reset: Effect.sync(() => {
+      count = 0
+      first = undefined
+    }),
+    /** Counts a failure, and returns whether the session is lost. */
+    add: Effect.gen(function* () {
+      count++
+      first ??= yield* Stopwatch.start
+      const span = yield* first
+      return count >= maxRestoreFailures && Duration.isGreaterThanOrEqualTo(span, restoreFailuresSpan)
+    })
+  }
+}
+
 /** The process ends with the scope, which waits for that. */
 export const make = Effect.fnUntraced(function* (
   options: Options
@@ -50,6 +77,18 @@ export const make = Effect.fnUntraced(function* (
   const scope = yield* Effect.scope
   let agentSessionId = options.agentSessionId
   let current: Process | undefined
+
+  const restoreFailures = makeRestoreFailures()
+  const notRestored = Effect.fnUntraced(function* (failure: AgentFailed | AgentOptionRefused) {
+    // Options that were accepted before may be accepted again, too.
+    const failed =
+      failure._tag === "AgentFailed"
+        ? failure
+        : new AgentFailed({ error: failure.error, stderr: "", stopReason: "error", restore: "failed" })
+    if (failed.restore !== "failed" || !(yield* restoreFailures.add)) return yield* failed
+    const { error, stderr, stopReason } = failed
+    return yield* new AgentFailed({ error, stderr, stopReason, restore: "lost" })
+  })
 
   // Held for as long as a process lives: the next one of the session, and the end of the scope, wait until it is gone.
   const processPermit = yield* Semaphore.make(1)
@@ -62,13 +101,16 @@ export const make = Effect.fnUntraced(function* (
       yield* processPermit.takeScoped(1)
       const slot = yield* pool.acquire
       yield* folder.makeWorkingDirectory(options.sessionId)
-      const agent = yield* agents.open(options.agent, {
-        cwd: options.cwd,
-        load: agentSessionId,
-        model: options.model ?? undefined,
-        effort: options.effort ?? undefined,
-        system: options.system ?? undefined
-      })
+      const agent = yield* agents
+        .open(options.agent, {
+          cwd: options.cwd,
+          load: agentSessionId,
+          model: options.model ?? undefined,
+          effort: options.effort ?? undefined,
+          system: options.system ?? undefined
+        })
+        .pipe(Effect.catch((failure) => (agentSessionId === undefined ? Effect.fail(failure) : notRestored(failure))))
+      yield* restoreFailures.reset
       agentSessionId = agent.id
       const process: Process = { agent, slot, ended: false }
       yield* Effect.acquireRelease(

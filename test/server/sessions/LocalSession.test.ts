@@ -238,12 +238,15 @@ describe("LocalSession", () => {
     })
   )
 
-  it.effect("a session is lost whose agent refuses the options with which it was opened", () =>
-    Effect.gen(function* () {
-      const refused = new AgentOptionRefused({ option: "model", error: "No such model." })
-      const { running } = yield* makeQuick(Effect.fail(refused))
-      const failure = yield* Effect.flip(Fiber.join(running))
-      assert.strictEqual(failure._tag === "AgentLost" && failure.failure.error, "No such model.")
-    })
+  it.effect(
+    "a session whose agent refuses the options with which it was opened is not lost: the turn fails before it counts",
+    () =>
+      Effect.gen(function* () {
+        const refused = new AgentOptionRefused({ option: "model", error: "No such model." })
+        const { recorded, running } = yield* makeQuick(Effect.fail(refused))
+        const failure = yield* Effect.flip(Fiber.join(running))
+        assert.deepInclude(failure, { _tag: "RunFailed", error: "No such model.", isBeforeWork: true })
+        assert.deepStrictEqual(recorded, [])
+      })
   )
 })

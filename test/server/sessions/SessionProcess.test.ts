@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Latch, Scope } from "effect"
+import { Duration, Effect, Exit, Fiber, Latch, Scope } from "effect"
 import { TestClock } from "effect/testing"
+import { AgentFailed, AgentOptionRefused, type AgentSession } from "../../../src/agent/Agent.ts"
 import { SessionId } from "../../../src/wire/Ids.ts"
 import * as AgentPool from "../../../src/server/agents/AgentPool.ts"
 import * as SessionProcess from "../../../src/server/sessions/SessionProcess.ts"
@@ -37,6 +38,42 @@ const make = Effect.gen(function* () {
 })
 
 describe("SessionProcess", () => {
+  it.effect(
+    "a session that cannot be restored is lost after three failures in a row over five minutes, not before",
+    () =>
+      Effect.gen(function* () {
+        const locked = { error: "database is locked", stderr: "", stopReason: "error", restore: "failed" } as const
+        let attempt: Effect.Effect<AgentSession, AgentFailed | AgentOptionRefused> = new AgentFailed(locked)
+        const agents = agentsOf(() => Effect.suspend(() => attempt))
+        yield* Effect.gen(function* () {
+          const process = yield* SessionProcess.make({ ...options, agentSessionId: "agent-session" })
+          const failAfter = Effect.fnUntraced(function* (minutes: number) {
+            yield* TestClock.adjust(Duration.minutes(minutes))
+            const failure = yield* Effect.flip(Effect.scoped(process.use))
+            return failure._tag === "AgentFailed" ? failure.restore : failure._tag
+          })
+          const fail = Effect.forEach([0, 1, 3], failAfter)
+          assert.deepStrictEqual(yield* fail, ["failed", "failed", "failed"])
+          // Once it has worked, they are counted anew.
+          const scope = yield* Scope.make()
+          const exit = yield* Latch.make()
+          attempt = Effect.succeed(agentSession({ ended: exit.await }))
+          yield* Scope.provide(process.use, scope)
+          yield* exit.open
+          yield* Scope.close(scope, Exit.void)
+          attempt = new AgentFailed(locked)
+          assert.deepStrictEqual(yield* fail, ["failed", "failed", "failed"])
+          attempt = new AgentOptionRefused({ option: "model", error: "busy" })
+          assert.strictEqual(yield* failAfter(0.9), "failed")
+          // It may just have no login.
+          attempt = new AgentFailed({ ...locked, restore: undefined })
+          assert.isUndefined(yield* failAfter(0.1))
+          attempt = new AgentFailed(locked)
+          assert.strictEqual(yield* failAfter(0), "lost")
+        }).pipe(Effect.scoped, Effect.provide([agents, folderOf(), AgentPool.layer({})]))
+      })
+  )
+
   it.effect("the process of a session that is evicted has ended before the next one starts", () =>
     Effect.gen(function* () {
       const { agents, ending, letGo, log } = yield* make
