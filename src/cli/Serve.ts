@@ -10,6 +10,7 @@ import * as AdminSecret from "./AdminSecret.ts"
 import * as AgentsTable from "./AgentsTable.ts"
 import { UsageError } from "./Failure.ts"
 import * as Signals from "./Signals.ts"
+import * as StartReport from "./StartReport.ts"
 import * as Values from "./Values.ts"
 
 /** Reads an environment variable; empty if it is not set. */
@@ -183,19 +184,23 @@ const optionsOf = Effect.fnUntraced(function* (settings: Settings) {
   // First, so that it is removed from the environment before any process is started.
   const adminToken = yield* AdminSecret.load(adminTokenFile)
   const permissions = yield* permissionsOf({ listen, permissions: given })
-  return {
+  const agents = yield* AgentsTable.load({ file, permissions })
+  const found = yield* StartReport.findAgents(agents)
+  const options = {
     ...others,
     ...listen,
     adminToken,
-    agents: yield* AgentsTable.load({ file, permissions }),
+    agents,
     data: Option.isSome(data) ? data.value : yield* defaultData,
     allowedCidrs: yield* allowedCidrs,
     logRequests: true
   } satisfies Options
+  return { options, report: { ...options, agents: found, permissions } }
 })
 
-const run = Effect.gen(function* () {
+const run = Effect.fnUntraced(function* (report: Omit<StartReport.Report, "url">) {
   const { url } = yield* ForgeServer
+  yield* StartReport.log({ ...report, url })
   yield* Console.log(`listening ${url}`)
   return yield* Effect.never
 })
@@ -204,11 +209,11 @@ export const command = Command.make(
   "serve",
   flags,
   Effect.fnUntraced(function* (settings) {
-    const options = yield* optionsOf(settings)
+    const { options, report } = yield* optionsOf(settings)
     // boundary: files created by the server and its agents are private to this user
     yield* Effect.sync(() => process.umask(0o077))
     yield* Signals.watch
-    return yield* Effect.provide(run, layerServer(options))
+    return yield* Effect.provide(run(report), layerServer(options))
   }, Effect.scoped)
 ).pipe(
   Command.withDescription("Run a server. It accepts calls from this machine and from the networks in ALLOW_CIDRS."),

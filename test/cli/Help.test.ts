@@ -1,6 +1,6 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Console, Effect, Exit, Layer } from "effect"
+import { ConfigProvider, Console, Effect, Exit, FileSystem, Layer } from "effect"
 import { Command } from "effect/cli"
 import * as Demo from "../../src/cli/Demo.ts"
 import { report } from "../../src/cli/Failure.ts"
@@ -126,6 +126,23 @@ describe("Help", () => {
         assert.strictEqual(yield* misuse(["serve"], { ...token, ...env }), sentence)
       }
     })
+  )
+
+  it.effect("a table of which no agent can be started is a misuse", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const file = yield* fs.makeTempFileScoped()
+      const table = {
+        a: { command: ["/nonexistent/a", "--key=canary"] },
+        b: { command: ["b"], wrap: ["no-such-wrap"] }
+      }
+      yield* fs.writeFileString(file, JSON.stringify(table))
+      const env = { CLAWDFORGE_ADMIN_TOKEN: "x".repeat(40), HOME: "/" }
+      assert.strictEqual(
+        yield* misuse(["serve", "--agents", file], env),
+        "no agent can be started: a (the command /nonexistent/a was not found), b (the command no-such-wrap was not found)"
+      )
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 
   it.effect("an empty prompt is a misuse", () =>

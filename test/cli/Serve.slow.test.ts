@@ -113,6 +113,14 @@ describe("forge serve", () => {
       for (const secret of [adminToken, app.token, "canary-prompt"]) assert.notInclude(server.out.stderr, secret)
 
       const data = join(home, ".local", "state", "clawdforge")
+      assert.match(
+        server.out.stderr,
+        /^timestamp=\S+ level=INFO \S+ message="agent found" agent=demo command=\S+node /m
+      )
+      assert.include(
+        server.out.stderr,
+        `message="server started" url=${url} data=${data} permissions=allow networks=loopback`
+      )
       assert.strictEqual(statSync(data).mode & 0o777, 0o700)
       assert.strictEqual(statSync(join(data, "ledger.db")).mode & 0o777, 0o600)
       yield* goneWithFolder(home)
