@@ -100,10 +100,10 @@ const runs = HttpApiGroup.make("runs")
   .add(
     HttpApiEndpoint.post("run", Paths.run, {
       query: { usage: Flag.pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed(false))) },
-      headers,
+      headers: streamHeaders,
       payload: Runs.RunRequest,
       success: Runs.RunResponse,
-      error: [FileNotFound, RunFailedBody, PoolFull, TooManyRuns]
+      error: [FileNotFound, TooMany, RunFailedBody, PoolFull, TooManyRuns]
     }).middleware(JsonBody)
   )
   .middleware(Validation)

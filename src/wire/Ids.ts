@@ -107,6 +107,11 @@ export const Seconds = Whole.pipe(
   })
 )
 
+/** How long a call with a key goes on when it has no reader: whole seconds that are not negative. */
+export const Linger = Whole.check(Schema.isGreaterThanOrEqualTo(0, { message: "must not be negative" })).pipe(
+  Schema.decodeTo(Seconds)
+)
+
 /** A field that a peer may leave out or send as null; absent in memory where it does. */
 export const nullable = <S extends Schema.Constraint>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
 

@@ -2,7 +2,7 @@
  * `POST /run`: one prompt, one answer, no session.
  */
 import { type Duration, Schema } from "effect"
-import { FileTokenText, Millis, ModelName, NotBlank, nullable, orNull, renamed, Seconds } from "./Ids.ts"
+import { FileTokenText, Linger, Millis, ModelName, NotBlank, nullable, orNull, renamed, Seconds } from "./Ids.ts"
 import { type Usage, usage } from "./Usage.ts"
 
 /** Whether a system prompt is appended to the agent's own, or replaces it. */
@@ -19,8 +19,9 @@ export const RunRequest = Schema.Struct({
   systemMode: nullable(SystemMode),
   effort: nullable(Effort),
   files: nullable(Schema.Array(FileTokenText)),
-  timeout: nullable(Seconds)
-}).pipe(Schema.encodeKeys({ systemMode: "system_mode", timeout: "timeout_secs" }))
+  timeout: nullable(Seconds),
+  linger: nullable(Linger)
+}).pipe(Schema.encodeKeys({ systemMode: "system_mode", timeout: "timeout_secs", linger: "linger_secs" }))
 export type RunRequest = typeof RunRequest.Type
 
 /** A run that ended. */

@@ -2,7 +2,7 @@
  * `POST /sessions/{id}/turn` and `POST /sessions/{id}/cancel`.
  */
 import { type Duration, Schema } from "effect"
-import { FileTokenText, Millis, NotBlank, nullable, orNull, Seconds, SessionId } from "./Ids.ts"
+import { FileTokenText, Linger, Millis, NotBlank, nullable, orNull, Seconds, SessionId } from "./Ids.ts"
 import type * as TurnEvent from "./TurnEvent.ts"
 import { type Usage, usage } from "./Usage.ts"
 
@@ -10,8 +10,9 @@ import { type Usage, usage } from "./Usage.ts"
 export const TurnRequest = Schema.Struct({
   prompt: NotBlank,
   files: nullable(Schema.Array(FileTokenText)),
-  timeout: nullable(Seconds)
-}).pipe(Schema.encodeKeys({ timeout: "timeout_secs" }))
+  timeout: nullable(Seconds),
+  linger: nullable(Linger)
+}).pipe(Schema.encodeKeys({ timeout: "timeout_secs", linger: "linger_secs" }))
 export type TurnRequest = typeof TurnRequest.Type
 
 /** A turn that ended. */

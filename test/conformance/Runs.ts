@@ -1,10 +1,11 @@
 /**
- * WIRE.md, "POST /run".
+ * WIRE.md, "POST /run", also as an event stream.
  */
-import { Effect } from "effect"
+import { Effect, Stream } from "effect"
 import { strict as assert } from "node:assert"
 import type { Group } from "./Case.ts"
 import * as Expect from "./Expect.ts"
+import { key } from "./Key.ts"
 import { App } from "./Server.ts"
 
 const run = Effect.fnUntraced(function* (body: unknown, query = "") {
@@ -172,6 +173,82 @@ export const Runs: Group = {
         const failed = yield* Effect.flip(client.run("/fail out of paper"))
         assert.equal(failed._tag, "ApiError")
         assert.equal(failed.status, 502)
+      })
+    }
+  ]
+}
+
+const events = { accept: "text/event-stream" }
+
+export const RunStream: Group = {
+  name: "What our server adds: run_stream",
+  cases: [
+    {
+      title:
+        "POST /run with Accept: text/event-stream: the same frames, done with the run's 200 body: exactly four keys",
+      needs: ["feature run_stream", "demo"],
+      test: Effect.gen(function* () {
+        const app = yield* App
+        const read = (query = "") =>
+          app
+            .read("POST", `/run${query}`, { body: { prompt: "/chunks 3" }, headers: events })
+            .pipe(Stream.mkString, Effect.map(Expect.frames))
+        const frames = yield* read()
+        for (const [at, { data, event, id }] of frames.slice(0, -1).entries()) {
+          assert.deepEqual([data["type"], id], [event, at + 1])
+        }
+        assert.deepEqual(
+          frames.filter(({ event }) => event === "text").map(({ data }) => data["content"]),
+          ["1 ", "2 ", "3 "]
+        )
+        const done = frames.at(-1)
+        assert.equal(done?.event, "done")
+        Expect.fields(done?.data, {
+          ok: true,
+          result: "1 2 3 ",
+          duration_ms: Expect.isCount,
+          stop_reason: Expect.orNull(Expect.isString)
+        })
+        const keys = ["duration_ms", "ok", "result", "stop_reason"]
+        assert.deepEqual(Object.keys(done?.data ?? {}).toSorted(), keys)
+        const asked = (yield* read("?usage=true")).at(-1)
+        assert.deepEqual(Object.keys(asked?.data ?? {}).toSorted(), [...keys, "usage"])
+      })
+    },
+    {
+      title: "takes the same key and Last-Event-ID, while it runs and after it ended, and shares the call with JSON",
+      needs: ["feature run_stream", "feature idempotency", "demo"],
+      test: Effect.gen(function* () {
+        const app = yield* App
+        const headers = key()
+        const body = { prompt: "/chunks 5 40" }
+        const read = (after: number) =>
+          app
+            .read("POST", "/run", { body, headers: { ...headers, ...events, "last-event-id": String(after) } })
+            .pipe(Stream.mkString, Effect.map(Expect.framesText))
+        const json = app.request("POST", "/run", { headers, body })
+        const [answer, whole, second] = yield* Effect.all([json, read(0), read(2)], { concurrency: "unbounded" })
+        assert.equal(second, whole.slice(whole.indexOf("id: 3\n")))
+        const frames = Expect.frames(whole)
+        assert.deepEqual(frames.at(-1)?.data, Expect.answer(answer, 200, { result: "1 2 3 4 5 " }))
+        for (const after of [0, 1, 4]) {
+          assert.equal(yield* read(after), whole.slice(whole.indexOf(`id: ${after + 1}\n`)))
+        }
+        assert.equal(yield* read(1_000), whole.slice(whole.indexOf("event: done")))
+      })
+    },
+    {
+      title: "a failed run: an ordinary status before the first event, event: error with {status, body} after it",
+      needs: ["feature run_stream", "demo"],
+      test: Effect.gen(function* () {
+        const app = yield* App
+        const stream = (body: object) => app.request("POST", "/run", { body, headers: events })
+        Expect.failed(yield* stream({ prompt: "/fail out of paper" }), { error: Expect.like(/out of paper/) })
+        Expect.invalid(yield* stream({ prompt: "x", timeout_secs: 4 }), ["body", "timeout_secs"])
+        const last = Expect.frames((yield* stream({ prompt: "/exit 3" })).text).at(-1)
+        assert.equal(last?.event, "error")
+        const { body } = Expect.fields(last?.data, { status: 502 })
+        Expect.fields(body, { ok: false, error: Expect.isString, stderr: Expect.isString, stop_reason: "error" })
       })
     }
   ]

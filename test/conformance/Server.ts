@@ -157,6 +157,9 @@ const makeApp = Effect.fnUntraced(function* (options: Options, name: string, tok
         body: { prompt },
         headers: { authorization, accept: "text/event-stream", ...headers }
       }),
+    /** An answer as its text comes in. */
+    read: (method: HttpMethod.HttpMethod, path: string, options: Http.CallOptions) =>
+      readStream(method, path, { ...options, headers: { authorization, ...options.headers } }),
     /** Uploads a file, and gives its token. */
     upload: Effect.fnUntraced(function* (content: string, name = "notes.txt") {
       const answer = yield* request("POST", "/files", Form.of(Form.file(content, name)))

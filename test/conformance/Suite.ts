@@ -12,11 +12,12 @@ import { EventStream } from "./EventStream.ts"
 import { Extras } from "./Extras.ts"
 import { Files } from "./Files.ts"
 import { Idempotency } from "./Idempotency.ts"
+import { Linger } from "./Linger.ts"
 import { ListSessions } from "./ListSessions.ts"
 import { OldClients } from "./OldClients.ts"
 import { OneSession } from "./OneSession.ts"
 import { OpenSession } from "./OpenSession.ts"
-import { Runs } from "./Runs.ts"
+import { RunStream, Runs } from "./Runs.ts"
 import { App, Server } from "./Server.ts"
 import { TurnEvents } from "./TurnEvents.ts"
 import { Turns } from "./Turns.ts"
@@ -33,7 +34,9 @@ export const groups: ReadonlyArray<Group> = [
   Errors,
   TurnEvents,
   EventStream,
+  RunStream,
   Idempotency,
+  Linger,
   Cancel,
   Extras,
   Behaviour,

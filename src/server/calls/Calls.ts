@@ -4,7 +4,7 @@
  * A call with a key is executed once for all requests that repeat it, and outlives its connection (`KeyedCalls`). A call
  * without a key is cancelled as soon as its request ends.
  */
-import { Context, Effect, Layer, type Schema, type Scope } from "effect"
+import { Context, type Duration, Effect, Layer, type Schema, type Scope } from "effect"
 import type { Invalid, StorageUnavailable } from "../../api/Errors.ts"
 import type { SessionId } from "../../wire/Ids.ts"
 import { Shutdown } from "../Shutdown.ts"
@@ -24,6 +24,8 @@ export interface Call {
   readonly sessionId?: SessionId | undefined
   /** The number of the last frame that its reader has had, of a call with a key; 0 if not given. */
   readonly after?: number | undefined
+  /** How long a call with a key goes on without a reader; as long as the server has it if not given. */
+  readonly linger?: Duration.Duration | undefined
 }
 
 export class Calls extends Context.Service<

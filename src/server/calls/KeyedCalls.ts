@@ -17,13 +17,13 @@ import * as KeptFrames from "./KeptFrames.ts"
 import * as RunningCall from "./RunningCall.ts"
 
 export interface Options {
-  /** How long a call with a key goes on while no request for it is open; 30 seconds if not given. */
+  /** How long a call with a key goes on while no request for it is open, unless it says so itself; 30 seconds if not given. */
   readonly keyedCallLinger?: Duration.Input | undefined
   /** The most that is kept of the frames of a call with a key, for readers that come back after its end; 4 MiB if not given. */
   readonly maxKeptFrames?: ByteSize.ByteSize | undefined
 }
 
-const defaultLinger = "30 seconds"
+const defaultKeyedCallLinger = "30 seconds"
 const defaultMaxKeptFrames = ByteSize.mebibytes(4)
 
 /** The statuses of calls that may have acted. */
@@ -39,6 +39,8 @@ export interface KeyedCall extends CallId {
   readonly body: Schema.Json
   /** The number of the last frame that its reader has had. */
   readonly after: number
+  /** How long the call goes on while no request for it is open; that of the server if not given. */
+  readonly linger?: Duration.Duration | undefined
   readonly sessionId?: SessionId | undefined
 }
 
@@ -50,6 +52,7 @@ interface Hashed extends Omit<KeyedCall, "body"> {
 /** A call that is running. */
 interface Entry extends RunningCall.Started {
   readonly requestHash: string
+  readonly linger: Duration.Input
   /** What was kept of the call, where it had been executed before. */
   before?: KeptCall | undefined
   fiber?: Fiber.Fiber<unknown> | undefined
@@ -60,9 +63,9 @@ interface Entry extends RunningCall.Started {
   isAbandoned: boolean
 }
 
-const newEntry = (requestHash: string, share: TurnBudget): Entry => ({
+const newEntry = (options: Pick<Entry, "linger" | "requestHash">, share: TurnBudget): Entry => ({
   ...RunningCall.make(share),
-  requestHash,
+  ...options,
   requests: 0,
   lingerGeneration: 0,
   isAbandoned: false
@@ -74,7 +77,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const kept = yield* KeptAnswers
   const digest = yield* Digest.Digest
   const budget = yield* TurnBudget
-  const linger = options.keyedCallLinger ?? defaultLinger
+  const defaultLinger = options.keyedCallLinger ?? defaultKeyedCallLinger
   const maxKeptFrames = Number(options.maxKeptFrames ?? defaultMaxKeptFrames)
   const fibers = yield* FiberSet.make()
   const entries = new Map<string, Entry>()
@@ -135,9 +138,14 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     const name = nameOf(call)
     const running = entries.get(name)
     if (running !== undefined) yield* AnswerReplay.checkBody(running, call.requestHash)
-    const entry = running ?? newEntry(call.requestHash, budget.shareOf(call.appId))
+    if (running !== undefined) {
+      running.requests++
+      return running
+    }
+    // Every request for the call has the same body, and so the same linger.
+    const { appId, linger = defaultLinger, requestHash } = call
+    const entry = newEntry({ linger, requestHash }, budget.shareOf(appId))
     entry.requests++
-    if (running !== undefined) return entry
     entries.set(name, entry)
     entry.fiber = yield* FiberSet.run(
       fibers,
@@ -155,7 +163,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   /** Cancels a call for which no request was opened within the linger. */
   const abandon = Effect.fnUntraced(function* (entry: Entry, lingerGeneration: number) {
-    if (Option.isSome(yield* Effect.timeoutOption(entry.answer, linger))) return
+    if (Option.isSome(yield* Effect.timeoutOption(entry.answer, entry.linger))) return
     if (entry.requests > 0 || entry.lingerGeneration !== lingerGeneration || entry.fiber === undefined) return
     entry.isAbandoned = true
     yield* Fiber.interrupt(entry.fiber)

@@ -23,7 +23,12 @@ export interface Options {
   readonly maxAppStreams?: number | undefined
 }
 
-const boundsOf = ({ keepAlive = "15 seconds", maxAppStreams = 128 }: Options) => ({ keepAlive, maxAppStreams })
+const boundsOf = ({ keepAlive = "15 seconds", maxAppStreams = 128 }: Options) => ({
+  keepAlive,
+  maxAppStreams,
+  /** The open streams of all endpoints. */
+  open: AppCounts.make()
+})
 
 const Bounds = Context.Reference("effect-clawdforge/server/http/CallResponse/Bounds", {
   defaultValue: () => boundsOf({})
@@ -32,18 +37,19 @@ const Bounds = Context.Reference("effect-clawdforge/server/http/CallResponse/Bou
 export const layer = (options: Options) => Layer.succeed(Bounds, boundsOf(options))
 
 /** Counts an event stream of an app until the scope closes, and fails where the app has as many as it may. */
-export const streamLimit = Effect.map(Bounds, ({ maxAppStreams }) => {
-  const open = AppCounts.make()
-  return (appId: number): Effect.Effect<void, TooMany, Scope.Scope> =>
-    Effect.suspend(() =>
-      open.of(appId) < maxAppStreams
-        ? Effect.acquireRelease(
-            Effect.sync(() => open.add(appId)),
-            () => Effect.sync(() => open.remove(appId))
-          )
-        : Effect.fail(new TooMany())
-    )
-})
+export const streamLimit = Effect.map(
+  Bounds,
+  ({ maxAppStreams, open }) =>
+    (appId: number): Effect.Effect<void, TooMany, Scope.Scope> =>
+      Effect.suspend(() =>
+        open.of(appId) < maxAppStreams
+          ? Effect.acquireRelease(
+              Effect.sync(() => open.add(appId)),
+              () => Effect.sync(() => open.remove(appId))
+            )
+          : Effect.fail(new TooMany())
+      )
+)
 
 /** Whether a request accepts an event stream. */
 export const acceptsEvents = ({ headers }: Pick<HttpServerRequest.HttpServerRequest, "headers">): boolean =>

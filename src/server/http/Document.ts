@@ -30,7 +30,7 @@ const eventStream = {
   schema: {
     type: "string",
     description:
-      "To a request with Accept: text/event-stream. One frame per event of the turn as it happens, with its type as the event and itself as the data; then the event done, with the JSON answer less its events, or the event error, with {status, body} as they would have been."
+      "To a request with Accept: text/event-stream. One frame per event as it happens, with its number as the id, its type as the event and itself as the data; then the event done, with the JSON answer less its events, or the event error, with {status, body} as they would have been. With Last-Event-ID and the same Idempotency-Key, the frames after that number; the event gap, with {after, next}, is in place of those that are not kept any more."
   }
 } as const
 
@@ -62,9 +62,12 @@ const withRefusals = (operation: Operation, more: Operation["responses"] = {}): 
   responses: Record.map({ ...always, ...more, ...operation.responses }, withHeaders)
 })
 
+/** The operations that can be read as an event stream. */
+const streamed = new Set(["sessions.turn", "runs.run"])
+
 const withEventStream = (operation: Operation): Operation => {
   const done = operation.responses[200]
-  if (operation.operationId !== "sessions.turn" || done === undefined) return operation
+  if (!streamed.has(operation.operationId) || done === undefined) return operation
   const content = { ...done.content, "text/event-stream": eventStream }
   return { ...operation, responses: { ...operation.responses, 200: { ...done, content } } }
 }

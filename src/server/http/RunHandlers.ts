@@ -10,11 +10,14 @@ import * as Paths from "../../wire/Paths.ts"
 import * as Wire from "../../wire/Runs.ts"
 import { AppTokens } from "../access/AppTokens.ts"
 import * as CallAnswer from "../calls/CallAnswer.ts"
+import type { CallFeed } from "../calls/CallFeed.ts"
 import { Calls } from "../calls/Calls.ts"
+import type * as RunningCall from "../calls/RunningCall.ts"
 import { Uploads } from "../files/Uploads.ts"
 import { Runs } from "../runs/Runs.ts"
 import * as SystemPrompts from "../SystemPrompts.ts"
 import * as Timeouts from "../Timeouts.ts"
+import * as CallRequest from "./CallRequest.ts"
 import * as CallResponse from "./CallResponse.ts"
 import * as JsonBody from "./JsonBody.ts"
 
@@ -29,11 +32,13 @@ export const layer = HttpApiBuilder.group(
     const uploads = yield* Uploads
     const tokens = yield* AppTokens
     const calls = yield* Calls
+    const readCall = yield* CallRequest.reader
+    const countStream = yield* CallResponse.streamLimit
     const { minimum } = Timeouts
     const maximum = yield* Timeouts.Maximum
     const range = `must be from ${Duration.toSeconds(minimum)} to ${Duration.toSeconds(maximum)}`
 
-    const run = Effect.fnUntraced(function* (app: CurrentApp["Service"], request: Wire.RunRequest) {
+    const run = Effect.fnUntraced(function* (app: CurrentApp["Service"], request: Wire.RunRequest, feed: CallFeed) {
       const timeout = request.timeout ?? Duration.min(Timeouts.byDefault, maximum)
       if (!Duration.between(timeout, { minimum, maximum })) return yield* Invalid.body("timeout_secs", range)
       return yield* runs
@@ -44,7 +49,8 @@ export const layer = HttpApiBuilder.group(
           model: request.model ?? undefined,
           effort: request.effort ?? undefined,
           system: SystemPrompts.from(request),
-          timeout
+          timeout,
+          onEvent: feed.offer
         })
         .pipe(tokens.whileLive(app.id))
     })
@@ -54,16 +60,19 @@ export const layer = HttpApiBuilder.group(
       Effect.fnUntraced(function* ({ headers, query, request }) {
         const app = yield* CurrentApp
         const { json, payload } = yield* read(request)
-        const answer = Effect.map(run(app, payload), ({ usage, ...done }) => ({
-          ok: true as const,
-          ...done,
-          ...(query.usage && usage !== undefined ? { usage } : {})
-        }))
-        const call = yield* calls.start(
-          { appId: app.id, path: Paths.run, key: headers["idempotency-key"], body: json },
-          () => encode(answer)
-        )
-        return yield* CallResponse.renderJson(call)
+        const { asEvents, ...options } = yield* readCall({ headers, request }, payload)
+        // Refused before the run starts.
+        if (asEvents) yield* countStream(app.id)
+        const work: RunningCall.Work = (feed) =>
+          encode(
+            Effect.map(run(app, payload, feed), ({ usage, ...done }) => ({
+              ok: true as const,
+              ...done,
+              ...(query.usage && usage !== undefined ? { usage } : {})
+            }))
+          )
+        const call = yield* calls.start({ ...options, appId: app.id, path: Paths.run, body: json }, work)
+        return yield* asEvents ? CallResponse.renderEvents(call, options.after) : CallResponse.renderJson(call)
       })
     )
   })

@@ -10,7 +10,18 @@ import { SessionEngine } from "../sessions/SessionEngine.ts"
 import { Readiness } from "../upkeep/Readiness.ts"
 
 /** What the server adds to the contract. */
-const features = ["cancel", "events", "idempotency", "ready", "request_id", "session_options", "stream", "usage"]
+const features = [
+  "cancel",
+  "events",
+  "idempotency",
+  "linger",
+  "ready",
+  "request_id",
+  "run_stream",
+  "session_options",
+  "stream",
+  "usage"
+]
 
 export const layer = HttpApiBuilder.group(
   Api,

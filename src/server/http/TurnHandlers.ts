@@ -25,14 +25,15 @@ export const make = Effect.gen(function* () {
   const engine = yield* SessionEngine
   const random = yield* SecureRandom
   const uploads = yield* Uploads
+  const readCall = yield* CallRequest.reader
   const countStream = yield* CallResponse.streamLimit
   const timeouts = { minimum: Timeouts.minimum, maximum: yield* Timeouts.Maximum }
   return {
     turn: Effect.fnUntraced(function* ({ headers, request }: CallRequest.Request) {
       const { closedAt, id: sessionId } = yield* CurrentSession
       const { id: appId } = yield* CurrentApp
-      const { after, asEvents, key } = yield* CallRequest.read({ headers, request })
       const { json, payload } = yield* read(request)
+      const { after, asEvents, key, linger } = yield* readCall({ headers, request }, payload)
       const timeout = Duration.clamp(payload.timeout ?? Timeouts.byDefault, timeouts)
       const findFiles = Effect.gen(function* () {
         if (closedAt !== null) return yield* new SessionIsClosed()
@@ -46,7 +47,7 @@ export const make = Effect.gen(function* () {
       // Refused before the turn starts: a stream over the limit costs the session nothing.
       if (asEvents) yield* countStream(appId)
       const path = Paths.turn.of(sessionId)
-      const call = yield* calls.start({ appId, path, key, after, sessionId, body: json }, (feed) =>
+      const call = yield* calls.start({ appId, path, key, after, linger, sessionId, body: json }, (feed) =>
         encode(TurnAnswer.make(sessionId, turn, feed))
       )
       return yield* asEvents ? CallResponse.renderEvents(call, after) : CallResponse.renderJson(call)

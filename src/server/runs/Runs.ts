@@ -37,6 +37,8 @@ export interface NewRun {
   readonly system?: SystemPrompt | undefined
   /** For all of the run, including the start of the agent. */
   readonly timeout: Duration.Duration
+  /** Takes each event as it happens. The agent is read no faster than it does. */
+  readonly onEvent: (event: TurnEvent) => Effect.Effect<void>
 }
 
 /** A run that ended. */
@@ -126,14 +128,21 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     yield* isRefused(exit) ? Effect.catch(recorded, StorageFailure.log) : Effect.orDie(recorded)
   })
 
-  const collect = Effect.fnUntraced(function* (agent: string, events: Stream.Stream<TurnEvent | TurnEnd, AgentFailed>) {
+  const collect = Effect.fnUntraced(function* (
+    agent: string,
+    events: Stream.Stream<TurnEvent | TurnEnd, AgentFailed>,
+    onEvent: NewRun["onEvent"]
+  ) {
     let transcript = RunResult.empty
     let end: TurnEnd | undefined
     yield* Stream.runForEach(events, (event) => {
-      if (event._tag === "TurnEnd") end = event
-      else transcript = RunResult.accumulate(transcript, event)
+      if (event._tag === "TurnEnd") {
+        end = event
+        return Effect.void
+      }
+      transcript = RunResult.accumulate(transcript, event)
       return transcript.current.length <= maxText
-        ? Effect.void
+        ? onEvent(event)
         : Effect.fail(new AgentFailed({ error: `Agent ${agent} said too much.`, stderr: "", stopReason: "error" }))
     })
     if (end === undefined) return yield* Effect.die(new Error("the turn ended without TurnEnd"))
@@ -150,7 +159,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   /** The folder is acquired before the agent, so it is removed after the agent has ended. */
   const execute = Effect.fnUntraced(function* (run: NewRun, agent: string, elapsed: Stopwatch.Stopwatch) {
-    const { effort, model, prompt, system, timeout } = run
+    const { effort, model, onEvent, prompt, system, timeout } = run
     const outOfTime = (stderr: string) =>
       new AgentFailed({
         error: `Agent ${agent} did not finish the run within ${Duration.format(timeout)}.`,
@@ -166,7 +175,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       Effect.catchTag("AgentFailed", AgentFailure.toRunFailedBeforeWork(elapsed))
     )
     const left = Duration.subtract(timeout, yield* elapsed)
-    return yield* collect(agent, Spans.prompt(agent)(session.turn({ prompt, files, timeout: left }))).pipe(
+    const events = Spans.prompt(agent)(session.turn({ prompt, files, timeout: left }))
+    return yield* collect(agent, events, onEvent).pipe(
       Effect.mapError((failure) => (failure.stopReason === "timeout" ? outOfTime(failure.stderr) : failure))
     )
   }, Effect.scoped)

@@ -3,7 +3,7 @@
  */
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Layer, Logger, Option, Queue, type Schema, Scope } from "effect"
+import { Deferred, Duration, Effect, Exit, Fiber, Layer, Logger, Option, Queue, type Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { StorageUnavailable } from "../../../src/api/Errors.ts"
 import * as KeptAnswers from "../../../src/server/calls/KeptAnswers.ts"
@@ -212,6 +212,34 @@ describe("the execution of a keyed call", () => {
       assert.strictEqual(Option.getOrThrow(yield* kept.find(id)).answer, KeptAnswers.failed)
       yield* TestClock.adjust("1 second")
       assert.include(yield* ask(mustNotBegin), "no client was waiting for its answer")
+    }).pipe(Effect.scoped, withServices)
+  )
+
+  it.effect("goes on without a reader for as long as its request says, and not at all for 0", () =>
+    Effect.gen(function* () {
+      const { come, kept } = yield* make()
+      const isRunning = Effect.map(kept.find(id), (found) => Option.getOrThrow(found).frames === null)
+      const { began, work } = yield* working
+      const first = yield* come(work, { linger: Duration.minutes(5) })
+      yield* began
+      yield* first.leave
+      yield* TestClock.adjust("299 seconds")
+      const second = yield* come(mustNotBegin, { linger: Duration.minutes(5) })
+      yield* second.leave
+      yield* TestClock.adjust("299 seconds")
+      assert.isTrue(yield* isRunning)
+      yield* TestClock.adjust("1 second")
+      assert.isFalse(yield* isRunning)
+
+      yield* kept.forget(id)
+      const another = yield* working
+      const hasty = yield* come(another.work, { linger: Duration.zero })
+      yield* another.began
+      yield* TestClock.adjust("1 hour")
+      assert.isTrue(yield* isRunning)
+      yield* hasty.leave
+      yield* TestClock.adjust(0)
+      assert.isFalse(yield* isRunning)
     }).pipe(Effect.scoped, withServices)
   )
 

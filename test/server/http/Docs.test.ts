@@ -23,7 +23,7 @@ it.layer(Server.layer, { excludeTestServices: true })("the contract as documenta
     })
   )
 
-  it.effect("/openapi.json has the refusals of each endpoint, and the event stream of a turn", () =>
+  it.effect("/openapi.json has the refusals of each endpoint, and the event streams of turns and runs", () =>
     Effect.gen(function* () {
       const { url } = yield* Server
       const { paths } = JSON.parse((yield* call(`${url}/openapi.json`, "GET")).text)
@@ -33,7 +33,7 @@ it.layer(Server.layer, { excludeTestServices: true })("the contract as documenta
         ["/sessions", "post", "400 401 403 413 421 422 429 431 502 503"],
         ["/sessions/{id}", "delete", "400 401 403 404 421 422 431 503"],
         ["/sessions/{id}/turn", "post", "400 401 403 404 410 413 421 422 429 431 502 503"],
-        ["/run", "post", "400 401 403 404 413 421 422 431 502 503"],
+        ["/run", "post", "400 401 403 404 413 421 422 429 431 502 503"],
         ["/files", "post", "400 401 403 413 421 422 429 431 503"],
         ["/admin/tokens", "post", "400 401 403 409 413 421 422 431 503"]
       ] as const) {
@@ -49,8 +49,12 @@ it.layer(Server.layer, { excludeTestServices: true })("the contract as documenta
       ] as const) {
         assert.hasAllKeys(responses[status].headers, ["X-Request-Id", ...headers], String(status))
       }
-      const { content } = responses[200]
-      assert.hasAllKeys(content, ["application/json", "text/event-stream"])
+      for (const path of ["/run", "/sessions/{id}/turn"]) {
+        const { parameters, responses } = paths[path].post
+        assert.hasAllKeys(responses[200].content, ["application/json", "text/event-stream"], path)
+        const names = parameters.map((parameter: { readonly name: string }) => parameter.name)
+        assert.includeMembers(names, ["idempotency-key", "last-event-id"], path)
+      }
       for (const path of ["/sessions", "/run", "/sessions/{id}/turn", "/sessions/{id}/cancel"]) {
         const { parameters } = paths[path].post
         const key = parameters.find((parameter: { readonly in: string }) => parameter.in === "header")

@@ -62,7 +62,14 @@ const withRuns = (agent: Pick<ReturnType<typeof agentOf>, "layer">, options: Run
 const app = { id: 5, name: "app" }
 const run = Effect.fnUntraced(function* (more: Partial<Runs.NewRun> = {}) {
   const runs = yield* Runs.Runs
-  return yield* runs.run({ app, prompt: "prompté", files: [], timeout: Duration.seconds(5), ...more })
+  return yield* runs.run({
+    app,
+    prompt: "prompté",
+    files: [],
+    timeout: Duration.seconds(5),
+    onEvent: () => Effect.void,
+    ...more
+  })
 })
 
 const rows = Effect.gen(function* () {
