@@ -3,7 +3,7 @@
  *
  * They carry a `_tag` in memory and none on the wire.
  */
-import { Schema } from "effect"
+import { Duration, Schema } from "effect"
 import { HttpApiSchema } from "effect/http-api"
 import * as Failures from "../wire/Failures.ts"
 import { Millis } from "../wire/Ids.ts"
@@ -126,10 +126,18 @@ export class RunFailed extends Schema.Error<RunFailed>("effect-clawdforge/api/Er
   readonly _tag = "RunFailed"
   /** Whether it failed before an agent had the work, so that nothing was done. Never sent. */
   readonly isBeforeWork?: boolean | undefined
+  /** Whether the ledger could not be written after an agent had the work. Never sent. */
+  readonly isUnrecorded?: boolean | undefined
 
   /** The same failure, of an agent that never had the work. */
   static beforeWork(failure: RunFailed): RunFailed {
     return Object.assign(failure, { isBeforeWork: true })
+  }
+
+  /** Of work that an agent had, and whose end could not be recorded: its outcome is unknown. */
+  static unrecorded(): RunFailed {
+    const failure = { error: Failures.sentences.cutByFailure, stderr: "", duration: Duration.zero, stopReason: "error" }
+    return Object.assign(new RunFailed(failure), { isUnrecorded: true })
   }
 }
 

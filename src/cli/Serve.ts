@@ -136,7 +136,9 @@ const flags = {
     Flag.withDefault(ByteSize.gigabytes(1))
   ),
   grace: Values.duration("grace").pipe(
-    Flag.withDescription("How long turns in flight may continue on shutdown (default 10 seconds)"),
+    Flag.withDescription(
+      "How long a shutdown may take; turns in flight are cancelled 4 seconds before (default 10 seconds)"
+    ),
     Flag.withDefault(Duration.seconds(10))
   ),
   durable: Flag.Boolean("durable").pipe(

@@ -59,7 +59,7 @@ export interface EmbeddedOptions
     DataFolder.Options,
     Calls.Options,
     LocalSessionEngine.Options,
-    NodeSqlite.Durability,
+    NodeSqlite.Settings,
     Runs.Options,
     Sweeper.Options,
     Timeouts.Options,
@@ -74,7 +74,10 @@ export interface Options
     Listener.Options,
     Routes.Options,
     Omit<NetworkAccess.Options, "host"> {
-  /** How long turns in flight may go on when the server shuts down; 10 seconds if not given. */
+  /**
+   * How long the server may take to shut down; 10 seconds if not given. Turns in flight go on until 4 seconds before its end,
+   * the time that it may take to end an agent, or until half of it if it is under 8 seconds.
+   */
   readonly grace?: Duration.Input | undefined
 }
 
@@ -92,9 +95,9 @@ const startFailed = <A, E extends { readonly message: string }, R>(
   layer: Layer.Layer<A, E, R>
 ): Layer.Layer<A, StartFailed, R> => Layer.catch(layer, (error) => Layer.unwrap(Effect.fail(toStartFailed(error))))
 
-const storage = (options: DataFolder.Options & NodeSqlite.Durability) => {
+const storage = (options: DataFolder.Options & NodeSqlite.Settings) => {
   const database = Layer.unwrap(
-    Effect.map(DataFolder.DataFolder, ({ ledger }) => NodeSqlite.layer({ filename: ledger, durable: options.durable }))
+    Effect.map(DataFolder.DataFolder, ({ ledger }) => NodeSqlite.layer({ ...options, filename: ledger }))
   )
   return Layer.merge(Ledger.layer, KeptAnswers.layer).pipe(
     Layer.provide(Owner.layer),
@@ -137,8 +140,9 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const shutdown = yield* Shutdown.Shutdown
   const tokens = yield* AppTokens.AppTokens
   const ledger = yield* Ledger.Ledger
+  const { end: timeOver } = yield* NodeSqlite.LockWait
   // Added last, so it runs first, while the server still listens and answers.
-  yield* Effect.addFinalizer(() => shutdown.begin(options.grace ?? "10 seconds", allSent))
+  yield* Effect.addFinalizer(() => shutdown.begin(options.grace ?? "10 seconds", { allSent, timeOver }))
   return ForgeServer.of({
     url: HttpServer.formatAddress(server.address),
     mint: tokens.mint,
@@ -174,8 +178,9 @@ const makeHttpClient = Effect.gen(function* () {
   const shutdown = yield* Shutdown.Shutdown
   const httpEffect = yield* HttpRouter.toHttpEffect(Routes.layer(Layer.empty))
   const client = yield* InProcess.untilClosed(InProcess.make(httpEffect))
+  const { end: timeOver } = yield* NodeSqlite.LockWait
   // A program that closes its embedded server does not wait for turns in flight.
-  yield* Effect.addFinalizer(() => shutdown.begin(0))
+  yield* Effect.addFinalizer(() => shutdown.begin(0, { timeOver }))
   return client
 })
 

@@ -3,19 +3,31 @@
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, it } from "@effect/vitest"
-import { Context, Effect, FileSystem, Layer, Logger, Redacted, References, Schedule } from "effect"
+import {
+  Context,
+  type Duration,
+  Effect,
+  Fiber,
+  FileSystem,
+  Layer,
+  Logger,
+  Redacted,
+  References,
+  Schedule
+} from "effect"
 import { existsSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import { eventually } from "../support/Eventually.ts"
 import { patience } from "../support/Patience.ts"
 import { type Answer, type App, openStream, serve, turnOf } from "./Support.ts"
 
-const serverError = '{"detail":"Internal Server Error"}'
+const outcomeUnknown =
+  '{"ok":false,"error":"outcome unknown: the server failed during this call","stderr":"","duration_ms":0,"stop_reason":"error"}'
 const storageUnavailable = '{"detail":"storage unavailable"}'
 const adminToken = "the-admin-token-of-this-test-0123456789"
 
-/** A server with room for one session, and its log. */
-const make = Effect.gen(function* () {
+/** A server with room for one session, and its log. It waits for a lock no longer than given. */
+const make = Effect.fnUntraced(function* (lockWait: Duration.Input) {
   const fs = yield* FileSystem.FileSystem
   const data = yield* fs.makeTempDirectoryScoped()
   const logged: Array<{ readonly message: unknown; readonly requestId: unknown }> = []
@@ -24,7 +36,7 @@ const make = Effect.gen(function* () {
     logged.push({ message, requestId })
   })
   const server = yield* Effect.provide(
-    serve({ data, maxOpenSessions: 1, adminToken: Redacted.make(adminToken) }),
+    serve({ data, lockWait, maxOpenSessions: 1, adminToken: Redacted.make(adminToken) }),
     Logger.layer([logger])
   )
   /** Locks the ledger until the scope closes, as soon as the server is not writing. */
@@ -53,7 +65,7 @@ const make = Effect.gen(function* () {
   const removed = (folder: string) =>
     Effect.sync(() => existsSync(folder)).pipe(eventually(`the removal of ${folder}`, (exists) => !exists))
   return { app, admin: server.adopt(adminToken), lock, removed, without, logged }
-}).pipe(Effect.provide(NodeFileSystem.layer))
+}, Effect.provide(NodeFileSystem.layer))
 
 /** As a form: `request` sends JSON. */
 const upload = ({ token, url }: App, form: FormData): Effect.Effect<Answer> =>
@@ -63,8 +75,8 @@ const upload = ({ token, url }: App, form: FormData): Effect.Effect<Answer> =>
     return { status: response.status, headers: response.headers, text: await response.text() }
   })
 
-class Shared extends Context.Service<Shared, Effect.Success<typeof make>>()("test/LockedLedger") {
-  static readonly layer = Layer.effect(Shared, make)
+class Shared extends Context.Service<Shared, Effect.Success<ReturnType<typeof make>>>()("test/LockedLedger") {
+  static readonly layer = Layer.effect(Shared, make("100 millis"))
 }
 
 it.layer(Shared.layer, { excludeTestServices: true })("a database that cannot be used", (it) => {
@@ -78,7 +90,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("a database that cannot be
       assert.strictEqual(refused.headers.get("retry-after"), "5")
       assert.deepStrictEqual(
         logged.filter(({ requestId }) => requestId === "locked").map(({ message }) => [message].flat()[0]),
-        ["a session could not be closed", "the storage is unavailable"]
+        ["the storage is unavailable"]
       )
       const opened = yield* open("free")
       assert.strictEqual(opened.status, 200, opened.text)
@@ -155,22 +167,22 @@ it.layer(Shared.layer, { excludeTestServices: true })("a database that cannot be
     })
   )
 
-  it.effect("a run whose row cannot be written answers 500, since its agent has acted", () =>
+  it.effect("the outcome of a run whose row cannot be written is unknown, since its agent has acted", () =>
     Effect.gen(function* () {
       const { app, without } = yield* Shared
       const run = app.request("POST", "/run", { body: { prompt: "/echo hi" } })
       const { status, text } = yield* Effect.scoped(Effect.andThen(without("runs"), run))
-      assert.deepStrictEqual([status, text], [500, serverError])
+      assert.deepStrictEqual([status, text], [502, outcomeUnknown])
     })
   )
 
-  it.effect("a turn whose end cannot be written answers 500 in its event stream, and is logged with its request", () =>
+  it.effect("a turn whose end cannot be written is a 502 in its event stream too, and is logged with its request", () =>
     Effect.gen(function* () {
       const { app, lock, logged } = yield* Shared
       const { id } = yield* app.open
       const turn = (headers: Readonly<Record<string, string>>) =>
         openStream(app, `/sessions/${id}/turn`, { body: { prompt: "/wait" }, headers })
-      const frame = `event: error\ndata: {"status":500,"body":${serverError}}\n\n`
+      const frame = `event: error\ndata: {"status":502,"body":${outcomeUnknown}}\n\n`
       for (const headers of [{ "x-request-id": "bare" }, { "x-request-id": "keyed", "idempotency-key": "k" }]) {
         const answer = yield* turn(headers)
         assert.include(yield* answer.next, "Waiting.")
@@ -181,13 +193,51 @@ it.layer(Shared.layer, { excludeTestServices: true })("a database that cannot be
         const lines = logged.filter(({ requestId }) => requestId === headers["x-request-id"])
         assert.include(
           lines.map(({ message }) => [message].flat()[0]),
-          "a call failed"
+          "the storage is unavailable"
         )
       }
-      // The record of a call can still be read.
-      const repeat = Effect.flatMap(turn({ "idempotency-key": "k" }), ({ rest }) => rest)
-      const repeated = yield* Effect.scoped(Effect.andThen(lock, repeat))
-      assert.include(repeated, "outcome unknown: the server failed during this call")
+      // Its key agrees, while the database is locked and afterwards.
+      const repeat = app.request("POST", `/sessions/${id}/turn`, {
+        body: { prompt: "/wait" },
+        headers: { "idempotency-key": "k" }
+      })
+      for (const repeated of [yield* Effect.scoped(Effect.andThen(lock, repeat)), yield* repeat]) {
+        assert.deepStrictEqual([repeated.status, repeated.text], [502, outcomeUnknown])
+      }
     })
   )
 })
+
+it.live("a turn and a close that find the database locked for two seconds are answered as if it were not", () =>
+  Effect.gen(function* () {
+    const { app, lock } = yield* make("10 seconds")
+    const { id } = yield* app.open
+    const wait = { body: { prompt: "/wait" }, headers: { "idempotency-key": "patient" } }
+    const turn = yield* Effect.forkChild(app.request("POST", `/sessions/${id}/turn`, wait))
+    yield* app.turns(id, 1)
+    const cancel = yield* Effect.scoped(
+      Effect.gen(function* () {
+        yield* lock
+        const cancel = yield* Effect.forkChild(app.request("POST", `/sessions/${id}/cancel`))
+        // Each check waits for a second, in which the turn has ended, and the server answers what only reads.
+        for (let second = 1; second <= 2; second++) {
+          const ready = yield* app.request("GET", "/readyz")
+          assert.deepStrictEqual([ready.status, ready.text], [503, '{"detail":"the ledger cannot be written"}'])
+          assert.isTrue((yield* app.state(id)).live)
+        }
+        return cancel
+      })
+    )
+    assert.strictEqual((yield* Fiber.join(cancel)).text, '{"ok":true,"cancelled":true}')
+    const answer = yield* Fiber.join(turn)
+    assert.strictEqual(answer.status, 200, answer.text)
+    assert.strictEqual((yield* turnOf(answer)).text, "Waiting.")
+    assert.strictEqual((yield* app.request("POST", `/sessions/${id}/turn`, wait)).text, answer.text)
+
+    const close = app.request("DELETE", `/sessions/${id}`)
+    const closing = yield* Effect.scoped(
+      Effect.andThen(lock, Effect.tap(Effect.forkChild(close), app.request("GET", "/readyz")))
+    )
+    assert.strictEqual((yield* Fiber.join(closing)).text, '{"ok":true}')
+  }).pipe(Effect.scoped)
+)

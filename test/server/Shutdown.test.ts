@@ -3,10 +3,12 @@
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
-import { type Duration, Effect, Fiber, FileSystem } from "effect"
+import { Clock, type Duration, Effect, Fiber, FileSystem } from "effect"
+import { TestClock } from "effect/testing"
 import type { IncomingMessage } from "node:http"
 import { text as consumeText } from "node:stream/consumers"
 import * as DemoAgent from "../../src/agent/DemoAgent.ts"
+import * as Shutdown from "../../src/server/Shutdown.ts"
 import { misbehaving } from "../agent/Support.ts"
 import * as Http from "../support/Http.ts"
 import { type Answer, type App, call, eventsIn, openStream, processesIn, serve, turnOf } from "./Support.ts"
@@ -45,6 +47,35 @@ const openPost = (app: App, path: string, headers: Readonly<Record<string, strin
 const stopOf = ({ status, text }: Answer) => [status, JSON.parse(text).stop_reason]
 
 const shuttingDown = [503, '{"detail":"shutting down"}']
+
+describe("a shutdown", () => {
+  it.effect("cancels four seconds before the end of the grace period, in which any agent can be ended", () =>
+    Effect.gen(function* () {
+      const happened: Array<string> = []
+      const note = (what: string) =>
+        Effect.map(Clock.currentTimeMillis, (now) => void happened.push(`${what} ${now / 1_000}`))
+      const shutdown = yield* Shutdown.make
+      yield* Effect.forkChild(shutdown.track(Effect.never), { startImmediately: true })
+      yield* Effect.forkChild(Effect.andThen(shutdown.graceIsOver, note("cancelled")), { startImmediately: true })
+      const ending = shutdown.begin("10 seconds", { timeOver: note("over") })
+      yield* Effect.forkChild(Effect.andThen(ending, note("ended")), { startImmediately: true })
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(happened, ["cancelled 6", "over 10", "ended 11"])
+    })
+  )
+
+  it.effect("cancels after half of a grace period that is shorter than eight seconds", () =>
+    Effect.gen(function* () {
+      const shutdown = yield* Shutdown.make
+      const over = Effect.andThen(shutdown.graceIsOver, Clock.currentTimeMillis)
+      const cancelled = yield* Effect.forkChild(over, { startImmediately: true })
+      yield* Effect.forkChild(shutdown.track(Effect.never), { startImmediately: true })
+      yield* Effect.forkChild(shutdown.begin("4 seconds"), { startImmediately: true })
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(yield* Fiber.join(cancelled), 2_000)
+    })
+  )
+})
 
 describe.concurrent("the end of a server", () => {
   it.live("turns can be cancelled and sessions closed within the grace period, which ends it sooner", () =>

@@ -27,6 +27,8 @@ export interface CallAnswer {
   readonly sessionId?: SessionId | undefined
   /** Whether the call is known to have done nothing, whatever its status. */
   readonly didNothing?: boolean | undefined
+  /** Whether it says that the ledger could not be written, so that the outcome is unknown. */
+  readonly isUnrecorded?: boolean | undefined
 }
 
 /** The failures of calls. */
@@ -62,7 +64,8 @@ export const fromFailure = Effect.fnUntraced(function* (failure: CallFailure): E
   if (failure._tag === "StorageUnavailable") yield* StorageFailure.log(failure)
   const status = statuses[failure._tag]
   if (failure._tag !== "RunFailed") return { status, body: JSON.stringify({ detail: failure.detail }) }
-  return { status, body: yield* Effect.orDie(encodeRunFailed(failure)), didNothing: failure.isBeforeWork }
+  const { isBeforeWork: didNothing, isUnrecorded } = failure
+  return { status, body: yield* Effect.orDie(encodeRunFailed(failure)), didNothing, isUnrecorded }
 })
 
 /** The answer of a failed agent of which nothing else is known. */

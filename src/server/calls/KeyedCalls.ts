@@ -3,7 +3,7 @@
  *
  * Such a call outlives its connection. It is cancelled when no request with its key has been open for a while.
  */
-import { ByteSize, type Duration, Effect, Exit, Fiber, FiberSet, Option, Result, type Schema } from "effect"
+import { ByteSize, type Duration, Effect, Exit, Fiber, FiberSet, Option, Result, Schedule, type Schema } from "effect"
 import * as Digest from "effect/crypto/Digest"
 import type { SessionId } from "../../wire/Ids.ts"
 import * as StorageFailure from "../storage/StorageFailure.ts"
@@ -104,14 +104,25 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   })
 
   /**
-   * Records how a call ended. One that did nothing is forgotten, so that it may be tried again. A storage failure here is a
-   * defect, since the agent may have acted.
+   * Without a record of its answer, the outcome of a call is unknown. That is recorded as soon as it can be, without the
+   * frames, which would be held until then.
    */
+  const endUnrecorded = Effect.fnUntraced(function* (id: CallId, count: number) {
+    const ended = kept.end({ ...id, answer: failed, frames: { count, pieces: [] } })
+    yield* FiberSet.run(fibers, Effect.retry(ended, Schedule.spaced("1 second")))
+    return failed
+  })
+
+  /** Records how a call ended. One that did nothing is forgotten, so that it may be tried again. */
   const settle = Effect.fnUntraced(function* (id: CallId, entry: Entry, exit: Exit.Exit<CallAnswer.CallAnswer>) {
+    /** Returns the answer for the requests. */
     const end = Effect.fnUntraced(function* (answer: CallAnswer.CallAnswer) {
       const frames = yield* KeptFrames.fromFeed(entry.feed, maxKeptFrames)
-      yield* Effect.orDie(kept.end({ ...id, answer, frames }))
-      return answer
+      if (answer.isUnrecorded === true) return yield* endUnrecorded(id, frames.count)
+      const ended = yield* Effect.result(kept.end({ ...id, answer, frames }))
+      if (Result.isSuccess(ended)) return answer
+      yield* StorageFailure.log(ended.failure)
+      return yield* endUnrecorded(id, frames.count)
     })
     if (Exit.isSuccess(exit)) return yield* isKept(exit.value) ? end(exit.value) : Effect.as(forget(id), exit.value)
     const wasInterrupted = Exit.hasInterrupts(exit)

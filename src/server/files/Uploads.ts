@@ -4,7 +4,20 @@
  * A file is identified by a token, which is returned once; only its SHA-256 is kept, which also names the file on disk. The
  * file does not exist for other apps, nor for any app once it has expired.
  */
-import { ByteSize, Clock, Context, Duration, Effect, FileSystem, Layer, Path, Schema, Stream } from "effect"
+import {
+  ByteSize,
+  Cause,
+  Clock,
+  Context,
+  Duration,
+  Effect,
+  FileSystem,
+  Layer,
+  Option,
+  Path,
+  Schema,
+  Stream
+} from "effect"
 import * as Digest from "effect/crypto/Digest"
 import { SecureRandom } from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
@@ -13,7 +26,7 @@ import type { Attachment } from "../../agent/Agent.ts"
 import { FileNotFound, Invalid, StorageUnavailable, TooMany } from "../../api/Errors.ts"
 import { type FileToken, fileToken } from "../../wire/Ids.ts"
 import { DataFolder } from "../storage/DataFolder.ts"
-import { orUnavailable } from "../storage/StorageFailure.ts"
+import { isUnavailable, orUnavailable } from "../storage/StorageFailure.ts"
 import * as FileName from "./FileName.ts"
 import * as MediaType from "./MediaType.ts"
 
@@ -121,11 +134,14 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   /** Rows are deleted before their files: a file without a row is removed at the next start. */
   const remove = Effect.fnUntraced(
     function* (rows: Effect.Effect<ReadonlyArray<Row>, SqlError.SqlError>) {
-      const gone = yield* rows
-      for (const { sha256 } of gone) {
-        yield* sql`DELETE FROM upload_sessions WHERE sha256 = ${sha256}`
-        yield* fs.remove(fileOf(sha256), { force: true })
-      }
+      const gone = yield* sql.withTransaction(
+        Effect.tap(rows, (gone) =>
+          Effect.forEach(gone, ({ sha256 }) => sql`DELETE FROM upload_sessions WHERE sha256 = ${sha256}`, {
+            discard: true
+          })
+        )
+      )
+      for (const { sha256 } of gone) yield* fs.remove(fileOf(sha256), { force: true })
       return gone.length
     },
     Effect.uninterruptible,
@@ -180,9 +196,10 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     Effect.catchTag("SqlError", (cause) => Effect.fail(StorageUnavailable.from(cause)))
   )
 
-  /** Removes what was stored of a failed upload. */
-  const discard = Effect.fnUntraced(function* (sha256: string) {
-    yield* Effect.ignore(sql`DELETE FROM uploads WHERE sha256 = ${sha256}`)
+  /** Removes what was stored of a failed upload. It has no row if that is what could not be written. */
+  const discard = Effect.fnUntraced(function* (sha256: string, cause: Cause.Cause<unknown>) {
+    const hasNoRow = Option.exists(Cause.findErrorOption(cause), isUnavailable)
+    if (!hasNoRow) yield* Effect.ignore(sql`DELETE FROM uploads WHERE sha256 = ${sha256}`)
     yield* Effect.orDie(fs.remove(fileOf(sha256), { force: true }))
   }, Effect.uninterruptible)
 
@@ -201,7 +218,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       yield* insert(appId, sha256, received)
       return received
     })
-    const received = yield* Effect.scoped(write).pipe(Effect.onError(() => discard(sha256)))
+    const received = yield* Effect.scoped(write).pipe(Effect.onError((cause) => discard(sha256, cause)))
     const kept: Kept = { ...received, token: fileToken(token) }
     return kept
   })

@@ -125,7 +125,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       })}`
     )
     // Unless the run was refused, the agent may have acted. A refusal is the answer, with or without its row.
-    yield* isRefused(exit) ? Effect.catch(recorded, StorageFailure.log) : Effect.orDie(recorded)
+    yield* isRefused(exit) ? Effect.catch(recorded, StorageFailure.log) : StorageFailure.orOutcomeUnknown(recorded)
   })
 
   const collect = Effect.fnUntraced(function* (

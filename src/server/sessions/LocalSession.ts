@@ -17,6 +17,7 @@ import type { AgentPool } from "../agents/AgentPool.ts"
 import type { Agents } from "../agents/Agents.ts"
 import type { DataFolder } from "../storage/DataFolder.ts"
 import { Ledger } from "../storage/Ledger.ts"
+import * as StorageFailure from "../storage/StorageFailure.ts"
 import * as AgentFailure from "../agents/AgentFailure.ts"
 import type { SessionState, SessionTurn, TurnDone } from "./SessionEngine.ts"
 import * as SessionProcess from "./SessionProcess.ts"
@@ -180,14 +181,14 @@ export const make = Effect.fnUntraced(function* (
       const duration = yield* elapsed
       ended = true
       turn.stopReason = stopReason
-      // The agent has acted: without a record of the end, the outcome is unknown.
-      yield* Effect.orDie(
+      // Without a record of the end, the outcome is unknown.
+      yield* StorageFailure.orOutcomeUnknown(
         ledger.endTurn({ ...options, turnIndex, stopReason, durationMillis: Duration.toMillis(duration) })
       )
       const done: TurnDone = { _tag: "TurnDone", turnIndex, stopReason, duration }
       return done
     }, Effect.uninterruptible)
-    yield* Effect.addFinalizer(() => Effect.suspend(() => (ended ? Effect.void : end("cancelled"))))
+    yield* Effect.addFinalizer(() => Effect.suspend(() => (ended ? Effect.void : Effect.ignore(end("cancelled")))))
     return end
   }, Effect.uninterruptible)
 
@@ -227,7 +228,9 @@ export const make = Effect.fnUntraced(function* (
     const end = yield* begin(turn)
     if (Option.isNone(ready)) return Stream.fromEffect(end("cancelled"))
 
-    const onEvent = Effect.fnUntraced(function* (event: TurnEvent | TurnEnd): Effect.fn.Return<TurnEvent | TurnDone> {
+    const onEvent = Effect.fnUntraced(function* (
+      event: TurnEvent | TurnEnd
+    ): Effect.fn.Return<TurnEvent | TurnDone, RunFailed> {
       if (event._tag !== "TurnEnd") return event
       const done = yield* end(event.stopReason)
       return { ...done, usage: event.usage }
@@ -241,7 +244,7 @@ export const make = Effect.fnUntraced(function* (
     return agent.turn({ ...request, files: attachments }, Effect.raceFirst(cancelRequested, shutdown.graceIsOver)).pipe(
       Spans.prompt(options.agent),
       Stream.mapEffect((event) => onEvent(event)),
-      Stream.catch((failure) => Stream.fromEffect(onFailure(failure)))
+      Stream.catchTag("AgentFailed", (failure) => Stream.fromEffect(onFailure(failure)))
     )
   })
 

@@ -192,7 +192,13 @@ export const make = Effect.fnUntraced(function* (options: Options) {
         yield* ledger.addSession(opened)
         return opened
       }),
-      ({ sessionId }, exit) => (Exit.isSuccess(exit) ? Effect.void : abandon(sessionId))
+      ({ sessionId }, exit) => {
+        if (Exit.isSuccess(exit)) return Effect.void
+        // Only where it was interrupted can there be a row.
+        return Exit.hasInterrupts(exit)
+          ? abandon(sessionId)
+          : forget(sessionId, folder.removeWorkingDirectory(sessionId))
+      }
     ).pipe(Spans.open)
 
   /** Counts a turn of a session until the scope closes, within the limits of the session and of its app. */

@@ -2,24 +2,39 @@
  * A `SqlClient` over Node's own SQLite, so that nothing native has to be built.
  *
  * There is one connection with one permit: all other statements wait for an open transaction. A statement blocks the
- * calling thread until it ends, so each has to be short.
+ * calling thread until it ends, so each has to be short. One that finds the database locked by another process is tried again
+ * for a while, without blocking the thread in between.
  */
-import { Effect, Layer, Predicate, Semaphore, Stream } from "effect"
+import { Context, Duration, Effect, Layer, Predicate, Schedule, Semaphore, Stream } from "effect"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import { SqlClient, type SqlConnection, SqlError, Statement } from "effect/sql"
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite"
 
-export interface Durability {
+export interface Settings {
   /**
    * Whether writes also survive a loss of power, at the cost of waiting for the disk. They survive the death of the process
    * in any case.
    */
   readonly durable?: boolean | undefined
+  /**
+   * How long a statement or a transaction is tried while another process, such as a backup, has locked the database; 10
+   * seconds if not given.
+   */
+  readonly lockWait?: Duration.Input | undefined
 }
 
-export interface Options extends Durability {
+export interface Options extends Settings {
   readonly filename: string
 }
+
+/** The wait for a database that another process has locked. */
+export class LockWait extends Context.Service<
+  LockWait,
+  {
+    /** From now on a locked database fails at once: for a server that has to end. */
+    readonly end: Effect.Effect<void>
+  }
+>()("effect-clawdforge/server/storage/NodeSqlite/LockWait") {}
 
 const parameter = (value: unknown): SQLInputValue => {
   switch (typeof value) {
@@ -46,26 +61,39 @@ const sqlError = (cause: unknown) => {
   return new SqlError.SqlError({ reason: SqlError.classifySqliteError({ errno, cause }, { message }) })
 }
 
+/** The pauses between the tries of what finds the database locked. */
+const pauses = Schedule.min([Schedule.exponential("5 millis"), Schedule.spaced("100 millis")])
+
+const isLocked = (error: unknown) => SqlError.isSqlError(error) && error.reason._tag === "LockTimeoutError"
+
 /**
- * How long a statement waits for another process, such as a backup, that has locked the database. It is short because the
- * whole server waits with it.
+ * Tries again while the database is locked: nothing was done then. SQLite's own waiting would block the thread, and with it
+ * the whole server.
  */
-const busyMillis = 250
+const untilUnlocked =
+  ({ lockWait = "10 seconds" }: Settings, isEnding: () => boolean = () => false) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.retry(effect, {
+      while: (error) => isLocked(error) && !isEnding(),
+      schedule: Schedule.max([pauses, Schedule.during(Duration.fromInputUnsafe(lockWait))])
+    })
 
 const open = (options: Options) =>
   Effect.acquireRelease(
-    Effect.try({
-      try: () => {
-        const database = new DatabaseSync(options.filename, { timeout: busyMillis })
-        const synchronous = options.durable === true ? "FULL" : "NORMAL"
-        database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}`)
-        // What is deleted is overwritten, so that no text of it stays in the file.
-        database.exec("PRAGMA secure_delete = ON")
-        return database
-      },
-      catch: sqlError
-    }),
+    Effect.try({ try: () => new DatabaseSync(options.filename, { timeout: 0 }), catch: sqlError }),
     (database) => Effect.sync(() => database.close())
+  ).pipe(
+    Effect.tap((database) =>
+      Effect.try({
+        try: () => {
+          const synchronous = options.durable === true ? "FULL" : "NORMAL"
+          database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}`)
+          // What is deleted is overwritten, so that no text of it stays in the file.
+          database.exec("PRAGMA secure_delete = ON")
+        },
+        catch: sqlError
+      }).pipe(untilUnlocked(options))
+    )
   )
 
 const connect = (database: DatabaseSync): SqlConnection.Connection => {
@@ -113,12 +141,17 @@ const connect = (database: DatabaseSync): SqlConnection.Connection => {
 
 export const make = Effect.fnUntraced(function* (options: Options) {
   const database = yield* open(options)
-  return yield* SqlClient.make({
-    ...SqlClient.makeSqliteAcquirers({
-      connection: Effect.succeed(connect(database)),
-      semaphore: Semaphore.makeUnsafe(1),
-      isTransaction: () => database.isTransaction
-    }),
+  let isEnding = false
+  const tried = untilUnlocked(options, () => isEnding)
+  const acquirers = SqlClient.makeSqliteAcquirers({
+    connection: Effect.succeed(connect(database)),
+    semaphore: Semaphore.makeUnsafe(1),
+    isTransaction: () => database.isTransaction
+  })
+  const client = yield* SqlClient.make({
+    ...acquirers,
+    // The permit is free in the pauses, so that reads go on.
+    borrower: (use) => tried(acquirers.borrower(use)),
     compiler: Statement.makeCompilerSqlite(),
     driver: "node-sqlite",
     beginTransaction: "BEGIN IMMEDIATE",
@@ -126,7 +159,18 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     prepareTransactionControls: true,
     spanAttributes: [["db.system.name", "sqlite"]]
   })
+  // A transaction has the lock from its beginning on, so only its beginning can fail for it.
+  const { withTransaction: once } = client
+  const withTransaction: SqlClient.SqlClient["withTransaction"] = (effect) => tried(once(effect))
+  const sql: SqlClient.SqlClient = Object.assign(client, { withTransaction })
+  return Context.make(SqlClient.SqlClient, sql).pipe(
+    Context.add(LockWait, {
+      end: Effect.sync(() => {
+        isEnding = true
+      })
+    })
+  )
 })
 
-export const layer = (options: Options): Layer.Layer<SqlClient.SqlClient, SqlError.SqlError> =>
-  Layer.effect(SqlClient.SqlClient, make(options)).pipe(Layer.provide(Reactivity.layer))
+export const layer = (options: Options): Layer.Layer<LockWait | SqlClient.SqlClient, SqlError.SqlError> =>
+  Layer.effectContext(make(options)).pipe(Layer.provide(Reactivity.layer))

@@ -1,12 +1,12 @@
 /**
  * Maps a failure of the database to an error of the contract.
  *
- * The error means that nothing was done, and clients repeat the call. After an agent was handed the work the outcome is
- * unknown, so there a failure of the database has to become a defect.
+ * `StorageUnavailable` means that nothing was done, and clients repeat the call. Once an agent was handed the work, the
+ * outcome is unknown.
  */
 import { type Cause, Effect, Schema } from "effect"
 import type { SqlError } from "effect/sql"
-import { StorageUnavailable } from "../../api/Errors.ts"
+import { RunFailed, StorageUnavailable } from "../../api/Errors.ts"
 
 /** Fails with `StorageUnavailable` where the database fails. A row that cannot be decoded is a defect. */
 export const orUnavailable = <A, R>(
@@ -23,3 +23,9 @@ export const isUnavailable = Schema.is(StorageUnavailable)
 
 /** Logs the failure of the database, which is no part of the answer. */
 export const log = ({ cause }: StorageUnavailable) => Effect.logError("the storage is unavailable", cause)
+
+/** Where what an agent did cannot be recorded, logs why, and fails with the 502 of an unknown outcome. */
+export const orOutcomeUnknown = <A, R>(
+  recording: Effect.Effect<A, StorageUnavailable, R>
+): Effect.Effect<A, RunFailed, R> =>
+  Effect.catch(recording, (error) => Effect.andThen(log(error), Effect.fail(RunFailed.unrecorded())))

@@ -21,6 +21,9 @@ export interface Options {
   readonly minFreeDisk?: ByteSize.ByteSize | undefined
 }
 
+/** How long a check waits for a locked ledger, less than the calls do: load balancers give up on a check soon. */
+const probeLimit = "1 second"
+
 const notReady = (detail: string) => () => new NotReady({ detail })
 
 export const make = Effect.fnUntraced(function* (options: Options) {
@@ -36,7 +39,10 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   const check = Effect.gen(function* () {
     if (yield* shutdown.isUnderWay) return yield* notReady(sentences.shuttingDown)()
-    yield* Effect.mapError(ledger.probe, notReady("the ledger cannot be written"))
+    const unwritable = notReady("the ledger cannot be written")
+    yield* Effect.mapError(ledger.probe, unwritable).pipe(
+      Effect.timeoutOrElse({ duration: probeLimit, orElse: () => Effect.fail(unwritable()) })
+    )
     if ((yield* freeDisk) < minFree) return yield* notReady("the disk is full")()
   })
   return Readiness.of({ check })

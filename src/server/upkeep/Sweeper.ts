@@ -3,6 +3,7 @@
  * their text. The events of sessions and the rows of runs, which hold no text, are kept longer.
  */
 import { Context, DateTime, Duration, Effect, Layer, Schedule } from "effect"
+import type { SessionId } from "../../wire/Ids.ts"
 import { KeptAnswers } from "../calls/KeptAnswers.ts"
 import { Ledger } from "../storage/Ledger.ts"
 import * as Metrics from "../Metrics.ts"
@@ -32,9 +33,12 @@ export class Sweeper extends Context.Service<
 const interval = "60 seconds"
 const auditTtl = Duration.days(90)
 
+const withoutDefects = <A, E>(what: string, effect: Effect.Effect<A, E>, otherwise: A): Effect.Effect<A, E> =>
+  Effect.catchDefect(effect, (defect) => Effect.as(Effect.logError(`${what} failed`, defect), otherwise))
+
 /** A step of a sweep. Where it fails, the steps after it are done all the same. */
 const step = <A, E>(what: string, effect: Effect.Effect<A, E>, otherwise: A): Effect.Effect<A> =>
-  Effect.catchDefect(Effect.orDie(effect), (defect) => Effect.as(Effect.logError(`${what} failed`, defect), otherwise))
+  withoutDefects(what, Effect.orDie(effect), otherwise)
 
 export const make = Effect.fnUntraced(function* (options: Options) {
   const engine = yield* SessionEngine
@@ -49,10 +53,13 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const closeIdle = Effect.gen(function* () {
     const since = yield* before(sessionTtl)
     const idle = yield* ledger.idleSessions(since)
-    const closed = yield* Effect.filter(idle, (id) =>
-      step("closing an idle session", engine.closeIdle(id, since), false)
-    )
-    return closed.length
+    let closed = 0
+    const close = Effect.fnUntraced(function* (id: SessionId) {
+      if (yield* withoutDefects("closing an idle session", engine.closeIdle(id, since), false)) closed++
+    })
+    // A ledger that cannot be written fails for all of them, each after a while: the next sweep closes the rest.
+    yield* step("closing idle sessions", Effect.forEach(idle, close, { discard: true }), undefined)
+    return closed
   })
 
   const deleteExpired = Effect.gen(function* () {

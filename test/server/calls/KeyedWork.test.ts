@@ -3,9 +3,22 @@
  */
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Exit, Fiber, Layer, Logger, Option, Queue, type Schema, Scope } from "effect"
+import {
+  DateTime,
+  Deferred,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Logger,
+  Option,
+  Queue,
+  type Schema,
+  Scope
+} from "effect"
 import { TestClock } from "effect/testing"
-import { StorageUnavailable } from "../../../src/api/Errors.ts"
+import { RunFailed, StorageUnavailable } from "../../../src/api/Errors.ts"
 import * as KeptAnswers from "../../../src/server/calls/KeptAnswers.ts"
 import * as Calls from "../../../src/server/calls/Calls.ts"
 import type * as RunningCall from "../../../src/server/calls/RunningCall.ts"
@@ -185,14 +198,28 @@ describe("the execution of a keyed call", () => {
       }).pipe(Effect.scoped, withServices)
   )
 
-  it.effect("is not repeated when its answer cannot be recorded: the outcome is unknown", () =>
-    Effect.gen(function* () {
-      const { ask } = yield* make((kept) => ({ ...kept, end: () => Effect.fail(unavailable) }))
-      const done: RunningCall.Work = () => Effect.succeed({ status: 200, body: '"done"' })
-      assert.strictEqual(yield* ask(done), CallAnswer.serverError.body)
-      assert.include(yield* ask(mustNotBegin), "outcome unknown: the server failed during this call")
-    }).pipe(Effect.scoped, withServices)
-  )
+  for (const [what, answer] of [
+    ["answer", Effect.succeed({ status: 200, body: '"done"' })],
+    ["turn's end", CallAnswer.fromFailure(RunFailed.unrecorded())]
+  ] as const) {
+    it.effect(`is not repeated when its ${what} cannot be recorded: its outcome is unknown, now and later`, () =>
+      Effect.gen(function* () {
+        let isDown = true
+        const { ask, kept } = yield* make((kept) => ({
+          ...kept,
+          end: (call) => Effect.suspend(() => (isDown ? Effect.fail(unavailable) : kept.end(call)))
+        }))
+        assert.strictEqual(yield* ask(() => answer), KeptAnswers.failed.body)
+        assert.strictEqual(yield* ask(mustNotBegin), KeptAnswers.failed.body)
+        isDown = false
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(yield* ask(mustNotBegin), KeptAnswers.failed.body)
+        // It is no row of a running call any more, which the start of a server would end as cut short.
+        yield* kept.removeBefore(DateTime.makeUnsafe(1_000))
+        assert.isTrue(Option.isNone(yield* kept.find(id)))
+      }).pipe(Effect.scoped, withServices)
+    )
+  }
 
   it.effect("goes on while a request for it is open, and for thirty seconds after the last one", () =>
     Effect.gen(function* () {

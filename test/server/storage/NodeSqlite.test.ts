@@ -1,7 +1,8 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Effect, FileSystem } from "effect"
-import { SqlClient } from "effect/sql"
+import { Context, Effect, Fiber, FileSystem, Layer } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
+import { TestClock } from "effect/testing"
 import { DatabaseSync } from "node:sqlite"
 import * as NodeSqlite from "../../../src/server/storage/NodeSqlite.ts"
 import { memory } from "./Support.ts"
@@ -16,6 +17,24 @@ const makeFolder = FileSystem.FileSystem.use((fs) => fs.makeTempDirectoryScoped(
 const withDatabase = <A, E>(options: NodeSqlite.Options, use: (sql: SqlClient.SqlClient) => Effect.Effect<A, E>) =>
   Effect.provide(SqlClient.SqlClient.use(use), NodeSqlite.layer(options))
 
+/** A database with a table, and another connection that can lock it. */
+const lockable = Effect.gen(function* () {
+  const filename = `${yield* makeFolder}/ledger.db`
+  const context = yield* Layer.build(NodeSqlite.layer({ filename }))
+  const sql = Context.get(context, SqlClient.SqlClient)
+  yield* sql`CREATE TABLE t (id INTEGER)`
+  const other = yield* Effect.acquireRelease(
+    Effect.sync(() => new DatabaseSync(filename, { timeout: 0 })),
+    (database) => Effect.sync(() => database.close())
+  )
+  /** Locks it, and returns what releases it. */
+  const locked = Effect.sync(() => {
+    other.exec("BEGIN EXCLUSIVE")
+    return Effect.sync(() => other.exec("ROLLBACK"))
+  })
+  return { sql, locked, end: Context.get(context, NodeSqlite.LockWait).end }
+})
+
 layer(NodeServices.layer)("the ledger's database", (it) => {
   it.effect("a database waits for the disk only if it is durable", () =>
     Effect.gen(function* () {
@@ -29,11 +48,67 @@ layer(NodeServices.layer)("the ledger's database", (it) => {
     })
   )
 
-  it.effect("a statement waits for a lock of another process, but not for long", () =>
+  it.effect("SQLite does not wait for a lock itself, since the thread would wait with it", () =>
     Effect.gen(function* () {
       const filename = `${yield* makeFolder}/ledger.db`
       const rows = yield* withDatabase({ filename }, (sql) => sql`PRAGMA busy_timeout`.values)
-      assert.deepStrictEqual(rows, [[250]])
+      assert.deepStrictEqual(rows, [[0]])
+    })
+  )
+
+  const insert = (sql: SqlClient.SqlClient) => sql`INSERT INTO t VALUES (1)`
+  const writes: Readonly<Record<string, (sql: SqlClient.SqlClient) => Effect.Effect<unknown, SqlError.SqlError>>> = {
+    statement: insert,
+    transaction: (sql) => sql.withTransaction(insert(sql))
+  }
+  for (const [what, write] of Object.entries(writes)) {
+    it.effect(`a ${what} is tried again until another process has released its lock, and reads go on meanwhile`, () =>
+      Effect.gen(function* () {
+        const { locked, sql } = yield* lockable
+        const release = yield* locked
+        const writing = yield* Effect.forkChild(write(sql), { startImmediately: true })
+        yield* TestClock.adjust("9 seconds")
+        assert.isUndefined(writing.pollUnsafe())
+        assert.deepStrictEqual(yield* sql`SELECT * FROM t`.values, [])
+        yield* release
+        yield* TestClock.adjust("100 millis")
+        yield* Fiber.join(writing)
+        assert.deepStrictEqual(yield* sql`SELECT * FROM t`.values, [[1]])
+      })
+    )
+
+    it.effect(`a ${what} fails after ten seconds of a lock, and has written nothing`, () =>
+      Effect.gen(function* () {
+        const { locked, sql } = yield* lockable
+        const release = yield* locked
+        const writing = yield* Effect.forkChild(Effect.flip(write(sql)), { startImmediately: true })
+        yield* TestClock.adjust("10 seconds")
+        assert.isUndefined(writing.pollUnsafe())
+        yield* TestClock.adjust("100 millis")
+        assert.strictEqual((yield* Fiber.join(writing)).reason._tag, "LockTimeoutError")
+        yield* release
+        assert.deepStrictEqual(yield* sql`SELECT * FROM t`.values, [])
+      })
+    )
+
+    it.effect(`a ${what} fails at once when its server has to end`, () =>
+      Effect.gen(function* () {
+        const { end, locked, sql } = yield* lockable
+        const release = yield* locked
+        const writing = yield* Effect.forkChild(Effect.flip(write(sql)), { startImmediately: true })
+        yield* TestClock.adjust("1 second")
+        yield* end
+        yield* TestClock.adjust("100 millis")
+        assert.strictEqual((yield* Fiber.join(writing)).reason._tag, "LockTimeoutError")
+        yield* release
+      })
+    )
+  }
+
+  it.effect("a statement that fails for another reason is not tried again", () =>
+    Effect.gen(function* () {
+      const { sql } = yield* lockable
+      assert.strictEqual((yield* Effect.flip(sql`INSERT INTO missing VALUES (1)`)).reason._tag, "UnknownError")
     })
   )
 

@@ -17,6 +17,7 @@ import {
 } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
+import { StorageUnavailable } from "../../../src/api/Errors.ts"
 import { SessionId } from "../../../src/wire/Ids.ts"
 import * as AgentPool from "../../../src/server/agents/AgentPool.ts"
 import * as DataFolder from "../../../src/server/storage/DataFolder.ts"
@@ -294,6 +295,39 @@ describe("Sweeper", () => {
       yield* TestClock.adjust("1 minute")
       assert.deepStrictEqual(done, ["uploads", "answers", "uploads", "answers"])
     })
+  )
+
+  it.effect(
+    "idle sessions are left to the next sweep where the ledger cannot be written, and the other steps are done",
+    () =>
+      Effect.gen(function* () {
+        const done: Array<string> = []
+        const note = (what: string) => Effect.sync(() => void done.push(what))
+        const ledger = Layer.mock(Ledger.Ledger)({
+          idleSessions: () => Effect.succeed(["one", "two", "three"].map((id) => SessionId.make(id))),
+          expiredSessions: () => Effect.as(note("expired"), []),
+          deleteSessions: () => Effect.void,
+          deleteAudit: () => Effect.void,
+          clearDeleted: Effect.void
+        })
+        const uploads = Layer.mock(Uploads.Uploads)({ maxSize: ByteSize.zero, sweepExpired: Effect.succeed(0) })
+        const kept = Layer.mock(KeptAnswers.KeptAnswers)({ removeBefore: () => Effect.void })
+        const engine = Layer.mock(SessionEngine)({
+          closeIdle: (id) =>
+            Effect.andThen(
+              note(id),
+              id === "one" ? Effect.succeed(true) : Effect.fail(StorageUnavailable.from("it is locked"))
+            )
+        })
+        const context = yield* Layer.build(
+          Layer.effect(Sweeper.Sweeper, Sweeper.make({})).pipe(
+            Layer.provide(Layer.mergeAll(ledger, uploads, kept, engine, Logger.layer([])))
+          )
+        )
+        const swept = yield* Context.get(context, Sweeper.Sweeper).sweep
+        assert.deepStrictEqual(done, ["one", "two", "expired"])
+        assert.deepStrictEqual(swept, { softClosed: 1, hardDeleted: 0 })
+      })
   )
 
   it.effect("a step that fails is logged, and the others are done", () =>
