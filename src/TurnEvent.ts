@@ -42,7 +42,10 @@ export type Thinking = Wire.Thinking
 /** A block that is no text, or one of the user's own message. */
 export type Content = Wire.Content
 
-/** A call of a tool as it stands. In a stream a later one with the same id replaces an earlier one. */
+/**
+ * A call of a tool as it stands. In a stream a later one with the same id replaces an earlier one, unless that one has
+ * ended and the later has a status that is not an end, or another input: agents may use an id again.
+ */
 export type ToolCall = Wire.ToolCall
 
 /** The agent's plan; each one replaces the one before. */

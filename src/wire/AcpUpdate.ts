@@ -5,6 +5,7 @@
  * unchanged. An update of an unknown kind, or not of the shape of its kind, becomes `Unknown` with all that was in it.
  */
 import { Option, Predicate, Schema } from "effect"
+import * as CallIdentity from "./CallIdentity.ts"
 import { Cost, PlanEntry } from "./EventKinds.ts"
 import type { ToolCall, TurnEvent } from "./TurnEvent.ts"
 
@@ -42,8 +43,7 @@ const toolNameIn = (meta: unknown): string | undefined => (isClaudeMeta(meta) ? 
 /** The result of a tool so far; for a call that ended without one, the content that it shows. */
 const resultOf = (call: typeof Call.Type): Pick<ToolCall, "result" | "blocks"> => {
   const { content, rawOutput, status } = call
-  const isEnded = status === "completed" || status === "failed"
-  if (rawOutput === undefined && isEnded) return content === undefined ? {} : { result: content }
+  if (rawOutput === undefined && CallIdentity.isEnded(status)) return content === undefined ? {} : { result: content }
   return {
     ...(content === undefined || content.length === 0 ? {} : { blocks: content }),
     ...(rawOutput === undefined ? {} : { result: rawOutput })
@@ -89,13 +89,23 @@ const chunk = (role: "agent" | "thought" | "user", tag?: "Text" | "Thinking"): R
       : { _tag: "Content", role, block: content, ...message }
   })
 
+/** The call that an update is of. A `tool_call` with the id of one that has ended begins another. */
+const callOf = (update: Update, id: string, calls: ToolCalls): OpenCall => {
+  const known = calls.get(id)
+  const isNew = update["sessionUpdate"] === "tool_call" && CallIdentity.isEnded(known?.get("status"))
+  if (known !== undefined && !isNew) return known
+  // The status that the protocol has for a call without one tells it from the call before.
+  const opened: OpenCall = new Map(isNew ? [["status", "pending"]] : [])
+  calls.set(id, opened)
+  return opened
+}
+
 /** Applies an update to its tool call: an absent field stays, null clears, a value replaces. */
 export const apply = (update: Update, calls: ToolCalls): Option.Option<OpenCall> => {
   const entries = Object.entries(update)
   const values = Object.fromEntries(entries.filter(([, value]) => value !== null))
   return Option.map(decodeCall(values), ({ toolCallId }) => {
-    const call: OpenCall = calls.get(toolCallId) ?? new Map()
-    calls.set(toolCallId, call)
+    const call = callOf(update, toolCallId, calls)
     for (const [field, value] of entries) {
       if (value === null) call.delete(field)
       else call.set(field, value)
@@ -121,8 +131,9 @@ const toolCall: Reader = {
   read: (update, calls) =>
     apply(update, calls).pipe(
       Option.orElse(() => apply(wellFormed(update), calls)),
-      Option.flatMap((call) => decodeCall(Object.fromEntries(call))),
-      Option.map(toToolCall)
+      Option.flatMap((call) =>
+        Option.map(decodeCall(Object.fromEntries(call)), (known) => CallIdentity.assign(toToolCall(known), call))
+      )
     )
 }
 
@@ -141,14 +152,14 @@ const readers: Readonly<Record<string, Reader>> = {
   plan: reader(Schema.Struct({ entries: Schema.Array(PlanEntry) }), ({ entries }) => ({ _tag: "Plan", entries })),
   usage_update: reader(
     Schema.Struct({
-      used: Schema.optionalKey(Schema.Finite),
-      size: Schema.optionalKey(Schema.Finite),
+      used: Schema.optionalKey(Schema.NullOr(Schema.Finite)),
+      size: Schema.optionalKey(Schema.NullOr(Schema.Finite)),
       cost: Schema.optionalKey(Schema.NullOr(Cost))
     }),
     ({ cost, size, used }) => ({
       _tag: "Usage",
-      ...(used === undefined ? {} : { used }),
-      ...(size === undefined ? {} : { size }),
+      ...(typeof used === "number" ? { used } : {}),
+      ...(typeof size === "number" ? { size } : {}),
       ...(cost ? { cost } : {})
     })
   ),

@@ -10,6 +10,7 @@
  */
 import { Option, Predicate, Schema, SchemaAST } from "effect"
 import * as AcpUpdate from "./AcpUpdate.ts"
+import * as CallIdentity from "./CallIdentity.ts"
 import { fieldNames, type Kind, kinds } from "./EventKinds.ts"
 import type { Text, Thinking, ToolCall, TurnEvent } from "./TurnEvent.ts"
 
@@ -78,9 +79,15 @@ export interface CallState {
   latest: AcpUpdate.OpenCall | ToolCall
 }
 
+/** Whether a part that has the id of this call is of another one. */
+const isAnother = ({ latest, parts }: CallState, part: AcpUpdate.OpenCall | ToolCall): boolean => {
+  if (part instanceof Map) return !parts.has(part) && Array.from(parts).some((known) => known instanceof Map)
+  return CallIdentity.isAnother(latest instanceof Map ? Object.fromEntries(latest) : latest, part)
+}
+
 const update = (calls: Map<string, CallState>, id: string, part: AcpUpdate.OpenCall | ToolCall): CallState => {
   const call = calls.get(id)
-  if (call === undefined) {
+  if (call === undefined || isAnother(call, part)) {
     const opened: CallState = { _tag: "CallState", id, parts: new Set([part]), latest: part }
     calls.set(id, opened)
     return opened
@@ -97,10 +104,13 @@ const update = (calls: Map<string, CallState>, id: string, part: AcpUpdate.OpenC
 }
 
 /** The event of a tool call as it stands. */
-export const snapshot = ({ parts }: CallState): TurnEvent =>
-  Array.from(parts, (part) => (part instanceof Map ? AcpUpdate.fromCall(part) : { ...part })).reduce((event, later) =>
-    Object.assign(event, later)
+export const snapshot = (call: CallState): TurnEvent => {
+  const parts = Array.from(call.parts, (part) => (part instanceof Map ? AcpUpdate.fromCall(part) : { ...part }))
+  return CallIdentity.assign(
+    parts.reduce((event, later) => Object.assign(event, later)),
+    call
   )
+}
 
 /** Our names for fields that the protocol calls something else. An object with one of these is not an update of a tool call. */
 const ourNames = ["_tag", "id", "args", "result", "blocks"]

@@ -34,18 +34,24 @@ export interface Content {
   readonly messageId?: string | undefined
 }
 
-/** A call of a tool as it stands. In a stream a later one with the same id replaces an earlier one. */
+/**
+ * A call of a tool as it stands. In a stream a later one with the same id replaces an earlier one, unless that one has
+ * ended and the later has a status that is not an end, or another input: agents may use an id again.
+ */
 export interface ToolCall {
   readonly _tag: "ToolCall"
   /** The tool's own name where it is known, else what the agent calls the call. */
   readonly name: string
-  /** Tells the calls of one turn apart. */
+  /** Tells the calls of one turn apart that are under way together. */
   readonly id?: string | undefined
   /** What the call does, for people to read. */
   readonly title?: string | undefined
   /** `read`, `edit`, `execute`, … */
   readonly kind?: string | undefined
-  /** `pending`, `in_progress`, `completed` or `failed`. */
+  /**
+   * `pending`, `in_progress`, `completed` or `failed`. A call that was not permitted, and that the agent left open, is
+   * `failed` at the end of its turn.
+   */
   readonly status?: string | undefined
   /** The input of the tool. */
   readonly args?: { readonly [key: string]: unknown } | undefined

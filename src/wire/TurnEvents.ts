@@ -2,8 +2,9 @@
  * The events of a whole turn: merged, and decoded from the answer that carries them.
  */
 import { Equal } from "effect"
+import * as CallIdentity from "./CallIdentity.ts"
 import * as EventDecoder from "./EventDecoder.ts"
-import type { Text, Thinking, TurnEvent } from "./TurnEvent.ts"
+import type { Text, Thinking, ToolCall, TurnEvent } from "./TurnEvent.ts"
 
 type Chunk = Text | Thinking
 
@@ -37,9 +38,13 @@ const toEvent = (event: TurnEvent | EventDecoder.CallState | ChunkRun): TurnEven
   }
 }
 
+/** What an event of a tool call has in common with the others of its call: its id, where the call itself is not known. */
+const keyOf = (event: ToolCall | EventDecoder.CallState): object | string | undefined =>
+  event._tag === "CallState" ? event : (CallIdentity.of(event) ?? event.id)
+
 const mergeAll = (events: Iterable<TurnEvent | EventDecoder.CallState>): ReadonlyArray<TurnEvent> => {
   const merged: Array<TurnEvent | EventDecoder.CallState | ChunkRun> = []
-  const positions = new Map<string, number>()
+  const positions = new Map<object | string, number>()
   for (const event of events) {
     if (event._tag === "Text" || event._tag === "Thinking") {
       const last = merged.at(-1)
@@ -47,13 +52,15 @@ const mergeAll = (events: Iterable<TurnEvent | EventDecoder.CallState>): Readonl
       else merged.push({ _tag: "ChunkRun", first: event, pieces: [event.content] })
       continue
     }
-    const id = event._tag === "ToolCall" || event._tag === "CallState" ? event.id : undefined
-    const position = id === undefined ? undefined : positions.get(id)
-    if (position !== undefined) {
+    const key = event._tag === "ToolCall" || event._tag === "CallState" ? keyOf(event) : undefined
+    const position = key === undefined ? undefined : positions.get(key)
+    const before = position === undefined ? undefined : merged[position]
+    const isAnother = before?._tag === "ToolCall" && event._tag === "ToolCall" && CallIdentity.isAnother(before, event)
+    if (position !== undefined && !(typeof key === "string" && isAnother)) {
       merged[position] = event
       continue
     }
-    if (id !== undefined) positions.set(id, merged.length)
+    if (key !== undefined) positions.set(key, merged.length)
     merged.push(event)
   }
   return merged.map(toEvent)
@@ -61,6 +68,7 @@ const mergeAll = (events: Iterable<TurnEvent | EventDecoder.CallState>): Readonl
 
 /**
  * Adjacent chunks of one message become one event, and the last event of each tool call takes the position of the first.
+ * An id that is used again after its call has ended is another call.
  */
 export const merge = (events: Iterable<TurnEvent>): ReadonlyArray<TurnEvent> => mergeAll(events)
 

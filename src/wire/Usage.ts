@@ -3,7 +3,10 @@
  */
 import { Schema } from "effect"
 
-/** What a turn or a run used, as far as the agent reports it. */
+/**
+ * What a turn or a run used, as far as the agent reports it. Of an agent that reports the total of its session (Copilot),
+ * a turn used the increase, which is not known of the first turn after the server has restored the session.
+ */
 export interface Usage {
   /** Those that the agent's model read; of them, `cachedTokens` came from its cache. */
   readonly inputTokens?: number | undefined

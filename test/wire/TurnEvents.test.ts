@@ -1,8 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
+import * as AcpUpdate from "../../src/wire/AcpUpdate.ts"
+import * as EventDecoder from "../../src/wire/EventDecoder.ts"
 import { kinds } from "../../src/wire/EventKinds.ts"
 import { turnEvent } from "../../src/wire/TurnEventCodec.ts"
 import * as TurnEvents from "../../src/wire/TurnEvents.ts"
+import type { TurnEvent } from "../../src/wire/TurnEvent.ts"
 import { text } from "../../src/TurnEvent.ts"
 import { Entry } from "./Entries.ts"
 
@@ -134,6 +137,14 @@ describe("decoding the events of a turn", () => {
     assert.deepStrictEqual(decoded({ type: "session_info", title: null }), [{ _tag: "SessionInfo", title: null }])
   })
 
+  it("reads the cost of a session whose context is not known", () => {
+    const update = { sessionUpdate: "usage_update", used: null, size: null, cost: { amount: 0.5, currency: "USD" } }
+    const usage = { _tag: "Usage", cost: { amount: 0.5, currency: "USD" } }
+    const nested = { method: "session/update", params: { update } }
+    const flat = { method: "session/update", params: update }
+    assert.deepStrictEqual(decoded(nested, flat), [usage, usage])
+  })
+
   it("reads the text of a message whose id is not a string, and keeps the whole message", () => {
     for (const odd of [{ type: "text", content: "a", message_id: 7 }, chunk("a", { messageId: 7 })]) {
       assert.deepStrictEqual(decoded(odd), [{ _tag: "Text", content: "a", raw: odd }])
@@ -199,6 +210,64 @@ describe("decoding the events of a turn", () => {
     const both = { _tag: "ToolCall", id: "t", title: "T", rawInput: "in", result: "R" }
     assert.deepStrictEqual(decoded(update, done), [{ ...both, name: "x" }])
     assert.deepStrictEqual(decoded(update, done, update), [{ ...both, name: "T" }])
+  })
+
+  describe("with an id that is used again after its call has ended", () => {
+    const call = (sessionUpdate: string, fields: object) => ({ sessionUpdate, toolCallId: "call_0", ...fields })
+    const said = (text: string) => ({ sessionUpdate: "agent_message_chunk", content: { type: "text", text } })
+    const updates = [
+      said("a"),
+      call("tool_call", { title: "Read", rawInput: { n: 1 } }),
+      call("tool_call_update", { status: "completed", rawOutput: "one" }),
+      said("b"),
+      call("tool_call", { title: "Read" }),
+      call("tool_call_update", { rawInput: { n: 2 } }),
+      call("tool_call_update", { status: "failed", rawOutput: "two" }),
+      // This one has ended at once, and is updated after its end.
+      call("tool_call", { title: "Read", status: "completed", rawInput: { n: 3 } }),
+      call("tool_call_update", { rawOutput: "three" }),
+      said("c")
+    ]
+    const event = { _tag: "ToolCall", id: "call_0", name: "Read", title: "Read" } as const
+    const expected: ReadonlyArray<TurnEvent> = [
+      { _tag: "Text", content: "a" },
+      { ...event, status: "completed", args: { n: 1 }, result: "one" },
+      { _tag: "Text", content: "b" },
+      { ...event, status: "failed", args: { n: 2 }, result: "two" },
+      { ...event, status: "completed", args: { n: 3 }, result: "three" },
+      { _tag: "Text", content: "c" }
+    ]
+
+    it("keeps both calls, and the texts around them apart, in each dialect", () => {
+      const nested = updates.map((update) => ({ method: "session/update", params: { update } }))
+      const flat = updates.map((params) => ({ method: "session/update", params }))
+      const streamed = nested.map(EventDecoder.make()).map((event) => Schema.encodeSync(turnEvent)(event))
+      for (const raws of [nested, flat, streamed]) assert.deepStrictEqual(decoded(...raws), expected)
+    })
+
+    it("keeps both calls of events that a server has merged", () => {
+      const merged = expected.map((event) => Schema.encodeSync(turnEvent)(event))
+      assert.deepStrictEqual(decoded(...merged), expected)
+    })
+
+    it("keeps one call where the earlier has not ended, and where only its result came again", () => {
+      const open = call("tool_call", { title: "Read", rawInput: { n: 1 } })
+      const again = [open, call("tool_call", { title: "Read it", status: "completed", rawOutput: "one" })]
+      assert.strictEqual(decoded(...again.map((params) => ({ method: "session/update", params }))).length, 1)
+      const done = { type: "tool_call", id: "call_0", name: "Read", status: "completed", args: { n: 1 } }
+      assert.deepStrictEqual(decoded(done, { ...done, result: "one" }), [
+        { _tag: "ToolCall", id: "call_0", name: "Read", status: "completed", args: { n: 1 }, result: "one" }
+      ])
+    })
+
+    it("keeps both where a server has merged the events in memory", () => {
+      const calls: AcpUpdate.ToolCalls = new Map()
+      assert.deepStrictEqual<ReadonlyArray<unknown>>(
+        TurnEvents.merge(updates.map((update) => AcpUpdate.toEvent(update, calls))),
+        expected
+      )
+      assert.deepStrictEqual<ReadonlyArray<unknown>>(TurnEvents.merge(expected), expected)
+    })
   })
 
   it("keeps reading a tool call after an update that it does not understand", () => {
