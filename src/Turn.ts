@@ -30,7 +30,10 @@ import * as UsageWire from "./wire/Usage.ts"
 export type { TurnEncoded } from "./wire/TurnCodec.ts"
 export type { UsageEncoded } from "./wire/Usage.ts"
 
-/** What a turn or a run used, as far as the agent reports it. */
+/**
+ * What a turn or a run used, as far as the agent reports it. Of an agent that reports the total of its session (Copilot),
+ * a turn used the increase, which is not known of the first turn after the server has restored the session.
+ */
 export type Usage = UsageWire.Usage
 
 /** The codec of a usage. */

@@ -1,7 +1,7 @@
 /**
  * Opens a session with an agent: starts its process, initializes the protocol, and creates or restores the session.
  */
-import { Duration, Effect, Exit, Schema, Scope } from "effect"
+import { Duration, Effect, Exit, Predicate, Schema, Scope } from "effect"
 import type { ChildProcessSpawner } from "effect/process"
 import { type AgentDefinition, AgentFailed, AgentOptionRefused, type AgentSession, type SystemPrompt } from "./Agent.ts"
 import { type AgentChild, spawn } from "./process/AgentProcess.ts"
@@ -12,6 +12,7 @@ import * as AgentTurns from "./acp/AgentTurns.ts"
 import { clientInfo } from "./acp/ClientInfo.ts"
 import * as SessionSettings from "./acp/SessionSettings.ts"
 import type { OutputBudget } from "./acp/OutputBudget.ts"
+import * as SessionUsage from "./acp/SessionUsage.ts"
 import type { Watchdog } from "./process/Watchdog.ts"
 
 export interface Options {
@@ -41,6 +42,7 @@ const cancelGrace = "2 seconds"
 const Initialized = Schema.Struct({
   protocolVersion: Schema.Unknown,
   authMethods: Schema.optionalKey(Schema.Unknown),
+  agentInfo: Schema.optionalKey(Schema.Unknown),
   agentCapabilities: Schema.optionalKey(
     Schema.Struct({
       loadSession: Schema.optionalKey(Schema.Unknown),
@@ -91,7 +93,9 @@ const initialize = Effect.fnUntraced(function* (opening: Opening) {
     const actual = JSON.stringify(initialized.protocolVersion).slice(0, maxVersionLength)
     return yield* child.fail(`Agent ${definition.name} speaks protocol version ${actual}, not ${protocolVersion}.`)
   }
-  return { capabilities: initialized.agentCapabilities ?? {}, authMethods: initialized.authMethods }
+  const { agentCapabilities, agentInfo, authMethods } = initialized
+  const countsSession = Predicate.hasProperty(agentInfo, "name") && SessionUsage.countsSession(agentInfo.name)
+  return { capabilities: agentCapabilities ?? {}, authMethods, countsSession }
 })
 
 const create = Effect.fnUntraced(function* (opening: Opening) {
@@ -175,12 +179,13 @@ const connect = Effect.fnUntraced(function* (definition: AgentDefinition, option
   const connected = yield* AgentConnection.make({ name, child, inbox, budget: options.budget })
   const step = Duration.fromInputUnsafe(options.stepTimeout ?? "30 seconds")
 
-  const { authMethods, capabilities } = yield* initialize({ definition, options, child, connection: connected, step })
+  const initialized = yield* initialize({ definition, options, child, connection: connected, step })
+  const { authMethods, capabilities, countsSession } = initialized
   const connection = Authentication.withAuthentication({ definition, connection: connected, authMethods, within: step })
   const opening: Opening = { definition, options, child, connection, step }
   const { offered, sessionId } =
     options.load === undefined ? yield* create(opening) : yield* restore(opening, options.load, capabilities)
-  yield* inbox.opened({ id: sessionId, loaded: options.load !== undefined })
+  yield* inbox.opened({ id: sessionId, loaded: options.load !== undefined, countsSession })
   if (definition.mode !== undefined) yield* enterMode(opening, sessionId, definition.mode)
   yield* SessionSettings.apply({
     name,

@@ -3,11 +3,14 @@
  *
  * Updates that arrive between turns are kept for the next turn, unless they only concern a turn that is over.
  */
-import { type Cause, Effect, Queue, Schema, type Scope } from "effect"
-import { toEvent, type ToolCalls } from "../../wire/AcpUpdate.ts"
+import { type Cause, Effect, Equal, Queue, Schema, type Scope } from "effect"
+import { type OpenCall, toEvent, type ToolCalls } from "../../wire/AcpUpdate.ts"
+import * as CallIdentity from "../../wire/CallIdentity.ts"
 import type { TurnEvent } from "../../wire/TurnEvent.ts"
+import type { Usage } from "../../wire/Usage.ts"
 import type { AgentDefinition, AgentFailed, TurnEnd } from "../Agent.ts"
 import * as Permission from "./Permission.ts"
+import * as SessionUsage from "./SessionUsage.ts"
 
 const Update = Schema.Struct({ sessionId: Schema.String, update: Schema.Unknown })
 type Update = typeof Update.Type
@@ -44,37 +47,60 @@ export type TurnQueue = Queue.Queue<TurnEvent | TurnEnd, AgentFailed | Cause.Don
 interface ActiveTurn {
   readonly events: TurnQueue
   readonly toolCalls: ToolCalls
-  readonly costBefore: number | undefined
-  /** What the session has cost so far, if the agent reported it in this turn. */
-  cost: number | undefined
+  /** The calls that were not permitted. */
+  readonly refused: Set<OpenCall>
   cancelling: boolean
 }
 
 export interface AgentInbox {
   /** Takes the raw `params` of an update; suspends while the turn's queue is full. */
   readonly update: (params: unknown) => Effect.Effect<void>
+  /** Answers a permission request; its tool call, as the request has it, becomes an event before the permission does. */
   readonly permission: (request: Permission.Request) => Effect.Effect<Permission.Outcome>
   /** Sets the session's id once it is open. Updates received while it was being loaded are history, and dropped. */
-  readonly opened: (session: { readonly id: string; readonly loaded: boolean }) => Effect.Effect<void>
+  readonly opened: (session: {
+    readonly id: string
+    readonly loaded: boolean
+    /** Whether the agent counts the tokens of its whole session. */
+    readonly countsSession?: boolean | undefined
+  }) => Effect.Effect<void>
   /** Makes a turn the one in flight, until the scope closes. */
   readonly attach: (events: TurnQueue) => Effect.Effect<void, never, Scope.Scope>
   /** Cancels all further permission requests of the turn in flight. */
   readonly beginCancel: Effect.Effect<void>
-  /** What the turn in flight has cost so far in US dollars, if known. */
-  readonly cost: Effect.Effect<number | undefined>
+  /** Ends the calls of the turn in flight that were not permitted and that the agent left open: they did not run. */
+  readonly endRefused: Effect.Effect<void>
+  /** What the turn in flight used by its answer, as far as it is known. */
+  readonly usage: (answer: Readonly<Record<string, unknown>>) => Effect.Effect<Usage | undefined>
+}
+
+/**
+ * The tool call of a permission request as an update, which patches the call or begins one; undefined if it says nothing new.
+ * Null says nothing here.
+ */
+const updateOf = ({ toolCall }: Permission.Request, known: OpenCall | undefined) => {
+  const said = Object.entries(toolCall).filter(([, value]) => value !== null)
+  const isEnded = CallIdentity.isEnded(known?.get("status"))
+  if (known !== undefined && !isEnded && said.every(([name, value]) => Equal.equals(known.get(name), value))) return
+  return { ...Object.fromEntries(said), sessionUpdate: isEnded ? "tool_call" : "tool_call_update" }
 }
 
 export const make = (permissions: AgentDefinition["permissions"]): AgentInbox => {
   let sessionId: string | undefined
   let current: ActiveTurn | undefined
   let pending: ReadonlyArray<Update> = []
-  /** The session's total cost in US dollars; unknown after it has been restored, until the agent reports it. */
-  let cost: number | undefined
+  const usage = SessionUsage.make()
 
   const eventOf = (turn: ActiveTurn, update: unknown): TurnEvent => {
     const event = toEvent(update, turn.toolCalls)
-    if (event._tag === "Usage" && event.cost?.currency === "USD") turn.cost = event.cost.amount
+    usage.report(update, event)
     return event
+  }
+
+  /** The event of what a permission is asked for, if the request says anything new. */
+  const callEvents = (turn: ActiveTurn, request: Permission.Request): ReadonlyArray<TurnEvent> => {
+    const update = updateOf(request, turn.toolCalls.get(request.toolCall.toolCallId))
+    return update === undefined ? [] : [toEvent(update, turn.toolCalls)]
   }
 
   const isThisSession = (update: Pick<Update, "sessionId">): boolean =>
@@ -89,27 +115,36 @@ export const make = (permissions: AgentDefinition["permissions"]): AgentInbox =>
     }),
     permission: Effect.fnUntraced(function* (request) {
       if (current === undefined || !isThisSession(request)) return Permission.cancelled.outcome
-      const { decision, outcome } = current.cancelling ? Permission.cancelled : Permission.decide(permissions, request)
-      const { options, toolCall } = request
-      yield* Queue.offer(current.events, { _tag: "Permission", toolCallId: toolCall.toolCallId, options, decision })
+      const { events, refused, toolCalls } = current
+      const decided = current.cancelling ? Permission.cancelled : Permission.decide(permissions, request)
+      const { toolCallId } = request.toolCall
+      const reported = callEvents(current, request)
+      const call = toolCalls.get(toolCallId)
+      if (call !== undefined && Permission.isAllowed(decided)) refused.delete(call)
+      else if (call !== undefined) refused.add(call)
+      const { decision, outcome } = decided
+      yield* Queue.offerAll(events, [
+        ...reported,
+        { _tag: "Permission", toolCallId, options: request.options, decision }
+      ])
       return outcome
     }),
     opened: (session) =>
       Effect.sync(() => {
         sessionId = session.id
         pending = session.loaded ? [] : pending.filter(isThisSession)
-        cost = session.loaded ? undefined : 0
+        usage.opened({ loaded: session.loaded, countsSession: session.countsSession === true })
       }),
     attach: Effect.fnUntraced(function* (events) {
       const earlier = relevantEvents(pending)
       pending = []
       yield* Effect.acquireRelease(
         Effect.sync(() => {
-          current = { events, toolCalls: new Map(), costBefore: cost, cost: undefined, cancelling: false }
+          usage.begin()
+          current = { events, toolCalls: new Map(), refused: new Set(), cancelling: false }
         }),
         () =>
           Effect.sync(() => {
-            cost = current?.cost ?? cost
             current = undefined
           })
       )
@@ -118,8 +153,15 @@ export const make = (permissions: AgentDefinition["permissions"]): AgentInbox =>
     beginCancel: Effect.sync(() => {
       if (current !== undefined) current.cancelling = true
     }),
-    cost: Effect.sync(() =>
-      current?.cost === undefined || current.costBefore === undefined ? undefined : current.cost - current.costBefore
-    )
+    endRefused: Effect.suspend(() => {
+      if (current === undefined) return Effect.void
+      const { events, refused, toolCalls } = current
+      const open = [...refused].filter((call) => !CallIdentity.isEnded(call.get("status")))
+      const ends = open.map((call) =>
+        toEvent({ sessionUpdate: "tool_call_update", toolCallId: call.get("toolCallId"), status: "failed" }, toolCalls)
+      )
+      return Effect.asVoid(Queue.offerAll(events, ends))
+    }),
+    usage: (answer) => Effect.sync(() => usage.end(answer))
   }
 }

@@ -7,7 +7,6 @@
 import { type Cause, Duration, Effect, Fiber, Option, Queue, Schema, Stream } from "effect"
 import { pathToFileURL } from "node:url"
 import type { TurnEvent } from "../../wire/TurnEvent.ts"
-import type { Usage } from "../../wire/Usage.ts"
 import type { AgentFailed, AgentSession, AgentTurn, Attachment, TurnEnd } from "../Agent.ts"
 import type { AgentChild } from "../process/AgentProcess.ts"
 import type { AgentConnection } from "./AgentConnection.ts"
@@ -30,33 +29,15 @@ const queueCapacity = 1_024
 /** How long a process that answers `cancelled` because it is being killed may take to exit. */
 const exitGrace = "100 millis"
 
-const tokens = Schema.optionalKey(Schema.NullOr(Schema.Finite))
 const Answer = Schema.Struct({
   stopReason: Schema.String,
-  usage: Schema.optionalKey(Schema.Unknown)
+  usage: Schema.optionalKey(Schema.Unknown),
+  _meta: Schema.optionalKey(Schema.Unknown)
 })
-const AnswerUsage = Schema.Struct({
-  inputTokens: tokens,
-  outputTokens: tokens,
-  totalTokens: tokens,
-  cachedReadTokens: tokens
-})
-const isAnswerUsage = Schema.is(AnswerUsage)
 
 /** One word, as in the protocol. Anything else becomes `other`, because stop reasons are stored. */
 const stopReasonOf = ({ stopReason }: typeof Answer.Type): string =>
   /^[A-Za-z0-9_.-]{1,64}$/.test(stopReason) ? stopReason : "other"
-
-const usageOf = (answer: typeof Answer.Type): Usage | undefined => {
-  if (!isAnswerUsage(answer.usage)) return undefined
-  const { cachedReadTokens, inputTokens, outputTokens, totalTokens } = answer.usage
-  return {
-    ...(typeof inputTokens === "number" ? { inputTokens } : {}),
-    ...(typeof outputTokens === "number" ? { outputTokens } : {}),
-    ...(typeof cachedReadTokens === "number" ? { cachedTokens: cachedReadTokens } : {}),
-    ...(typeof totalTokens === "number" ? { totalTokens } : {})
-  }
-}
 
 const resourceLink = (file: Attachment) => ({
   type: "resource_link",
@@ -128,7 +109,7 @@ export const make = (options: Options): Pick<AgentSession, "turn"> => {
       Effect.flatMap((answer) =>
         finish({ events, inbox }, cancelled ? { ...answer, stopReason: "cancelled" } : answer)
       ),
-      Effect.catch((failure) => Queue.fail(events, failure)),
+      Effect.catch((failure) => Effect.andThen(inbox.endRefused, Queue.fail(events, failure))),
       Effect.forkScoped
     )
     return Stream.fromQueue(events)
@@ -141,10 +122,10 @@ const finish = Effect.fnUntraced(function* (
   { events, inbox }: { readonly events: TurnQueue; readonly inbox: AgentInbox },
   answer: typeof Answer.Type
 ) {
-  const reported = usageOf(answer)
-  const costUsd = yield* inbox.cost
-  const usage = costUsd === undefined ? reported : { ...reported, costUsd }
-  if (reported !== undefined) yield* Queue.offer(events, { _tag: "Usage", ...reported })
+  yield* inbox.endRefused
+  const usage = yield* inbox.usage(answer)
+  const { costUsd: _cost, ...tokens } = usage ?? {}
+  if (Object.keys(tokens).length > 0) yield* Queue.offer(events, { _tag: "Usage", ...tokens })
   yield* Queue.offer(events, {
     _tag: "TurnEnd",
     stopReason: stopReasonOf(answer),

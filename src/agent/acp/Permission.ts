@@ -6,10 +6,12 @@ import type { AgentDefinition } from "../Agent.ts"
 
 const isOption = Schema.is(Schema.Struct({ optionId: Schema.String, kind: Schema.String }))
 
-/** A permission request, with only the fields that are needed to answer it. */
+/** A permission request: what it is about, with all that the agent says of it, and the answers that it offers. */
 export const Request = Schema.Struct({
   sessionId: Schema.String,
-  toolCall: Schema.Struct({ toolCallId: Schema.String }),
+  toolCall: Schema.StructWithRest(Schema.Struct({ toolCallId: Schema.String }), [
+    Schema.Record(Schema.String, Schema.Unknown)
+  ]),
   options: Schema.Array(Schema.Unknown)
 })
 export type Request = typeof Request.Type
@@ -33,6 +35,9 @@ const kinds = {
   allow: ["allow_once", "allow_always"],
   deny: ["reject_once", "reject_always"]
 } as const
+
+/** Whether the tool may run. */
+export const isAllowed = ({ decision }: Decision): boolean => decision.startsWith("allow")
 
 /** Selects an option by the policy; cancels the tool call if the agent offers none that fits. */
 export const decide = (policy: AgentDefinition["permissions"], request: Request): Decision => {

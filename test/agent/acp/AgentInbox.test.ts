@@ -70,12 +70,113 @@ it.effect(
         yield* inbox.attach(yield* queue)
         const update = { sessionUpdate: "usage_update", cost: { amount, currency } }
         yield* inbox.update({ sessionId: "s", update })
-        return yield* inbox.cost
+        return (yield* inbox.usage({}))?.costUsd
       }, Effect.scoped)
       yield* inbox.opened({ id: "s", loaded: true })
       assert.deepStrictEqual([yield* spend(5), yield* spend(7)], [undefined, 2])
       assert.isUndefined(yield* spend(900, "JPY"))
     })
+)
+
+/** Opens a turn on a new session of an agent whose requests get this answer. */
+const inTurn = Effect.fnUntraced(function* (permissions: "allow" | "deny") {
+  const inbox = AgentInbox.make(permissions)
+  yield* inbox.opened({ id: "s", loaded: false })
+  const events = yield* queue
+  yield* inbox.attach(events)
+  const options = [
+    { optionId: "y", kind: "allow_once" },
+    { optionId: "n", kind: "reject_once" }
+  ]
+  return {
+    inbox,
+    update: (update: object) => inbox.update({ sessionId: "s", update }),
+    ask: (toolCall: { readonly toolCallId: string; readonly [field: string]: unknown }) =>
+      inbox.permission({ sessionId: "s", toolCall, options }),
+    asked: (decision: string) => ({ _tag: "Permission", toolCallId: "c", options, decision }),
+    /** What has happened since the last time. */
+    events: Effect.map(Queue.clear(events), (events): ReadonlyArray<unknown> => events)
+  }
+})
+
+it.effect("a permission request shows its tool call before the permission, as all that is known of it", () =>
+  Effect.gen(function* () {
+    const { ask, asked, events, update } = yield* inTurn("allow")
+    const toolCall = { toolCallId: "c", title: "rm -r .", kind: "execute", rawInput: { command: "rm" }, status: null }
+    yield* ask(toolCall)
+    const call = { _tag: "ToolCall", id: "c", name: "rm -r .", title: "rm -r .", kind: "execute" }
+    const shown = { ...call, args: { command: "rm" } }
+    assert.deepStrictEqual(yield* events, [shown, asked("allow_once")])
+    yield* update({ sessionUpdate: "tool_call_update", toolCallId: "c", status: "in_progress" })
+    yield* ask({ toolCallId: "c", content: [{ type: "diff" }] })
+    const patched = { ...shown, status: "in_progress", blocks: [{ type: "diff" }] }
+    assert.deepStrictEqual(yield* events, [{ ...shown, status: "in_progress" }, patched, asked("allow_once")])
+    // It says nothing new of the call.
+    yield* ask({ toolCallId: "c", title: "rm -r .", rawInput: { command: "rm" } })
+    assert.deepStrictEqual(yield* events, [asked("allow_once")])
+    // After its end the same id is another call.
+    yield* update({ sessionUpdate: "tool_call_update", toolCallId: "c", status: "completed" })
+    yield* ask({ toolCallId: "c", title: "ls" })
+    assert.deepStrictEqual(yield* events, [
+      { ...shown, status: "completed", result: [{ type: "diff" }] },
+      { _tag: "ToolCall", id: "c", name: "ls", title: "ls", status: "pending" },
+      asked("allow_once")
+    ])
+  })
+)
+
+it.effect("at the end of a turn, calls that were not permitted and that the agent left open are failed", () =>
+  Effect.gen(function* () {
+    const { ask, events, inbox, update } = yield* inTurn("deny")
+    const rejected = { _tag: "ToolCall", id: "c", name: "rm", title: "rm" }
+    yield* update({ sessionUpdate: "tool_call", toolCallId: "not asked for", title: "ls" })
+    yield* ask({ toolCallId: "ended", title: "ps" })
+    yield* update({ sessionUpdate: "tool_call_update", toolCallId: "ended", status: "failed", rawOutput: "no" })
+    yield* ask({ toolCallId: "c", title: "rm" })
+    yield* inbox.beginCancel
+    yield* ask({ toolCallId: "cancelled", title: "mv" })
+    yield* events
+    yield* inbox.endRefused
+    assert.deepStrictEqual(yield* events, [
+      { ...rejected, status: "failed" },
+      { _tag: "ToolCall", id: "cancelled", name: "mv", title: "mv", status: "failed" }
+    ])
+    yield* inbox.endRefused
+    assert.deepStrictEqual(yield* events, [])
+  })
+)
+
+it.effect("a call that was refused and then permitted is not ended", () =>
+  Effect.gen(function* () {
+    const inbox = AgentInbox.make("allow")
+    yield* inbox.opened({ id: "s", loaded: false })
+    const events = yield* queue
+    yield* inbox.attach(events)
+    const toolCall = { toolCallId: "c", title: "ls" }
+    const ask = (kind: string) => inbox.permission({ sessionId: "s", toolCall, options: [{ optionId: "o", kind }] })
+    yield* ask("reject_once")
+    yield* ask("allow_once")
+    yield* Queue.clear(events)
+    yield* inbox.endRefused
+    assert.deepStrictEqual(yield* Queue.clear(events), [])
+  })
+)
+
+it.effect("an id that is used again after its call has ended is another call", () =>
+  Effect.gen(function* () {
+    const { events, update } = yield* inTurn("allow")
+    const call = (fields: object) => update({ toolCallId: "call_0", ...fields })
+    yield* call({ sessionUpdate: "tool_call", title: "Read", rawInput: { n: 1 } })
+    yield* call({ sessionUpdate: "tool_call_update", status: "completed", rawOutput: "one" })
+    yield* call({ sessionUpdate: "tool_call", title: "Write" })
+    assert.deepStrictEqual((yield* events).at(-1), {
+      _tag: "ToolCall",
+      id: "call_0",
+      name: "Write",
+      title: "Write",
+      status: "pending"
+    })
+  })
 )
 
 it.effect("of events that supersede each other, only the last is kept", () =>

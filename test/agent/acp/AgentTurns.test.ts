@@ -29,11 +29,12 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("the events of 
     })
   )
 
-  it.effect("the cost of a turn is the increase of the session's cost", () =>
+  it.effect("the cost of a turn, and its tokens where the agent counts its whole session, are the increase", () =>
     Effect.gen(function* () {
       const session = yield* open(misbehaving("cost"))
       const ends = [yield* collect(session, prompt("one")), yield* collect(session, prompt("two"))].map(lastOf)
-      const end = { _tag: "TurnEnd", stopReason: "end_turn", usage: { costUsd: 0.25 } } as const
+      const usage = { inputTokens: 10, outputTokens: 1, totalTokens: 11, costUsd: 0.25 }
+      const end = { _tag: "TurnEnd", stopReason: "end_turn", usage } as const
       assert.deepStrictEqual(ends, [end, end])
     })
   )
@@ -264,6 +265,35 @@ describe("the end of a turn", () => {
       assert.strictEqual(Result.isFailure(killed) && killed.failure.error, "Agent odd exited.")
       const refused = yield* ends(Effect.never)
       assert.deepStrictEqual(refused, Result.succeed([{ _tag: "TurnEnd", stopReason: "cancelled" }]))
+    })
+  )
+
+  const ask = (inbox: AgentInbox.AgentInbox) =>
+    inbox.permission({
+      sessionId: "s",
+      toolCall: { toolCallId: "c", title: "rm" },
+      options: [{ optionId: "n", kind: "reject_once" }]
+    })
+
+  it.effect("ends a call that was denied and that the agent left open", () =>
+    Effect.gen(function* () {
+      const { events } = yield* makeTurns(({ inbox }) => Effect.as(ask(inbox), "end_turn"))
+      const [call, permission, ...others] = yield* Stream.runCollect(events)
+      const rm = { _tag: "ToolCall", id: "c", name: "rm", title: "rm" } as const
+      assert.deepStrictEqual([call, permission?._tag], [rm, "Permission"])
+      assert.deepStrictEqual(others, [
+        { ...rm, status: "failed" },
+        { _tag: "TurnEnd", stopReason: "end_turn" }
+      ])
+    })
+  )
+
+  it.effect("ends it also where the turn fails", () =>
+    Effect.gen(function* () {
+      const { events } = yield* makeTurns(({ inbox }) => Effect.as(ask(inbox), "cancelled"), Effect.void)
+      const seen: Array<unknown> = []
+      yield* Effect.exit(Stream.runForEach(events, (event) => Effect.sync(() => seen.push(event))))
+      assert.deepInclude(seen.at(-1), { _tag: "ToolCall", id: "c", status: "failed" })
     })
   )
 
