@@ -26,7 +26,7 @@ export type RunRequest = typeof RunRequest.Type
 
 /** A run that ended. */
 export interface Run {
-  /** The agent's final text, without a code fence around it: as JSON where it is JSON, else as a string. */
+  /** The agent's last message, without a code fence around it: as JSON where it is JSON, else as a string. */
   readonly result: Schema.Json
   /** How long it took, by the server's clock, in whole milliseconds. */
   readonly duration: Duration.Duration

@@ -133,20 +133,20 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     events: Stream.Stream<TurnEvent | TurnEnd, AgentFailed>,
     onEvent: NewRun["onEvent"]
   ) {
-    let transcript = RunResult.empty
+    const transcript = RunResult.make()
     let end: TurnEnd | undefined
     yield* Stream.runForEach(events, (event) => {
       if (event._tag === "TurnEnd") {
         end = event
         return Effect.void
       }
-      transcript = RunResult.accumulate(transcript, event)
-      return transcript.current.length <= maxText
+      transcript.add(event)
+      return transcript.length() <= maxText
         ? onEvent(event)
         : Effect.fail(new AgentFailed({ error: `Agent ${agent} said too much.`, stderr: "", stopReason: "error" }))
     })
     if (end === undefined) return yield* Effect.die(new Error("the turn ended without TurnEnd"))
-    const outcome: Outcome = { text: RunResult.finalText(transcript), end }
+    const outcome: Outcome = { text: transcript.finalText(), end }
     return outcome
   })
 
