@@ -66,6 +66,22 @@ export interface TurnEnd {
   readonly usage?: Usage | undefined
 }
 
+/** What kind of failure an agent's is. Unlike its sentence, it has none of the agent's words. */
+export type AgentFailureKind =
+  | "auth_required"
+  | "cancelled"
+  | "cannot_start"
+  | "closed"
+  | "exited"
+  | "invalid_response"
+  | "not_restorable"
+  | "option_refused"
+  | "refused"
+  | "timeout"
+  | "too_much_output"
+  | "unknown_agent"
+  | "unsupported_version"
+
 /** The agent could not start, failed its turn, or exited. The session itself survives, unless it is `lost`. */
 export class AgentFailed extends Data.TaggedError("AgentFailed")<{
   /** One sentence, with the exit code or signal if the process exited. */
@@ -74,6 +90,8 @@ export class AgentFailed extends Data.TaggedError("AgentFailed")<{
   readonly stderr: string
   /** `timeout` if a deadline passed, `cancelled` if the server cancelled it, otherwise `error`. */
   readonly stopReason: "cancelled" | "error" | "timeout"
+  /** For logs; the stop reason says it where this is missing. */
+  readonly kind?: AgentFailureKind | undefined
   /** For a session that could not be restored: whether it never can be, or this attempt `failed`, as any other failure. */
   readonly restore?: "failed" | "lost" | undefined
 }> {

@@ -70,8 +70,8 @@ interface Opening {
 const required =
   ({ child, definition }: Opening, action: string) =>
   <A>(step: Effect.Effect<A, AgentFailed | AgentConnection.RequestRefused>): Effect.Effect<A, AgentFailed> =>
-    Effect.catchTag(step, "RequestRefused", ({ reason }) =>
-      child.fail(`Agent ${definition.name} could not ${action}: ${reason}`)
+    Effect.catchTag(step, "RequestRefused", ({ kind, reason }) =>
+      child.fail(`Agent ${definition.name} could not ${action}: ${reason}`, "error", kind)
     )
 
 const initialize = Effect.fnUntraced(function* (opening: Opening) {
@@ -91,7 +91,8 @@ const initialize = Effect.fnUntraced(function* (opening: Opening) {
   if (initialized.protocolVersion !== protocolVersion) {
     // As JSON, to tell the string "1" from the number.
     const actual = JSON.stringify(initialized.protocolVersion).slice(0, maxVersionLength)
-    return yield* child.fail(`Agent ${definition.name} speaks protocol version ${actual}, not ${protocolVersion}.`)
+    const error = `Agent ${definition.name} speaks protocol version ${actual}, not ${protocolVersion}.`
+    return yield* child.fail(error, "error", "unsupported_version")
   }
   const { agentCapabilities, agentInfo, authMethods } = initialized
   const countsSession = Predicate.hasProperty(agentInfo, "name") && SessionUsage.countsSession(agentInfo.name)
@@ -118,10 +119,11 @@ const restore = Effect.fnUntraced(function* (opening: Opening, sessionId: string
   const method = restoreMethod(capabilities)
   const mark =
     (restore: AgentFailed["restore"]) =>
-    ({ error, stderr, stopReason }: AgentFailed) =>
-      new AgentFailed({ error, stderr, stopReason, restore })
+    ({ error, kind, stderr, stopReason }: AgentFailed) =>
+      new AgentFailed({ error, kind, stderr, stopReason, restore })
   if (method === undefined) {
-    const failure = yield* child.failure(`Agent ${definition.name} cannot restore a session.`)
+    const error = `Agent ${definition.name} cannot restore a session.`
+    const failure = yield* child.failure(error, "error", "not_restorable")
     return yield* mark("lost")(failure)
   }
   const opened = yield* connection
@@ -135,9 +137,9 @@ const restore = Effect.fnUntraced(function* (opening: Opening, sessionId: string
       Effect.mapError((failure) => (failure._tag === "AgentFailed" ? mark("failed")(failure) : failure)),
       Effect.catchTag(
         "RequestRefused",
-        Effect.fnUntraced(function* ({ code, reason }) {
+        Effect.fnUntraced(function* ({ code, kind, reason }) {
           const error = `Agent ${definition.name} could not restore session ${sessionId}: ${reason}`
-          const failure = yield* child.failure(error)
+          const failure = yield* child.failure(error, "error", kind)
           // An agent that needs a login can restore the session afterwards.
           if (code === AgentConnection.authRequired) return yield* failure
           return yield* mark(code === AgentConnection.notFound ? "lost" : "failed")(failure)

@@ -128,6 +128,13 @@ export class RunFailed extends Schema.Error<RunFailed>("effect-clawdforge/api/Er
   readonly isBeforeWork?: boolean | undefined
   /** Whether the ledger could not be written after an agent had the work. Never sent. */
   readonly isUnrecorded?: boolean | undefined
+  /** The agent, and the kind of its failure: for the server's log, never sent. */
+  readonly origin?: { readonly agent: string; readonly kind: string } | undefined
+
+  /** The same failure, with the agent that it is of. */
+  static of(failure: RunFailed, origin: RunFailed["origin"]): RunFailed {
+    return Object.assign(failure, { origin })
+  }
 
   /** The same failure, of an agent that never had the work. */
   static beforeWork(failure: RunFailed): RunFailed {

@@ -21,7 +21,7 @@ import {
   Stream
 } from "effect"
 import { Ndjson } from "effect/encoding"
-import type { AgentFailed } from "../Agent.ts"
+import type { AgentFailed, AgentFailureKind } from "../Agent.ts"
 import type { AgentChild } from "../process/AgentProcess.ts"
 import type { AgentInbox } from "./AgentInbox.ts"
 import * as AgentMessages from "./AgentMessages.ts"
@@ -41,6 +41,10 @@ export class RequestRefused extends Data.TaggedError("RequestRefused")<{
 }> {
   override get message(): string {
     return this.reason
+  }
+
+  get kind(): AgentFailureKind {
+    return this.code === authRequired ? "auth_required" : "refused"
   }
 }
 
@@ -176,7 +180,9 @@ const observeExit = Effect.fnUntraced(function* (
   const ended = yield* Deferred.make<void>()
   const exit = yield* Deferred.make<AgentFailed>()
   yield* Effect.addFinalizer(() =>
-    Effect.flatMap(child.failure(`Agent ${name} was closed.`), (failure) => Deferred.succeed(exit, failure))
+    Effect.flatMap(child.failure(`Agent ${name} was closed.`, "error", "closed"), (failure) =>
+      Deferred.succeed(exit, failure)
+    )
   )
   yield* Effect.gen(function* () {
     const closed = yield* Effect.raceAllFirst([
@@ -191,7 +197,7 @@ const observeExit = Effect.fnUntraced(function* (
     }
     const how = Option.isSome(exited) ? exited.value : yield* child.exited
     yield* Effect.timeoutOption(outputClosed, drainLimit)
-    yield* Deferred.succeed(exit, yield* child.failure(how))
+    yield* Deferred.succeed(exit, yield* child.failure(how, "error", "exited"))
   }).pipe(Effect.forkScoped)
   return { ended, exit }
 })
@@ -243,7 +249,9 @@ export const make = Effect.fnUntraced(function* (
       orElse: () => child.fail(timedOut, "timeout")
     })
     return yield* Schema.decodeUnknownEffect(answer)(response).pipe(
-      Effect.catch(() => child.fail(`Agent ${name} sent an invalid response to ${method}.`))
+      Effect.catch(() =>
+        child.fail(`Agent ${name} sent an invalid response to ${method}.`, "error", "invalid_response")
+      )
     )
   })
 

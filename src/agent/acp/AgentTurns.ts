@@ -56,7 +56,11 @@ export const make = (options: Options): Pick<AgentSession, "turn"> => {
   const prompt = (turn: AgentTurn) =>
     connection
       .request({ method: "session/prompt", params: { sessionId, prompt: promptBlocks(turn) }, answer: Answer })
-      .pipe(Effect.catchTag("RequestRefused", ({ reason }) => child.fail(`Agent ${name} failed the turn: ${reason}`)))
+      .pipe(
+        Effect.catchTag("RequestRefused", ({ kind, reason }) =>
+          child.fail(`Agent ${name} failed the turn: ${reason}`, "error", kind)
+        )
+      )
 
   const timedOut = (turn: AgentTurn) =>
     child.fail(`Agent ${name} did not finish the turn within ${Duration.format(turn.timeout)}.`, "timeout")

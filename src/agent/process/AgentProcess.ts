@@ -3,7 +3,7 @@
  */
 import { Deferred, Effect, type PlatformError, type Scope, Stream, type Sink } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
-import { type AgentDefinition, AgentFailed } from "../Agent.ts"
+import { type AgentDefinition, AgentFailed, type AgentFailureKind } from "../Agent.ts"
 import * as AgentEnvironment from "./AgentEnvironment.ts"
 import { Watchdog } from "./Watchdog.ts"
 
@@ -18,9 +18,17 @@ export interface AgentChild {
   /** Waits for the process to exit, and returns a sentence that says how it did. */
   readonly exited: Effect.Effect<string>
   /** Makes a failure with the tail of standard error. */
-  readonly failure: (error: string, stopReason?: AgentFailed["stopReason"]) => Effect.Effect<AgentFailed>
+  readonly failure: (
+    error: string,
+    stopReason?: AgentFailed["stopReason"],
+    kind?: AgentFailureKind
+  ) => Effect.Effect<AgentFailed>
   /** Fails with `failure`. */
-  readonly fail: (error: string, stopReason?: AgentFailed["stopReason"]) => Effect.Effect<never, AgentFailed>
+  readonly fail: (
+    error: string,
+    stopReason?: AgentFailed["stopReason"],
+    kind?: AgentFailureKind
+  ) => Effect.Effect<never, AgentFailed>
 }
 
 /** How long a group may take to exit on SIGTERM before it is killed. */
@@ -46,7 +54,12 @@ const spawnFailure = (definition: AgentDefinition, cwd: string, error: PlatformE
   const why = spawnFailures[reason._tag] ?? `could not be run: ${reason.description ?? reason._tag}`
   const what =
     reason.module === "FileSystem" ? `its working directory ${cwd} cannot be used` : `the command ${command} ${why}`
-  return new AgentFailed({ error: `Agent ${definition.name} cannot start: ${what}.`, stderr: "", stopReason: "error" })
+  return new AgentFailed({
+    error: `Agent ${definition.name} cannot start: ${what}.`,
+    stderr: "",
+    stopReason: "error",
+    kind: "cannot_start"
+  })
 }
 
 /** The spawner reports a signal only in the text of its error. */
@@ -112,11 +125,15 @@ export const spawn = Effect.fnUntraced(function* (
     Effect.map((how) => `Agent ${definition.name} ${killReason ?? how}.`)
   )
 
-  const failure = Effect.fnUntraced(function* (error: string, stopReason: AgentFailed["stopReason"] = "error") {
+  const failure = Effect.fnUntraced(function* (
+    error: string,
+    stopReason: AgentFailed["stopReason"] = "error",
+    kind?: AgentFailureKind
+  ) {
     if (!(yield* handle.isRunning.pipe(Effect.orElseSucceed(() => false)))) {
       yield* Deferred.await(drained)
     }
-    return new AgentFailed({ error, stderr: yield* tail.get, stopReason })
+    return new AgentFailed({ error, stderr: yield* tail.get, stopReason, kind })
   })
 
   return {
@@ -131,6 +148,6 @@ export const spawn = Effect.fnUntraced(function* (
       }),
     exited,
     failure,
-    fail: (error, stopReason) => Effect.flatMap(failure(error, stopReason), Effect.fail)
+    fail: (error, stopReason, kind) => Effect.flatMap(failure(error, stopReason, kind), Effect.fail)
   }
 })

@@ -29,7 +29,10 @@ export const layerApp = Layer.effect(
         if (Option.isNone(app)) return yield* new Unauthorized({ detail: sentences.invalidToken })
         const { ipCidrs } = app.value
         if (ipCidrs !== null && !(yield* isAllowed(ipCidrs))) return yield* new AddressNotAllowed()
-        return yield* Effect.provideService(httpEffect, CurrentApp, app.value)
+        return yield* httpEffect.pipe(
+          Effect.provideService(CurrentApp, app.value),
+          Effect.annotateLogs("app", app.value.name)
+        )
       })
     })
   })
@@ -46,7 +49,11 @@ export const layerSession = Layer.effect(
         const { id } = yield* HttpRouter.params
         const session = yield* ledger.findSession({ sessionId: id ?? "", appId })
         if (Option.isNone(session)) return yield* new SessionNotFound()
-        return yield* Effect.provideService(httpEffect, CurrentSession, toState(session.value))
+        const state = toState(session.value)
+        return yield* httpEffect.pipe(
+          Effect.provideService(CurrentSession, state),
+          Effect.annotateLogs("session", state.id)
+        )
       })
     )
   })

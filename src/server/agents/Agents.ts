@@ -28,7 +28,12 @@ export class Agents extends Context.Service<
 
 /** The failure of an agent that is not in the table. */
 export const missing = (name: string) =>
-  new AgentFailed({ error: `Agent ${name} is not in the server's table of agents.`, stderr: "", stopReason: "error" })
+  new AgentFailed({
+    error: `Agent ${name} is not in the server's table of agents.`,
+    stderr: "",
+    stopReason: "error",
+    kind: "unknown_agent"
+  })
 
 export interface Options {
   readonly agents: ReadonlyArray<AgentDefinition>

@@ -16,6 +16,7 @@ import {
   type Unauthorized
 } from "../../api/Errors.ts"
 import type { SessionId } from "../../wire/Ids.ts"
+import * as FailureLog from "./FailureLog.ts"
 import * as StorageFailure from "../storage/StorageFailure.ts"
 import { sentences } from "../../wire/Failures.ts"
 
@@ -63,6 +64,7 @@ const encodeRunFailed = Schema.encodeEffect(Schema.fromJsonString(RunFailedBody)
 export const fromFailure = Effect.fnUntraced(function* (failure: CallFailure): Effect.fn.Return<CallAnswer> {
   if (failure._tag === "StorageUnavailable") yield* StorageFailure.log(failure)
   const status = statuses[failure._tag]
+  if (status >= 500) yield* FailureLog.log(failure)
   if (failure._tag !== "RunFailed") return { status, body: JSON.stringify({ detail: failure.detail }) }
   const { isBeforeWork: didNothing, isUnrecorded } = failure
   return { status, body: yield* Effect.orDie(encodeRunFailed(failure)), didNothing, isUnrecorded }

@@ -1,5 +1,5 @@
 /**
- * Counts every request and, as an option, logs it: method, route, status, duration.
+ * Counts every request and, as an option, logs it: method, route, status, duration; a response of 500 or more as a warning.
  *
  * Of the path only the route is logged, since clients put secrets into paths by mistake, and the id of a session if it has
  * the form of this server's ids, which no token has.
@@ -8,12 +8,13 @@ import { Duration, Effect } from "effect"
 import { HttpEffect, HttpRouter, HttpServerRequest, type HttpServerResponse } from "effect/http"
 import { sessionIdIn } from "../../wire/Paths.ts"
 import * as Stopwatch from "../Stopwatch.ts"
+import * as FailureLog from "../calls/FailureLog.ts"
 import * as Metrics from "../Metrics.ts"
 import * as Paths from "./Paths.ts"
 import * as RequestId from "./RequestId.ts"
 
 export interface Options {
-  /** Whether each request is logged; false if not given. */
+  /** Whether each request is logged, and why a call failed; false if not given. */
   readonly logRequests?: boolean | undefined
 }
 
@@ -26,7 +27,8 @@ const log = (
   fields: { readonly route: string; readonly duration: Duration.Duration }
 ) => {
   const session = sessionIdIn(request.url)
-  return Effect.annotateLogs(Effect.logInfo("request"), {
+  const line = response.status >= 500 ? Effect.logWarning("request") : Effect.logInfo("request")
+  return Effect.annotateLogs(line, {
     request_id: response.headers[RequestId.header],
     method: request.method,
     route: fields.route,
@@ -41,7 +43,7 @@ export const layer = ({ logRequests = false }: Options) =>
     (httpEffect) =>
       Effect.flatMap(Stopwatch.start, (elapsed) =>
         HttpEffect.withPreResponseHandler(
-          httpEffect,
+          Effect.provideService(httpEffect, FailureLog.Enabled, logRequests),
           Effect.fnUntraced(function* (request, response) {
             const duration = yield* elapsed
             const { method } = request

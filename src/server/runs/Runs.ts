@@ -69,6 +69,9 @@ const defaultMaxRuns = 4
 /** The longest text that is kept of a run, in characters. */
 const maxText = 32 * 1024 * 1024
 
+const tooMuch = (agent: string) =>
+  new AgentFailed({ error: `Agent ${agent} said too much.`, kind: "too_much_output", stderr: "", stopReason: "error" })
+
 /** Failures of a run that no agent was handed. */
 type Refusal = FileNotFound | Invalid | PoolFull | StorageUnavailable
 
@@ -141,9 +144,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
         return Effect.void
       }
       transcript.add(event)
-      return transcript.length() <= maxText
-        ? onEvent(event)
-        : Effect.fail(new AgentFailed({ error: `Agent ${agent} said too much.`, stderr: "", stopReason: "error" }))
+      return transcript.length() <= maxText ? onEvent(event) : Effect.fail(tooMuch(agent))
     })
     if (end === undefined) return yield* Effect.die(new Error("the turn ended without TurnEnd"))
     const outcome: Outcome = { text: transcript.finalText(), end }
@@ -172,7 +173,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       Effect.andThen(agents.open(agent, { cwd, effort, model, system })),
       Spans.acquireProcess(agent),
       Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(outOfTime("")) }),
-      Effect.catchTag("AgentFailed", AgentFailure.toRunFailedBeforeWork(elapsed))
+      Effect.catchTag("AgentFailed", AgentFailure.toRunFailedBeforeWork(elapsed, agent))
     )
     const left = Duration.subtract(timeout, yield* elapsed)
     const events = Spans.prompt(agent)(session.turn({ prompt, files, timeout: left }))
@@ -185,13 +186,13 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     const at = yield* Clock.currentTimeMillis
     const elapsed = yield* Stopwatch.start
     if (Option.isNone(agents.defaultName)) {
-      const failed = AgentFailure.toRunFailedBeforeWork(elapsed)
-      return yield* failed({ error: "There is no agent.", stderr: "", stopReason: "error" })
+      const failed = AgentFailure.toRunFailedBeforeWork(elapsed, "")
+      return yield* failed({ error: "There is no agent.", kind: "unknown_agent", stderr: "", stopReason: "error" })
     }
     const agent = agents.defaultName.value
     const { end, text } = yield* Effect.raceFirst(execute(run, agent, elapsed), cancelled).pipe(
       Effect.catchTags({
-        AgentFailed: AgentFailure.toRunFailed(elapsed),
+        AgentFailed: AgentFailure.toRunFailed(elapsed, agent),
         AgentOptionRefused: ({ error, option }) => Effect.fail(Invalid.body(option, error))
       }),
       Effect.onExit((exit) => record(run, agent, { at, elapsed }, exit))

@@ -8,7 +8,7 @@ import {
   Invalid,
   type NotReady,
   type PoolFull,
-  RunFailed,
+  type RunFailed,
   SessionIsClosed,
   type StorageUnavailable
 } from "../../api/Errors.ts"
@@ -92,7 +92,7 @@ export const make = Effect.fnUntraced(function* (
   let active: ActiveTurn | undefined
 
   const wake = Effect.gen(function* () {
-    const failed = AgentFailure.toRunFailedBeforeWork(yield* Stopwatch.start)
+    const failed = AgentFailure.toRunFailedBeforeWork(yield* Stopwatch.start, options.agent)
     const agent = yield* Effect.catchTag(useProcess, "AgentFailed", failed)
     return agent.id
   }).pipe(Effect.scoped)
@@ -196,16 +196,16 @@ export const make = Effect.fnUntraced(function* (
     const turn = yield* enqueue(id)
     yield* Effect.raceFirst(drop(turn), acquireTurn(turn))
     const elapsed = yield* Stopwatch.start
-    const failed = AgentFailure.toRunFailedBeforeWork(elapsed)
+    const failed = AgentFailure.toRunFailedBeforeWork(elapsed, options.agent)
     // It closes the session.
     const lost = flow(
-      AgentFailure.toRunFailed(elapsed),
+      AgentFailure.toRunFailed(elapsed, options.agent),
       Effect.mapError((failure) => new AgentLost({ failure }))
     )
     const scope = yield* Effect.scope
     const awake = useProcess.pipe(
       Effect.catchTags({
-        AgentOptionRefused: ({ error }) => failed({ error, stderr: "", stopReason: "error" }),
+        AgentOptionRefused: ({ error }) => failed({ error, kind: "option_refused", stderr: "", stopReason: "error" }),
         AgentFailed: (failure) => (failure.restore === "lost" ? lost(failure) : failed(failure))
       })
     )
@@ -235,9 +235,9 @@ export const make = Effect.fnUntraced(function* (
       const done = yield* end(event.stopReason)
       return { ...done, usage: event.usage }
     })
-    const onFailure = Effect.fnUntraced(function* ({ error, stderr, stopReason }: AgentFailed) {
-      const { duration } = yield* end(stopReason)
-      return yield* new RunFailed({ error, stderr, stopReason, duration })
+    const onFailure = Effect.fnUntraced(function* (failure: AgentFailed) {
+      const { duration } = yield* end(failure.stopReason)
+      return yield* AgentFailure.runFailed(failure, { agent: options.agent, duration })
     })
     const { agent, attachments } = ready.value
     turn.isWithAgent = true

@@ -1,0 +1,31 @@
+/**
+ * Logs why a call failed on the server's side, as an option. Of a failed agent it has the kind of failure and never the
+ * words, which may be those of the prompt or the answer.
+ */
+import { Context, Effect } from "effect"
+import type { RunFailed } from "../../api/Errors.ts"
+
+/** Whether failures of calls are logged. */
+export const Enabled = Context.Reference("effect-clawdforge/server/calls/FailureLog/Enabled", {
+  defaultValue: () => false
+})
+
+type Failure = RunFailed | { readonly _tag: string }
+
+const isRunFailed = (failure: Failure): failure is RunFailed => failure._tag === "RunFailed"
+
+const warn = (failure: Failure) => {
+  if (!isRunFailed(failure)) {
+    return Effect.annotateLogs(Effect.logWarning("call refused"), { error_type: failure._tag })
+  }
+  const { isUnrecorded, origin, stopReason } = failure
+  return Effect.annotateLogs(Effect.logWarning(isUnrecorded === true ? "call not recorded" : "agent failed"), {
+    ...(origin === undefined ? {} : { agent: origin.agent }),
+    stop_reason: stopReason,
+    error_type: origin?.kind ?? (isUnrecorded === true ? "unrecorded" : "error")
+  })
+}
+
+/** Logs a failure, if they are to be logged. The request's id, app and session are those of the fiber. */
+export const log = (failure: Failure): Effect.Effect<void> =>
+  Effect.flatMap(Enabled, (enabled) => (enabled ? warn(failure) : Effect.void))
