@@ -2,7 +2,8 @@
  * The endpoints of the contract, over the schemas that the client uses too. The server and its OpenAPI page are made of them.
  */
 import { Effect, Schema } from "effect"
-import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
+import * as Descriptions from "./Descriptions.ts"
 import { isDeeper } from "../wire/Depth.ts"
 import * as Files from "../wire/Files.ts"
 import { Flag } from "../wire/Flag.ts"
@@ -14,6 +15,7 @@ import * as Runs from "../wire/Runs.ts"
 import * as Sessions from "../wire/Sessions.ts"
 import * as Tokens from "../wire/Tokens.ts"
 import * as Turns from "../wire/Turns.ts"
+import { TurnAnswer, UploadForm } from "./Bodies.ts"
 import {
   FileNotFound,
   NotReady,
@@ -45,6 +47,9 @@ export const CreateRequest = Schema.Struct({ ...Sessions.createFields, meta: nul
   Schema.encodeKeys(Sessions.createKeys)
 )
 
+/** A body under the name that it has in the documentation. */
+const named = <S extends Schema.Top>(identifier: string, schema: S) => schema.annotate({ identifier })
+
 /** Any id: one that no session can have is a 404 like any unknown one. */
 const params = { id: Schema.String }
 
@@ -54,103 +59,128 @@ const headers = { "idempotency-key": Schema.optionalKey(IdempotencyKey) }
 /** The headers of a call that may be read as an event stream. */
 const streamHeaders = { ...headers, [lastEventId]: Schema.optionalKey(LastEventId) }
 
-const system = HttpApiGroup.make("system", { topLevel: true }).add(
-  HttpApiEndpoint.get("health", Paths.health, { success: Health.health }),
-  HttpApiEndpoint.get("ready", Paths.ready, { success: Schema.Struct({ ok: Schema.Literal(true) }), error: NotReady })
-)
+const system = HttpApiGroup.make("system", { topLevel: true })
+  .add(
+    HttpApiEndpoint.get("health", Paths.health, { success: named("Health", Health.health) }).annotateMerge(
+      Descriptions.operations.health
+    ),
+    HttpApiEndpoint.get("ready", Paths.ready, {
+      success: named("Ready", Schema.Struct({ ok: Schema.Literal(true) })),
+      error: NotReady
+    }).annotateMerge(Descriptions.operations.ready)
+  )
+  .annotateMerge(Descriptions.groups.system)
 
 const sessions = HttpApiGroup.make("sessions")
   .add(
-    HttpApiEndpoint.get("state", Paths.session.route, { params, success: Sessions.State }),
+    HttpApiEndpoint.get("state", Paths.session.route, {
+      params,
+      success: named("Session", Sessions.State)
+    }).annotateMerge(Descriptions.operations.state),
     HttpApiEndpoint.get("events", Paths.events.route, {
       params,
       query: {
         after: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)).pipe(Schema.withDecodingDefaultKey(Effect.succeed(0)))
       },
-      success: Sessions.Events
-    }),
-    HttpApiEndpoint.delete("close", Paths.session.route, { params, success: Sessions.Closed }),
+      success: named("SessionEvents", Sessions.Events)
+    }).annotateMerge(Descriptions.operations.events),
+    HttpApiEndpoint.delete("close", Paths.session.route, {
+      params,
+      success: named("SessionClosed", Sessions.Closed)
+    }).annotateMerge(Descriptions.operations.close),
     HttpApiEndpoint.post("turn", Paths.turn.route, {
       params,
       headers: streamHeaders,
-      payload: Turns.TurnRequest,
-      success: Turns.TurnResponse,
+      payload: named("TurnRequest", Turns.TurnRequest),
+      success: TurnAnswer,
       error: [FileNotFound, SessionIsClosed, TooMany, RunFailedBody, PoolFull, NotReady]
-    }).middleware(JsonBody),
-    HttpApiEndpoint.post("cancel", Paths.cancel.route, { params, headers, success: Turns.Cancelled })
+    })
+      .middleware(JsonBody)
+      .annotateMerge(Descriptions.operations.turn),
+    HttpApiEndpoint.post("cancel", Paths.cancel.route, {
+      params,
+      headers,
+      success: named("TurnCancelled", Turns.Cancelled)
+    }).annotateMerge(Descriptions.operations.cancel)
   )
   .middleware(SessionAccess)
   .add(
     HttpApiEndpoint.post("create", Paths.sessions, {
       headers,
-      payload: CreateRequest,
-      success: Sessions.Created,
+      payload: named("SessionRequest", CreateRequest),
+      success: named("SessionOpened", Sessions.Created),
       error: [TooMany, RunFailedBody, PoolFull, NotReady]
-    }).middleware(JsonBody),
+    })
+      .middleware(JsonBody)
+      .annotateMerge(Descriptions.operations.create),
     HttpApiEndpoint.get("list", Paths.sessions, {
       query: { include_closed: Flag.pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed(true))) },
-      success: Sessions.List
-    })
+      success: named("SessionList", Sessions.List)
+    }).annotateMerge(Descriptions.operations.list)
   )
   .middleware(Validation)
   .middleware(AppAccess)
   .middleware(Storage)
+  .annotateMerge(Descriptions.groups.sessions)
 
 const runs = HttpApiGroup.make("runs")
   .add(
     HttpApiEndpoint.post("run", Paths.run, {
       query: { usage: Flag.pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed(false))) },
       headers: streamHeaders,
-      payload: Runs.RunRequest,
-      success: Runs.RunResponse,
+      payload: named("RunRequest", Runs.RunRequest),
+      success: named("Run", Runs.RunResponse),
       error: [FileNotFound, TooMany, RunFailedBody, PoolFull, TooManyRuns]
-    }).middleware(JsonBody)
+    })
+      .middleware(JsonBody)
+      .annotateMerge(Descriptions.operations.run)
   )
   .middleware(Validation)
   .middleware(AppAccess)
   .middleware(Storage)
-
-/** The form of an upload, for the documentation only: the server reads the form as it arrives. */
-const UploadForm = Schema.Struct({
-  [Files.filePart]: Schema.String.annotate({ contentEncoding: "binary" }),
-  [Files.ttlField]: Schema.optionalKey(Files.TimeToLive)
-})
+  .annotateMerge(Descriptions.groups.runs)
 
 const files = HttpApiGroup.make("files")
   .add(
     HttpApiEndpoint.post("upload", Paths.files, {
       query: { [Files.ttlField]: Schema.optionalKey(Files.TimeToLive) },
       payload: UploadForm.pipe(HttpApiSchema.asMultipartStream()),
-      success: Files.Uploaded,
+      success: named("UploadedFile", Files.Uploaded),
       error: [NotReady, TooLarge, TooMany]
-    })
+    }).annotateMerge(Descriptions.operations.upload)
   )
   .middleware(Validation)
   .middleware(AppAccess)
   .middleware(Storage)
+  .annotateMerge(Descriptions.groups.files)
 
 const admin = HttpApiGroup.make("admin")
   .add(
     HttpApiEndpoint.post("mint", Paths.tokens, {
-      payload: Tokens.MintRequest,
-      success: Tokens.Minted,
+      payload: named("TokenRequest", Tokens.MintRequest),
+      success: named("TokenMinted", Tokens.Minted),
       error: TokenExists
-    }).middleware(JsonBody),
-    HttpApiEndpoint.get("tokens", Paths.tokens, { success: Tokens.TokenList }),
+    })
+      .middleware(JsonBody)
+      .annotateMerge(Descriptions.operations.mint),
+    HttpApiEndpoint.get("tokens", Paths.tokens, { success: named("TokenList", Tokens.TokenList) }).annotateMerge(
+      Descriptions.operations.tokens
+    ),
     HttpApiEndpoint.delete("revoke", Paths.token.route, {
       params: { name: Schema.String },
-      success: Tokens.Revoked,
+      success: named("TokenRevoked", Tokens.Revoked),
       error: TokenNotFound
-    })
+    }).annotateMerge(Descriptions.operations.revoke)
   )
   .middleware(Validation)
   .add(
     HttpApiEndpoint.get("metrics", Paths.metrics, {
       success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/plain; version=0.0.4; charset=utf-8" }))
-    })
+    }).annotateMerge(Descriptions.operations.metrics)
   )
   .middleware(AdminAccess)
   .middleware(Storage)
+  .annotateMerge(Descriptions.groups.admin)
 
 /** The whole contract. */
 export class Api extends HttpApi.make("clawdforge")
@@ -161,4 +191,4 @@ export class Api extends HttpApi.make("clawdforge")
   .add(admin)
   .middleware(RequestTrace)
   .annotate(HttpApi.ParseOptions, { errors: "all" })
-  .annotateMerge(OpenApi.annotations({ title: "clawdforge", version: "0.2" })) {}
+  .annotateMerge(Descriptions.contract) {}

@@ -2,7 +2,7 @@
  * The middlewares of the endpoints: access control and the validation of requests.
  */
 import { Context } from "effect"
-import { HttpApiMiddleware, HttpApiSecurity } from "effect/http-api"
+import { HttpApiMiddleware, HttpApiSecurity, OpenApi } from "effect/http-api"
 import type * as Sessions from "../wire/Sessions.ts"
 import {
   AddressNotAllowed,
@@ -19,10 +19,16 @@ export class CurrentApp extends Context.Service<CurrentApp, { readonly id: numbe
   "effect-clawdforge/api/Middlewares/CurrentApp"
 ) {}
 
+const bearer = (description: string) =>
+  HttpApiSecurity.annotate(HttpApiSecurity.bearer, OpenApi.Description, description)
+
 /** Authenticates an app by its bearer token, from the `Authorization` header alone. */
 export class AppAccess extends HttpApiMiddleware.Service<AppAccess, { provides: CurrentApp }>()(
   "effect-clawdforge/api/Middlewares/AppAccess",
-  { error: [Unauthorized, AddressNotAllowed, StorageUnavailable], security: { bearer: HttpApiSecurity.bearer } }
+  {
+    error: [Unauthorized, AddressNotAllowed, StorageUnavailable],
+    security: { appToken: bearer("The token of an app, cf_…") }
+  }
 ) {}
 
 /** Requires the admin token, in the `Authorization` header alone. */
@@ -30,7 +36,7 @@ export class AdminAccess extends HttpApiMiddleware.Service<AdminAccess>()(
   "effect-clawdforge/api/Middlewares/AdminAccess",
   {
     error: Unauthorized,
-    security: { bearer: HttpApiSecurity.bearer }
+    security: { adminToken: bearer("The operator's admin token") }
   }
 ) {}
 

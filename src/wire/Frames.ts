@@ -17,7 +17,7 @@ export const lastEventId = "last-event-id"
 
 /** The value of that header. */
 export const LastEventId = Schema.String.check(
-  Schema.isPattern(/^\d+$/, { message: "must be the number of a frame, a whole number" })
+  Schema.isPattern(/^\d+$/u, { message: "must be the number of a frame, a whole number" })
 ).pipe(
   Schema.decodeTo(Schema.Int, {
     // No stream has so many frames.

@@ -1,5 +1,7 @@
 /**
  * The names and units of the wire: ids, tokens, names, unix seconds, milliseconds.
+ *
+ * The patterns have the flag `u`: only those become patterns of a JSON Schema.
  */
 import { Brand, DateTime, Duration, Effect, Option, Redacted, Schema, SchemaGetter } from "effect"
 
@@ -7,7 +9,7 @@ import { Brand, DateTime, Duration, Effect, Option, Redacted, Schema, SchemaGett
 export type SessionId = Brand.Branded<string, "SessionId">
 
 export const SessionId = Schema.String.check(
-  Schema.isPattern(/^[A-Za-z0-9_-]{1,128}$/, { message: "must be 1 to 128 letters, digits, _ or -" })
+  Schema.isPattern(/^[A-Za-z0-9_-]{1,128}$/u, { message: "must be 1 to 128 letters, digits, _ or -" })
 ).pipe(Schema.brand("SessionId"))
 
 // `Schema.Redacted` would add half a kilobyte to a client in a browser.
@@ -26,7 +28,7 @@ export const secret = <S extends Schema.Codec<string>>(text: S, label: string) =
 
 /** A file token as text. */
 export const FileTokenText = Schema.String.check(
-  Schema.isPattern(/^ff_[A-Za-z0-9_-]{1,128}$/, { message: "must be a file token, ff_…" })
+  Schema.isPattern(/^ff_[A-Za-z0-9_-]{1,128}$/u, { message: "must be a file token, ff_…" })
 )
 
 /** Names an uploaded file. It is a secret: who has it can attach the file. It prints as `<redacted>`. */
@@ -43,28 +45,28 @@ export const FileToken: Schema.Codec<FileToken, string> = secret(FileTokenText, 
 
 /** The name of an agent in the server's table. */
 export const AgentName = Schema.String.check(
-  Schema.isPattern(/^[a-zA-Z0-9_-]{1,64}$/, { message: "must be 1 to 64 letters, digits, _ or -" })
+  Schema.isPattern(/^[a-zA-Z0-9_-]{1,64}$/u, { message: "must be 1 to 64 letters, digits, _ or -" })
 )
 
 /** The name of a model, as the agent knows it. */
 export const ModelName = Schema.String.check(
-  Schema.isPattern(/^[a-zA-Z0-9][a-zA-Z0-9._:/[\]-]{0,127}$/, {
+  Schema.isPattern(/^[a-zA-Z0-9][a-zA-Z0-9._:/[\]-]{0,127}$/u, {
     message: "must be 1 to 128 letters, digits or any of ._:/[]-, the first a letter or digit"
   })
 )
 
 /** The name of an app token. */
 export const TokenName = Schema.String.check(
-  Schema.isPattern(/^[a-z0-9_-]{1,64}$/, { message: "must be 1 to 64 lower-case letters, digits, _ or -" })
+  Schema.isPattern(/^[a-z0-9_-]{1,64}$/u, { message: "must be 1 to 64 lower-case letters, digits, _ or -" })
 )
 
 /** The key of a call: the server runs it once, and a cancel with the key cancels no other. */
 export const IdempotencyKey = Schema.String.check(
-  Schema.isPattern(/^[\x21-\x7e]{1,255}$/, { message: "must be 1 to 255 visible ASCII characters" })
+  Schema.isPattern(/^[\x21-\x7e]{1,255}$/u, { message: "must be 1 to 255 visible ASCII characters" })
 )
 
 /** Text with at least one character that is not white space. */
-export const NotBlank = Schema.String.check(Schema.isPattern(/\S/, { message: "must not be empty" }))
+export const NotBlank = Schema.String.check(Schema.isPattern(/\S/u, { message: "must not be empty" }))
 
 /** The last second that a date can have, on either side of 1970 (ECMA-262, section 21.4.1.1). */
 const lastSecond = 8.64e12

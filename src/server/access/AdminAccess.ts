@@ -55,7 +55,7 @@ export const layerAccess = Layer.effect(
   Effect.gen(function* () {
     const { matches } = yield* AdminToken
     return AdminAccess.of({
-      bearer: Effect.fnUntraced(function* (httpEffect, { credential }) {
+      adminToken: Effect.fnUntraced(function* (httpEffect, { credential }) {
         if (Redacted.value(credential) === "") return yield* new Unauthorized({ detail: sentences.missingBearer })
         if (!(yield* matches(credential))) return yield* new Unauthorized({ detail: sentences.invalidToken })
         return yield* httpEffect

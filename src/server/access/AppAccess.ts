@@ -23,7 +23,7 @@ export const layerApp = Layer.effect(
   Effect.gen(function* () {
     const tokens = yield* AppTokens
     return AppAccess.of({
-      bearer: Effect.fnUntraced(function* (httpEffect, { credential }) {
+      appToken: Effect.fnUntraced(function* (httpEffect, { credential }) {
         if (Redacted.value(credential) === "") return yield* new Unauthorized({ detail: sentences.missingBearer })
         const app = yield* tokens.find(credential)
         if (Option.isNone(app)) return yield* new Unauthorized({ detail: sentences.invalidToken })
