@@ -16,16 +16,15 @@
  */
 import { type Config, Layer } from "effect"
 import * as ForgeAdmin from "../ForgeAdmin.ts"
-import type { ConfigOptions, Options } from "../ForgeClient.ts"
 import type { ApiError } from "../ForgeError.ts"
-import { layerHttpClient } from "./NodeForgeClient.ts"
+import { type ConfigOptions, layerHttpClientWith, type Options } from "./NodeForgeClient.ts"
 
 /** The administration of a server at an address. */
 export const layer = (options: Options): Layer.Layer<ForgeAdmin.ForgeAdmin, ApiError<422>> =>
-  Layer.provide(ForgeAdmin.layer(options), layerHttpClient)
+  Layer.provide(ForgeAdmin.layer(options), layerHttpClientWith(options))
 
 /** The administration from configuration: by default from `CLAWDFORGE_URL` and `CLAWDFORGE_ADMIN_TOKEN`. */
 export const layerConfig = (
   options?: ConfigOptions
 ): Layer.Layer<ForgeAdmin.ForgeAdmin, ApiError<422> | Config.ConfigError> =>
-  Layer.provide(ForgeAdmin.layerConfig(options), layerHttpClient)
+  Layer.provide(ForgeAdmin.layerConfig(options), layerHttpClientWith(options))

@@ -19,55 +19,52 @@
  * const program = Effect.provide(Forge.sessions({ includeClosed: false }), layer)
  * ```
  */
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
-import { buildConnector } from "@effect/platform-node/Undici"
 import { type Config, Effect, Layer } from "effect"
-import type { HttpClient } from "effect/http"
-import { setMaxListeners } from "node:events"
+import { HttpClient } from "effect/http"
 import * as ForgeClient from "../ForgeClient.ts"
 import type { ApiError } from "../ForgeError.ts"
+import * as Dispatcher from "./Dispatcher.ts"
+import * as Proxy from "./Proxy.ts"
 
-/** How long connecting may take, in milliseconds. */
-const connectTimeout = 10_000
-
-/**
- * Connects, and marks every failure on the way as Node marks a failed `connect`. A broken TLS handshake would otherwise look
- * like a connection that broke later, after a request was sent.
- */
-const connectorUntil = (signal: AbortSignal): buildConnector.connector => {
-  const connector = buildConnector({ timeout: connectTimeout, signal })
-  return (options, callback) =>
-    connector(options, (...[error, socket]) =>
-      error === null ? callback(null, socket) : callback(Object.assign(error, { syscall: "connect" }), null)
-    )
+/** What a client for Node can be built with besides. */
+export interface NodeOptions {
+  /**
+   * The proxy between this program and the server: its URL (`Redacted`, where that holds a password), `"env"` for that of the
+   * environment, or `false` for none. By default that of the environment if Node was asked to use it, by
+   * `NODE_USE_ENV_PROXY=1` or `--use-env-proxy`, and none otherwise.
+   *
+   * In the environment, `HTTP_PROXY` is for http servers and `HTTPS_PROXY` for https ones; `NO_PROXY` lists the hosts that
+   * are reached directly, with all names below them, and with a port or without. The names in lower case come first. This
+   * machine (`localhost`, `127.0.0.0/8`, `::1`) is always reached directly. A proxy that is given as a URL is used for every
+   * server.
+   *
+   * A proxy that cannot be reached, or refuses the connection, is a `TransportError` with reason `Connect`.
+   */
+  readonly proxy?: Proxy.ProxyOption | undefined
 }
 
-const makeDispatcher = Effect.gen(function* () {
-  // Destroying the dispatcher leaves connections behind that are still being made.
-  const signal = yield* Effect.abortSignal
-  // Every open connection listens to it.
-  setMaxListeners(0, signal)
-  const agent = yield* NodeHttpClient.makeDispatcherOptions({
-    connect: connectorUntil(signal),
-    // Turns of many sessions run at once, each of them for minutes.
-    connections: null
-  })
-  // Effect sets an hour for the headers of each request, which no option of ours could change.
-  return agent.compose((dispatch) => (options, handler) => dispatch({ ...options, headersTimeout: 0 }, handler))
-})
+/** How a client for Node is built. */
+export interface Options extends ForgeClient.Options, NodeOptions {}
+
+/** How a client for Node is built from configuration. */
+export interface ConfigOptions extends ForgeClient.ConfigOptions, NodeOptions {}
+
+const makeHttpClient = (options: NodeOptions) =>
+  Layer.effect(HttpClient.HttpClient, Effect.flatMap(Proxy.make(options.proxy), Dispatcher.makeHttpClient))
 
 /** An `HttpClient` for Node without time limits of its own, as a client of a clawdforge server needs it. */
-export const layerHttpClient: Layer.Layer<HttpClient.HttpClient> = Layer.provide(
-  NodeHttpClient.layerUndiciNoDispatcher,
-  Layer.effect(NodeHttpClient.Dispatcher, makeDispatcher)
-)
+export const layerHttpClient: Layer.Layer<HttpClient.HttpClient, ApiError<422>> = makeHttpClient({})
+
+/** The same with options. Clients without any share one. */
+export const layerHttpClientWith = (options: NodeOptions = {}): Layer.Layer<HttpClient.HttpClient, ApiError<422>> =>
+  options.proxy === undefined ? layerHttpClient : makeHttpClient(options)
 
 /** A client for a server at an address. */
-export const layer = (options: ForgeClient.Options): Layer.Layer<ForgeClient.ForgeClient, ApiError<422>> =>
-  Layer.provide(ForgeClient.layer(options), layerHttpClient)
+export const layer = (options: Options): Layer.Layer<ForgeClient.ForgeClient, ApiError<422>> =>
+  Layer.provide(ForgeClient.layer(options), layerHttpClientWith(options))
 
 /** A client from configuration: by default from `CLAWDFORGE_URL` and `CLAWDFORGE_TOKEN`. */
 export const layerConfig = (
-  options?: ForgeClient.ConfigOptions
+  options?: ConfigOptions
 ): Layer.Layer<ForgeClient.ForgeClient, ApiError<422> | Config.ConfigError> =>
-  Layer.provide(ForgeClient.layerConfig(options), layerHttpClient)
+  Layer.provide(ForgeClient.layerConfig(options), layerHttpClientWith(options))

@@ -1,9 +1,11 @@
 import { assert, it } from "@effect/vitest"
-import { Duration, Effect } from "effect"
+import { Duration, Effect, Redacted } from "effect"
+import { Forge } from "../../src/index.ts"
 import { NodeForgeClient } from "../../src/node/index.ts"
 import { layerClients } from "../support/Clients.ts"
 import * as Connections from "../support/Connections.ts"
 import { calls } from "../support/Operations.ts"
+import * as Proxies from "../support/Proxies.ts"
 
 it.live("a connection that is not established within 10 seconds is given up, and nothing was sent", () =>
   Effect.gen(function* () {
@@ -20,5 +22,23 @@ it.live("a connection that is not established within 10 seconds is given up, and
     assert.isAtLeast(Duration.toSeconds(took), 9.5)
     assert.strictEqual(connections(), 1)
     assert.notInclude(received(), "POST")
+  }).pipe(Effect.scoped)
+)
+
+it.live("a proxy that does not answer CONNECT within 10 seconds is given up, and nothing was sent", () =>
+  Effect.gen(function* () {
+    const proxy = yield* Proxies.make({ treatment: "silence" })
+    const client = NodeForgeClient.layer({
+      url: "https://forge.test",
+      token: Redacted.make("cf_test-token"),
+      proxy: `http://127.0.0.1:${proxy.port}`,
+      retry: false
+    })
+    const error = yield* Effect.flip(Effect.provide(Forge.run("hello"), client))
+    assert.deepNestedInclude(error, {
+      outcome: "not-sent",
+      "reason._tag": "Connect",
+      message: `no connection to https://forge.test through the proxy http://127.0.0.1:${proxy.port} (UND_ERR_CONNECT_TIMEOUT)`
+    })
   }).pipe(Effect.scoped)
 )

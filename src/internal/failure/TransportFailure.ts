@@ -57,6 +57,22 @@ const refusedByBrowser = (origin: string, page: string): string =>
   `the browser shows no answer of ${origin}: is a clawdforge server running there, and does it allow this page ` +
   `(CORS: --cors-origin ${page}, or propagateTrace: false if it refuses traceparent)?`
 
+/** What went wrong on the way through a proxy, where a transport says which one that was, and how that answered. */
+const throughProxy = (cause: Record<PropertyKey, unknown> | undefined, what: string): string | undefined => {
+  const { code, proxy, proxyStatus } = cause ?? {}
+  if (typeof proxy !== "string") return undefined
+  if (proxyStatus === 407)
+    return `${what}: the proxy ${proxy} answered 407, it wants a user name and a password in its URL`
+  if (typeof proxyStatus === "number") return `${what}: the proxy ${proxy} answered ${proxyStatus}`
+  return `${what} through the proxy ${proxy} (${String(code)})`
+}
+
+/** Why a connection broke. undici closes one on an unrequested `100 Continue` (RFC 9110, section 15.2). */
+const whyBroken = (cause: Record<PropertyKey, unknown> | undefined, why: string): string =>
+  cause?.["code"] === "UND_ERR_SOCKET" && cause["message"] === "bad response"
+    ? ": it began with 100 Continue, which undici does not accept where it was not asked for"
+    : why
+
 /** The error of a request without a complete response. */
 export const fromHttpClientError = (
   error: HttpClientError.HttpClientError,
@@ -77,7 +93,9 @@ export const fromHttpClientError = (
         // The outcome is that of all attempts together.
         outcome: priorRefused ? "refused" : "not-sent",
         reason: new Connect({ code }),
-        message: `no connection to ${origin}${why}: is a clawdforge server running there?`
+        message:
+          throughProxy(cause, `no connection to ${origin}`) ??
+          `no connection to ${origin}${why}: is a clawdforge server running there?`
       })
     : new TransportError({
         ...base,
@@ -85,7 +103,7 @@ export const fromHttpClientError = (
         reason: new Reset({ code }),
         message: isRefused
           ? refusedByBrowser(origin, page)
-          : `the connection to ${origin} broke before the answer was whole${why}`
+          : `the connection to ${origin} broke before the answer was whole${whyBroken(cause, why)}`
       })
 }
 

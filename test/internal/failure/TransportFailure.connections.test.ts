@@ -165,3 +165,22 @@ describe("a kept connection that the server closes as the next call is written",
     )
   }
 })
+
+it.live("an unrequested 100 Continue leaves the outcome unknown, and the error says what came", () =>
+  Effect.gen(function* () {
+    const { port } = yield* Connections.tcp((socket) => {
+      socket.on("data", () =>
+        socket.write("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+      )
+    })
+    const origin = `http://127.0.0.1:${port}`
+    const error = yield* Effect.flip(Forge.run("hello")).pipe(
+      Effect.provide(Layer.provide(layerClients(origin, false), NodeForgeClient.layerHttpClient))
+    )
+    assert.deepNestedInclude(error, {
+      "reason._tag": "Reset",
+      outcome: "unknown",
+      message: `the connection to ${origin} broke before the answer was whole: it began with 100 Continue, which undici does not accept where it was not asked for`
+    })
+  }).pipe(Effect.scoped)
+)
