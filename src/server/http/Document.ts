@@ -119,7 +119,8 @@ const response = (
   { content, description }: OpenApi.OpenApiSpecResponse,
   status: string
 ): OpenApi.OpenApiSpecResponse => ({
-  description: description === "Success" ? "Done" : description,
+  // Effect would say the name of its schema.
+  description: status === "200" ? "It succeeded" : description,
   headers: { ...requestId, ...headersOf[Number(status)] },
   ...(content === undefined ? {} : { content: contentOf(content) })
 })

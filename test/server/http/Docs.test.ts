@@ -209,7 +209,7 @@ it.layer(Server.layer, { excludeTestServices: true })("the contract as documenta
     })
   )
 
-  it.effect("/docs has no script and loads nothing", () =>
+  it.effect("/docs explains everything in words and tables, without a script, and loads nothing", () =>
     Effect.gen(function* () {
       const { url } = yield* Server
       const { headers, status, text } = yield* call(`${url}/docs`, "GET")
@@ -217,6 +217,26 @@ it.layer(Server.layer, { excludeTestServices: true })("the contract as documenta
       assert.strictEqual(headers.get("content-type"), "text/html; charset=utf-8")
       assert.match(headers.get("content-security-policy") ?? "", /^default-src 'none'; /)
       assert.notMatch(text, /<(script|link|img|iframe|object|embed)\b|\b(src|srcset)=|@import|url\(|https?:\/\//i)
+      // Words and tables, also on the screen of a phone, and no dump of the document.
+      assert.notInclude(text, "<pre>")
+      assert.notInclude(text, "{&quot;type&quot;")
+      assert.include(text, '<meta name="viewport" content="width=device-width')
+      const { components, paths, tags } = yield* spec
+      const shown = (description = "") => description.replaceAll(/[`&"<>]/g, "")
+      const said = text.replaceAll(/<[^>]+>|&\w+;/g, "")
+      for (const { description, operationId, parameters, summary } of operationsIn(paths)) {
+        assert.include(text, `<details id="${operationId}">`)
+        for (const words of [summary, description, ...parameters.map(({ description }) => description)]) {
+          assert.include(said, shown(words), operationId)
+        }
+      }
+      for (const { description } of tags) assert.include(said, shown(description))
+      for (const [name, schema] of Object.entries(components.schemas)) {
+        assert.include(text, `id="${name}"`)
+        for (const [at, { description }] of fieldsIn({ [name]: schema })) {
+          assert.include(said, shown(String(description)), at)
+        }
+      }
       for (const path of ["/sessions/{id}/turn", "/run", "/files", "/admin/tokens/{name}"]) assert.include(text, path)
       for (const name of ["idempotency-key", "X-Request-Id", "Retry-After"]) assert.include(text, name)
     })
