@@ -148,8 +148,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const attach = Effect.fnUntraced(function* (call: Hashed, work: RunningCall.Work) {
     const name = nameOf(call)
     const running = entries.get(name)
-    if (running !== undefined) yield* AnswerReplay.checkBody(running, call.requestHash)
     if (running !== undefined) {
+      yield* AnswerReplay.checkBody(running, call.requestHash)
       running.requests++
       return running
     }
