@@ -1,37 +1,24 @@
 #!/usr/bin/env node
 /**
  * The entry point of the `forge` command.
+ *
+ * Everything but the check of the version is loaded afterwards: the imports of the rest fail on an older Node, with a stack
+ * trace.
  */
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Effect, Layer, Logger } from "effect"
-import { Command } from "effect/cli"
-import { clientInfo } from "../agent/acp/ClientInfo.ts"
-import * as Demo from "./Demo.ts"
-import * as Failure from "./Failure.ts"
-import * as Help from "./Help.ts"
-import * as Output from "./Output.ts"
-import * as ParentWatch from "./ParentWatch.ts"
-import * as Screen from "./Screen.ts"
-import * as Serve from "./Serve.ts"
+import { problemOf } from "./NodeVersion.ts"
 
-const forge = Command.make("forge").pipe(
-  Command.withDescription("Coding-agent sessions over HTTP"),
-  Command.withSubcommands([Demo.command, Serve.command])
-)
+const problem = problemOf(process.versions.node)
+const [command, ...rest] = process.argv.slice(2)
 
-/** Logs go to standard error, so that standard output has only results. */
-const logs = Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)])
-
-const services = Screen.layer.pipe(Layer.provideMerge(NodeServices.layer), Layer.merge(logs), Layer.merge(Help.layer))
-
-// When the terminal closes, shut down gracefully; the default action would kill the process at once.
-process.once("SIGHUP", () => process.kill(process.pid, "SIGTERM"))
-
-Command.run(forge, { version: clientInfo.version }).pipe(
-  ParentWatch.interruptOnParentExit,
-  Output.interruptOnClose,
-  Effect.tapCause(Failure.report),
-  Effect.provide(services),
-  NodeRuntime.runMain({ disableErrorReporting: true, teardown: Failure.teardown })
-)
+if (problem !== undefined) {
+  // boundary: Effect cannot be loaded here.
+  console.error(`forge: ${problem}`)
+  process.exitCode = 2
+} else {
+  if (command === "demo" && !rest.includes("--help") && !rest.includes("-h")) {
+    // boundary: Effect and the server take a second to load, and more on a busy machine.
+    console.error("starting a local server and an agent…")
+  }
+  // boundary: a static import would come before the check.
+  await import("./Main.ts")
+}

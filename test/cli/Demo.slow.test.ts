@@ -72,12 +72,16 @@ const noFolder = (folder: string) =>
 
 const npmStart = (...prompts: ReadonlyArray<string>) => start("npm", ["start", "--silent", "--", ...prompts])
 
+/** Printed before the server is loaded, which takes a second. */
+const starting = "starting a local server and an agent…\n"
+
 describe("npm start", () => {
   it.live("takes two turns, the second about what only the first one said, and shows the ledger", () =>
     Effect.gen(function* () {
       const word = `word-${process.hrtime.bigint()}`
       const run = yield* npmStart(`Remember the word ${word}.`, "Which word did I tell you?")
       assert.deepStrictEqual(yield* run.exit, { code: 0, signal: null })
+      assert.isTrue(run.output().startsWith(starting), run.output())
       const second = run.output().split("Which word did I tell you?")[1] ?? ""
       assert.include(second, word)
       assert.include(run.output(), "confirmed by the server")
@@ -146,7 +150,7 @@ describe("an output that is closed or full", () => {
       const run = yield* start("sh", ["-c", "npm start --silent -- a b | head -1"])
       yield* run.exit
       yield* goneWithFolder(run.folder)
-      assert.match(run.output(), /^server .*\n$/)
+      assert.match(run.output(), /^starting [^\n]*\nserver .*\n$/)
       assert.deepStrictEqual(clawdforgeFolders(run.folder), [])
     }).pipe(Effect.scoped)
   )
@@ -155,7 +159,7 @@ describe("an output that is closed or full", () => {
     Effect.gen(function* () {
       const run = yield* start("sh", ["-c", "npm start --silent > /dev/full"])
       assert.strictEqual((yield* run.exit).code, 1)
-      assert.strictEqual(run.output(), "forge: the output cannot be written to (ENOSPC)\n")
+      assert.strictEqual(run.output().replace(starting, ""), "forge: the output cannot be written to (ENOSPC)\n")
       assert.deepStrictEqual(clawdforgeFolders(run.folder), [])
     }).pipe(Effect.scoped)
   )

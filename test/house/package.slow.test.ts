@@ -90,6 +90,10 @@ layer(Consumer.layer.pipe(Layer.provideMerge(NodeServices.layer)), {
 
       const version = yield* run(root, process.execPath, [bin, "--version"])
       assert.include(version.output, manifest.version)
+      const older = `Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.20.2" } })`
+      const refused = yield* run(root, process.execPath, ["--import", `data:text/javascript,${older}`, bin, "--help"])
+      const needed = `Node ${manifest.engines.node.replace(">=", "")} or newer is needed, and this is Node 20.20.2`
+      assert.deepStrictEqual(refused, { code: 2, output: `forge: ${needed}\n` })
       const demo = yield* run(root, process.execPath, [
         bin,
         "demo",
