@@ -1,6 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import { Api } from "../../../src/api/Api.ts"
+import * as Descriptions from "../../../src/api/Descriptions.ts"
 import * as EventKinds from "../../../src/wire/EventKinds.ts"
 import { call, serve } from "../Support.ts"
 
@@ -157,6 +158,17 @@ it.layer(Server.layer, { excludeTestServices: true })("the contract as documenta
       const refs = JSON.stringify(paths).match(/(?<="\$ref":"#\/components\/schemas\/)[^"]+/g) ?? []
       assert.isNotEmpty(refs)
       for (const name of refs) assert.property(components.schemas, name)
+    })
+  )
+
+  it.effect("/openapi.json shows every description that there is", () =>
+    Effect.gen(function* () {
+      const { components, paths } = yield* spec
+      const parameters = operationsIn(paths).flatMap(({ parameters }) => parameters.map(({ name }) => name))
+      assert.sameMembers([...new Set(parameters)], Object.keys(Descriptions.parameters))
+      const shown = new Set(fieldsIn(components.schemas).map(([, { description }]) => description))
+      for (const [name, { description }] of Object.entries(Descriptions.fields))
+        assert.include(shown, description, name)
     })
   )
 
