@@ -18,13 +18,13 @@
  * )
  * ```
  */
-import { Effect, type Scope } from "effect"
-import { ForgeClient, type ListOptions } from "./ForgeClient.ts"
+import { Effect, type Scope, Stream } from "effect"
+import { ForgeClient } from "./ForgeClient.ts"
 import type { CreateError, HealthError, ListError, RunError, StateError, UploadError } from "./ForgeError.ts"
 import type { Health } from "./Health.ts"
 import type { Run, RunOptions } from "./Run.ts"
 import type { Session } from "./Session.ts"
-import type { SessionId, SessionOptions, SessionState } from "./SessionInfo.ts"
+import type { ListOptions, SessionFilter, SessionId, SessionOptions, SessionState } from "./SessionInfo.ts"
 import type { Source, UploadedFile, UploadOptions } from "./Upload.ts"
 
 /**
@@ -49,9 +49,19 @@ export const withSession = <A, E, R>(
 export const attach: (id: SessionId) => Effect.Effect<Session, StateError, ForgeClient> = (id) =>
   ForgeClient.use((client) => client.attach(id))
 
-/** The sessions of this app, newest first; closed ones too, unless `includeClosed` is false. */
+/**
+ * The newest sessions of this app, newest first: 1,000 at most, unless `limit` is another number. Closed ones are listed
+ * too, unless `includeClosed` is false.
+ */
 export const sessions = (options?: ListOptions): Effect.Effect<ReadonlyArray<SessionState>, ListError, ForgeClient> =>
   ForgeClient.use((client) => client.sessions(options))
+
+/**
+ * All sessions of this app, newest first, read page by page as they are taken. Use it where there may be more than fit in
+ * memory; sessions that are opened meanwhile are not in it.
+ */
+export const sessionsStream = (options?: SessionFilter): Stream.Stream<SessionState, ListError, ForgeClient> =>
+  Stream.unwrap(ForgeClient.useSync((client) => client.sessionsStream(options)))
 
 /** Runs one prompt without a session, for a question that stands alone. */
 export const run = (prompt: string, options?: RunOptions): Effect.Effect<Run, RunError, ForgeClient> =>

@@ -18,24 +18,19 @@
  * ) // => 0
  * ```
  */
-import { type Config, Context, Effect, Layer, type Redacted, type Scope } from "effect"
+import { type Config, Context, Effect, Layer, type Redacted, type Scope, type Stream } from "effect"
 import type { HttpClient } from "effect/http"
 import type { ApiError, CreateError, HealthError, ListError, RunError, StateError, UploadError } from "./ForgeError.ts"
 import type { Health } from "./Health.ts"
 import * as Protocol from "./internal/Protocol.ts"
+import * as SessionList from "./internal/SessionList.ts"
 import * as SessionHandle from "./internal/SessionHandle.ts"
 import * as Settings from "./internal/Settings.ts"
 import type { RetryPolicy } from "./RetryPolicy.ts"
 import type { Run, RunOptions } from "./Run.ts"
 import type { Session } from "./Session.ts"
-import type { SessionId, SessionOptions, SessionState } from "./SessionInfo.ts"
+import type { ListOptions, SessionFilter, SessionId, SessionOptions, SessionState } from "./SessionInfo.ts"
 import type { Source, UploadedFile, UploadOptions } from "./Upload.ts"
-
-/** Which sessions a list shows. */
-export interface ListOptions {
-  /** Whether closed sessions are listed too: true by default. */
-  readonly includeClosed?: boolean | undefined
-}
 
 /** Everything that a program can ask of a clawdforge server. */
 export interface Service {
@@ -54,8 +49,14 @@ export interface Service {
    */
   readonly attach: (id: SessionId) => Effect.Effect<Session, StateError>
 
-  /** The sessions of this app, newest first. */
+  /** The newest sessions of this app, newest first: 1,000 at most, unless `limit` is another number. */
   readonly sessions: (options?: ListOptions) => Effect.Effect<ReadonlyArray<SessionState>, ListError>
+
+  /**
+   * All sessions of this app, newest first, read page by page as they are taken. Sessions that are opened meanwhile are not
+   * in it.
+   */
+  readonly sessionsStream: (options?: SessionFilter) => Stream.Stream<SessionState, ListError>
 
   /** Runs one prompt without a session. */
   readonly run: (prompt: string, options?: RunOptions) => Effect.Effect<Run, RunError>
@@ -122,7 +123,8 @@ export const make = Effect.fnUntraced(function* (
   return ForgeClient.of({
     session: (options) => SessionHandle.acquire(protocol, options),
     attach: (id) => SessionHandle.attach(protocol, id),
-    sessions: (options) => protocol.listSessions({ includeClosed: options?.includeClosed !== false }),
+    sessions: (options) => SessionList.upTo(protocol, options),
+    sessionsStream: (options) => SessionList.stream(protocol, options),
     run: protocol.run,
     upload: protocol.upload,
     health: protocol.health

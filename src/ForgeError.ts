@@ -234,7 +234,7 @@ export type HealthError = AuthError | ApiErrors<CommonStatus> | TransportError
 export type CreateError = AuthError | ApiErrors<CommonStatus | 413 | 422 | 502> | TransportError
 
 /** What `Forge.sessions` can fail with. */
-export type ListError = AuthError | ApiErrors<CommonStatus> | TransportError
+export type ListError = AuthError | ApiErrors<CommonStatus | 422> | TransportError
 
 /** What reading a session's state can fail with. */
 export type StateError = AuthError | ApiErrors<CommonStatus | 404 | 422> | TransportError

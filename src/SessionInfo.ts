@@ -44,6 +44,20 @@ export const LiveState: Schema.Codec<LiveState, Wire.LiveStateEncoded> = Wire.li
 /** An id from its text, unchecked: a text that is none is refused where it is used. The codec `SessionId` checks. */
 export const sessionId = Brand.nominal<SessionId>()
 
+/** Which sessions a list has. */
+export interface SessionFilter {
+  /** Whether closed sessions are listed too: true by default. */
+  readonly includeClosed?: boolean | undefined
+  /** Only sessions whose `meta` has these strings at its top level. */
+  readonly meta?: { readonly [name: string]: string } | undefined
+}
+
+/** Which sessions a list has, and how many. */
+export interface ListOptions extends SessionFilter {
+  /** The most sessions: 1,000 by default. */
+  readonly limit?: number | undefined
+}
+
 /** How a session is opened. */
 export interface SessionOptions {
   /** The agent, by its name in the server's table: `claude` by default. One that is not there is `ApiError<422>`. */

@@ -71,7 +71,7 @@ describe("ForgeClient", () => {
         assert.deepStrictEqual(seen, ["GET /prefix/sessions Bearer cf_token"])
         assert.deepStrictEqual(
           received.map(({ headers, path }) => [path, headers["x-tenant"]]),
-          [["/prefix/sessions?include_closed=true", "acme"]]
+          [["/prefix/sessions?include_closed=true&limit=1000", "acme"]]
         )
       }).pipe(Effect.provide(layerServer(() => ({ json: { ok: true, sessions: [], count: 0 } }))))
     )
@@ -127,8 +127,8 @@ describe("ForgeClient", () => {
         assert.deepStrictEqual(
           received.map(({ headers, path }) => [path, headers.authorization]),
           [
-            ...twice("/sessions?include_closed=true", "cf_app"),
-            ...twice("/other/sessions?include_closed=true", "cf_other"),
+            ...twice("/sessions?include_closed=true&limit=1000", "cf_app"),
+            ...twice("/other/sessions?include_closed=true&limit=1000", "cf_other"),
             ...twice("/admin/tokens", "admin")
           ]
         )
@@ -324,7 +324,7 @@ describe("seed: settings from the environment", () => {
       assert.deepStrictEqual(
         received.map(({ headers, path }) => [path, headers.authorization]),
         [
-          ["/prefix/sessions?include_closed=true", "Bearer cf_app"],
+          ["/prefix/sessions?include_closed=true&limit=1000", "Bearer cf_app"],
           ["/prefix/admin/tokens", "Bearer admin"]
         ]
       )

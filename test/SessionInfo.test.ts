@@ -56,10 +56,10 @@ describe("seed: the state of sessions", () => {
       yield* Forge.sessions({ includeClosed: true })
       yield* Forge.sessions({ includeClosed: undefined })
       assert.deepStrictEqual(yield* conversation, [
-        "GET /sessions?include_closed=true",
-        "GET /sessions?include_closed=false",
-        "GET /sessions?include_closed=true",
-        "GET /sessions?include_closed=true"
+        "GET /sessions?include_closed=true&limit=1000",
+        "GET /sessions?include_closed=false&limit=1000",
+        "GET /sessions?include_closed=true&limit=1000",
+        "GET /sessions?include_closed=true&limit=1000"
       ])
       assert.deepStrictEqual(open, [state])
       assert.deepStrictEqual(all, [
@@ -80,8 +80,10 @@ describe("seed: the state of sessions", () => {
       Effect.provide(
         layer(
           answers({
-            "GET /sessions?include_closed=true": { json: { ok: true, sessions: [closedRow, row], count: 2 } },
-            "GET /sessions?include_closed=false": { json: { ok: true, sessions: [row], count: 1 } }
+            "GET /sessions?include_closed=true&limit=1000": {
+              json: { ok: true, sessions: [closedRow, row], count: 2 }
+            },
+            "GET /sessions?include_closed=false&limit=1000": { json: { ok: true, sessions: [row], count: 1 } }
           })
         )
       )

@@ -114,8 +114,13 @@ const sessions = HttpApiGroup.make("sessions")
       .middleware(JsonBody)
       .annotateMerge(Descriptions.operations.create),
     HttpApiEndpoint.get("list", Paths.sessions, {
-      query: { include_closed: Flag.pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed(true))) },
-      success: named("SessionList", Sessions.List)
+      query: {
+        include_closed: Flag.pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed(true))),
+        limit: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: Sessions.maxPage }))),
+        cursor: Schema.optionalKey(Schema.String)
+      },
+      success: named("SessionList", Sessions.List),
+      error: TooMany
     }).annotateMerge(Descriptions.operations.list)
   )
   .middleware(Validation)

@@ -4,6 +4,7 @@
  */
 import { OpenApi } from "effect/http-api"
 import * as Files from "../wire/Files.ts"
+import * as Sessions from "../wire/Sessions.ts"
 
 const operation = (identifier: string, summary: string, description: string) =>
   OpenApi.annotations({ identifier, summary, description })
@@ -27,7 +28,11 @@ export const operations = {
     "Needs no token. It answers 503 while the server shuts down, or where its ledger or disk cannot be written."
   ),
   create: operation("openSession", "Open a session", `Starts an agent in a working directory of its own. ${keyed}`),
-  list: operation("listSessions", "List the sessions of the app", "The newest session comes first."),
+  list: operation(
+    "listSessions",
+    "List the sessions of the app",
+    "The newest session comes first. `meta.NAME=VALUE` selects the sessions whose `meta` has that string. Without `limit` all are listed."
+  ),
   state: operation("getSession", "The state of a session", "A closed session is shown until the server deletes it."),
   close: operation(
     "closeSession",
@@ -120,6 +125,8 @@ export const parameters: Readonly<Record<string, Description>> = {
     minimum: 0
   },
   include_closed: { description: "Whether closed sessions are listed too", type: "boolean", default: true },
+  limit: { description: "The most sessions of one page", type: "integer", minimum: 1, maximum: Sessions.maxPage },
+  cursor: { description: "The `next_cursor` of the page before" },
   after: { description: "Only events with a greater `seq`", type: "integer", minimum: 0, default: 0 },
   usage: { description: "Whether the answer has the tokens and the cost", type: "boolean", default: false },
   ttl_secs: {
@@ -142,6 +149,7 @@ export const fields: Readonly<Record<string, Description>> = {
   claude_present: { description: "Whether the agent `claude` is installed" },
   claude_version: { description: "Its version, where the server knows it" },
   features: { description: "The names of what the server adds to the contract" },
+  next_cursor: { description: "The `cursor` of the next page, null after the last one; only with `limit`" },
   open_sessions: { description: "How many sessions are open", minimum: 0 },
 
   // Sessions

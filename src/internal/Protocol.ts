@@ -17,7 +17,7 @@ import type {
 } from "../ForgeError.ts"
 import type { Health as HealthInfo } from "../Health.ts"
 import type { Run, RunOptions } from "../Run.ts"
-import type { LiveState, SessionId, SessionInfo, SessionState } from "../SessionInfo.ts"
+import type { LiveState, SessionId, SessionInfo } from "../SessionInfo.ts"
 import type { Turn } from "../Turn.ts"
 import type * as Upload from "../Upload.ts"
 import * as Paths from "../wire/Paths.ts"
@@ -44,9 +44,8 @@ export interface PendingSession {
 export interface Protocol {
   readonly health: Effect.Effect<HealthInfo, HealthError>
   readonly createSession: (prepared: Sessions.PreparedCreate) => Effect.Effect<PendingSession>
-  readonly listSessions: (options: {
-    readonly includeClosed: boolean
-  }) => Effect.Effect<ReadonlyArray<SessionState>, ListError>
+  /** A page of sessions, by its query. */
+  readonly listSessions: (query: string) => Effect.Effect<Sessions.SessionPage, ListError>
   readonly getSession: (id: SessionId) => Effect.Effect<LiveState, StateError>
   /**
    * Sends a turn at once: the handle orders the turns of a session. `onAbandoned` runs with the turn's key when the call is
@@ -149,7 +148,7 @@ export const make = Effect.fnUntraced(function* (
   return {
     health: send(Health.get, {}),
     createSession,
-    listSessions: ({ includeClosed }) => send(Sessions.list, { query: `?include_closed=${includeClosed}` }),
+    listSessions: (query) => send(Sessions.list, { query }),
     getSession: (id) => send(Sessions.get, { path: Paths.session.of(id) }),
     turn: (id, { body, deadline, secrets }, onAbandoned) =>
       send(Turns.send, { path: Paths.turn.of(id), sessionId: id, body, deadline, secrets, onAbandoned }),

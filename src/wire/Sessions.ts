@@ -105,12 +105,21 @@ export interface SessionStateEncoded extends Schema.Codec.Encoded<typeof session
 
 export const sessionState: Schema.Codec<SessionState, SessionStateEncoded> = sessionStateStruct
 
+/** The most sessions of one page. */
+export const maxPage = 1_000
+
+/** In front of the name of a string that the meta of the listed sessions must have. */
+export const metaPrefix = "meta."
+
 /** The answer to `GET /sessions`. */
 export const List = Schema.Struct({
   ok: Schema.Literal(true),
   sessions: Schema.Array(sessionState),
-  count: Schema.Int
-})
+  /** How many are in this answer. */
+  count: Schema.Int,
+  /** The `cursor` of the next page; null after the last one. Servers without `pages` do not send it. */
+  nextCursor: Schema.optionalKey(Schema.NullOr(Schema.String))
+}).pipe(Schema.encodeKeys({ nextCursor: "next_cursor" }))
 export type List = typeof List.Type
 
 /** The state of one session, which also says whether it can take a turn. */

@@ -65,6 +65,59 @@ export const ListSessions: Group = {
       })
     },
     {
+      title: "pages of limit sessions, newest first, with next_cursor until there are no more; without limit all",
+      needs: ["admin", "feature pages"],
+      test: Effect.gen(function* () {
+        const [app, other] = [yield* App, yield* newApp]
+        const ids = [yield* app.open(), yield* app.open(), yield* app.open()].toReversed()
+        const page = Effect.fnUntraced(function* (query: string) {
+          const body = Expect.answer(yield* app.request("GET", `/sessions?${query}`), 200, { ok: true })
+          const rows = Expect.records(body["sessions"]).map((listed) => listed["session_id"])
+          assert.equal(body["count"], rows.length)
+          return { rows, next: body["next_cursor"] }
+        })
+        const first = yield* page("limit=2")
+        assert.deepEqual(first.rows, ids.slice(0, 2))
+        assert.equal(typeof first.next, "string")
+        const cursor = encodeURIComponent(String(first.next))
+        yield* app.open()
+        assert.deepEqual(yield* page(`limit=2&cursor=${cursor}`), { rows: ids.slice(2), next: null })
+        assert.deepEqual((yield* page(`cursor=${cursor}`)).rows, ids.slice(2))
+        const all = yield* page("")
+        assert.equal(all.rows.length, 4)
+        assert.equal(all.next, undefined)
+        Expect.invalid(yield* other.request("GET", `/sessions?limit=2&cursor=${cursor}`), ["query", "cursor"])
+      })
+    },
+    {
+      title: "meta.KEY=VALUE lists the sessions whose meta has that string",
+      needs: ["admin", "feature pages"],
+      test: Effect.gen(function* () {
+        const app = yield* App
+        const [one] = [yield* app.open({ meta: { "a b": "x&y", n: 1 } }), yield* app.open({ meta: { "a b": "x" } })]
+        const listed = Effect.fnUntraced(function* (query: string) {
+          const { sessions } = Expect.answer(yield* app.request("GET", `/sessions?${query}`), 200)
+          return Expect.records(sessions).map((listed) => listed["session_id"])
+        })
+        assert.deepEqual(yield* listed("meta.a%20b=x%26y"), [one])
+        assert.deepEqual(yield* listed("limit=5&meta.a%20b=x%26y"), [one])
+        assert.deepEqual(yield* listed("meta.n=1"), [])
+      })
+    },
+    {
+      title: "a limit that is not 1 to 1,000, and a cursor that is none, are 422",
+      needs: ["feature pages"],
+      test: Effect.gen(function* () {
+        const app = yield* App
+        for (const limit of ["0", "1001", "-1", "1.5", "many", ""]) {
+          Expect.invalid(yield* app.request("GET", `/sessions?limit=${limit}`), ["query", "limit"])
+        }
+        for (const cursor of ["", "x", "MS4x", "1.1"]) {
+          Expect.invalid(yield* app.request("GET", `/sessions?cursor=${cursor}`), ["query", "cursor"])
+        }
+      })
+    },
+    {
       title: "include_closed that is neither is 422",
       needs: ["ours"],
       test: Effect.gen(function* () {

@@ -58,7 +58,7 @@ export const calls: Readonly<Record<string, Call>> = {
   create: { call: Calls.Calls.use((calls) => calls.create()), request: "POST /sessions", good: created(1) },
   list: {
     call: Forge.sessions(),
-    request: "GET /sessions?include_closed=true",
+    request: "GET /sessions?include_closed=true&limit=1000",
     good: { ok: true, sessions: [row], count: 1 }
   },
   state: { call: Forge.attach(id), request: "GET /sessions/s-1", good: { ok: true, ...row, live: true } },

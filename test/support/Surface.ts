@@ -1,7 +1,7 @@
 /**
  * The public surface as calls that can fail, under the names of the exports and methods that they go through.
  */
-import { Effect, Redacted, type Scope } from "effect"
+import { Effect, Redacted, type Scope, Stream } from "effect"
 import { Forge, ForgeAdmin, ForgeClient, type Session, type SessionInfo, Upload } from "../../src/index.ts"
 import { canaries } from "./Canaries.ts"
 
@@ -27,6 +27,7 @@ export const ofService: {
   session: client.use((client) => client.session({ meta: { caller: "billing" } })),
   attach: client.use((client) => client.attach(id)),
   sessions: client.use((client) => client.sessions()),
+  sessionsStream: client.use((client) => Stream.runDrain(client.sessionsStream())),
   run: client.use((client) => client.run(prompt, runOptions)),
   upload: client.use((client) => client.upload(source))
 }
@@ -53,6 +54,7 @@ export const ofModules: Readonly<Record<string, Effect.Effect<unknown, unknown, 
   "Forge.withSession": Forge.withSession({}, (session) => session.turn(prompt, { files })),
   "Forge.attach": Forge.attach(id),
   "Forge.sessions": Forge.sessions(),
+  "Forge.sessionsStream": Stream.runDrain(Forge.sessionsStream()),
   "Forge.run": Forge.run(prompt, runOptions),
   "Forge.upload": Forge.upload(source),
   "Forge.health": Forge.health

@@ -11,6 +11,7 @@ const displayed: Readonly<Record<string, string>> = {
   "Forge.session": "(options?: SessionOptions | undefined) => Effect<Session, CreateError, ForgeClient | Scope>",
   "Forge.attach": "(id: SessionId) => Effect<Session, StateError, ForgeClient>",
   "Forge.sessions": "(options?: ListOptions) => Effect.Effect<ReadonlyArray<SessionState>, ListError, ForgeClient>",
+  "Forge.sessionsStream": "(options?: SessionFilter) => Stream.Stream<SessionState, ListError, ForgeClient>",
   "Forge.run": "(prompt: string, options?: RunOptions) => Effect.Effect<Run, RunError, ForgeClient>",
   "Forge.upload":
     "<E = never, R = never>(source: Source<E, R>, options?: UploadOptions) => Effect.Effect<UploadedFile, E | UploadError, R | ForgeClient>",

@@ -40,7 +40,7 @@ export type Operations = Holds<
     Fails<typeof Forge.health, Always>,
     Fails<typeof Forge.session, Always | 413 | 422 | 502>,
     Fails<typeof Forge.attach, Always | 404 | 422>,
-    Fails<typeof Forge.sessions, Always>,
+    Fails<typeof Forge.sessions, Always | 422>,
     Fails<typeof Forge.run, Always | 404 | 413 | 422 | 502>,
     Fails<Session.Session["turn"], Always | 404 | 410 | 413 | 422 | 502, Usual | SessionClosed>,
     Fails<Session.Session["cancel"], Always | 404 | 422>,
@@ -58,7 +58,7 @@ export type Service = Holds<
     Fails<Client["health"], Always>,
     Fails<Client["session"], Always | 413 | 422 | 502>,
     Fails<Client["attach"], Always | 404 | 422>,
-    Fails<Client["sessions"], Always>,
+    Fails<Client["sessions"], Always | 422>,
     Fails<Client["run"], Always | 404 | 413 | 422 | 502>
   ]
 >

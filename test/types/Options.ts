@@ -30,7 +30,7 @@ export type TakeUndefined = Holds<
     Lenient<Turn.TurnOptions>,
     Lenient<Run.RunOptions>,
     Lenient<Upload.UploadOptions>,
-    Lenient<ForgeClient.ListOptions>,
+    Lenient<SessionInfo.ListOptions>,
     Lenient<RetryPolicy.RetryPolicy>,
     Lenient<Omit<ForgeClient.Options, "token">>,
     Lenient<AppToken.MintOptions>,

@@ -1,13 +1,13 @@
 /**
  * The calls that create, read and close sessions.
  */
-import { Duration, Effect, Schema } from "effect"
+import { Duration, Effect, Option, Schema } from "effect"
 import { HttpBody } from "effect/http"
 import { SessionId } from "../../wire/Ids.ts"
 import * as Paths from "../../wire/Paths.ts"
 import * as Wire from "../../wire/Sessions.ts"
 import { ApiError, type CloseError, type CreateError } from "../../ForgeError.ts"
-import type { LiveState, SessionInfo, SessionOptions, SessionState } from "../../SessionInfo.ts"
+import type { ListOptions, LiveState, SessionInfo, SessionOptions, SessionState } from "../../SessionInfo.ts"
 import * as Input from "./Input.ts"
 import { callDeadline, callOf, decodeTo, decoder, define } from "./Operation.ts"
 
@@ -47,9 +47,58 @@ export const list = define({
   name: "Forge.sessions",
   method: "GET",
   path: Paths.sessions,
-  statuses: [],
-  decode: decodeTo(decoder(Wire.List), ({ sessions }): ReadonlyArray<SessionState> => sessions)
+  statuses: [422],
+  decode: decodeTo(decoder(Wire.List), ({ nextCursor, sessions }): SessionPage => ({
+    sessions,
+    next: Option.fromNullishOr(nextCursor)
+  }))
 })
+
+/** Some of the sessions, newest first. */
+export interface SessionPage {
+  readonly sessions: ReadonlyArray<SessionState>
+  /** The cursor of the next page; none after the last one, and from servers without `pages`, whose only page has all. */
+  readonly next: Option.Option<string>
+}
+
+/** Which sessions a list has. */
+export interface PreparedList {
+  readonly includeClosed: boolean
+  readonly meta: { readonly [name: string]: string }
+  /** The most of them; all if undefined. */
+  readonly limit: number | undefined
+}
+
+const encodeListRequest = Input.encoder(
+  Schema.Struct({
+    limit: Schema.UndefinedOr(
+      Schema.Int.check(Schema.isGreaterThanOrEqualTo(1, { message: "must be a whole number from 1 on" }))
+    ),
+    meta: Schema.Record(Schema.String, Schema.String)
+  })
+)
+
+/** Checks what a list is to have. */
+export const prepareList = (options: ListOptions = {}) =>
+  Effect.map(
+    encodeListRequest(list, () => ({ limit: options.limit, meta: { ...options.meta } })),
+    ({ limit, meta }): PreparedList => ({ limit, meta, includeClosed: options.includeClosed !== false })
+  )
+
+/** The query of one page. */
+export const pageQuery = ({ includeClosed, meta }: PreparedList, size: number, cursor: Option.Option<string>) => {
+  const pairs = [
+    ["include_closed", String(includeClosed)],
+    ["limit", String(size)],
+    ...Option.match(cursor, { onNone: () => [], onSome: (text) => [["cursor", text]] }),
+    ...Object.entries(meta).map(([name, value]) => [Wire.metaPrefix + name, value])
+  ]
+  return `?${pairs.map((pair) => pair.map(encodeURIComponent).join("=")).join("&")}`
+}
+
+/** Whether a session has the strings in its meta, which servers without `pages` do not look at. */
+export const hasMeta = ({ meta: strings }: PreparedList, { meta }: SessionState): boolean =>
+  Object.entries(strings).every(([name, value]) => meta !== null && Object.hasOwn(meta, name) && meta[name] === value)
 
 /** `GET /sessions/{id}`. */
 export const get = define({

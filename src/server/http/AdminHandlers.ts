@@ -46,8 +46,7 @@ export const layer = HttpApiBuilder.group(
 
     /** The token is gone by then. A repeat would not find it, so a failure here is not one after which to repeat. */
     const removeApp = Effect.fnUntraced(function* (appId: number) {
-      const open = yield* ledger.listSessions({ appId, includeClosed: false })
-      yield* Effect.forEach(open, ({ sessionId }) => engine.close(sessionId), { discard: true })
+      yield* Effect.forEach(yield* ledger.openSessionsOf(appId), engine.close, { discard: true })
       yield* uploads.removeOfApp(appId)
       yield* kept.removeOfApp(appId)
       yield* ledger.clearDeleted

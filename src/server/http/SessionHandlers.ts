@@ -15,6 +15,7 @@ import { Ledger, type SessionEvent, toState } from "../storage/Ledger.ts"
 import * as SystemPrompts from "../SystemPrompts.ts"
 import * as CallResponse from "./CallResponse.ts"
 import * as JsonBody from "./JsonBody.ts"
+import * as SessionList from "./SessionList.ts"
 import * as TurnHandlers from "./TurnHandlers.ts"
 
 /** How many events of a session one answer contains at most. */
@@ -40,6 +41,7 @@ export const layer = HttpApiBuilder.group(
     const ledger = yield* Ledger
     const tokens = yield* AppTokens
     const { cancel, turn } = yield* TurnHandlers.make
+    const list = yield* SessionList.make
 
     const open = Effect.fnUntraced(function* (app: CurrentApp["Service"], request: typeof CreateRequest.Type) {
       const session = yield* engine
@@ -71,11 +73,7 @@ export const layer = HttpApiBuilder.group(
       .handleRaw("turn", turn)
       .handleAll({
         cancel,
-        list: Effect.fnUntraced(function* ({ query }) {
-          const { id: appId } = yield* CurrentApp
-          const sessions = yield* ledger.listSessions({ appId, includeClosed: query.include_closed })
-          return { ok: true as const, sessions: sessions.map(toState), count: sessions.length }
-        }),
+        list,
         state: Effect.fnUntraced(function* () {
           const session = yield* CurrentSession
           return { ok: true as const, ...session, live: session.closedAt === null }

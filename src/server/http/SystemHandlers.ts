@@ -14,6 +14,7 @@ const features = [
   "cancel",
   "events",
   "idempotency",
+  "pages",
   "linger",
   "ready",
   "request_id",

@@ -10,6 +10,7 @@ import type { StorageUnavailable } from "../../api/Errors.ts"
 import { SessionId } from "../../wire/Ids.ts"
 import { Meta, type SessionState } from "../../wire/Sessions.ts"
 import { Owner } from "./Owner.ts"
+import * as SessionPages from "./SessionPages.ts"
 import { orUnavailable } from "./StorageFailure.ts"
 
 const millis = Schema.DateTimeUtcFromMillis
@@ -77,6 +78,9 @@ export const SessionEvent = Schema.Struct({
 }).pipe(Schema.encodeKeys({ turnIndex: "turn_index" }))
 export type SessionEvent = typeof SessionEvent.Type
 
+/** How many expired sessions are returned at once. */
+export const expiredBatch = 500
+
 export class Ledger extends Context.Service<
   Ledger,
   {
@@ -85,11 +89,10 @@ export class Ledger extends Context.Service<
       readonly sessionId: string
       readonly appId: number
     }) => Effect.Effect<Option.Option<Session>, StorageUnavailable>
-    /** Newest first. */
-    readonly listSessions: (of: {
-      readonly appId: number
-      readonly includeClosed: boolean
-    }) => Effect.Effect<ReadonlyArray<Session>, StorageUnavailable>
+    /** A page of the sessions of an app, newest first. */
+    readonly listSessions: (of: SessionPages.Request) => Effect.Effect<SessionPages.Page<Session>, StorageUnavailable>
+    /** The ids of the open sessions of an app. */
+    readonly openSessionsOf: (appId: number) => Effect.Effect<ReadonlyArray<SessionId>, StorageUnavailable>
     /** Whether a session is open at another server. */
     readonly isOpenElsewhere: (sessionId: SessionId) => Effect.Effect<boolean, StorageUnavailable>
     /** Every open session of this server, of all apps. */
@@ -121,7 +124,7 @@ export class Ledger extends Context.Service<
     ) => Effect.Effect<boolean, StorageUnavailable>
     /** The open sessions of this server that had no turn since then. */
     readonly idleSessions: (since: DateTime.Utc) => Effect.Effect<ReadonlyArray<SessionId>, StorageUnavailable>
-    /** The sessions that had been closed by then. */
+    /** Some of the sessions that had been closed by then, `expiredBatch` of them if there are so many. */
     readonly expiredSessions: (closedBy: DateTime.Utc) => Effect.Effect<ReadonlyArray<SessionId>, StorageUnavailable>
     /** Deletes sessions, but not their events. */
     readonly deleteSessions: (sessionIds: ReadonlyArray<SessionId>) => Effect.Effect<void, StorageUnavailable>
@@ -140,6 +143,7 @@ export class Ledger extends Context.Service<
 const SessionKey = Schema.Struct({ session_id: SessionId })
 const idsOf = (rows: ReadonlyArray<typeof SessionKey.Type>) => rows.map(({ session_id }) => session_id)
 
+const decodeSession = Schema.decodeUnknownEffect(Session)
 const encodeDetail = Schema.encodeEffect(Detail)
 
 export const make = Effect.gen(function* () {
@@ -180,13 +184,12 @@ export const make = Effect.gen(function* () {
     execute: (of) => sql`SELECT * FROM sessions WHERE session_id = ${of.sessionId} AND app_id = ${of.appId}`
   })
 
-  const listSessions = SqlSchema.findAll({
-    Request: Schema.Struct({ appId: Schema.Int, includeClosed: Schema.Boolean }),
-    Result: Session,
-    execute: ({ appId, includeClosed }) =>
-      includeClosed
-        ? sql`SELECT * FROM sessions WHERE app_id = ${appId} ORDER BY seq DESC`
-        : sql`SELECT * FROM sessions WHERE app_id = ${appId} AND closed_at IS NULL ORDER BY seq DESC`
+  const readPage = SessionPages.make(sql, decodeSession)
+
+  const openSessionsOf = SqlSchema.findAll({
+    Request: Schema.Int,
+    Result: SessionKey,
+    execute: (appId) => sql`SELECT session_id FROM sessions WHERE app_id = ${appId} AND closed_at IS NULL`
   })
 
   const openSessions = SqlSchema.findAll({
@@ -277,7 +280,7 @@ export const make = Effect.gen(function* () {
   const expiredSessions = SqlSchema.findAll({
     Request: millis,
     Result: SessionKey,
-    execute: (closedBy) => sql`SELECT session_id FROM sessions WHERE closed_at <= ${closedBy}`
+    execute: (closedBy) => sql`SELECT session_id FROM sessions WHERE closed_at <= ${closedBy} LIMIT ${expiredBatch}`
   })
 
   const deleteSession = Effect.fnUntraced(function* (sessionId: SessionId) {
@@ -320,7 +323,8 @@ export const make = Effect.gen(function* () {
   return Ledger.of({
     addSession,
     findSession: (of) => orUnavailable(findSession(of)),
-    listSessions: (of) => orUnavailable(listSessions(of)),
+    listSessions: (of) => orUnavailable(readPage(of)),
+    openSessionsOf: (appId) => Effect.map(orUnavailable(openSessionsOf(appId)), idsOf),
     isOpenElsewhere,
     openSessions: orUnavailable(openSessions()),
     openSessionIds: Effect.map(orUnavailable(openSessionIds()), idsOf),

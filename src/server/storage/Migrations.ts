@@ -137,7 +137,20 @@ const keptFrames = Effect.gen(function* () {
   )`
 })
 
-const migrations = { "1_tables": tables, "2_owner": owner, "3_media_type": mediaType, "4_kept_frames": keptFrames }
+/** For lists of open sessions, and for the search for expired ones, among many that are closed. */
+const sessionIndexes = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`CREATE INDEX sessions_open_by_app ON sessions (app_id, seq) WHERE closed_at IS NULL`
+  yield* sql`CREATE INDEX sessions_by_closing ON sessions (closed_at) WHERE closed_at IS NOT NULL`
+})
+
+const migrations = {
+  "1_tables": tables,
+  "2_owner": owner,
+  "3_media_type": mediaType,
+  "4_kept_frames": keptFrames,
+  "5_session_indexes": sessionIndexes
+}
 
 /** The number of the newest migration of this server. */
 export const latest = Object.keys(migrations).length

@@ -5,7 +5,7 @@
 import { Context, DateTime, Duration, Effect, Layer, Schedule } from "effect"
 import type { SessionId } from "../../wire/Ids.ts"
 import { KeptAnswers } from "../calls/KeptAnswers.ts"
-import { Ledger } from "../storage/Ledger.ts"
+import { expiredBatch, Ledger } from "../storage/Ledger.ts"
 import * as Metrics from "../Metrics.ts"
 import { SessionEngine } from "../sessions/SessionEngine.ts"
 import { Uploads } from "../files/Uploads.ts"
@@ -63,11 +63,16 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   })
 
   const deleteExpired = Effect.gen(function* () {
-    const expired = yield* ledger.expiredSessions(yield* before(hardTtl))
-    yield* Effect.forEach(expired, uploads.removeOfSession, { discard: true })
-    yield* Effect.forEach(expired, kept.removeOfSession, { discard: true })
-    yield* ledger.deleteSessions(expired)
-    return expired.length
+    const closedBy = yield* before(hardTtl)
+    let deleted = 0
+    while (true) {
+      const expired = yield* ledger.expiredSessions(closedBy)
+      yield* Effect.forEach(expired, uploads.removeOfSession, { discard: true })
+      yield* Effect.forEach(expired, kept.removeOfSession, { discard: true })
+      yield* ledger.deleteSessions(expired)
+      deleted += expired.length
+      if (expired.length < expiredBatch) return deleted
+    }
   })
 
   const sweep = Effect.gen(function* () {

@@ -230,7 +230,7 @@ describe("an undeclared status becomes that of its class", () => {
   const declared: Record<string, ReadonlyArray<number>> = {
     health: [],
     create: [413, 422, 502],
-    list: [],
+    list: [422],
     state: [404, 422],
     turn: [404, 410, 413, 422, 502],
     cancel: [404, 422],

@@ -119,7 +119,9 @@ const good: Script = ({ method, path }) => {
   if (method === "POST" && path === "/admin/tokens") return { json: { name: "billing", token: canaries.minted } }
   if (path === "/run") return { json: { ok: true, result: canaries.answer, duration_ms: 1, stop_reason: null } }
   if (path.endsWith("/turn")) return { json: turn("s-1", 1, canaries.answer) }
-  return { json: Object.values(goodCalls).find(({ request }) => request === `${method} ${path}`)?.good ?? { ok: true } }
+  const [route] = `${method} ${path}`.split("?", 1)
+  const found = Object.values(goodCalls).find(({ request }) => request.split("?", 1)[0] === route)
+  return { json: found?.good ?? { ok: true } }
 }
 
 const clients = Layer.unwrap(

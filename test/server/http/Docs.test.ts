@@ -85,7 +85,7 @@ it.layer(Server.layer, { excludeTestServices: true })("the contract as documenta
       const { paths } = JSON.parse((yield* call(`${url}/openapi.json`, "GET")).text)
       for (const [path, method, refusals] of [
         ["/healthz", "get", "400 403 421 431"],
-        ["/sessions", "get", "400 401 403 421 422 431 503"],
+        ["/sessions", "get", "400 401 403 421 422 429 431 503"],
         ["/sessions", "post", "400 401 403 413 421 422 429 431 502 503"],
         ["/sessions/{id}", "delete", "400 401 403 404 421 422 431 503"],
         ["/sessions/{id}/turn", "post", "400 401 403 404 410 413 421 422 429 431 502 503"],

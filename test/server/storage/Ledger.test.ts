@@ -6,6 +6,7 @@ import type { StorageUnavailable } from "../../../src/api/Errors.ts"
 import { SessionId } from "../../../src/wire/Ids.ts"
 import { Owner } from "../../../src/server/storage/Owner.ts"
 import * as Ledger from "../../../src/server/storage/Ledger.ts"
+import type * as SessionPages from "../../../src/server/storage/SessionPages.ts"
 import { database } from "./Support.ts"
 
 const withLedger = Effect.provide(Layer.provideMerge(Ledger.layer, database))
@@ -27,7 +28,59 @@ const session = (name: string, appId = 1): Ledger.Session => ({
   closedAt: null
 })
 
+/** Adds closed sessions of an app, the oldest first: every tenth has the meta `{"even": "yes", "n": 0}`. */
+const addMany = (count: number) =>
+  SqlClient.SqlClient.use(
+    (sql) => sql`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})
+      INSERT INTO sessions (session_id, app_id, app_name, agent, agent_session_id, meta, cwd, created_at, turn_count, closed_at)
+      SELECT 's' || i, 1, 'app', 'demo', 'a', CASE WHEN i % 10 = 0 THEN '{"tenth":"yes","n":0}' END, '/', 1000, 0, 2000 FROM n`
+  )
+
+/** The ids of a page, and where the next one begins. */
+const pageOf = (of: Partial<SessionPages.Request>) =>
+  Effect.map(
+    Ledger.Ledger.use((ledger) => ledger.listSessions({ appId: 1, includeClosed: true, limit: 1_000, ...of })),
+    ({ next, sessions }) => ({ next, ids: sessions.map(({ sessionId }) => String(sessionId)) })
+  )
+
 describe("Ledger", () => {
+  it.effect("pages of sessions have each once, also where sessions are added and deleted meanwhile", () =>
+    Effect.gen(function* () {
+      const ledger = yield* Ledger.Ledger
+      yield* addMany(1_205)
+      const first = yield* pageOf({})
+      assert.deepStrictEqual([first.ids.length, first.ids[0], first.ids[999]], [1_000, "s1205", "s206"])
+      yield* ledger.addSession(session("new"))
+      yield* ledger.deleteSessions(["s206", "s205", "s1"].map((id) => SessionId.make(id)))
+      const second = yield* pageOf({ before: first.next })
+      assert.deepStrictEqual([second.ids.length, second.ids[0], second.ids.at(-1)], [203, "s204", "s2"])
+      assert.isUndefined(second.next)
+      assert.deepStrictEqual(yield* pageOf({ before: first.next, appId: 2 }), { next: undefined, ids: [] })
+      const last = yield* pageOf({ limit: 203, before: first.next })
+      assert.deepStrictEqual([last.ids.length, last.next], [203, undefined])
+    }).pipe(withLedger)
+  )
+
+  it.effect("pages of sessions with strings in their meta may be short, since each reads so many rows at most", () =>
+    Effect.gen(function* () {
+      yield* addMany(10_020)
+      const all = yield* pageOf({ meta: new Map([["tenth", "yes"]]), limit: 1_000 })
+      assert.deepStrictEqual([all.ids.length, all.ids[0]], [1_000, "s10020"])
+      const none = yield* pageOf({ meta: new Map([["tenth", "no"]]) })
+      assert.deepStrictEqual([none.ids, none.next], [[], 21])
+      assert.deepStrictEqual((yield* pageOf({ meta: new Map([["tenth", "yes"]]), before: none.next })).ids, [
+        "s20",
+        "s10"
+      ])
+      for (const other of [
+        ["n", "0"],
+        ["toString", "yes"],
+        ["", "yes"]
+      ] as const)
+        assert.deepStrictEqual((yield* pageOf({ meta: new Map([other]), before: 100 })).ids, [])
+    }).pipe(withLedger)
+  )
+
   it.effect("a session is read as it was written, by its own app only", () =>
     Effect.gen(function* () {
       const ledger = yield* Ledger.Ledger
@@ -163,7 +216,9 @@ describe("Ledger", () => {
       assert.isTrue(yield* ledger.closeSession(SessionId.make("a")))
       assert.isFalse(yield* ledger.closeSession(SessionId.make("a")))
       const names = (includeClosed: boolean) =>
-        Effect.map(ledger.listSessions({ appId: 1, includeClosed }), (rows) => rows.map((row) => row.sessionId))
+        Effect.map(ledger.listSessions({ appId: 1, includeClosed, limit: 10 }), ({ sessions }) =>
+          sessions.map((row) => row.sessionId)
+        )
       assert.deepStrictEqual(
         yield* names(true),
         ["c", "a", "b"].map((name) => SessionId.make(name))
