@@ -50,16 +50,34 @@ interface Call {
   readonly requestId: string | undefined
 }
 
+/** Which call failed, as a line below the message wherever an error is printed; `message` has the reason alone. */
+const withCall = (error: Error & Call): void => {
+  const head = `${error.name}: ${error.message}`
+  const { method, operation, path, requestId, stack = head } = error
+  const request = method === "" ? "" : ` (${method} ${path})`
+  const id = requestId === undefined ? "" : `, request ${requestId}`
+  const frames = stack.startsWith(head) ? stack.slice(head.length) : ""
+  error.stack = `${head}\n    in ${operation}${request}${id}${frames}`
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // AuthError
 // ---------------------------------------------------------------------------------------------------------------------
 
+interface AuthFailure extends Call {
+  readonly status: 401 | 403
+  readonly message: string
+}
+
 /**
  * The token is missing, unknown or revoked (401), or the address is not allowed (403).
  */
-export class AuthError extends Data.TaggedError("AuthError")<
-  Call & { readonly status: 401 | 403; readonly message: string }
-> {}
+export class AuthError extends Data.TaggedError("AuthError")<AuthFailure> {
+  constructor(fields: AuthFailure) {
+    super(fields)
+    withCall(this)
+  }
+}
 
 // ---------------------------------------------------------------------------------------------------------------------
 // ApiError
@@ -138,6 +156,15 @@ export interface Reasons {
  */
 export type Status = keyof Reasons
 
+interface ApiFailure<S extends Status> extends Call {
+  readonly status: S
+  readonly message: string
+  readonly outcome: Outcome
+  readonly reason: Reasons[S]
+  /** How long the server asks to wait before another attempt. */
+  readonly retryAfter: Duration.Duration | undefined
+}
+
 /**
  * The server answered with a failure status, or (422 with `outcome: "not-sent"`) the input was refused before it was sent.
  *
@@ -152,16 +179,12 @@ export type Status = keyof Reasons
  * )
  * ```
  */
-export class ApiError<const S extends Status = Status> extends Data.TaggedError("ApiError")<
-  Call & {
-    readonly status: S
-    readonly message: string
-    readonly outcome: Outcome
-    readonly reason: Reasons[S]
-    /** How long the server asks to wait before another attempt. */
-    readonly retryAfter: Duration.Duration | undefined
+export class ApiError<const S extends Status = Status> extends Data.TaggedError("ApiError")<ApiFailure<S>> {
+  constructor(fields: ApiFailure<S>) {
+    super(fields)
+    withCall(this)
   }
-> {
+
   /** Whether an error is an `ApiError` of one of these statuses; narrows, and leaves the others in the error type. */
   static is<const S extends Status>(...statuses: ReadonlyArray<S>): (error: unknown) => error is ApiErrors<S> {
     const wanted: ReadonlySet<number> = new Set(statuses)
@@ -191,14 +214,19 @@ export class Malformed extends Data.TaggedClass("Malformed")<{
   readonly description: string
 }> {}
 
+interface TransportFailure extends Call {
+  readonly message: string
+  readonly outcome: Outcome
+  readonly reason: Connect | Reset | Timeout | Malformed
+}
+
 /** There was no response, or none that could be read. */
-export class TransportError extends Data.TaggedError("TransportError")<
-  Call & {
-    readonly message: string
-    readonly outcome: Outcome
-    readonly reason: Connect | Reset | Timeout | Malformed
+export class TransportError extends Data.TaggedError("TransportError")<TransportFailure> {
+  constructor(fields: TransportFailure) {
+    super(fields)
+    withCall(this)
   }
-> {}
+}
 
 // ---------------------------------------------------------------------------------------------------------------------
 // SessionClosed

@@ -42,6 +42,8 @@ export interface PendingSession {
 }
 
 export interface Protocol {
+  /** Of the server, for errors. */
+  readonly origin: string
   readonly health: Effect.Effect<HealthInfo, HealthError>
   readonly createSession: (prepared: Sessions.PreparedCreate) => Effect.Effect<PendingSession>
   /** A page of sessions, by its query. */
@@ -146,6 +148,7 @@ export const make = Effect.fnUntraced(function* (
   })
 
   return {
+    origin: options.url.origin,
     health: send(Health.get, {}),
     createSession,
     listSessions: (query) => send(Sessions.list, { query }),

@@ -17,13 +17,12 @@ const streamedPage = 100
 const defaultLimit = 1_000
 
 /** A server that sends the cursor of a page with that page would be asked for it forever. */
-const sameAgain = Effect.fail(
+const sameAgain = ({ origin }: Protocol) =>
   TransportFailure.malformed(
     callOf(Sessions.list),
-    { status: 200, requestId: undefined },
+    { status: 200, origin, requestId: undefined },
     "the next page is this one again"
   )
-)
 
 type Page = readonly [ReadonlyArray<SessionState>, Option.Option<Option.Option<string>>]
 
@@ -33,7 +32,7 @@ const pages = (protocol: Protocol, prepared: Sessions.PreparedList, size: number
     Effect.fnUntraced(function* (cursor: Option.Option<string>): Effect.fn.Return<Page, ListError> {
       const { next, sessions } = yield* protocol.listSessions(Sessions.pageQuery(prepared, size, cursor))
       const listed = sessions.filter((session) => Sessions.hasMeta(prepared, session))
-      if (Option.isSome(next) && Option.contains(cursor, next.value)) return yield* sameAgain
+      if (Option.isSome(next) && Option.contains(cursor, next.value)) return yield* sameAgain(protocol)
       return [listed, Option.map(next, Option.some)]
     })
   )

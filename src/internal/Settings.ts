@@ -1,7 +1,7 @@
 /**
  * The settings of a client: read from configuration, and checked before they are used.
  */
-import { Config, Duration, Effect, Predicate, type Redacted } from "effect"
+import { Config, Duration, Effect, Predicate, type Redacted, Schema } from "effect"
 import { durationMessage } from "../wire/Ids.ts"
 import type { RetryPolicy } from "../RetryPolicy.ts"
 import type { ApiError, Issue } from "../ForgeError.ts"
@@ -11,7 +11,7 @@ import { type Bounds, bounds } from "./exchange/Retry.ts"
 
 const call = { operation: "ForgeClient.make", method: "", path: "" }
 
-const refuse = (setting: "url" | "token" | "retry", message: string): Effect.Effect<never, ApiError<422>> =>
+const refuse = (setting: string, message: string): Effect.Effect<never, ApiError<422>> =>
   Effect.fail(Input.refuse(call, [{ path: [setting], message }]))
 
 const defaultUrl = "http://127.0.0.1:8800"
@@ -22,34 +22,52 @@ interface Sources {
   readonly token?: Config.Config<Redacted.Redacted> | undefined
 }
 
-/** Reads URL and token from their sources; by default from `CLAWDFORGE_URL` and the variable of the token. */
-export const load = (
+/**
+ * Reads URL and token from their sources; by default from `CLAWDFORGE_URL` and the variable of the token, which then are what
+ * an error names.
+ */
+export const load = Effect.fnUntraced(function* (
   tokenVariable: "CLAWDFORGE_TOKEN" | "CLAWDFORGE_ADMIN_TOKEN",
-  { token = Config.Redacted(tokenVariable), url = urlFromEnvironment() }: Sources = {}
-): Effect.Effect<{ readonly url: string | URL; readonly token: Redacted.Redacted }, Config.ConfigError> =>
-  Config.all({ url, token })
+  sources: Sources = {}
+): Effect.fn.Return<
+  { readonly url: string | URL; readonly token: Redacted.Redacted },
+  Config.ConfigError | ApiError<422>
+> {
+  const { token = tokenFromEnvironment(tokenVariable), url = urlFromEnvironment } = sources
+  const loaded = yield* Config.all({ url, token })
+  if (sources.url === undefined) yield* checkUrl(loaded.url, "CLAWDFORGE_URL")
+  if (sources.token === undefined) yield* checkToken(loaded.token, tokenVariable)
+  return loaded
+})
 
-const urlFromEnvironment = (): Config.Config<string | URL> =>
-  Config.String("CLAWDFORGE_URL").pipe(Config.withDefault(defaultUrl))
+const tokenFromEnvironment = (variable: string): Config.Config<Redacted.Redacted> =>
+  Config.schema(
+    Schema.Redacted(Schema.String.annotate({ message: `${variable} must be set to the token for the server` })),
+    variable
+  )
+
+const urlFromEnvironment: Config.Config<string | URL> = Config.String("CLAWDFORGE_URL").pipe(
+  Config.withDefault(defaultUrl)
+)
 
 /** A base URL: http or https, without user info, query or fragment. A path prefix is kept. */
-const checkUrl = (input: string | URL = defaultUrl): Effect.Effect<URL, ApiError<422>> => {
+const checkUrl = (input: string | URL = defaultUrl, setting = "url"): Effect.Effect<URL, ApiError<422>> => {
   const text = String(input)
   const parsed = URL.parse(text)
   if (parsed === null || (parsed.protocol !== "http:" && parsed.protocol !== "https:"))
-    return refuse("url", "must be an http or https URL, http://127.0.0.1:8800 for one")
+    return refuse(setting, "must be an http or https URL, http://127.0.0.1:8800 for one")
   if (parsed.username !== "" || parsed.password !== "")
-    return refuse("url", "must not hold user info: give the token as `token`")
-  if (text.includes("?") || text.includes("#")) return refuse("url", "must not have a query or a fragment")
+    return refuse(setting, "must not hold user info: give the token as `token`")
+  if (text.includes("?") || text.includes("#")) return refuse(setting, "must not have a query or a fragment")
   return Effect.succeed(parsed)
 }
 
 /** A bearer token that a header can carry. */
-const checkToken = (input: Redacted.Redacted): Effect.Effect<Redacted.Redacted, ApiError<422>> =>
+const checkToken = (input: Redacted.Redacted, setting = "token"): Effect.Effect<Redacted.Redacted, ApiError<422>> =>
   /^[\x21-\x7e]+$/.test(Input.tokenText(input))
     ? Effect.succeed(input)
     : refuse(
-        "token",
+        setting,
         "must be redacted and not empty, and must not hold spaces, control characters or letters beyond ASCII"
       )
 

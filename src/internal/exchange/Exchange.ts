@@ -92,7 +92,7 @@ export const make = Effect.fnUntraced(function* (
           Effect.scoped,
           Effect.timeoutOrElse({
             duration: deadline,
-            orElse: () => Effect.fail(TransportFailure.timeout(call, deadline))
+            orElse: () => Effect.fail(TransportFailure.timeout(call, origin, deadline))
           })
         )
       )

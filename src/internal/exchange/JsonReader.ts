@@ -20,12 +20,12 @@ const decodeSafely =
     Result.try({ try: () => decode(json), catch: () => "it cannot be read" }).pipe(Result.flatMap(identity))
 
 export const read = Effect.fnUntraced(function* <A>(
-  { call, onBroken, requestId, response }: OpenResponse,
+  { call, onBroken, origin, requestId, response }: OpenResponse,
   { decode, onUndecodable }: Options<A>
 ): Effect.fn.Return<A, TransportError> {
   const body = yield* Effect.mapError(Body.read(response, Body.maxAnswerBytes), onBroken)
   const decoded = Result.flatMap(Body.parseJson(body), decodeSafely(decode))
   if (Result.isSuccess(decoded)) return decoded.success
   if (onUndecodable !== undefined) yield* onUndecodable(body.text)
-  return yield* TransportFailure.malformed(call, { status: response.status, requestId }, decoded.failure)
+  return yield* TransportFailure.malformed(call, { status: response.status, origin, requestId }, decoded.failure)
 })

@@ -14,6 +14,7 @@ import type { HttpTransport } from "./HttpTransport.ts"
 /** A successful response whose body is not read yet. It lives as long as the scope that it was opened in. */
 export interface OpenResponse {
   readonly call: CallInfo
+  readonly origin: string
   readonly requestId: string | undefined
   readonly response: HttpClientResponse.HttpClientResponse
   /** The error of a body that breaks while it is read. */
@@ -55,12 +56,12 @@ export const open = Effect.fnUntraced(function* <S extends Status>(
   const { status } = response
   onStatus(status)
   if (status >= 200 && status < 300) {
-    return { call, requestId: ResponseFailure.requestIdOf(response, secrets), response, onBroken }
+    return { call, origin, requestId: ResponseFailure.requestIdOf(response, secrets), response, onBroken }
   }
   if (status < 400) {
     return yield* TransportFailure.malformed(
       call,
-      { status, requestId: ResponseFailure.requestIdOf(response, secrets) },
+      { status, origin, requestId: ResponseFailure.requestIdOf(response, secrets) },
       isRedirect(status)
         ? "it is a redirect, which is not followed because it would carry the token elsewhere"
         : "it is neither a success nor a failure"

@@ -108,19 +108,19 @@ export const fromHttpClientError = (
 }
 
 /** The error of a call that exceeded its deadline. */
-export const timeout = (call: CallInfo, after: Duration.Duration): TransportError =>
+export const timeout = (call: CallInfo, origin: string, after: Duration.Duration): TransportError =>
   new TransportError({
     ...call,
     requestId: undefined,
     outcome: "unknown",
     reason: new Timeout({ after }),
-    message: `no whole answer within ${Duration.format(after)}`
+    message: `${origin} gave no whole answer within ${Duration.format(after)}`
   })
 
 /** The error of a response that is not of the contract. */
 export const malformed = (
   call: CallInfo,
-  response: { readonly status: number; readonly requestId: string | undefined },
+  response: { readonly status: number; readonly requestId: string | undefined; readonly origin: string },
   description: string
 ): TransportError => {
   // A success means that the server acted; a redirect says nothing about that.
@@ -130,6 +130,6 @@ export const malformed = (
     requestId: response.requestId,
     outcome,
     reason: new Malformed({ status: response.status, description }),
-    message: `the answer (${response.status}) is not of the clawdforge contract: ${description}`
+    message: `the answer of ${response.origin} (${response.status}) is not of the clawdforge contract: ${description}`
   })
 }

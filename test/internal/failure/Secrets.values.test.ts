@@ -99,7 +99,8 @@ const samples: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   "NodeForgeAdmin.layerConfig": [],
   "NodeForgeClient.layer": [Node.NodeForgeClient.layer(given.client)],
   "NodeForgeClient.layerConfig": [],
-  "NodeForgeClient.layerHttpClient": []
+  "NodeForgeClient.layerHttpClient": [],
+  "NodeForgeClient.layerHttpClientWith": []
 }
 
 const isModule = (value: unknown): value is object => Object.prototype.toString.call(value) === "[object Module]"
