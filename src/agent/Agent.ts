@@ -111,6 +111,21 @@ export class AgentOptionRefused extends Data.TaggedError("AgentOptionRefused")<{
   }
 }
 
+/** One of the values of an agent's setting. */
+export interface Choice {
+  readonly id: string
+  /** For people to read. */
+  readonly name: string
+}
+
+/** What an agent said that it can do. */
+export interface AgentOffer {
+  /** By name: `images`, `mcp`, `load`, … */
+  readonly features: Readonly<Record<string, boolean>>
+  readonly models?: ReadonlyArray<Choice> | undefined
+  readonly modes?: ReadonlyArray<Choice> | undefined
+}
+
 /** A live session: one agent process in its own process group, terminated when the scope closes. */
 export interface AgentSession {
   /** The agent's own id of the session, needed to restore it. */
@@ -125,6 +140,7 @@ export interface AgentSession {
   readonly turn: (turn: AgentTurn, cancel?: Effect.Effect<unknown>) => Stream.Stream<TurnEvent | TurnEnd, AgentFailed>
   /** Whether another process of the agent can restore the session. */
   readonly isRestorable: boolean
+  readonly offer: AgentOffer
   /** Waits until it takes no more turns: its process has exited, or can no longer be reached. */
   readonly ended: Effect.Effect<void>
 }

@@ -8,6 +8,7 @@ import { type AgentChild, spawn } from "./process/AgentProcess.ts"
 import * as AgentConnection from "./acp/AgentConnection.ts"
 import * as Authentication from "./acp/Authentication.ts"
 import * as AgentInbox from "./acp/AgentInbox.ts"
+import * as AgentOffer from "./acp/AgentOffer.ts"
 import * as AgentTurns from "./acp/AgentTurns.ts"
 import { clientInfo } from "./acp/ClientInfo.ts"
 import * as SessionSettings from "./acp/SessionSettings.ts"
@@ -43,14 +44,7 @@ const Initialized = Schema.Struct({
   protocolVersion: Schema.Unknown,
   authMethods: Schema.optionalKey(Schema.Unknown),
   agentInfo: Schema.optionalKey(Schema.Unknown),
-  agentCapabilities: Schema.optionalKey(
-    Schema.Struct({
-      loadSession: Schema.optionalKey(Schema.Unknown),
-      sessionCapabilities: Schema.optionalKey(
-        Schema.NullOr(Schema.Struct({ resume: Schema.optionalKey(Schema.Unknown) }))
-      )
-    })
-  )
+  agentCapabilities: Schema.optionalKey(AgentOffer.Capabilities)
 })
 
 /** Bounded, since the id is stored with the session and quoted in errors. */
@@ -106,15 +100,17 @@ const create = Effect.fnUntraced(function* (opening: Opening) {
   return { sessionId, offered }
 })
 
-type Capabilities = NonNullable<typeof Initialized.Type.agentCapabilities>
-
 /** The method that restores a session. Resuming is preferred, since loading replays the whole history. */
-const restoreMethod = ({ loadSession, sessionCapabilities }: Capabilities) => {
+const restoreMethod = ({ loadSession, sessionCapabilities }: AgentOffer.Capabilities) => {
   if (sessionCapabilities?.resume) return "session/resume"
   return loadSession === true ? "session/load" : undefined
 }
 
-const restore = Effect.fnUntraced(function* (opening: Opening, sessionId: string, capabilities: Capabilities) {
+const restore = Effect.fnUntraced(function* (
+  opening: Opening,
+  sessionId: string,
+  capabilities: AgentOffer.Capabilities
+) {
   const { child, connection, definition, step } = opening
   const method = restoreMethod(capabilities)
   const mark =
@@ -202,7 +198,15 @@ const connect = Effect.fnUntraced(function* (definition: AgentDefinition, option
 
   const turns = AgentTurns.make({ name, sessionId, child, connection, inbox, cancelGrace })
   const isRestorable = restoreMethod(capabilities) !== undefined
-  const session: AgentSession = { id: sessionId, pid: child.pid, isRestorable, ended: connection.ended, ...turns }
+  const offer = AgentOffer.make(capabilities, offered)
+  const session: AgentSession = {
+    id: sessionId,
+    pid: child.pid,
+    isRestorable,
+    offer,
+    ended: connection.ended,
+    ...turns
+  }
   return session
 })
 

@@ -4,6 +4,7 @@
 import { Effect, Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import * as Descriptions from "./Descriptions.ts"
+import * as Agents from "../wire/Agents.ts"
 import { isDeeper } from "../wire/Depth.ts"
 import * as Files from "../wire/Files.ts"
 import { Flag } from "../wire/Flag.ts"
@@ -128,6 +129,17 @@ const sessions = HttpApiGroup.make("sessions")
   .middleware(Storage)
   .annotateMerge(Descriptions.groups.sessions)
 
+const agents = HttpApiGroup.make("agents")
+  .add(
+    HttpApiEndpoint.get("list", Paths.agents, { success: named("AgentList", Agents.List) }).annotateMerge(
+      Descriptions.operations.agents
+    )
+  )
+  .middleware(Validation)
+  .middleware(AppAccess)
+  .middleware(Storage)
+  .annotateMerge(Descriptions.groups.agents)
+
 const runs = HttpApiGroup.make("runs")
   .add(
     HttpApiEndpoint.post("run", Paths.run, {
@@ -191,6 +203,7 @@ const admin = HttpApiGroup.make("admin")
 export class Api extends HttpApi.make("clawdforge")
   .add(system)
   .add(sessions)
+  .add(agents)
   .add(runs)
   .add(files)
   .add(admin)

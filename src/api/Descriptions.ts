@@ -55,6 +55,11 @@ export const operations = {
     "It answers 200 with the stop reason `cancelled` and its events so far; turns that wait are not touched. With the " +
       "Idempotency-Key of a turn it cancels that turn and no other, also where it still waits."
   ),
+  agents: operation(
+    "listAgents",
+    "List the agents of the server",
+    "As far as they are known without starting one: what an agent can do is known once it has opened a session."
+  ),
   run: operation(
     "runPrompt",
     "Run one prompt without a session",
@@ -83,6 +88,7 @@ export const operations = {
 export const groups = {
   system: OpenApi.annotations({ description: "The server itself. These need no token." }),
   sessions: OpenApi.annotations({ description: "Conversations with an agent, one turn after the other." }),
+  agents: OpenApi.annotations({ description: "The agents that sessions and runs can have." }),
   runs: OpenApi.annotations({ description: "Single prompts." }),
   files: OpenApi.annotations({ description: "Files for agents to read." }),
   admin: OpenApi.annotations({ description: "App tokens and metrics. These need the admin token." })
@@ -154,7 +160,12 @@ export const fields: Readonly<Record<string, Description>> = {
 
   // Sessions
   agent: { description: "The name of the agent, in the server's table" },
-  "SessionRequest.agent": { description: "The name of the agent, in the server's table; `claude` if not given" },
+  "SessionRequest.agent": {
+    description: "The name of the agent, in the server's table; the default one of the server if not given"
+  },
+  "RunRequest.agent": {
+    description: "The name of the agent, in the server's table; the default one of the server if not given"
+  },
   app_name: { description: "The app that the session belongs to" },
   already_closed: { description: "Present where the session was closed before" },
   cancelled: { description: "Whether a turn was cancelled" },
@@ -177,6 +188,20 @@ export const fields: Readonly<Record<string, Description>> = {
   seq: { description: "Its number, which grows with each event", minimum: 0 },
   "events.kind": { description: "What happened: `create`, `turn`, `close`, `sweep_close` or `hard_delete`" },
   "events.detail": { description: "Numbers and names" },
+
+  // Agents
+  agents: { description: "The agents in the server's table" },
+  "Agent.name": { description: "The name of the agent, for `agent` of a session or a run" },
+  default: { description: "Whether a session or a run gets this agent where it names none" },
+  ready: { description: "Whether the agent's program is installed" },
+  reason: { description: "Why the agent is not ready" },
+  "Agent.features": {
+    description: "What the agent can do, by name: `images`, `mcp`, `load` and others; empty where unknown"
+  },
+  models: { description: "The models of the agent, where known" },
+  modes: { description: "The modes of the agent, where known" },
+  "AgentChoice.id": { description: "As the agent knows it; that of a model is for `model` of a session or a run" },
+  "AgentChoice.name": { description: "For people to read" },
 
   // What a session, a turn or a run is asked for
   "SessionRequest.model": { description: "One of the agent's models; the agent's own choice if not given" },

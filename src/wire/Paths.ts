@@ -36,6 +36,7 @@ const parameterised = <const Template extends string>(template: Template): Param
 export const health = "/healthz"
 export const ready = "/readyz"
 export const metrics = "/metrics"
+export const agents = "/agents"
 export const run = "/run"
 export const files = "/files"
 export const sessions = "/sessions"

@@ -2,7 +2,18 @@
  * `POST /run`: one prompt, one answer, no session.
  */
 import { type Duration, Schema } from "effect"
-import { FileTokenText, Linger, Millis, ModelName, NotBlank, nullable, orNull, renamed, Seconds } from "./Ids.ts"
+import {
+  AgentName,
+  FileTokenText,
+  Linger,
+  Millis,
+  ModelName,
+  NotBlank,
+  nullable,
+  orNull,
+  renamed,
+  Seconds
+} from "./Ids.ts"
 import { type Usage, usage } from "./Usage.ts"
 
 /** Whether a system prompt is appended to the agent's own, or replaces it. */
@@ -14,6 +25,8 @@ export const Effort = Schema.Literals(["low", "medium", "high", "xhigh", "max"])
 /** The body of a run. */
 export const RunRequest = Schema.Struct({
   prompt: NotBlank,
+  /** For servers that name `agents`. */
+  agent: nullable(AgentName),
   model: nullable(ModelName),
   system: nullable(NotBlank),
   systemMode: nullable(SystemMode),

@@ -1,7 +1,7 @@
 /**
  * `POST /sessions`, `GET /sessions`, `GET /sessions/{id}` and `DELETE /sessions/{id}`.
  */
-import { type DateTime, Effect, Schema } from "effect"
+import { type DateTime, Schema } from "effect"
 import { isDeeper } from "./Depth.ts"
 import { AgentName, ModelName, NotBlank, nullable, orNull, renamed, SessionId, UnixSeconds } from "./Ids.ts"
 import { Effort, SystemMode } from "./Runs.ts"
@@ -17,7 +17,7 @@ export const Meta = Schema.Record(Schema.String, Schema.Json).check(
 
 /** What a session can be opened with; the last three are for servers that name `session_options`. */
 export const createFields = {
-  agent: AgentName.pipe(Schema.withDecodingDefaultKey(Effect.succeed("claude"))),
+  agent: Schema.optionalKey(AgentName),
   meta: nullable(Meta),
   model: nullable(ModelName),
   system: nullable(NotBlank),

@@ -3,6 +3,7 @@
  */
 import { Effect } from "effect"
 import { Admin } from "./Admin.ts"
+import { Agents } from "./Agents.ts"
 import { Behaviour } from "./Behaviour.ts"
 import { Cancel } from "./Cancel.ts"
 import type { Case, Group } from "./Case.ts"
@@ -39,6 +40,7 @@ export const groups: ReadonlyArray<Group> = [
   Linger,
   Cancel,
   Extras,
+  Agents,
   Behaviour,
   OldClients
 ]

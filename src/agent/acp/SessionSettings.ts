@@ -2,14 +2,15 @@
  * Sets the model and the effort of a session, by its config options, or by `session/set_model` where an agent has that
  * instead.
  */
-import { type Duration, Effect, Schema } from "effect"
-import { type AgentFailed, AgentOptionRefused } from "../Agent.ts"
+import { type Duration, Effect, Predicate, Schema } from "effect"
+import { type AgentFailed, AgentOptionRefused, type Choice } from "../Agent.ts"
 import type { AgentConnection, RequestRefused } from "./AgentConnection.ts"
 
 /** What an agent says of a session's settings when it opens it. */
 export const Offered = Schema.Struct({
   configOptions: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.Unknown))),
-  models: Schema.optionalKey(Schema.Unknown)
+  models: Schema.optionalKey(Schema.Unknown),
+  modes: Schema.optionalKey(Schema.Unknown)
 })
 export type Offered = typeof Offered.Type
 
@@ -19,10 +20,11 @@ const ConfigOption = Schema.Struct({
   options: Schema.optionalKey(Schema.Unknown)
 })
 const isConfigOption = Schema.is(ConfigOption)
-const isChoice = Schema.is(Schema.Struct({ value: Schema.String }))
+const name = Schema.optionalKey(Schema.Unknown)
+const isChoice = Schema.is(Schema.Struct({ value: Schema.String, name }))
 const isGroup = Schema.is(Schema.Struct({ options: Schema.Array(Schema.Unknown) }))
 const isModels = Schema.is(Schema.Struct({ availableModels: Schema.Array(Schema.Unknown) }))
-const isModel = Schema.is(Schema.Struct({ modelId: Schema.String }))
+const isModel = Schema.is(Schema.Struct({ modelId: Schema.String, name }))
 const isArray = Schema.is(Schema.Array(Schema.Unknown))
 
 export interface Options {
@@ -40,9 +42,10 @@ export interface Options {
 }
 
 /** The config option's category for each setting; an option without a category is found by its id. */
-const categories = { model: "model", effort: "thought_level" } as const
+const categories = { model: "model", effort: "thought_level", mode: "mode" } as const
 
-type Setting = keyof typeof categories
+type Category = keyof typeof categories
+type Setting = "model" | "effort"
 
 const maxChoices = 20
 const maxChoiceLength = 100
@@ -54,18 +57,31 @@ const listOf = (choices: ReadonlyArray<string>): string => {
   return choices.length === 0 ? "" : `; it has ${listed.join(", ")}${more}`
 }
 
-/** The values of a config option, which may be in groups. */
-const valuesOf = ({ options }: typeof ConfigOption.Type): ReadonlyArray<string> =>
+const toChoice = (id: string, name: unknown): Choice => ({ id, name: Predicate.isString(name) ? name : id })
+
+/** The choices of a config option, which may be in groups. */
+const choicesIn = ({ options }: typeof ConfigOption.Type): ReadonlyArray<Choice> =>
   (isArray(options) ? options : [])
     .flatMap((option) => (isGroup(option) ? option.options : [option]))
     .filter(isChoice)
-    .map(({ value }) => value)
+    .map(({ name, value }) => toChoice(value, name))
 
-const findOption = ({ configOptions }: Offered, setting: Setting) => {
+const valuesOf = (config: typeof ConfigOption.Type): ReadonlyArray<string> => choicesIn(config).map(({ id }) => id)
+
+const findOption = ({ configOptions }: Offered, setting: Category) => {
   const available = (configOptions ?? []).filter(isConfigOption)
   return (
     available.find(({ category }) => category === categories[setting]) ?? available.find(({ id }) => id === setting)
   )
+}
+
+/** What an agent offers for one of its settings. */
+export const choicesOf = (offered: Offered, setting: Category): ReadonlyArray<Choice> => {
+  const config = findOption(offered, setting)
+  if (config !== undefined) return choicesIn(config)
+  const { models } = offered
+  if (setting !== "model" || !isModels(models)) return []
+  return models.availableModels.filter(isModel).map(({ modelId, name }) => toChoice(modelId, name))
 }
 
 /** The protocol's error code for a method that an agent does not have. */

@@ -7,12 +7,21 @@ import * as AgentEnvironment from "../../agent/process/AgentEnvironment.ts"
 import * as ClaudeAgent from "../../agent/ClaudeAgent.ts"
 import type * as Agents from "./Agents.ts"
 
+/** The program of an agent. */
+export interface Program {
+  readonly agent: string
+  readonly program: string
+  readonly isInstalled: boolean
+}
+
 export class InstalledAgents extends Context.Service<
   InstalledAgents,
   {
     /** Whether any agent is, so that sessions can be opened. */
     readonly any: boolean
     readonly claude: boolean
+    /** The program of each agent in the table, and whether it is there. */
+    readonly programs: ReadonlyArray<Program>
     /** The version of Claude's adapter, if the agent `claude` runs it. */
     readonly claudeVersion: Option.Option<string>
   }
@@ -71,6 +80,11 @@ export const make = Effect.fnUntraced(function* ({ agents }: Agents.Options) {
   const installed = inspected.filter(({ found }) => Option.isSome(found))
   const claude = installed.find(({ name }) => name === "claude")
   return InstalledAgents.of({
+    programs: inspected.map(({ found, name, program }) => ({
+      agent: name,
+      program,
+      isInstalled: Option.isSome(found)
+    })),
     any: installed.length > 0,
     claude: claude !== undefined,
     claudeVersion: claude === undefined ? Option.none() : claude.version

@@ -44,6 +44,7 @@ export const layer = HttpApiBuilder.group(
       return yield* runs
         .run({
           app,
+          agent: request.agent ?? undefined,
           prompt: request.prompt,
           files: yield* uploads.find({ appId: app.id, tokens: request.files ?? [] }),
           model: request.model ?? undefined,

@@ -1,7 +1,7 @@
 /**
  * The handlers of the endpoints of sessions.
  */
-import { Effect } from "effect"
+import { Effect, Option } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api, CreateRequest } from "../../api/Api.ts"
 import { CurrentApp, CurrentSession } from "../../api/Middlewares.ts"
@@ -9,6 +9,7 @@ import * as Paths from "../../wire/Paths.ts"
 import * as Sessions from "../../wire/Sessions.ts"
 import { AppTokens } from "../access/AppTokens.ts"
 import * as CallAnswer from "../calls/CallAnswer.ts"
+import { Agents } from "../agents/Agents.ts"
 import { Calls } from "../calls/Calls.ts"
 import { SessionEngine } from "../sessions/SessionEngine.ts"
 import { Ledger, type SessionEvent, toState } from "../storage/Ledger.ts"
@@ -42,12 +43,15 @@ export const layer = HttpApiBuilder.group(
     const tokens = yield* AppTokens
     const { cancel, turn } = yield* TurnHandlers.make
     const list = yield* SessionList.make
+    const agents = yield* Agents
+    // Where there is no agent, the refusal is that of an unknown one.
+    const byDefault = Option.getOrElse(agents.defaultName, () => "claude")
 
     const open = Effect.fnUntraced(function* (app: CurrentApp["Service"], request: typeof CreateRequest.Type) {
       const session = yield* engine
         .open({
           app,
-          agent: request.agent,
+          agent: request.agent ?? byDefault,
           model: request.model ?? null,
           effort: request.effort ?? undefined,
           system: SystemPrompts.from(request),

@@ -11,6 +11,7 @@ import { Readiness } from "../upkeep/Readiness.ts"
 
 /** What the server adds to the contract. */
 const features = [
+  "agents",
   "cancel",
   "events",
   "idempotency",

@@ -17,7 +17,7 @@ import {
 import type { TurnEvent } from "../../wire/TurnEvent.ts"
 import type { Usage } from "../../wire/Usage.ts"
 import { AgentPool } from "../agents/AgentPool.ts"
-import { Agents } from "../agents/Agents.ts"
+import { Agents, unknown } from "../agents/Agents.ts"
 import { DataFolder } from "../storage/DataFolder.ts"
 import * as StorageFailure from "../storage/StorageFailure.ts"
 import * as AgentFailure from "../agents/AgentFailure.ts"
@@ -30,6 +30,8 @@ import * as Stopwatch from "../Stopwatch.ts"
 /** A run to execute. */
 export interface NewRun {
   readonly app: { readonly id: number; readonly name: string }
+  /** Its name in the table; the default one if not given. */
+  readonly agent?: string | undefined
   readonly prompt: string
   readonly files: ReadonlyArray<Upload>
   readonly model?: string | undefined
@@ -185,11 +187,11 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const attempt = Effect.fnUntraced(function* (run: NewRun) {
     const at = yield* Clock.currentTimeMillis
     const elapsed = yield* Stopwatch.start
-    if (Option.isNone(agents.defaultName)) {
+    const agent = run.agent ?? Option.getOrUndefined(agents.defaultName)
+    if (agent === undefined) {
       const failed = AgentFailure.toRunFailedBeforeWork(elapsed, "")
       return yield* failed({ error: "There is no agent.", kind: "unknown_agent", stderr: "", stopReason: "error" })
     }
-    const agent = agents.defaultName.value
     const { end, text } = yield* Effect.raceFirst(execute(run, agent, elapsed), cancelled).pipe(
       Effect.catchTags({
         AgentFailed: AgentFailure.toRunFailed(elapsed, agent),
@@ -208,6 +210,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   return Runs.of({
     run: Effect.fnUntraced(function* (run: NewRun) {
+      if (run.agent !== undefined && !agents.has(run.agent)) return yield* unknown(agents)
       const done = yield* runPermits.withPermitsIfAvailable(1)(attempt(run))
       return Option.isSome(done) ? done.value : yield* new TooManyRuns()
     }, Spans.run)

@@ -9,7 +9,7 @@ import { sentences } from "../../wire/Failures.ts"
 import { SessionId } from "../../wire/Ids.ts"
 import { AgentPool } from "../agents/AgentPool.ts"
 import * as AppCounts from "../AppCounts.ts"
-import { Agents } from "../agents/Agents.ts"
+import { Agents, unknown } from "../agents/Agents.ts"
 import { DataFolder } from "../storage/DataFolder.ts"
 import { Ledger, type Session } from "../storage/Ledger.ts"
 import * as LocalSession from "./LocalSession.ts"
@@ -155,9 +155,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   })
 
   const prepare = Effect.fnUntraced(function* (session: NewSession) {
-    if (!agents.has(session.agent)) {
-      return yield* Invalid.body("agent", `no agent of this name: the server has ${agents.names.join(", ")}`)
-    }
+    if (!agents.has(session.agent)) return yield* unknown(agents)
     const sessionId = SessionId.make(Base64Url.encode(yield* random.randomBytes(idBytes)))
     if (openSlots.size >= maxOpenSessions) return yield* new PoolFull()
     if (openSlotsOf.of(session.app.id) >= maxAppSessions) return yield* new TooMany()

@@ -35,6 +35,7 @@ const agentsOf = (recorded: Recorded) =>
   Layer.succeed(Agents, {
     names: ["demo"],
     defaultName: Option.none(),
+    offerOf: () => Option.none(),
     has: () => true,
     open: Effect.fnUntraced(function* (_, options) {
       recorded.opened.push(options)
@@ -43,6 +44,7 @@ const agentsOf = (recorded: Recorded) =>
         id: "agent-session",
         pid: 1,
         isRestorable: true,
+        offer: { features: {} },
         ended: Effect.never,
         turn: (turn: AgentTurn) => {
           recorded.turns.push(turn)

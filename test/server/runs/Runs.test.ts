@@ -34,6 +34,7 @@ const agentOf = (turn: Turn, onOpen: Effect.Effect<void, AgentFailed | AgentOpti
         has: () => true,
         names: ["stand-in"],
         defaultName: Option.some("stand-in"),
+        offerOf: () => Option.none(),
         open: Effect.fnUntraced(function* (_, options) {
           opened.push(options)
           const open = yield* Effect.orDie(fs.exists(options.cwd))
@@ -41,7 +42,7 @@ const agentOf = (turn: Turn, onOpen: Effect.Effect<void, AgentFailed | AgentOpti
             Effect.map(Effect.orDie(fs.exists(options.cwd)), (closed) => folders.push({ open, closed }))
           )
           yield* onOpen
-          return { id: "s", pid: 1, isRestorable: false, ended: Effect.never, turn }
+          return { id: "s", pid: 1, isRestorable: false, offer: { features: {} }, ended: Effect.never, turn }
         })
       })
     })

@@ -13,6 +13,7 @@ export const agentSession = (options: Partial<AgentSession>): AgentSession => ({
   id: "agent-session",
   pid: 1,
   isRestorable: true,
+  offer: { features: {} },
   ended: Effect.never,
   turn: () => Stream.never,
   ...options
@@ -24,6 +25,7 @@ export const agentsOf = (open: Agents["Service"]["open"]) =>
     has: (name) => name === agentName,
     names: [agentName],
     defaultName: Option.some(agentName),
+    offerOf: () => Option.none(),
     open
   })
 
