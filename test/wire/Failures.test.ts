@@ -37,7 +37,7 @@ it("the error of a call that was cut says that its outcome is unknown, and no ot
   const unknown = Object.entries(Failures.sentences).filter(([, sentence]) => Failures.isOutcomeUnknown(sentence))
   assert.deepStrictEqual(
     unknown.map(([name]) => name),
-    ["cutByRestart", "cutByFailure"]
+    ["cutByRestart", "cutByFailure", "callForgotten"]
   )
   assert.isFalse(Failures.isOutcomeUnknown("the agent said: outcome unknown"))
 })
