@@ -16,6 +16,18 @@ const full = "database or disk is full"
 const fill = (table: string) =>
   `CREATE TRIGGER full_${table} BEFORE UPDATE ON ${table} BEGIN SELECT RAISE(ABORT, '${full}'); END`
 
+/** Undoes all migrations but the first: each new one has to be undone here as well. */
+const toFirstVersion = [
+  "DROP INDEX sessions_open_by_app",
+  "DROP INDEX sessions_by_closing",
+  "DROP TABLE kept_frames",
+  "ALTER TABLE kept_answers DROP COLUMN frames",
+  "ALTER TABLE uploads DROP COLUMN media_type",
+  "ALTER TABLE sessions DROP COLUMN owner",
+  "ALTER TABLE kept_answers DROP COLUMN owner",
+  "DELETE FROM effect_sql_migrations WHERE migration_id > 1"
+]
+
 describe("a server that restarts", () => {
   it.live("finds its sessions when its data folder was moved", () =>
     Effect.gen(function* () {
@@ -152,8 +164,7 @@ describe("a server that restarts", () => {
       const { cwd, id } = yield* app.open
       yield* first.stop
       const database = new DatabaseSync(`${data}/ledger.db`)
-      for (const table of ["sessions", "kept_answers"]) database.exec(`ALTER TABLE ${table} DROP COLUMN owner`)
-      database.exec("DELETE FROM effect_sql_migrations WHERE migration_id > 1")
+      for (const statement of toFirstVersion) database.exec(statement)
       database.exec(`INSERT INTO kept_answers (app_id, path, key, request_sha256, at) VALUES (1, '/run', 'k', 'h', 0)`)
       database.close()
       yield* fs.remove(`${data}/owner`)
