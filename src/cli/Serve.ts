@@ -5,6 +5,7 @@ import { ByteSize, Config, Console, Duration, Effect, Option, Path } from "effec
 import { CliError, Command, Flag } from "effect/cli"
 import * as Networks from "../server/access/Networks.ts"
 import { ForgeServer, layer as layerServer, type Options } from "../server/ForgeServer.ts"
+import * as Uploads from "../server/files/Uploads.ts"
 import * as Timeouts from "../server/Timeouts.ts"
 import * as AdminSecret from "./AdminSecret.ts"
 import * as AgentsTable from "./AgentsTable.ts"
@@ -79,6 +80,10 @@ const flags = {
     Flag.withDescription("The most turns in flight per app (default --max-live-sessions)"),
     Flag.withDefault(undefined)
   ),
+  maxStall: Values.duration("max-stall", Duration.seconds(1)).pipe(
+    Flag.withDescription("How long a client may stop sending its request or reading the response (default 60 seconds)"),
+    Flag.withDefault(Duration.seconds(60))
+  ),
   maxAppStreams: Values.count("max-app-streams").pipe(
     Flag.withDescription("The most open event streams per app (default 128)"),
     Flag.withDefault(128)
@@ -128,8 +133,8 @@ const flags = {
     Flag.withDefault(seconds("CLAWDFORGE_SESSION_HARD_TTL_SECS", Duration.days(1)))
   ),
   maxUpload: Values.size("max-upload").pipe(
-    Flag.withDescription("The largest file (default 100MB)"),
-    Flag.withDefault(ByteSize.megabytes(100))
+    Flag.withDescription("The largest file (default 100MB, or --max-app-uploads if that is less)"),
+    Flag.withDefault(undefined)
   ),
   maxAppUploads: Values.size("max-app-uploads").pipe(
     Flag.withDescription("The total size of the files of one app (default 1GB)"),
@@ -185,6 +190,7 @@ const optionsOf = Effect.fnUntraced(function* (settings: Settings) {
   const { adminTokenFile, agents: file, data, listen, permissions: given, ...others } = settings
   // First, so that it is removed from the environment before any process is started.
   const adminToken = yield* AdminSecret.load(adminTokenFile)
+  yield* Effect.mapError(Uploads.checkLimits(others), ({ message }) => new UsageError({ message }))
   const permissions = yield* permissionsOf({ listen, permissions: given })
   const agents = yield* AgentsTable.load({ file, permissions })
   const found = yield* StartReport.findAgents(agents)

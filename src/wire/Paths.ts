@@ -58,6 +58,9 @@ const inSession = (url: string): { readonly id: string; readonly rest: string } 
 /** The id of the session that a URL is about, as it is spelled there. */
 export const sessionIdIn = (url: string): string | undefined => inSession(url)?.id
 
+/** Whether a URL is that of uploads. */
+export const isUpload = (url: string): boolean => url.split("?", 1)[0] === files
+
 /** Whether a URL is that of a cancel. */
 export const isCancel = (url: string): boolean => {
   const found = inSession(url)

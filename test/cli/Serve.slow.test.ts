@@ -220,6 +220,11 @@ describe("forge serve", () => {
         [["--data", newer], 1, `the ledger is of a newer version (99) than this server knows (${Migrations.latest})`],
         [["--agents", join(home, "nope")], 2, `the agents file ${join(home, "nope")} cannot be read`],
         [["--listen=0.0.0.0:0"], 2, "0.0.0.0 can be reached from other machines: set --permissions"],
+        [
+          ["--max-upload", "2GB"],
+          2,
+          "a file may be of 2 GB (max-upload), and all files of an app together only of 1 GB"
+        ],
         [["--no-such-flag"], 2, "Unrecognized flag: --no-such-flag"]
       ]
       yield* Effect.forEach(

@@ -3,7 +3,7 @@
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, FileSystem, Layer } from "effect"
+import { ByteSize, Effect, FileSystem, Layer } from "effect"
 import { createServer } from "node:net"
 import * as ForgeServer from "../../src/server/ForgeServer.ts"
 import { call, options, serve } from "./Support.ts"
@@ -52,6 +52,17 @@ describe("a server that cannot start reports one sentence", () => {
           `cannot listen on port ${port}: a port is a whole number from 0 to 65535`
         ])
       }
+    })
+  )
+
+  it.live("for a file that may be larger than all files of an app together, embedded too", () =>
+    Effect.gen(function* () {
+      const limits = { maxUpload: ByteSize.megabytes(2), maxAppUploads: ByteSize.megabytes(1) }
+      const message =
+        "a file may be of 2 MB (max-upload), and all files of an app together only of 1 MB (max-app-uploads)"
+      assert.deepStrictEqual(yield* messageOf(limits), ["StartFailed", message])
+      const embedded = Layer.build(ForgeServer.layerEmbedded({ agents: [], ...limits }))
+      assert.strictEqual((yield* Effect.flip(Effect.scoped(embedded))).message, message)
     })
   )
 

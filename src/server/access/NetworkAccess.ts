@@ -52,6 +52,19 @@ const reachedAt = ({ source }: HttpServerRequest.HttpServerRequest) => {
   return address === undefined ? undefined : literal(address.replace(/^::ffff:(?=\d+\.)/, ""))
 }
 
+/**
+ * Whether a program on this machine asks by HTTP/1.0, which needs no `Host`, as health checks of proxies do (HAProxy's, for
+ * one). No browser does.
+ */
+const isLocalCheck = (
+  { headers, peerAddress, source }: HttpServerRequest.HttpServerRequest,
+  local: Networks.Networks
+) =>
+  source instanceof IncomingMessage &&
+  source.httpVersion === "1.0" &&
+  headers["host"] === undefined &&
+  Option.exists(peerAddress, local.contains)
+
 /** The host name of a `Host` header, without its port. */
 const hostName = (host: string) => host.replace(/:\d+$/, "").toLowerCase()
 
@@ -70,6 +83,7 @@ const clientOf = (request: HttpServerRequest.HttpServerRequest, proxies: Network
 /** Checks a request: returns it with the client's address as its `remoteAddress`, or returns the refusal. */
 export const make = Effect.fnUntraced(function* (options: Options) {
   const networks = yield* Networks.make([...loopbackCidrs, ...(options.allowedCidrs ?? [])])
+  const local = yield* Networks.make(loopbackCidrs)
   const proxies = yield* Networks.make(options.trustedProxies ?? [])
   const names = new Set(
     [...loopbackHosts, literal(options.host), ...(options.allowedHosts ?? [])].map((name) => name.toLowerCase())
@@ -82,7 +96,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     if (!networks.contains(address)) return addressNotAllowed
     if (hasRepeated(request)) return repeated
     const name = hostName(request.headers["host"] ?? "")
-    if (!names.has(name) && name !== reachedAt(request)) return misdirected
+    if (!names.has(name) && name !== reachedAt(request) && !isLocalCheck(request, local)) return misdirected
     return Option.contains(request.peerAddress, address)
       ? request
       : request.modify({ remoteAddress: Option.some(address), peerAddress: request.peerAddress })

@@ -25,16 +25,33 @@ import { SqlClient, type SqlError, SqlSchema } from "effect/sql"
 import type { Attachment } from "../../agent/Agent.ts"
 import { FileNotFound, Invalid, StorageUnavailable, TooMany } from "../../api/Errors.ts"
 import { type FileToken, fileToken } from "../../wire/Ids.ts"
+import { StartFailed } from "../StartFailed.ts"
 import { DataFolder } from "../storage/DataFolder.ts"
 import { isUnavailable, orUnavailable } from "../storage/StorageFailure.ts"
 import * as FileName from "./FileName.ts"
 import * as MediaType from "./MediaType.ts"
 
 export interface Options {
-  /** The largest size of a file; 100 MB if not given. */
+  /** The largest size of a file; 100 MB if not given, or `maxAppUploads` if that is less. */
   readonly maxUpload?: ByteSize.ByteSize | undefined
   /** The largest size of all files of one app, with 4 KiB added for each; 1 GB if not given. */
   readonly maxAppUploads?: ByteSize.ByteSize | undefined
+}
+
+const limitsOf = ({ maxAppUploads = ByteSize.gigabytes(1), maxUpload }: Options) => ({
+  maxAppUploads,
+  maxUpload: maxUpload ?? ByteSize.min(ByteSize.megabytes(100), maxAppUploads)
+})
+
+const inDecimal = (size: ByteSize.ByteSize) => ByteSize.format(size, { system: "decimal" })
+
+/** Refuses a limit that could never be reached. */
+export const checkLimits = (options: Options): Effect.Effect<void, StartFailed> => {
+  const { maxAppUploads, maxUpload } = limitsOf(options)
+  if (maxUpload <= maxAppUploads) return Effect.void
+  return new StartFailed({
+    message: `a file may be of ${inDecimal(maxUpload)} (max-upload), and all files of an app together only of ${inDecimal(maxAppUploads)} (max-app-uploads)`
+  })
 }
 
 /** The row of an upload. */
@@ -118,13 +135,14 @@ const maxFiles = 32
 const exclusive = { flag: "wx", mode: 0o600, noFollow: true } as const
 
 export const make = Effect.fnUntraced(function* (options: Options) {
+  yield* checkLimits(options)
   const sql = yield* SqlClient.SqlClient
   const digest = yield* Digest.Digest
   const random = yield* SecureRandom
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const { uploads: folder } = yield* DataFolder
-  const maxAppUploads = options.maxAppUploads ?? ByteSize.gigabytes(1)
+  const { maxAppUploads, maxUpload } = limitsOf(options)
   /** By app, the bytes of the files that are arriving. */
   const arriving = new Map<number, number>()
 
@@ -312,7 +330,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   yield* removeLeftovers
   return Uploads.of({
-    maxSize: options.maxUpload ?? ByteSize.megabytes(100),
+    maxSize: maxUpload,
     add,
     find,
     stage,

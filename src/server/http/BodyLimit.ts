@@ -12,8 +12,6 @@ const maxJson = ByteSize.mebibytes(8)
 /** `Refusals` adds the body. */
 const tooLarge = HttpServerResponse.empty({ status: 413 })
 
-const isUpload = ({ url }: HttpServerRequest.HttpServerRequest) => url.split("?", 1)[0] === Paths.files
-
 /** Refuses a request by its `Content-Length`, and cuts off a longer one that has none. */
 export const layer = Layer.unwrap(
   Effect.map(Uploads, ({ maxSize }) => {
@@ -21,7 +19,7 @@ export const layer = Layer.unwrap(
     return HttpRouter.middleware(
       (httpEffect) =>
         Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
-          const limit = isUpload(request) ? maxForm : maxJson
+          const limit = Paths.isUpload(request.url) ? maxForm : maxJson
           return Number(request.headers["content-length"]) > limit
             ? Effect.succeed(tooLarge)
             : Effect.provideService(httpEffect, HttpIncomingMessage.MaxBodySize, limit)

@@ -9,6 +9,7 @@ import { randomUUID } from "node:crypto"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { Duplex } from "node:stream"
 import { sentences } from "../../wire/Failures.ts"
+import * as Paths from "../../wire/Paths.ts"
 import { StartFailed } from "../StartFailed.ts"
 
 /** The responses that are being sent. */
@@ -31,13 +32,17 @@ export interface Options {
   readonly maxHeaderBytes?: number | undefined
   /** How long a client may take to send the headers of a request; 15 seconds if not given. */
   readonly headersTimeout?: Duration.Input | undefined
-  /** How long a client may take to send a whole request; 5 minutes if not given. The response may take longer. */
+  /**
+   * How long a client may take to send a whole request; 5 minutes if not given. An upload may take longer, as long as its
+   * bytes arrive (`maxStall`), and so may the response.
+   */
   readonly requestTimeout?: Duration.Input | undefined
   /** How long a connection may stay open without a request; 65 seconds if not given. */
   readonly keepAliveTimeout?: Duration.Input | undefined
   /**
-   * How long a client may leave a response unread before its connection is cut; 60 seconds if not given. A slow client is
-   * not cut, and one that stops reading is noticed after twice this time at the latest.
+   * How long a client may neither send the rest of its request nor read the response; 60 seconds if not given. A slow client
+   * is not cut. One that stops sending is answered with 408, and one that stops reading is noticed after twice this time at
+   * the latest.
    */
   readonly maxStall?: Duration.Input | undefined
 }
@@ -52,11 +57,14 @@ const closeTimeout = "100 millis"
 /** Milliseconds between checks of the connections; less where the headers may take less than twice as long. */
 const maxCheckInterval = 5_000
 
+/** Node's code for a request that took too long. */
+const requestTimeout = "ERR_HTTP_REQUEST_TIMEOUT"
+
 /** The answers to input that is not a valid request, by Node's error code. It reaches no other part of the server. */
 const refusals: Readonly<Record<string, readonly [status: string, detail: string]>> = {
   CONNECT: ["405 Method Not Allowed", sentences.methodNotAllowed],
   EXPECTATION: ["417 Expectation Failed", "only 100-continue can be expected"],
-  ERR_HTTP_REQUEST_TIMEOUT: ["408 Request Timeout", "the request took too long"],
+  [requestTimeout]: ["408 Request Timeout", "the request took too long"],
   HPE_HEADER_OVERFLOW: ["431 Request Header Fields Too Large", "the headers are too large"]
 }
 
@@ -104,25 +112,42 @@ const watchAnswers = (server: Server, allSent: Latch.Latch) => {
   return unanswered
 }
 
+/** Whether a client has more of its request to send, and the server has read all that came. */
+const isAwaited = ({ complete, readableLength }: IncomingMessage) => !complete && readableLength === 0
+
 /**
- * Cuts connections whose client has stopped reading: the response is held in memory, and a stream holds back its agent.
- * The socket's timer also sees the progress of one large write.
+ * Cuts connections whose client has stopped reading or sending: the response is held in memory, a stream holds back its
+ * agent, and an upload holds its place. The socket's timer also sees the progress of one large write.
  */
 const cutStalled = (server: Server, maxStall: number) => {
-  const note = ({ socket }: IncomingMessage, response: ServerResponse) =>
+  const note = (request: IncomingMessage, response: ServerResponse) =>
     response.setTimeout(maxStall, () => {
-      // Without pending bytes the client is waiting for the server.
+      const { socket } = request
       if (socket.writableLength > 0) socket.destroy()
+      else if (isAwaited(request)) {
+        if (response.headersSent) socket.destroy()
+        else refuse(requestTimeout, socket)
+      }
+      // Else the client is waiting for the server.
     })
   server.on("request", note)
   server.on("checkContinue", note)
 }
 
-/** Refuses input that is not a valid request. */
+/** Whether an upload is arriving on a connection. */
+const isUploading = (unanswered: ReadonlySet<ServerResponse> = new Set()) =>
+  [...unanswered].some(({ headersSent, req }) => Paths.isUpload(req.url ?? "") && !req.complete && !headersSent)
+
+/** Refuses input that is not a valid request. Node reports a request that takes too long once, and here. */
 const refuseInvalid = (server: Server, unanswered: ReadonlyMap<Duplex, ReadonlySet<ServerResponse>>) => {
   server.on("clientError", (error, socket) => {
-    if (isMidway(unanswered.get(socket))) socket.destroy()
-    else refuse("code" in error ? String(error.code) : "", socket)
+    const code = "code" in error ? String(error.code) : ""
+    const answers = unanswered.get(socket)
+    if (code === requestTimeout && isUploading(answers)) {
+      // It is bounded by its own silence. Once it is answered, a rest of it is not waited for.
+      for (const answer of answers ?? []) answer.on("finish", () => socket.end())
+    } else if (isMidway(answers)) socket.destroy()
+    else refuse(code, socket)
   })
   server.on("checkExpectation", ({ socket }) => refuse("EXPECTATION", socket))
   server.on("connect", (_request, socket) => refuse("CONNECT", socket))
@@ -131,11 +156,11 @@ const refuseInvalid = (server: Server, unanswered: ReadonlyMap<Duplex, ReadonlyS
 const makeServer = (options: Options, allSent: Latch.Latch) => {
   const millis = (given: Duration.Input | undefined, otherwise: Duration.Input) =>
     Duration.toMillis(Duration.fromInputUnsafe(given ?? otherwise))
-  const requestTimeout = millis(options.requestTimeout, "5 minutes")
-  const headersTimeout = Math.min(millis(options.headersTimeout, "15 seconds"), requestTimeout)
+  const wholeTimeout = millis(options.requestTimeout, "5 minutes")
+  const headersTimeout = Math.min(millis(options.headersTimeout, "15 seconds"), wholeTimeout)
   const server = createServer({
     headersTimeout,
-    requestTimeout,
+    requestTimeout: wholeTimeout,
     keepAliveTimeout: millis(options.keepAliveTimeout, "65 seconds"),
     connectionsCheckingInterval: Math.min(maxCheckInterval, Math.ceil(headersTimeout / 2)),
     maxHeaderSize: options.maxHeaderBytes ?? 16_384,

@@ -8,6 +8,7 @@ import { Array, Effect } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { Api } from "../../api/Api.ts"
 import { sentences } from "../../wire/Failures.ts"
+import * as Paths from "../../wire/Paths.ts"
 import * as Docs from "./Docs.ts"
 
 export interface Path {
@@ -45,6 +46,9 @@ export const find = (url: string): Path | undefined => {
 /** `Refusals` adds the body. */
 const notFound = HttpServerResponse.empty({ status: 404 })
 
+/** Health checks of proxies ask by OPTIONS too (HAProxy's do by default). */
+const isHealthCheck = (method: string, { path }: Path) => method === "OPTIONS" && path === Paths.health
+
 /** Answers requests to unknown paths with 404, and those with a wrong method with 405. */
 export const layer = HttpRouter.middleware(
   (httpEffect) =>
@@ -53,6 +57,7 @@ export const layer = HttpRouter.middleware(
       if (found === undefined) return Effect.succeed(notFound)
       if (found.methods.has(method)) return httpEffect
       const headers = { allow: [...found.methods].join(", ") }
+      if (isHealthCheck(method, found)) return Effect.succeed(HttpServerResponse.empty({ status: 204, headers }))
       return Effect.succeed(
         HttpServerResponse.jsonUnsafe({ detail: sentences.methodNotAllowed }, { status: 405, headers })
       )

@@ -94,6 +94,19 @@ describe("NetworkAccess", () => {
     })
   )
 
+  it.live("a health check from this machine by HTTP/1.0, as HAProxy sends it, needs no Host", () =>
+    Effect.gen(function* () {
+      const { url } = yield* serve()
+      const { ask } = Http.raw(url)
+      assert.strictEqual((yield* ask("GET /healthz HTTP/1.0"))[0], 200)
+      assert.strictEqual((yield* ask("OPTIONS /healthz HTTP/1.0"))[0], 204)
+      assert.strictEqual((yield* ask("GET /healthz HTTP/1.1"))[0], 421)
+      assert.strictEqual((yield* ask("GET /healthz HTTP/1.0", "host: evil.example"))[0], 421)
+      assert.strictEqual((yield* ask("GET /healthz HTTP/1.0", "host:"))[0], 421)
+      assert.strictEqual((yield* ask("OPTIONS /readyz HTTP/1.0"))[0], 405)
+    }).pipe(Effect.scoped)
+  )
+
   it.live("on every address, may be called by the address of the connection and by no other", () =>
     Effect.gen(function* () {
       const { url } = yield* serve({ host: "0.0.0.0" })

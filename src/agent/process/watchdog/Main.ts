@@ -11,7 +11,8 @@
  *
  * boundary: bare Node (see Processes.ts).
  */
-import { rmSync } from "node:fs"
+import { chmodSync, readdirSync, rmSync } from "node:fs"
+import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { setTimeout as pause } from "node:timers/promises"
 import { type Group, signalAll } from "./Processes.ts"
@@ -71,8 +72,20 @@ const receive = async (line: string): Promise<void> => {
   process.stdout.write(`reaped ${mark}\n`)
 }
 
+const rights = 0o700
+
+/** Makes the folders of a tree writable: agents leave read-only ones, such as those of package managers. */
+const unlock = (folder: string): void => {
+  chmodSync(folder, rights)
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    // What a link points to is not the agent's.
+    if (entry.isDirectory()) unlock(join(folder, entry.name))
+  }
+}
+
 const removeTemporary = (): void => {
   try {
+    unlock(temporary)
     rmSync(temporary, { recursive: true, force: true, maxRetries: 3 })
   } catch {
     // The server is dead, so there is no one to report this to.

@@ -2,11 +2,12 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it } from "@effect/vitest"
 import { Deferred, Effect, FileSystem, Stream } from "effect"
 import { ChildProcess } from "effect/process"
-import { spawn } from "node:child_process"
+import { execFile, spawn } from "node:child_process"
 import { once } from "node:events"
 import { readFileSync } from "node:fs"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
 import { awaitExit, isAlive } from "../../Support.ts"
 import { startGroup } from "./Group.ts"
 
@@ -101,4 +102,28 @@ it.live(
       assert.deepStrictEqual(yield* fs.readDirectory(records), ["next"])
       process.kill(other.child, "SIGKILL")
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+)
+
+it.live("the temporary folder of a server that died is removed, with the read-only folders in it", () =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const root = yield* fs.makeTempDirectoryScoped()
+    const temporary = `${root}/temporary`
+    yield* fs.chmod(root, 0o777)
+    for (const folder of ["", "/sessions", "/sessions/one", "/sessions/one/pkg"])
+      yield* fs.makeDirectory(temporary + folder)
+    yield* fs.writeFileString(`${temporary}/sessions/one/pkg/file`, "")
+    yield* fs.chmod(`${temporary}/sessions/one/pkg`, 0o555)
+    yield* fs.chmod(`${temporary}/sessions/one`, 0o555)
+    // Root could remove them as they are.
+    const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {}
+    if ("uid" in user)
+      yield* Effect.promise(async () => void (await promisify(execFile)("chown", ["-R", "65534:65534", temporary])))
+    const watchdog = spawn(process.execPath, [program, "FORGE_AGENT_MARK=dead", "", temporary], {
+      ...user,
+      stdio: ["ignore", "ignore", "inherit"]
+    })
+    assert.deepStrictEqual(yield* Effect.promise(() => once(watchdog, "exit")), [0, null])
+    assert.isFalse(yield* fs.exists(temporary))
+  }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
 )
