@@ -48,16 +48,19 @@ interface Call {
   readonly path: string
   /** The server's `X-Request-Id`, where it sent one. */
   readonly requestId: string | undefined
+  /** The name of the file, of an upload. */
+  readonly file?: string | undefined
 }
 
 /** Which call failed, as a line below the message wherever an error is printed; `message` has the reason alone. */
 const withCall = (error: Error & Call): void => {
   const head = `${error.name}: ${error.message}`
-  const { method, operation, path, requestId, stack = head } = error
+  const { file, method, operation, path, requestId, stack = head } = error
   const request = method === "" ? "" : ` (${method} ${path})`
+  const upload = file === undefined ? "" : ` of ${JSON.stringify(file)}`
   const id = requestId === undefined ? "" : `, request ${requestId}`
   const frames = stack.startsWith(head) ? stack.slice(head.length) : ""
-  error.stack = `${head}\n    in ${operation}${request}${id}${frames}`
+  error.stack = `${head}\n    in ${operation}${upload}${request}${id}${frames}`
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -144,7 +144,10 @@ export const make = Effect.fnUntraced(function* (
     const { deadline, prepared, timeToLive } = yield* Files.prepare(source, options)
     const { failed, readable } = yield* Multipart.observe(Files.measured(prepared))
     const body = Files.body(readable, boundary, timeToLive)
-    return yield* Effect.raceFirst(send(Files.upload, { body, deadline, repeatable: prepared.rereadable }), failed)
+    return yield* Effect.raceFirst(
+      send(Files.upload, { body, deadline, file: prepared.name, repeatable: prepared.rereadable }),
+      failed
+    )
   })
 
   return {

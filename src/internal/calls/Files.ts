@@ -56,33 +56,36 @@ export const prepare = <E, R>(source: Source<E, R>, options: UploadOptions = {})
   return Effect.map(encoded, ({ timeToLive }) => ({ prepared, deadline, timeToLive }))
 }
 
-const wrongSize = (size: number): ApiError<422> =>
-  Input.refuse(callOf(upload), [{ path: ["size"], message: `is ${size}, but the content has another` }])
+const wrongSize = (file: string, size: number): ApiError<422> =>
+  Input.refuse(callOf(upload, { file }), [{ path: ["size"], message: `is ${size}, but the content has another` }])
 
-const noBytes = (): ApiError<422> =>
-  Input.refuse(callOf(upload), [{ path: ["content"], message: "must be a Stream of Uint8Array" }])
+const noBytes = (file: string): ApiError<422> =>
+  Input.refuse(callOf(upload, { file }), [{ path: ["content"], message: "must be a Stream of Uint8Array" }])
 
 /** Anything but bytes would be sent as text, or dropped. */
-const checked = <E, R>(content: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Uint8Array, E | ApiError<422>, R> =>
-  Stream.tap(content, (chunk: unknown) => (chunk instanceof Uint8Array ? Effect.void : Effect.fail(noBytes())))
+const checked = <E, R>(
+  content: Stream.Stream<Uint8Array, E, R>,
+  file: string
+): Stream.Stream<Uint8Array, E | ApiError<422>, R> =>
+  Stream.tap(content, (chunk: unknown) => (chunk instanceof Uint8Array ? Effect.void : Effect.fail(noBytes(file))))
 
 /**
  * A source that fails where its content is not bytes, or not of its declared size: the server would wait for the rest, or
  * cut it.
  */
 export const measured = <E, R>(source: Source<E, R>): Source<E | ApiError<422>, R> => {
-  const content = checked(source.content)
-  const { size } = source
+  const content = checked(source.content, source.name)
+  const { name, size } = source
   if (size === undefined) return { ...source, content }
   const counted = Stream.suspend(() => {
     let left = size
     const within = Stream.tap(content, ({ byteLength }) => {
       left -= byteLength
-      return left < 0 ? Effect.fail(wrongSize(size)) : Effect.void
+      return left < 0 ? Effect.fail(wrongSize(name, size)) : Effect.void
     })
     return Stream.concat(
       within,
-      Stream.suspend(() => (left === 0 ? Stream.empty : Stream.fail(wrongSize(size))))
+      Stream.suspend(() => (left === 0 ? Stream.empty : Stream.fail(wrongSize(name, size))))
     )
   })
   return { ...source, content: counted }

@@ -26,13 +26,19 @@ export interface CallInfo {
   readonly operation: string
   readonly method: string
   readonly path: string
+  /** The name of the file, of an upload. */
+  readonly file?: string | undefined
 }
 
 /** The info of a call; its path is the operation's own if not given. */
-export const callOf = ({ method, name, path }: Operation<Status, unknown>, sent = path): CallInfo => ({
+export const callOf = (
+  { method, name, path }: Operation<Status, unknown>,
+  { file, path: sent = path }: { readonly file?: string | undefined; readonly path?: string | undefined } = {}
+): CallInfo => ({
   operation: name,
   method,
-  path: sent
+  path: sent,
+  ...(file === undefined ? {} : { file })
 })
 
 const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()

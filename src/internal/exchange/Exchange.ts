@@ -34,6 +34,8 @@ export interface CallOptions extends Pick<JsonReader.Options<unknown>, "onUndeco
   readonly secrets?: ReadonlyArray<string> | undefined
   /** The session that the call is about; the contract's 410 is its `SessionClosed`. */
   readonly sessionId?: SessionId | undefined
+  /** The name of the file, of an upload. */
+  readonly file?: string | undefined
   /** The key of another call that this one is about; a keyed operation makes its own instead. */
   readonly key?: string | undefined
   /** Runs with the call's key when it is interrupted while the server may be working on it. */
@@ -71,7 +73,7 @@ export const make = Effect.fnUntraced(function* (
     key: string | undefined
   ): Retry.Attempt<A, CallError<S>> => {
     const { body, path = operation.path, query = "", secrets = [], sessionId } = callOptions
-    const call = callOf(operation, path)
+    const call = callOf(operation, { path, file: callOptions.file })
     const deadline = callOptions.deadline ?? operation.deadline
     const reader = { decode: operation.decode, onUndecodable: callOptions.onUndecodable }
     const httpRequest = HttpClientRequest.make(operation.method)(path + query, {

@@ -60,7 +60,7 @@ const answers: ReadonlyArray<
     "a request that is too large",
     Forge.upload(file),
     detail(413, "file larger than 100 MiB"),
-    ["ApiError: file larger than 100 MiB", "    in Forge.upload (POST /files)"]
+    ["ApiError: file larger than 100 MiB", '    in Forge.upload of "notes.txt" (POST /files)']
   ],
   [
     "input that the server refuses",
