@@ -41,6 +41,7 @@ it.live(
       const stream = yield* openStream(app, path, exits)
       assert.strictEqual(stream.status, 200)
       assert.include(yield* stream.rest, "event: error")
+      assert.strictEqual((yield* app.request("POST", path, exits)).status, 502)
       assert.strictEqual((yield* app.request("POST", "/run", { body: { prompt: "/fail canary" } })).status, 502)
       assert.deepStrictEqual(warned('"agent failed"'), [
         "app=billing agent=exit-at-start stop_reason=error error_type=exited",
@@ -54,8 +55,11 @@ it.live(
 
       assert.strictEqual((yield* create(app, "demo")).status, 503)
       assert.deepStrictEqual(warned('"call refused"'), ["app=billing error_type=PoolFull"])
+      assert.deepStrictEqual(warned('"kept failure repeated"'), [
+        `app=billing session=${id} agent=demo stop_reason=error error_type=kept`
+      ])
       // Each request that was answered with 500 or more, not counting the stream.
-      assert.lengthOf(warned("request"), 7)
+      assert.lengthOf(warned("request"), 8)
       for (const text of [app.token, "canary"]) assert.notInclude(lines.join("\n"), text)
     }).pipe(Effect.scoped)
 )

@@ -52,7 +52,7 @@ export const layerSession = Layer.effect(
         const state = toState(session.value)
         return yield* httpEffect.pipe(
           Effect.provideService(CurrentSession, state),
-          Effect.annotateLogs("session", state.id)
+          Effect.annotateLogs({ session: state.id, agent: state.agent })
         )
       })
     )

@@ -8,6 +8,7 @@ import { Invalid } from "../../api/Errors.ts"
 import { sentences } from "../../wire/Failures.ts"
 import * as CallAnswer from "./CallAnswer.ts"
 import type { FrameReader } from "./CallFeed.ts"
+import * as FailureLog from "./FailureLog.ts"
 import type { CallId, KeptAnswers, KeptCall } from "./KeptAnswers.ts"
 import * as KeptFrames from "./KeptFrames.ts"
 import type { RunningCall } from "./RunningCall.ts"
@@ -43,7 +44,9 @@ export const find = Effect.fnUntraced(function* (
   call: CallId & { readonly requestHash: string; readonly after: number }
 ) {
   const found = yield* kept.find(call)
-  if (Option.isNone(found)) return call.after > 0 ? Option.some(ended(kept, call, forgotten)) : Option.none()
-  yield* checkBody(found.value, call.requestHash)
-  return Option.some(ended(kept, call, found.value))
+  if (Option.isNone(found) && call.after === 0) return Option.none()
+  if (Option.isSome(found)) yield* checkBody(found.value, call.requestHash)
+  const known: Ended = Option.getOrElse(found, () => forgotten)
+  yield* FailureLog.logKept(known.answer)
+  return Option.some(ended(kept, call, known))
 })

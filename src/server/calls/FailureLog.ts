@@ -2,7 +2,7 @@
  * Logs why a call failed on the server's side, as an option. Of a failed agent it has the kind of failure and never the
  * words, which may be those of the prompt or the answer.
  */
-import { Context, Effect } from "effect"
+import { Context, Effect, Schema } from "effect"
 import type { RunFailed } from "../../api/Errors.ts"
 
 /** Whether failures of calls are logged. */
@@ -26,6 +26,28 @@ const warn = (failure: Failure) => {
   })
 }
 
+const ifEnabled = (warning: Effect.Effect<void>): Effect.Effect<void> =>
+  Effect.flatMap(Enabled, (enabled) => (enabled ? warning : Effect.void))
+
 /** Logs a failure, if they are to be logged. The request's id, app and session are those of the fiber. */
-export const log = (failure: Failure): Effect.Effect<void> =>
-  Effect.flatMap(Enabled, (enabled) => (enabled ? warn(failure) : Effect.void))
+export const log = (failure: Failure): Effect.Effect<void> => ifEnabled(warn(failure))
+
+const decodeStopReason = Schema.decodeEffect(Schema.fromJsonString(Schema.Struct({ stop_reason: Schema.String })))
+
+interface Answer {
+  readonly status: number
+  readonly body: string
+}
+
+/** Logs a failure that was kept, and is the answer to a repeat of its call. */
+export const logKept = ({ body, status }: Answer): Effect.Effect<void> =>
+  ifEnabled(
+    status < 500
+      ? Effect.void
+      : decodeStopReason(body).pipe(
+          Effect.orElseSucceed(() => ({})),
+          Effect.flatMap((fields) =>
+            Effect.annotateLogs(Effect.logWarning("kept failure repeated"), { ...fields, error_type: "kept" })
+          )
+        )
+  )

@@ -12,6 +12,7 @@ import * as AnswerReplay from "./AnswerReplay.ts"
 import * as CallAnswer from "./CallAnswer.ts"
 import type { FrameReader } from "./CallFeed.ts"
 import * as CanonicalJson from "./CanonicalJson.ts"
+import * as FailureLog from "./FailureLog.ts"
 import { type CallId, cutShort, failed, KeptAnswers, type KeptCall } from "./KeptAnswers.ts"
 import * as KeptFrames from "./KeptFrames.ts"
 import * as RunningCall from "./RunningCall.ts"
@@ -139,6 +140,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       const checked = yield* Effect.result(AnswerReplay.checkBody(before, call.requestHash))
       if (Result.isFailure(checked)) return yield* CallAnswer.fromFailure(checked.failure)
       entry.before = before
+      yield* FailureLog.logKept(before.answer)
       return before.answer
     }
     const done = Effect.interruptible(work(entry.feed))
