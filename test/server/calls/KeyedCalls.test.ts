@@ -161,6 +161,25 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("a keyed
     })
   )
 
+  it.effect(
+    "may have a number that is too large for a double in a field that is ignored, as a call without a key may",
+    () =>
+      Effect.gen(function* () {
+        const { app } = yield* Shared
+        const { id } = yield* app.open
+        const bodies = {
+          "/sessions": '{"agent":"demo","n":1e999}',
+          [`/sessions/${id}/turn`]: '{"prompt":"/echo x","n":[-1e999]}',
+          "/run": '{"prompt":"/echo x","n":{"m":1e999}}'
+        }
+        for (const [path, body] of Object.entries(bodies)) {
+          const first = yield* post(app, path, "large", body)
+          assert.strictEqual(first.status, 200, path)
+          assert.strictEqual((yield* post(app, path, "large", body)).text, first.text, path)
+        }
+      })
+  )
+
   it.effect("creates one session, and executes one run", () =>
     Effect.gen(function* () {
       const { app } = yield* Shared
