@@ -22,7 +22,7 @@ import { Effect, type Scope, Stream } from "effect"
 import { ForgeClient } from "./ForgeClient.ts"
 import type { CreateError, HealthError, ListError, RunError, StateError, UploadError } from "./ForgeError.ts"
 import type { Health } from "./Health.ts"
-import type { Run, RunOptions } from "./Run.ts"
+import type { Part as RunPart, Run, RunOptions, RunStreamOptions } from "./Run.ts"
 import type { Session } from "./Session.ts"
 import type { ListOptions, SessionFilter, SessionId, SessionOptions, SessionState } from "./SessionInfo.ts"
 import type { Source, UploadedFile, UploadOptions } from "./Upload.ts"
@@ -66,6 +66,10 @@ export const sessionsStream = (options?: SessionFilter): Stream.Stream<SessionSt
 /** Runs one prompt without a session, for a question that stands alone. */
 export const run = (prompt: string, options?: RunOptions): Effect.Effect<Run, RunError, ForgeClient> =>
   ForgeClient.use((client) => client.run(prompt, options))
+
+/** The same with the events of the run as they happen, and the run as the last part. */
+export const runStream = (prompt: string, options?: RunStreamOptions): Stream.Stream<RunPart, RunError, ForgeClient> =>
+  Stream.unwrap(ForgeClient.useSync((client) => client.runStream(prompt, options)))
 
 /** Uploads a file for an agent to read. It also fails with the errors of its source. */
 export const upload = <E = never, R = never>(

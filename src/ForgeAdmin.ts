@@ -41,7 +41,7 @@ export class ForgeAdmin extends Context.Service<ForgeAdmin, Service>()("effect-c
 export const make = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<Service, ApiError<422>, HttpClient.HttpClient> {
-  const send = yield* Exchange.make(yield* Settings.check(options))
+  const { send } = yield* Exchange.make(yield* Settings.check(options))
   return ForgeAdmin.of({
     mint: Effect.fnUntraced(function* (name, options) {
       const body = HttpBody.jsonUnsafe(yield* Tokens.encodeMint(name, options))

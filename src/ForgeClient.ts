@@ -27,7 +27,7 @@ import * as SessionList from "./internal/SessionList.ts"
 import * as SessionHandle from "./internal/SessionHandle.ts"
 import * as Settings from "./internal/Settings.ts"
 import type { RetryPolicy } from "./RetryPolicy.ts"
-import type { Run, RunOptions } from "./Run.ts"
+import type { Part as RunPart, Run, RunOptions, RunStreamOptions } from "./Run.ts"
 import type { Session } from "./Session.ts"
 import type { ListOptions, SessionFilter, SessionId, SessionOptions, SessionState } from "./SessionInfo.ts"
 import type { Source, UploadedFile, UploadOptions } from "./Upload.ts"
@@ -60,6 +60,9 @@ export interface Service {
 
   /** Runs one prompt without a session. */
   readonly run: (prompt: string, options?: RunOptions) => Effect.Effect<Run, RunError>
+
+  /** The same with the events of the run as they happen, and the run as the last part. See `Session.stream`. */
+  readonly runStream: (prompt: string, options?: RunStreamOptions) => Stream.Stream<RunPart, RunError>
 
   /** Uploads a file while it is read. It also fails with the errors of its source. */
   readonly upload: <E, R>(
@@ -126,6 +129,7 @@ export const make = Effect.fnUntraced(function* (
     sessions: (options) => SessionList.upTo(protocol, options),
     sessionsStream: (options) => SessionList.stream(protocol, options),
     run: protocol.run,
+    runStream: protocol.streamRun,
     upload: protocol.upload,
     health: protocol.health
   })

@@ -205,7 +205,10 @@ export type ApiErrors<S extends Status> = S extends Status ? ApiError<S> : never
 /** No connection could be made: refused, no such host, no TLS, or not in time. */
 export class Connect extends Data.TaggedClass("Connect")<{ readonly code: string | undefined }> {}
 
-/** The connection broke before the response was complete. */
+/**
+ * The connection broke before the response was complete. The code is `EVENT_GAP` where a stream was opened again, and the
+ * server no longer kept the events that were missed.
+ */
 export class Reset extends Data.TaggedClass("Reset")<{ readonly code: string | undefined }> {}
 
 /** The response was not complete in time. */

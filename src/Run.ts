@@ -20,7 +20,9 @@
  * ```
  */
 import type { Duration, Schema } from "effect"
+import type { StreamOptions, TurnOptions } from "./Turn.ts"
 import type { FileToken } from "./Upload.ts"
+import * as Parts from "./wire/Parts.ts"
 import * as Wire from "./wire/Runs.ts"
 
 export type { RunEncoded } from "./wire/Runs.ts"
@@ -32,7 +34,7 @@ export type Run = Wire.Run
 export const Run: Schema.Codec<Run, Wire.RunEncoded> = Wire.run
 
 /** How a run is asked for. */
-export interface RunOptions {
+export interface RunOptions extends Pick<TurnOptions, "key" | "transport"> {
   /** The model, as the agent knows it; the server's default without. */
   readonly model?: string | undefined
   /** A system prompt. */
@@ -49,3 +51,18 @@ export interface RunOptions {
    */
   readonly timeout?: Duration.Input | undefined
 }
+
+/** What goes with a prompt whose run is read as it happens. */
+export interface RunStreamOptions
+  extends Omit<RunOptions, "transport">, Pick<StreamOptions, "after" | "idle" | "onInterrupt"> {}
+
+/** The last part of a stream: the run, as `Forge.run` would have returned it. */
+export type Done = Parts.RunDone
+
+export const Done = (fields: Omit<Done, "_tag">): Done => ({ _tag: "Done", ...fields })
+
+/** One part of a streamed run: an event as it happens, or at the end the run. */
+export type Part = Parts.RunPart
+
+/** The codec of a part, to send a stream on over RPC or to a browser. */
+export const Part: Schema.Codec<Part, Parts.RunPartEncoded> = Parts.runPart

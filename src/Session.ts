@@ -7,10 +7,10 @@
  * `Forge.session` opens one, `Forge.attach` borrows one. Fibers can share a handle. Printed, it shows its state, and no
  * secret. It is an interface, so a test can implement it by hand.
  */
-import type { Effect } from "effect"
+import type { Effect, Stream } from "effect"
 import type { CancelError, CloseError, StateError, TurnError } from "./ForgeError.ts"
 import type { LiveState, SessionId, SessionInfo } from "./SessionInfo.ts"
-import type { Turn, TurnOptions } from "./Turn.ts"
+import type { Part, StreamOptions, Turn, TurnOptions } from "./Turn.ts"
 
 /**
  * A handle on a session.
@@ -46,6 +46,20 @@ export interface Session {
    * waits for that; on any other server the agent goes on, and the next turn waits behind it.
    */
   readonly turn: (prompt: string, options?: TurnOptions) => Effect.Effect<Turn, TurnError>
+
+  /**
+   * Sends a prompt at the first pull, and gives the events of its turn as they happen, then the turn: the last part is `Done`,
+   * or the stream fails. Read slowly, it slows down the agent.
+   *
+   * A connection that breaks is opened again after the last event that arrived, where the server keeps events by key
+   * (`idempotency` and `stream`): no event is lost or given twice. Elsewhere the stream fails with `Reset`. Until its first
+   * event a stream is retried like any other call. A server without streams gives all parts at once.
+   *
+   * The session's next turn waits until the stream has ended. One that the reading fiber itself sends before that is refused
+   * (`ApiError<422>`, not sent), since it would wait for ever. Ending the stream early cancels the turn on the server; see
+   * `onInterrupt`.
+   */
+  readonly stream: (prompt: string, options?: StreamOptions) => Stream.Stream<Part, TurnError>
 
   /**
    * Cancels the turn in flight, of any handle, and returns whether there was one. That turn then ends with the stop reason

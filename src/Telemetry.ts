@@ -55,6 +55,13 @@ export const operationDuration = Metric.histogram("gen_ai.client.operation.durat
   boundaries: [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 300, 600]
 })
 
+/** How long a streamed turn or run took to its first part, in seconds. */
+export const timeToFirstChunk = Metric.histogram("gen_ai.client.operation.time_to_first_chunk", {
+  description: "Time to the first part of a streamed turn or run",
+  attributes: { unit: "s" },
+  boundaries: [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30, 60]
+})
+
 /** Tokens of turns and runs, by `gen_ai.token.type`: `input` or `output`. */
 export const tokenUsage = Metric.histogram("gen_ai.client.token.usage", {
   description: "Tokens used by turns and runs",

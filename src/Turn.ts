@@ -20,10 +20,12 @@
  * const fromText = Schema.decodeEffect(Stored)
  * ```
  */
-import type { Duration, Schema } from "effect"
+import { type Duration, Effect, Option, type Schema, Stream } from "effect"
 import * as TurnEvent from "./TurnEvent.ts"
 import type { FileToken } from "./Upload.ts"
+import * as Parts from "./wire/Parts.ts"
 import * as Codec from "./wire/TurnCodec.ts"
+import * as TurnEvents from "./wire/TurnEvents.ts"
 import type * as Wire from "./wire/Turns.ts"
 import * as UsageWire from "./wire/Usage.ts"
 
@@ -54,7 +56,129 @@ export interface TurnOptions {
    * it allows. This client waits 30 seconds longer, so that the server's own answer wins.
    */
   readonly timeout?: Duration.Input | undefined
+  /**
+   * The idempotency key of the turn: 1 to 255 visible ASCII characters; a random one if not given. On a server that keeps
+   * keys, the same key and prompt again, from any process, joins the turn or gets its answer, and does not run it twice.
+   */
+  readonly key?: string | undefined
+  /** How long it may wait for the turns before it; as long as they take if not given. It then fails with `Timeout`, not sent. */
+  readonly queueTimeout?: Duration.Input | undefined
+  /**
+   * How the answer is transferred. A `json` answer sends no byte until the turn ends, which a proxy may not wait for; `stream`
+   * asks for an event stream, and takes JSON from a server without one. `auto`, the default, is `stream` from a timeout of
+   * 60 seconds on.
+   */
+  readonly transport?: "auto" | "json" | "stream" | undefined
 }
+
+/** What goes with a prompt whose turn is read as it happens. */
+export interface StreamOptions extends Omit<TurnOptions, "transport"> {
+  /**
+   * How long it may take until the next event. Keep-alive comments do not count, nor does the time that the reader takes. The
+   * stream then fails with `Timeout`, and the turn is cancelled.
+   */
+  readonly idle?: Duration.Input | undefined
+  /** Leaves out this many events, which were read before under the same `key`. See `withCursor`. */
+  readonly after?: number | undefined
+  /**
+   * What becomes of a turn whose stream is interrupted, or ended before its last part: `cancel`, the default, cancels it on
+   * the server; `detach` lets it run to its timeout, so that the same `key` can read it later.
+   */
+  readonly onInterrupt?: "cancel" | "detach" | undefined
+}
+
+/** The last part of a stream: the turn, as `session.turn` would have returned it. */
+export type Done = Parts.TurnDone
+
+export const Done = (fields: Omit<Done, "_tag">): Done => ({ _tag: "Done", ...fields })
+
+/** One part of a streamed turn: an event as it happens, or at the end the turn. */
+export type Part = Parts.TurnPart
+
+/** The codec of a part, to send a stream on over RPC or to a browser. */
+export const Part: Schema.Codec<Part, Parts.TurnPartEncoded> = Parts.turnPart
+
+/** Whether a part is the last one. */
+export const isDone = (part: Part): part is Done => part._tag === "Done"
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Streams
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * The text of a stream, piece by piece.
+ *
+ * **Example** (Printing an answer while it is written)
+ *
+ * ```ts
+ * import { Console, Stream } from "effect"
+ * import { Forge, Turn } from "effect-clawdforge"
+ *
+ * const program = Forge.withSession({ agent: "claude" }, (session) =>
+ *   session.stream("Tell me a story.").pipe(Turn.texts, Stream.runForEach(Console.log))
+ * )
+ * ```
+ */
+export const texts = <E, R>(stream: Stream.Stream<Part | Parts.RunPart, E, R>): Stream.Stream<string, E, R> =>
+  stream.pipe(
+    Stream.filter((part) => part._tag === "Text"),
+    Stream.map(({ content }) => content)
+  )
+
+/** Reads a stream to its end, and returns its turn. */
+export const run = <E, R>(stream: Stream.Stream<Part, E, R>): Effect.Effect<Turn, E, R> =>
+  Stream.filter(stream, isDone).pipe(
+    Stream.runLast,
+    Effect.flatMap(
+      Option.match({
+        onNone: () =>
+          Effect.die(new Error("a stream of a turn that ends without its last part: it was cut by its reader")),
+        onSome: ({ turn }) => Effect.succeed(turn)
+      })
+    )
+  )
+
+/** A turn as far as it has come. */
+export interface Progress {
+  readonly text: string
+  readonly events: ReadonlyArray<TurnEvent.TurnEvent>
+}
+
+/**
+ * The turn so far, after each part: for a screen that is drawn anew. Chunks of one message are one event in it, and so are all
+ * updates of one tool call.
+ */
+export const progress = <E, R>(stream: Stream.Stream<Part, E, R>): Stream.Stream<Progress, E, R> =>
+  Stream.scan(
+    stream,
+    (): Progress => ({ text: "", events: [] }),
+    (soFar: Progress, part: Part): Progress =>
+      part._tag === "Done"
+        ? part.turn
+        : {
+            text: part._tag === "Text" ? soFar.text + part.content : soFar.text,
+            events: TurnEvents.merge([...soFar.events, part])
+          }
+  )
+
+/** A part with its number. */
+export interface Numbered<P> {
+  /** The number of the event in its turn, from 1; of the last part the number of events. */
+  readonly cursor: number
+  readonly part: P
+}
+
+/**
+ * Pairs each part with its number, so that another reader goes on after it: `session.stream(prompt, { key, after: cursor })`.
+ * A stream that was itself opened with `after` is numbered from there.
+ */
+export const withCursor =
+  (options: Pick<StreamOptions, "after"> = {}) =>
+  <P extends { readonly _tag: string }, E, R>(stream: Stream.Stream<P, E, R>): Stream.Stream<Numbered<P>, E, R> =>
+    Stream.map(Stream.zipWithIndex(stream), ([part, index]) => ({
+      part,
+      cursor: (options.after ?? 0) + index + (part._tag === "Done" ? 0 : 1)
+    }))
 
 /**
  * A turn from its parts; its text is taken from the events.

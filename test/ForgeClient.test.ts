@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Config, ConfigProvider, DateTime, Duration, Effect, Fiber, Layer, Redacted } from "effect"
+import { Config, ConfigProvider, DateTime, Duration, Effect, Fiber, Layer, Redacted, Stream } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import { Forge, ForgeAdmin, ForgeClient, type Session, SessionInfo, Turn, TurnEvent, Upload } from "../src/index.ts"
 import { NodeForgeAdmin, NodeForgeClient } from "../src/node/index.ts"
@@ -22,6 +22,7 @@ const fakeSession = (turns: Array<string>): Session.Session => {
         const events = [TurnEvent.Text({ content: prompt })]
         return Turn.make({ sessionId: id, index, events, stopReason: "end_turn", duration: Duration.seconds(1) })
       }),
+    stream: () => Stream.never,
     cancel: Effect.succeed(false),
     state: Effect.never,
     close: Effect.void,

@@ -14,7 +14,7 @@ const ran = (result: unknown, more: object = {}) => ({
 
 /** A server that answers its runs with these. */
 const runs = (...json: ReadonlyArray<unknown>) =>
-  layer(answers({ "POST /run": json.map((json) => ({ json })) }), { retry: false })
+  layer(answers({ "POST /run?usage=true": json.map((json) => ({ json })) }), { retry: false })
 
 describe("seed: runs", () => {
   it.effect("sends the prompt and the timeout, and no option that was not given", () =>
@@ -29,8 +29,8 @@ describe("seed: runs", () => {
         timeout: undefined
       })
       assert.deepStrictEqual(yield* conversation, [
-        `POST /run {"prompt":"Say hello.","timeout_secs":120}`,
-        `POST /run {"prompt":"Say hello.","timeout_secs":120}`
+        `POST /run?usage=true {"prompt":"Say hello.","timeout_secs":120}`,
+        `POST /run?usage=true {"prompt":"Say hello.","timeout_secs":120}`
       ])
     }).pipe(Effect.provide(runs(ran("hello"))))
   )
@@ -46,7 +46,7 @@ describe("seed: runs", () => {
         timeout: "90 seconds"
       })
       const [line = ""] = yield* conversation
-      assert.deepStrictEqual(JSON.parse(line.slice("POST /run ".length)), {
+      assert.deepStrictEqual(JSON.parse(line.slice("POST /run?usage=true ".length)), {
         prompt: "Sum it up.",
         model: "opus",
         system: "Be brief.",
@@ -62,7 +62,7 @@ describe("seed: runs", () => {
     Effect.gen(function* () {
       for (const effort of ["low", "medium", "high", "xhigh", "max"] as const) yield* Forge.run("x", { effort })
       for (const systemMode of ["append", "replace"] as const) yield* Forge.run("x", { system: "y", systemMode })
-      const bodies = (yield* conversation).map((line) => JSON.parse(line.slice("POST /run ".length)))
+      const bodies = (yield* conversation).map((line) => JSON.parse(line.slice("POST /run?usage=true ".length)))
       assert.deepStrictEqual(
         bodies.map(({ effort, system_mode }): string => effort ?? system_mode),
         ["low", "medium", "high", "xhigh", "max", "append", "replace"]
@@ -94,7 +94,9 @@ describe("seed: runs", () => {
     Effect.gen(function* () {
       for (const timeout of [0, 1, 1000, 1001, "1500 millis", "10 minutes"] as const) yield* Forge.run("x", { timeout })
       assert.deepStrictEqual(
-        (yield* conversation).map((line): number => JSON.parse(line.slice("POST /run ".length)).timeout_secs),
+        (yield* conversation).map(
+          (line): number => JSON.parse(line.slice("POST /run?usage=true ".length)).timeout_secs
+        ),
         [1, 1, 1, 2, 2, 600]
       )
     }).pipe(Effect.provide(runs(ran(""))))
@@ -132,7 +134,7 @@ describe("seed: runs", () => {
       Effect.provide(
         layer(
           answers({
-            "POST /run": {
+            "POST /run?usage=true": {
               status: 502,
               json: {
                 ok: false,
@@ -152,6 +154,8 @@ describe("seed: runs", () => {
     Effect.gen(function* () {
       const error = yield* Effect.flip(Forge.run("x", { files: [Upload.fileToken("ff_gone")] }))
       assert.deepNestedInclude(error, { status: 404, "reason._tag": "NotFound", "reason.resource": "file" })
-    }).pipe(Effect.provide(layer(answers({ "POST /run": { status: 404, json: { detail: "file not found" } } }))))
+    }).pipe(
+      Effect.provide(layer(answers({ "POST /run?usage=true": { status: 404, json: { detail: "file not found" } } })))
+    )
   )
 })

@@ -8,6 +8,9 @@ import { isDeeper } from "../wire/Depth.ts"
 /** The largest successful body that is read: 64 MiB. */
 export const maxAnswerBytes = 64 * 1024 * 1024
 
+/** Why a larger one is not read. */
+export const tooLarge = `it is larger than ${maxAnswerBytes / 1024 / 1024} MiB`
+
 /** The largest failure body that is read: 16 MiB. It may repeat a whole request, and cut short it would not be JSON. */
 export const maxFailureBytes = 16 * 1024 * 1024
 
@@ -59,7 +62,7 @@ const readCounting = Effect.fnUntraced(function* (response: HttpClientResponse.H
 
 /** The JSON of a body, or a phrase that says why it has none. */
 export const parseJson = (body: Body): Result.Result<unknown, string> => {
-  if (!body.whole) return Result.fail(`it is larger than ${maxAnswerBytes / 1024 / 1024} MiB`)
+  if (!body.whole) return Result.fail(tooLarge)
   if (body.text === "") return Result.fail("it is empty")
   const parsed = Result.try({
     try: (): unknown => JSON.parse(body.text),

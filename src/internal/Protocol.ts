@@ -2,7 +2,7 @@
  * The calls of one clawdforge server, without state: they are encoded, sent, decoded, their failures mapped, and retried.
  * It also owns the work that outlives its caller. The state of a session is its handle's (`SessionHandle`).
  */
-import { Deferred, Duration, Effect, Fiber, Scope } from "effect"
+import { Deferred, Duration, Effect, Fiber, Scope, Stream } from "effect"
 import type { HttpClient } from "effect/http"
 import type {
   CancelError,
@@ -16,7 +16,7 @@ import type {
   UploadError
 } from "../ForgeError.ts"
 import type { Health as HealthInfo } from "../Health.ts"
-import type { Run, RunOptions } from "../Run.ts"
+import * as Run from "../Run.ts"
 import type { LiveState, SessionId, SessionInfo } from "../SessionInfo.ts"
 import type { Turn } from "../Turn.ts"
 import type * as Upload from "../Upload.ts"
@@ -28,7 +28,9 @@ import * as Runs from "./calls/Runs.ts"
 import * as Sessions from "./calls/Sessions.ts"
 import * as Turns from "./calls/Turns.ts"
 import * as CloseGroup from "./CloseGroup.ts"
+import type * as EventStreamReader from "./exchange/EventStreamReader.ts"
 import * as Exchange from "./exchange/Exchange.ts"
+import * as PartStream from "./PartStream.ts"
 import * as Multipart from "./calls/Multipart.ts"
 import * as CloseFailure from "./telemetry/CloseFailure.ts"
 import * as Invocation from "./telemetry/Invocation.ts"
@@ -58,10 +60,17 @@ export interface Protocol {
     prepared: Turns.PreparedTurn,
     onAbandoned: (key: string) => Effect.Effect<void>
   ) => Effect.Effect<Turn, TurnError>
+  /** The same for a turn whose events are read as they happen. It is sent at the first pull, and ends with the scope. */
+  readonly streamTurn: (
+    id: SessionId,
+    prepared: Turns.PreparedTurn,
+    onAbandoned: (key: string) => Effect.Effect<void>
+  ) => Effect.Effect<EventStreamReader.Items<Turn, TurnError>, never, Scope.Scope>
   /** Cancels the turn in flight, or only that of the key, also where it still waits on the server. */
   readonly cancelTurn: (id: SessionId, key?: string) => Effect.Effect<boolean, CancelError>
   readonly closeSession: (id: SessionId) => Effect.Effect<void, CloseError>
-  readonly run: (prompt: string, options?: RunOptions) => Effect.Effect<Run, RunError>
+  readonly run: (prompt: string, options?: Run.RunOptions) => Effect.Effect<Run.Run, RunError>
+  readonly streamRun: (prompt: string, options?: Run.RunStreamOptions) => Stream.Stream<Run.Part, RunError>
   readonly upload: <E, R>(
     source: Upload.Source<E, R>,
     options?: Upload.UploadOptions
@@ -79,7 +88,7 @@ const shutdownBound = Duration.seconds(5)
 export const make = Effect.fnUntraced(function* (
   options: Exchange.Options
 ): Effect.fn.Return<Protocol, never, HttpClient.HttpClient | Scope.Scope> {
-  const send = yield* Exchange.make(options)
+  const { send, stream } = yield* Exchange.make(options)
   const background = yield* Background.make(shutdownBound)
   // Closing one session does not wait for another.
   const scope = yield* Scope.fork(yield* Effect.scope, "parallel")
@@ -134,11 +143,27 @@ export const make = Effect.fnUntraced(function* (
     }
   })
 
-  const run = Effect.fnUntraced(function* (prompt: string, options?: RunOptions) {
+  const run = Effect.fnUntraced(function* (prompt: string, options?: Run.RunOptions) {
     const prepared = yield* Runs.prepare(prompt, options)
-    const { body, deadline, secrets } = prepared
-    return yield* Invocation.run(prepared, send(Runs.send, { body, deadline, secrets }))
+    const { body, deadline, delivery, secrets } = prepared
+    const { acceptsEvents, key } = delivery
+    const sent = send(Runs.send, { query: Runs.query, body, deadline, secrets, key, acceptsEvents })
+    return yield* Invocation.run(prepared, sent)
   })
+
+  const streamRun = (prompt: string, options?: Run.RunStreamOptions) =>
+    Stream.unwrap(
+      Effect.map(Runs.prepare(prompt, options), (prepared) => {
+        const { body, deadline, delivery, secrets } = prepared
+        const { after, idle, key } = delivery
+        return PartStream.make({
+          begin: Invocation.beginRun(prepared),
+          open: stream(Runs.send, { query: Runs.query, body, deadline, secrets, key, idle }),
+          after,
+          done: (run) => Run.Done({ run })
+        })
+      })
+    )
 
   const upload = Effect.fnUntraced(function* <E, R>(source: Upload.Source<E, R>, options: Upload.UploadOptions = {}) {
     const { deadline, prepared, timeToLive } = yield* Files.prepare(source, options)
@@ -156,11 +181,23 @@ export const make = Effect.fnUntraced(function* (
     createSession,
     listSessions: (query) => send(Sessions.list, { query }),
     getSession: (id) => send(Sessions.get, { path: Paths.session.of(id) }),
-    turn: (id, { body, deadline, secrets }, onAbandoned) =>
-      send(Turns.send, { path: Paths.turn.of(id), sessionId: id, body, deadline, secrets, onAbandoned }),
+    turn: (id, { body, deadline, delivery: { acceptsEvents, key }, secrets }, onAbandoned) =>
+      send(Turns.send, {
+        path: Paths.turn.of(id),
+        sessionId: id,
+        body,
+        deadline,
+        secrets,
+        key,
+        acceptsEvents,
+        onAbandoned
+      }),
+    streamTurn: (id, { body, deadline, delivery: { idle, key }, secrets }, onAbandoned) =>
+      stream(Turns.send, { path: Paths.turn.of(id), sessionId: id, body, deadline, secrets, key, idle, onAbandoned }),
     cancelTurn: (id, key) => send(Turns.cancel, { path: Paths.cancel.of(id), key }),
     closeSession,
     run,
+    streamRun,
     upload,
     scope,
     background,

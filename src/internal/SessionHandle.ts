@@ -1,21 +1,29 @@
 /**
  * The handle of a session: its state, and everything that its `Session` does. Open, closing, closed, and never back.
  */
-import { Deferred, Duration, Effect, Exit, Inspectable, Scope } from "effect"
+import { Deferred, Duration, Effect, Exit, Inspectable, Scope, Stream } from "effect"
 import {
+  type ApiError,
   type CancelError,
   type CloseError,
   type CreateError,
+  type Issue,
   SessionClosed,
   type StateError,
   type TurnError
 } from "../ForgeError.ts"
 import type { Session } from "../Session.ts"
 import type { LiveState, SessionId, SessionInfo, SessionOptions } from "../SessionInfo.ts"
-import type { Turn, TurnOptions } from "../Turn.ts"
+import * as Turn from "../Turn.ts"
+import * as Paths from "../wire/Paths.ts"
+import * as Input from "./calls/Input.ts"
+import { type CallInfo, callOf } from "./calls/Operation.ts"
 import * as Sessions from "./calls/Sessions.ts"
 import * as Turns from "./calls/Turns.ts"
 import type { CloseGroup } from "./CloseGroup.ts"
+import type { Items } from "./exchange/EventStreamReader.ts"
+import * as StreamFailure from "./failure/StreamFailure.ts"
+import * as PartStream from "./PartStream.ts"
 import type { Protocol } from "./Protocol.ts"
 import * as CloseFailure from "./telemetry/CloseFailure.ts"
 import * as Invocation from "./telemetry/Invocation.ts"
@@ -65,8 +73,12 @@ class SessionHandle extends Inspectable.Class implements Session {
     return this.#ownership.span
   }
 
-  turn(prompt: string, options?: TurnOptions): Effect.Effect<Turn, TurnError> {
+  turn(prompt: string, options?: Turn.TurnOptions): Effect.Effect<Turn.Turn, TurnError> {
     return turnOf(this, prompt, options)
+  }
+
+  stream(prompt: string, options?: Turn.StreamOptions): Stream.Stream<Turn.Part, TurnError> {
+    return streamOf(this, prompt, options)
   }
 
   get cancel(): Effect.Effect<boolean, CancelError> {
@@ -99,9 +111,45 @@ class SessionHandle extends Inspectable.Class implements Session {
   }
 
   /** Sends a turn when it has the permit, if the session is still open then. */
-  send(turn: Turns.PreparedTurn): Effect.Effect<Turn, TurnError> {
+  send(turn: Turns.PreparedTurn): Effect.Effect<Turn.Turn, TurnError> {
     const sent = this.#protocol.turn(this.id, turn, (key) => this.#cancelLater(key))
-    return this.#permit.run(Effect.andThen(this.checkOpen, sent))
+    return turn.delivery.queueTimeout === undefined
+      ? this.#permit.run(Effect.andThen(this.checkOpen, sent))
+      : Effect.scoped(Effect.andThen(this.#hold(turn), sent))
+  }
+
+  /** Opens the stream of a turn when it has the permit, which the stream holds until its scope closes. */
+  open(turn: Turns.PreparedTurn): Effect.Effect<Items<Turn.Turn, TurnError>, TurnError, Scope.Scope> {
+    const opened = this.#protocol.streamTurn(this.id, turn, (key) =>
+      turn.delivery.onInterrupt === "cancel" ? this.#cancelLater(key) : Effect.void
+    )
+    return this.#hold(turn).pipe(
+      Effect.andThen(opened),
+      Effect.map(({ next }) => ({ next: this.#permit.pull(next) }))
+    )
+  }
+
+  /** Takes the permit within the turn's bound, if the session is still open then. */
+  #hold({ delivery: { queueTimeout } }: Turns.PreparedTurn): Effect.Effect<void, TurnError, Scope.Scope> {
+    const held =
+      queueTimeout === undefined
+        ? this.#permit.hold
+        : Effect.timeoutOrElse(this.#permit.hold, {
+            duration: queueTimeout,
+            orElse: () => Effect.fail(StreamFailure.queueTimeout(this.#call, queueTimeout))
+          })
+    return Effect.andThen(held, this.checkOpen)
+  }
+
+  get #call(): CallInfo {
+    return callOf(Turns.send, { path: Paths.turn.of(this.id) })
+  }
+
+  /** Refuses a turn of the fiber that reads the stream of the turn in flight: it would wait for itself. */
+  get checkReader(): Effect.Effect<void, ApiError<422>> {
+    return Effect.withFiber((fiber) =>
+      this.#permit.isReadBy(fiber) ? Input.refuse(this.#call, [ownReader]) : Effect.void
+    )
   }
 
   /** Fails a turn that found the session closed. Where the server did, it is closed: by this handle if it is closing it. */
@@ -171,14 +219,52 @@ class SessionHandle extends Inspectable.Class implements Session {
   }
 }
 
-const turnOf = Effect.fnUntraced(function* (self: SessionHandle, prompt: string, options: TurnOptions | undefined) {
+const ownReader: Issue = {
+  path: [],
+  message: "this fiber reads the stream of another turn of the session: read it to its end first"
+}
+
+/** What stands before every turn. */
+const prepareTurn = Effect.fnUntraced(function* (
+  self: SessionHandle,
+  prompt: string,
+  options: Turn.TurnOptions | Turn.StreamOptions | undefined
+) {
   const prepared = yield* Turns.prepare(prompt, options)
+  yield* self.checkReader
+  return prepared
+})
+
+const turnOf = Effect.fnUntraced(function* (
+  self: SessionHandle,
+  prompt: string,
+  options: Turn.TurnOptions | undefined
+) {
+  const prepared = yield* prepareTurn(self, prompt, options)
   const sent = self.checkOpen.pipe(
     Effect.andThen(self.send(prepared)),
     Effect.catchTag("SessionClosed", (closed) => self.markClosed(closed))
   )
   return yield* Invocation.turn(self.info, self.span, prepared.prompt, sent)
 })
+
+const streamOf = (self: SessionHandle, prompt: string, options: Turn.StreamOptions | undefined) =>
+  Stream.unwrap(
+    Effect.map(prepareTurn(self, prompt, options), (prepared) => {
+      const orClosed = <A, R>(effect: Effect.Effect<A, TurnError, R>): Effect.Effect<A, TurnError, R> =>
+        Effect.catchTag(effect, "SessionClosed", (closed) => self.markClosed(closed))
+      return PartStream.make({
+        begin: Invocation.beginTurn(self.info, self.span, prepared.prompt),
+        open: self.checkOpen.pipe(
+          Effect.andThen(self.open(prepared)),
+          orClosed,
+          Effect.map(({ next }) => ({ next: orClosed(next) }))
+        ),
+        after: prepared.delivery.after,
+        done: (turn) => Turn.Done({ turn })
+      })
+    })
+  )
 
 /** Closes a session within the bound. A failure is reported, and fails nothing else. */
 const closeWithin = Effect.fnUntraced(function* (self: SessionHandle) {

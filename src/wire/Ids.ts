@@ -91,7 +91,8 @@ export const Millis = Schema.Finite.pipe(
 /** The message for a value that is not a span of time. */
 export const durationMessage = 'must be a span of time, "2 minutes" for one, and not negative'
 
-const FiniteDuration = Schema.Duration.check(Schema.makeFilter(Duration.isFinite, { message: durationMessage }))
+/** A span of time with an end. */
+export const FiniteDuration = Schema.Duration.check(Schema.makeFilter(Duration.isFinite, { message: durationMessage }))
 
 /** A whole number, however large: beyond 2^53 its last digits are lost, but it is still whole. */
 const Whole = Schema.Finite.check(

@@ -48,7 +48,12 @@ export const rooms: ReadonlyArray<Room> = [
   },
   { name: "wire", holds: /^src\/wire\//, rooms: ["events"], packages: ["effect"] },
   { name: "api", holds: /^src\/api\//, rooms: schema, packages: ["effect", "effect/http-api"] },
-  { name: "client core", holds: /^src\/([^/]+\.ts$|internal\/)/, rooms: schema, packages: ["effect", "effect/http"] },
+  {
+    name: "client core",
+    holds: /^src\/([^/]+\.ts$|internal\/)/,
+    rooms: schema,
+    packages: ["effect", "effect/http", "effect/encoding"]
+  },
   { name: "node", holds: /^src\/node\//, rooms: core, packages: ["effect", "effect/http", ...platform] },
   { name: "testing", holds: /^src\/testing\//, rooms: core, packages: ["effect", "effect/http"] },
   // Programs of their own, of which many run at once: they load nothing but Node's modules.

@@ -79,7 +79,7 @@ export const calls: Readonly<Record<string, Call>> = {
   },
   run: {
     call: Forge.run("hello there"),
-    request: "POST /run",
+    request: "POST /run?usage=true",
     good: { ok: true, result: "hello", duration_ms: 1, stop_reason: "end_turn" }
   },
   upload: {

@@ -29,6 +29,7 @@ export const ofService: {
   sessions: client.use((client) => client.sessions()),
   sessionsStream: client.use((client) => Stream.runDrain(client.sessionsStream())),
   run: client.use((client) => client.run(prompt, runOptions)),
+  runStream: client.use((client) => Stream.runCollect(client.runStream(prompt, runOptions))),
   upload: client.use((client) => client.upload(source))
 }
 
@@ -44,6 +45,7 @@ export const ofSession: {
   readonly [Key in Exclude<keyof Session.Session, "id" | "info" | "closed">]: Effect.Effect<unknown, unknown, Services>
 } = {
   turn: ofHandle((session) => session.turn(prompt, { files })),
+  stream: ofHandle((session) => Stream.runCollect(session.stream(prompt, { files }))),
   cancel: ofHandle((session) => session.cancel),
   state: ofHandle((session) => session.state),
   close: ofHandle((session) => session.close)
@@ -56,6 +58,7 @@ export const ofModules: Readonly<Record<string, Effect.Effect<unknown, unknown, 
   "Forge.sessions": Forge.sessions(),
   "Forge.sessionsStream": Stream.runDrain(Forge.sessionsStream()),
   "Forge.run": Forge.run(prompt, runOptions),
+  "Forge.runStream": Stream.runCollect(Forge.runStream(prompt, runOptions)),
   "Forge.upload": Forge.upload(source),
   "Forge.health": Forge.health
 }

@@ -19,6 +19,21 @@ export interface Operation<S extends Status, A> {
   readonly keyed?: boolean | undefined
   /** Whether it is sent without the token. */
   readonly anonymous?: boolean | undefined
+  /** How its answer is streamed, where a server can. */
+  readonly streamed?: Streamed | undefined
+}
+
+/** How the frames of an event stream relate to the JSON that a server answers with otherwise. */
+export interface Streamed {
+  /** The JSON that the last frame stands for, with the events before it. */
+  readonly assemble: (last: object, events: ReadonlyArray<unknown>) => unknown
+  /** The events in the JSON. */
+  readonly eventsOf: (json: unknown) => ReadonlyArray<unknown>
+}
+
+/** An operation whose answer can be streamed. */
+export interface StreamedOperation<S extends Status, A> extends Operation<S, A> {
+  readonly streamed: Streamed
 }
 
 /** What an error says about the call that failed. */
@@ -67,6 +82,11 @@ export const decodeTo =
 
 /** An operation, with its statuses as it names them. */
 export const define = <const S extends Status, A>(operation: Operation<S, A>): Operation<S, A> => operation
+
+/** The same for one whose answer can be streamed. */
+export const defineStreamed = <const S extends Status, A>(
+  operation: StreamedOperation<S, A>
+): StreamedOperation<S, A> => operation
 
 /** The deadline of a call that only reads. */
 export const callDeadline = Duration.seconds(30)

@@ -3,23 +3,30 @@
  */
 import { Effect } from "effect"
 import { HttpBody } from "effect/http"
+import type { ApiError } from "../../ForgeError.ts"
 import * as Paths from "../../wire/Paths.ts"
 import * as Wire from "../../wire/Runs.ts"
-import type { Run, RunOptions } from "../../Run.ts"
+import type { Run, RunOptions, RunStreamOptions } from "../../Run.ts"
+import * as Delivery from "./Delivery.ts"
 import * as Input from "./Input.ts"
-import { decodeTo, decoder, define } from "./Operation.ts"
-import { deadlineOf, defaultTimeout, onWire, type PreparedTurn, timeoutOf } from "./Turns.ts"
+import { decodeTo, decoder, defineStreamed } from "./Operation.ts"
+import { deadlineOf, defaultTimeout, type PreparedTurn, timeoutOf, timesOf } from "./Turns.ts"
 
 /** One prompt, one answer. */
-export const send = define({
+export const send = defineStreamed({
   name: "Forge.run",
   method: "POST",
   path: Paths.run,
   statuses: [404, 413, 422, 502],
   keyed: true,
   deadline: deadlineOf(defaultTimeout),
-  decode: decodeTo(decoder(Wire.RunResponse), ({ ok: _ok, ...run }): Run => run)
+  decode: decodeTo(decoder(Wire.RunResponse), ({ ok: _ok, ...run }): Run => run),
+  // The answer to a run has no events in it.
+  streamed: { assemble: (last) => last, eventsOf: () => [] }
 })
+
+/** A server reports the usage of a run only where it is asked for. */
+export const query = "?usage=true"
 
 const encodeRequest = Input.encoder(Wire.RunRequest)
 
@@ -30,14 +37,17 @@ export interface PreparedRun extends PreparedTurn {
 }
 
 /** Encodes a run; its timeout is always sent, other options only where they are given. */
-export const prepare = (prompt: string, options: RunOptions = {}) => {
+export const prepare = Effect.fnUntraced(function* (
+  prompt: string,
+  options: RunOptions & RunStreamOptions = {}
+): Effect.fn.Return<PreparedRun, ApiError<422>> {
   let timeout = defaultTimeout
-  const encoded = encodeRequest(send, () => {
+  const wire = yield* encodeRequest(send, () => {
     const { effort, files, model, system, systemMode } = options
     timeout = timeoutOf(options)
     return {
       prompt,
-      timeout: onWire(timeout),
+      ...timesOf(options, timeout),
       ...(model === undefined ? {} : { model }),
       ...(system === undefined ? {} : { system }),
       ...(systemMode === undefined ? {} : { systemMode }),
@@ -45,12 +55,14 @@ export const prepare = (prompt: string, options: RunOptions = {}) => {
       ...(files === undefined ? {} : { files: files.map(Input.tokenText) })
     }
   })
-  return Effect.map(encoded, (wire): PreparedRun => ({
+  const delivery = yield* Delivery.prepare(send, options, timeout)
+  return {
     prompt: wire.prompt,
     model: wire.model,
     system: wire.system,
     body: HttpBody.jsonUnsafe(wire),
     deadline: deadlineOf(timeout),
-    secrets: [wire.prompt, ...(wire.system ? [wire.system] : []), ...(wire.files ?? [])]
-  }))
-}
+    secrets: [wire.prompt, ...(wire.system ? [wire.system] : []), ...(wire.files ?? [])],
+    delivery
+  }
+})

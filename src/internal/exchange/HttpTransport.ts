@@ -26,6 +26,9 @@ export type HttpTransport = (
 
 const always = (): boolean => true
 
+const acceptDefault = (request: HttpClientRequest.HttpClientRequest): HttpClientRequest.HttpClientRequest =>
+  request.headers["accept"] === undefined ? HttpClientRequest.acceptJson(request) : request
+
 /** A redirect is never followed: it would carry the token elsewhere. */
 const requestContext = Effect.map(Effect.serviceOption(FetchHttpClient.RequestInit), (given) =>
   Context.make(FetchHttpClient.RequestInit, {
@@ -58,10 +61,7 @@ export const make = Effect.fnUntraced(function* ({
   const scoped = HttpClient.withScope(transformClient(yield* HttpClient.HttpClient))
   const client = Page.origin() === undefined ? scoped : HttpClient.mapRequestInputEffect(scoped, collectBody)
   // As inputs: the transformations of the client that was given, and of `transformClient`, see the whole request.
-  const anonymous = HttpClient.mapRequestInput(
-    client,
-    flow(HttpClientRequest.prependUrl(base), HttpClientRequest.acceptJson)
-  )
+  const anonymous = HttpClient.mapRequestInput(client, flow(HttpClientRequest.prependUrl(base), acceptDefault))
   const authorized = HttpClient.mapRequestInput(anonymous, HttpClientRequest.bearerToken(Redacted.value(token)))
   return (request, options) =>
     Effect.provideContext((options.anonymous ? anonymous : authorized).execute(request), context)

@@ -20,7 +20,7 @@ const decodeSafely =
     Result.try({ try: () => decode(json), catch: () => "it cannot be read" }).pipe(Result.flatMap(identity))
 
 export const read = Effect.fnUntraced(function* <A>(
-  { call, onBroken, origin, requestId, response }: OpenResponse,
+  { call, onBroken, origin, requestId, response }: Omit<OpenResponse, "onFailure">,
   { decode, onUndecodable }: Options<A>
 ): Effect.fn.Return<A, TransportError> {
   const body = yield* Effect.mapError(Body.read(response, Body.maxAnswerBytes), onBroken)

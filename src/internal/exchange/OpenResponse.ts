@@ -7,18 +7,23 @@ import type { HttpClientError, HttpClientRequest, HttpClientResponse } from "eff
 import type { Status, TransportError } from "../../ForgeError.ts"
 import type { CallInfo, Operation } from "../calls/Operation.ts"
 import * as ResponseFailure from "../failure/ResponseFailure.ts"
+import * as StreamFailure from "../failure/StreamFailure.ts"
 import * as TransportFailure from "../failure/TransportFailure.ts"
 import * as Body from "../Body.ts"
 import type { HttpTransport } from "./HttpTransport.ts"
 
 /** A successful response whose body is not read yet. It lives as long as the scope that it was opened in. */
-export interface OpenResponse {
+export interface OpenResponse<S extends Status = Status> {
   readonly call: CallInfo
   readonly origin: string
   readonly requestId: string | undefined
   readonly response: HttpClientResponse.HttpClientResponse
   /** The error of a body that breaks while it is read. */
   readonly onBroken: (error: HttpClientError.HttpClientError) => TransportError
+  /** The error of an event stream that ends before its last frame. */
+  readonly onEnded: TransportError
+  /** The error of a failure that is reported in the body, once the head had said success. */
+  readonly onFailure: (status: number, body: Body.Body) => Effect.Effect<ResponseFailure.CallError<S>>
 }
 
 export interface Options<S extends Status> extends ResponseFailure.Options<S> {
@@ -42,7 +47,7 @@ export const open = Effect.fnUntraced(function* <S extends Status>(
   transport: HttpTransport,
   request: HttpClientRequest.HttpClientRequest,
   options: Options<S>
-): Effect.fn.Return<OpenResponse, ResponseFailure.CallError<S>, Scope.Scope> {
+): Effect.fn.Return<OpenResponse<S>, ResponseFailure.CallError<S>, Scope.Scope> {
   const { call, onStatus, operation, origin, priorRefused, secrets } = options
   const onBroken = (error: HttpClientError.HttpClientError): TransportError =>
     TransportFailure.fromHttpClientError(error, { call, origin, priorRefused })
@@ -56,7 +61,16 @@ export const open = Effect.fnUntraced(function* <S extends Status>(
   const { status } = response
   onStatus(status)
   if (status >= 200 && status < 300) {
-    return { call, origin, requestId: ResponseFailure.requestIdOf(response, secrets), response, onBroken }
+    const { headers } = response
+    return {
+      call,
+      origin,
+      requestId: ResponseFailure.requestIdOf(response, secrets),
+      response,
+      onBroken,
+      onEnded: StreamFailure.ended(call, origin),
+      onFailure: (status, body) => ResponseFailure.fromResponse({ status, headers }, body, options)
+    }
   }
   if (status < 400) {
     return yield* TransportFailure.malformed(

@@ -126,6 +126,10 @@ export const run = <A, E extends Failure>(call: Retryable<A, E>, bounds: Bounds)
       : Effect.onInterrupt(all, () => (progress.mayBeActing ? onAbandoned : Effect.void))
   })
 
+/** Goes on with a call whose first attempt failed with an error of unknown outcome. */
+export const resume = <A, E extends Failure>(call: Retryable<A, E>, bounds: Bounds, error: E): Effect.Effect<A, E> =>
+  Effect.suspend(() => retry(call, bounds, { first: error, progress: { mayBeActing: true } }))
+
 const retry = Effect.fnUntraced(function* <A, E extends Failure>(
   call: Retryable<A, E>,
   bounds: Bounds,

@@ -201,9 +201,12 @@ export interface Options<S extends Status> {
   readonly isRemembered: boolean
 }
 
+/** The head of a response, as far as a failure depends on it. */
+type Head = Pick<HttpClientResponse.HttpClientResponse, "headers" | "status">
+
 /** The error of a response with a status of 400 or more. */
 export const fromResponse = Effect.fnUntraced(function* <S extends Status>(
-  response: HttpClientResponse.HttpClientResponse,
+  response: Head,
   body: Body,
   options: Options<S>
 ): Effect.fn.Return<CallError<S>> {
@@ -227,10 +230,7 @@ export const fromResponse = Effect.fnUntraced(function* <S extends Status>(
 })
 
 /** The server's id of the call, where it is one that may be printed. */
-export const requestIdOf = (
-  response: HttpClientResponse.HttpClientResponse,
-  secrets: ReadonlyArray<string>
-): string | undefined => {
+export const requestIdOf = (response: Pick<Head, "headers">, secrets: ReadonlyArray<string>): string | undefined => {
   const id = response.headers["x-request-id"]
   return id !== undefined && /^[A-Za-z0-9._-]{1,128}$/.test(id) && Secrets.scrub(id, secrets) === id ? id : undefined
 }
@@ -239,7 +239,7 @@ export const requestIdOf = (
  * How long the server asks to wait: `Retry-After-Ms`, which some services send for short waits, else `Retry-After` in seconds
  * or as a date (RFC 9110, section 10.2.3). Any other form is ignored.
  */
-const retryAfterOf = Effect.fnUntraced(function* ({ headers }: HttpClientResponse.HttpClientResponse) {
+const retryAfterOf = Effect.fnUntraced(function* ({ headers }: Pick<Head, "headers">) {
   const millis = headers["retry-after-ms"]?.trim() ?? ""
   if (/^\d+(\.\d+)?$/.test(millis)) return Duration.millis(Number(millis))
   const header = headers["retry-after"]?.trim() ?? ""

@@ -4,7 +4,7 @@
 import { type Cause, Clock, Effect, Exit, Metric, type Tracer } from "effect"
 import type { Run } from "../../Run.ts"
 import type { SessionInfo } from "../../SessionInfo.ts"
-import { CaptureContent, Enabled, operationDuration, tokenUsage } from "../../Telemetry.ts"
+import { CaptureContent, Enabled, operationDuration, timeToFirstChunk, tokenUsage } from "../../Telemetry.ts"
 import type { Turn, Usage } from "../../Turn.ts"
 import type { PreparedRun } from "../calls/Runs.ts"
 import * as ErrorType from "./ErrorType.ts"
@@ -24,8 +24,17 @@ interface SpanSpec<A> {
   }
 }
 
-/** Runs an operation under its span, and records its duration. */
-const invoke = Effect.fnUntraced(function* <A, E, R>(spec: SpanSpec<A>, effect: Effect.Effect<A, E, R>) {
+/** An operation that has begun. */
+export interface Begun<A> {
+  /** The parent of its requests' spans. */
+  readonly span: Tracer.Span
+  /** Records that the first part of a streamed answer has arrived. */
+  readonly firstPart: Effect.Effect<void>
+  readonly end: (exit: Exit.Exit<A, unknown>) => Effect.Effect<void>
+}
+
+/** Begins an operation under a span. */
+const begin = Effect.fnUntraced(function* <A>(spec: SpanSpec<A>): Effect.fn.Return<Begun<A>> {
   const { agent, name, session } = spec
   const labels = {
     "gen_ai.operation.name": name,
@@ -33,51 +42,50 @@ const invoke = Effect.fnUntraced(function* <A, E, R>(spec: SpanSpec<A>, effect: 
     ...(agent === undefined ? {} : { "gen_ai.agent.name": agent })
   }
   const began = yield* Clock.currentTimeNanos
-  return yield* Effect.useSpan(
-    agent === undefined ? name : `${name} ${agent}`,
-    { kind: "client", attributes: { ...labels, ...spec.attributes }, ...(yield* placement(session)) },
-    (span) =>
-      effect.pipe(
-        Effect.withParentSpan(span, noStack),
-        Effect.onExit((exit) =>
-          Exit.isSuccess(exit)
-            ? succeeded({ began, labels, span }, spec.onSuccess(exit.value))
-            : failed({ began, labels, span }, exit.cause)
-        )
-      )
-  )
-})
+  const span = yield* Effect.makeSpan(agent === undefined ? name : `${name} ${agent}`, {
+    kind: "client",
+    attributes: { ...labels, ...spec.attributes },
+    ...(yield* placement(session))
+  })
+  const seconds = Effect.map(Clock.currentTimeNanos, (now) => Number(now - began) / 1e9)
+  const record = (metric: typeof operationDuration, more: Record<string, string> = {}) =>
+    Effect.flatMap(seconds, (value) => Metric.update(Metric.withAttributes(metric, { ...labels, ...more }), value))
 
-interface Ending {
-  readonly began: bigint
-  readonly labels: Record<string, string>
-  readonly span: Tracer.Span
-}
+  const succeeded = Effect.fnUntraced(function* (value: A) {
+    const { attributes, usage } = spec.onSuccess(value)
+    const { inputTokens: input, outputTokens: output } = usage ?? {}
+    for (const [name, value] of Object.entries(attributes)) span.attribute(name, value)
+    yield* record(operationDuration)
+    for (const [type, tokens] of Object.entries({ input, output })) {
+      if (tokens === undefined) continue
+      span.attribute(`gen_ai.usage.${type}_tokens`, tokens)
+      yield* Metric.update(Metric.withAttributes(tokenUsage, { ...labels, "gen_ai.token.type": type }), tokens)
+    }
+  })
 
-const recordDuration = Effect.fnUntraced(function* (began: bigint, labels: Record<string, string>) {
-  const seconds = Number((yield* Clock.currentTimeNanos) - began) / 1e9
-  yield* Metric.update(Metric.withAttributes(operationDuration, labels), seconds)
-})
+  const failed = (cause: Cause.Cause<unknown>) => {
+    const type = ErrorType.ofCause(cause)
+    span.attribute("error.type", type)
+    return record(operationDuration, { "error.type": type })
+  }
 
-const succeeded = Effect.fnUntraced(function* (
-  { began, labels, span }: Ending,
-  result: ReturnType<SpanSpec<unknown>["onSuccess"]>
-) {
-  const { inputTokens: input, outputTokens: output } = result.usage ?? {}
-  for (const [name, value] of Object.entries(result.attributes)) span.attribute(name, value)
-  yield* recordDuration(began, labels)
-  for (const [type, tokens] of Object.entries({ input, output })) {
-    if (tokens === undefined) continue
-    span.attribute(`gen_ai.usage.${type}_tokens`, tokens)
-    yield* Metric.update(Metric.withAttributes(tokenUsage, { ...labels, "gen_ai.token.type": type }), tokens)
+  return {
+    span,
+    firstPart: record(timeToFirstChunk),
+    end: Effect.fnUntraced(function* (exit) {
+      yield* Exit.isSuccess(exit) ? succeeded(exit.value) : failed(exit.cause)
+      span.end(yield* Clock.currentTimeNanos, exit)
+    })
   }
 })
 
-const failed = Effect.fnUntraced(function* ({ began, labels, span }: Ending, cause: Cause.Cause<unknown>) {
-  const type = ErrorType.ofCause(cause)
-  span.attribute("error.type", type)
-  yield* recordDuration(began, { ...labels, "error.type": type })
-})
+/** Runs an operation under its span, and records its duration. */
+const invoke = <A, E, R>(spec: SpanSpec<A>, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.acquireUseRelease(
+    begin(spec),
+    ({ span }) => Effect.withParentSpan(effect, span, noStack),
+    ({ end }, exit) => end(exit)
+  )
 
 const modelOf = (model: string | null | undefined) => (Label.isModel(model) ? { "gen_ai.request.model": model } : {})
 
@@ -103,61 +111,75 @@ export const create = <E, R>(
         effect
       )
 
+const turnSpec = (
+  { agent, id, model }: SessionInfo,
+  session: SessionSpan | undefined,
+  prompt: string,
+  content: boolean
+): SpanSpec<Turn> => ({
+  name: "invoke_agent",
+  agent: session?.agent ?? (Label.isAgent(agent) ? agent : undefined),
+  session,
+  attributes: {
+    ...conversationOf(id),
+    ...modelOf(model),
+    ...(content ? inputMessages(prompt) : {})
+  },
+  onSuccess: ({ stopReason, text: output, usage }) => ({
+    usage,
+    attributes: { ...finishReasons(stopReason), ...(content ? outputMessages(output, stopReason) : {}) }
+  })
+})
+
 /** A turn of a session. */
 export const turn = Effect.fnUntraced(function* <E, R>(
-  { agent, id, model }: SessionInfo,
+  info: SessionInfo,
   session: SessionSpan | undefined,
   prompt: string,
   effect: Effect.Effect<Turn, E, R>
 ): Effect.fn.Return<Turn, E, R> {
   if (!(yield* Enabled)) return yield* effect
-  const content = yield* CaptureContent
-  return yield* invoke(
-    {
-      name: "invoke_agent",
-      agent: session?.agent ?? (Label.isAgent(agent) ? agent : undefined),
-      session,
-      attributes: {
-        ...conversationOf(id),
-        ...modelOf(model),
-        ...(content ? inputMessages(prompt) : {})
-      },
-      onSuccess: ({ stopReason, text: output, usage }) => ({
-        usage,
-        attributes: { ...finishReasons(stopReason), ...(content ? outputMessages(output, stopReason) : {}) }
-      })
-    },
-    effect
-  )
+  return yield* invoke(turnSpec(info, session, prompt, yield* CaptureContent), effect)
+})
+
+/** A turn that is streamed; undefined where telemetry is off. */
+export const beginTurn = Effect.fnUntraced(function* (
+  info: SessionInfo,
+  session: SessionSpan | undefined,
+  prompt: string
+): Effect.fn.Return<Begun<Turn> | undefined> {
+  return (yield* Enabled) ? yield* begin(turnSpec(info, session, prompt, yield* CaptureContent)) : undefined
+})
+
+const runSpec = ({ model, prompt, system }: PreparedRun, content: boolean): SpanSpec<Run> => ({
+  name: "invoke_agent",
+  agent: undefined,
+  session: undefined,
+  attributes: {
+    ...modelOf(model),
+    ...(content ? inputMessages(prompt) : {}),
+    ...(content && system ? { "gen_ai.system_instructions": JSON.stringify([text(system)]) } : {})
+  },
+  onSuccess: ({ result, stopReason, usage }) => ({
+    usage,
+    attributes: {
+      ...finishReasons(stopReason),
+      ...(content ? outputMessages(typeof result === "string" ? result : JSON.stringify(result), stopReason) : {})
+    }
+  })
 })
 
 /** A run; its agent is the server's default. */
 export const run = Effect.fnUntraced(function* <E, R>(
-  { model, prompt, system }: PreparedRun,
+  prepared: PreparedRun,
   effect: Effect.Effect<Run, E, R>
 ): Effect.fn.Return<Run, E, R> {
-  if (!(yield* Enabled)) return yield* effect
-  const content = yield* CaptureContent
-  return yield* invoke(
-    {
-      name: "invoke_agent",
-      agent: undefined,
-      session: undefined,
-      attributes: {
-        ...modelOf(model),
-        ...(content ? inputMessages(prompt) : {}),
-        ...(content && system ? { "gen_ai.system_instructions": JSON.stringify([text(system)]) } : {})
-      },
-      onSuccess: ({ result, stopReason, usage }) => ({
-        usage,
-        attributes: {
-          ...finishReasons(stopReason),
-          ...(content ? outputMessages(typeof result === "string" ? result : JSON.stringify(result), stopReason) : {})
-        }
-      })
-    },
-    effect
-  )
+  return (yield* Enabled) ? yield* invoke(runSpec(prepared, yield* CaptureContent), effect) : yield* effect
+})
+
+/** A run that is streamed; undefined where telemetry is off. */
+export const beginRun = Effect.fnUntraced(function* (prepared: PreparedRun): Effect.fn.Return<Begun<Run> | undefined> {
+  return (yield* Enabled) ? yield* begin(runSpec(prepared, yield* CaptureContent)) : undefined
 })
 
 const text = (content: string) => ({ type: "text", content })

@@ -1,7 +1,7 @@
 /**
  * The span of one HTTP request, and the `traceparent` header that continues the trace on the server.
  */
-import { Cause, Effect, type Tracer } from "effect"
+import { Cause, Effect, Exit, type Scope, type Tracer } from "effect"
 import { SessionClosed, type Status } from "../../ForgeError.ts"
 import * as Telemetry from "../../Telemetry.ts"
 import * as ErrorType from "./ErrorType.ts"
@@ -32,24 +32,29 @@ export const server = (url: URL) => ({
 const errorType = (cause: Cause.Cause<unknown>): string =>
   Cause.squash(cause) instanceof SessionClosed ? "410" : ErrorType.ofCause(cause)
 
-/** Runs an attempt under a span named by method and path, following OpenTelemetry's conventions for HTTP. */
-export const attempt = <A, E, R>(
+/**
+ * Begins an attempt under a span named by method and path, following OpenTelemetry's conventions for HTTP. It ends with the
+ * scope, which the body of the response ends with too.
+ */
+export const begin = Effect.fnUntraced(function* (
   { method, path }: Operation<Status, unknown>,
-  options: { readonly retries: number; readonly server: ReturnType<typeof server> },
-  run: (attempt: Attempt) => Effect.Effect<A, E, R>
-): Effect.Effect<A, E, R> =>
-  Effect.flatMap(Telemetry.Enabled, (enabled) => {
-    if (!enabled) return run(untraced)
-    const attributes = {
-      "http.request.method": method,
-      "url.template": path,
-      ...options.server,
-      ...(options.retries === 0 ? {} : { "http.request.resend_count": options.retries })
-    }
-    return Effect.useSpan(`${method} ${path}`, { kind: "client", attributes }, (span) =>
-      run({
-        traceparent: traceparentOf(span),
-        onStatus: (status) => span.attribute("http.response.status_code", status)
-      }).pipe(Effect.onError((cause) => Effect.sync(() => span.attribute("error.type", errorType(cause)))))
-    )
-  })
+  options: { readonly retries: number; readonly server: ReturnType<typeof server> }
+): Effect.fn.Return<Attempt, never, Scope.Scope> {
+  if (!(yield* Telemetry.Enabled)) return untraced
+  const attributes = {
+    "http.request.method": method,
+    "url.template": path,
+    ...options.server,
+    ...(options.retries === 0 ? {} : { "http.request.resend_count": options.retries })
+  }
+  const span = yield* Effect.makeSpanScoped(`${method} ${path}`, { kind: "client", attributes })
+  yield* Effect.addFinalizer((exit) =>
+    Effect.sync(() => {
+      if (Exit.isFailure(exit)) span.attribute("error.type", errorType(exit.cause))
+    })
+  )
+  return {
+    traceparent: traceparentOf(span),
+    onStatus: (status) => span.attribute("http.response.status_code", status)
+  }
+})

@@ -23,9 +23,19 @@ describe("a call of unknown outcome under a key", () => {
       const { sent } = yield* asked((nth) => (nth <= 2 ? names : namesNot))
       assert.deepStrictEqual(
         sent.map(({ request }) => request),
-        ["POST /run", "GET /healthz", "POST /run", "GET /healthz", "POST /run", "GET /healthz"]
+        [
+          "POST /run?usage=true",
+          "GET /healthz",
+          "POST /run?usage=true",
+          "GET /healthz",
+          "POST /run?usage=true",
+          "GET /healthz"
+        ]
       )
-      assert.strictEqual(new Set(sent.filter(({ request }) => request === "POST /run").map(({ key }) => key)).size, 1)
+      assert.strictEqual(
+        new Set(sent.filter(({ request }) => request === "POST /run?usage=true").map(({ key }) => key)).size,
+        1
+      )
     })
   )
 
@@ -39,7 +49,7 @@ describe("a call of unknown outcome under a key", () => {
         const { result, sent } = yield* asked(() => answer)
         assert.deepStrictEqual(
           sent.map(({ request }) => request),
-          ["POST /run", "GET /healthz"]
+          ["POST /run?usage=true", "GET /healthz"]
         )
         assert.strictEqual(result._tag === "Failure" && result.failure._tag, "TransportError")
       }
@@ -53,7 +63,7 @@ describe("a call of unknown outcome under a key", () => {
         const { result, sent } = yield* asked(() => answer)
         assert.deepStrictEqual(
           sent.map(({ request }) => request),
-          ["POST /run", "GET /healthz", "GET /healthz", "GET /healthz"]
+          ["POST /run?usage=true", "GET /healthz", "GET /healthz", "GET /healthz"]
         )
         assert.deepInclude(result._tag === "Failure" ? result.failure : {}, {
           _tag: "TransportError",
@@ -156,7 +166,7 @@ describe("a call of unknown outcome under a key", () => {
       const { result, sent } = yield* within("run", restarting, { retry: { times: 6 } })
       assert.deepStrictEqual(
         sent.map(({ request }) => request),
-        ["POST /run", "GET /healthz", "GET /healthz", "GET /healthz", "GET /healthz", "POST /run"]
+        ["POST /run?usage=true", "GET /healthz", "GET /healthz", "GET /healthz", "GET /healthz", "POST /run?usage=true"]
       )
       assert.strictEqual(sent[0]?.key, sent.at(-1)?.key)
       assert.strictEqual(result._tag, "Success")
@@ -176,7 +186,7 @@ describe("a call of unknown outcome under a key", () => {
         )
         assert.deepStrictEqual(
           sent.map(({ request }) => request),
-          ["POST /run", "GET /healthz", "POST /run", "GET /healthz"]
+          ["POST /run?usage=true", "GET /healthz", "POST /run?usage=true", "GET /healthz"]
         )
         assert.deepInclude(result._tag === "Failure" ? result.failure : {}, {
           _tag: "TransportError",

@@ -94,7 +94,7 @@ describe("the bounds of retries", () => {
       const { sent } = yield* within("run", slowHealth, { retry: { budget: "5 seconds" } })
       assert.deepStrictEqual(
         sent.map(({ request }) => request),
-        ["POST /run", "GET /healthz"]
+        ["POST /run?usage=true", "GET /healthz"]
       )
     })
   )

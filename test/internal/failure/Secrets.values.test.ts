@@ -73,6 +73,8 @@ const samples: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   "AppToken.MintedToken": [Schema.decodeSync(Core.AppToken.MintedToken)({ name: "billing", token: canaries.minted })],
   "AppToken.TokenInfo": [],
   "Health.Health": [],
+  "Run.Done": [],
+  "Run.Part": [],
   "Run.Run": [],
   "SessionInfo.LiveState": [],
   "SessionInfo.SessionId": [],
@@ -84,9 +86,17 @@ const samples: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   "Telemetry.failedCloses": [],
   "Telemetry.openSessions": [],
   "Telemetry.operationDuration": [],
+  "Telemetry.timeToFirstChunk": [],
   "Telemetry.tokenUsage": [],
+  "Turn.Done": [],
+  "Turn.Part": [],
   "Turn.Turn": [],
   "Turn.Usage": [],
+  "Turn.isDone": [],
+  "Turn.progress": [],
+  "Turn.run": [],
+  "Turn.texts": [],
+  "Turn.withCursor": [],
   "Turn.make": [Core.Turn.make(turnParts)],
   ...Object.fromEntries(Object.keys(Core.TurnEvent).map((name) => [`TurnEvent.${name}`, []])),
   "Upload.FileToken": [Schema.decodeSync(Upload.FileToken)(canaries.file)],
@@ -118,7 +128,8 @@ const exported = [...exportsOf(Core), ...exportsOf(Node)]
 const good: Script = ({ method, path }) => {
   if (method === "POST" && path === "/files") return { json: { file_token: canaries.file, ttl_secs: 60, size: 1 } }
   if (method === "POST" && path === "/admin/tokens") return { json: { name: "billing", token: canaries.minted } }
-  if (path === "/run") return { json: { ok: true, result: canaries.answer, duration_ms: 1, stop_reason: null } }
+  if (path === "/run?usage=true")
+    return { json: { ok: true, result: canaries.answer, duration_ms: 1, stop_reason: null } }
   if (path.endsWith("/turn")) return { json: turn("s-1", 1, canaries.answer) }
   const [route] = `${method} ${path}`.split("?", 1)
   const found = Object.values(goodCalls).find(({ request }) => request.split("?", 1)[0] === route)
@@ -192,7 +203,7 @@ describe("public values print without secrets", () => {
       for (const [name, call] of calls) {
         const value = yield* Effect.scoped(call)
         const leaked = leaks(prints(value))
-        assert.deepStrictEqual(leaked, /\b(turn|run|withSession)$/.test(name) ? ["answer"] : [], name)
+        assert.deepStrictEqual(leaked, /\b(turn|stream|run|runStream|withSession)$/.test(name) ? ["answer"] : [], name)
       }
       yield* assertNothingLeaked(recorder)
     }).pipe(Effect.provide(withServer(good, recorder)))
