@@ -131,6 +131,9 @@ export class ShuttingDown extends Data.TaggedClass("ShuttingDown") {}
 /** The server cannot reach its storage for now, and did nothing. */
 export class StorageUnavailable extends Data.TaggedClass("StorageUnavailable") {}
 
+/** 503: of several servers on one ledger, this one does not have the session. */
+export class OtherServer extends Data.TaggedClass("OtherServer") {}
+
 /** A response that is not the contract's own: a proxy's, or an unhandled failure of the server. */
 export class Unexpected extends Data.TaggedClass("Unexpected")<{
   /** The status of the response. */
@@ -150,7 +153,7 @@ export interface Reasons {
   readonly 429: RateLimited
   readonly 500: Unexpected
   readonly 502: RunFailed | Unexpected
-  readonly 503: PoolFull | TooManyRuns | ShuttingDown | StorageUnavailable | Unexpected
+  readonly 503: PoolFull | TooManyRuns | ShuttingDown | StorageUnavailable | OtherServer | Unexpected
 }
 
 /**

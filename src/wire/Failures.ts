@@ -78,7 +78,9 @@ const refusals = [
   ["PoolFull", /^(?:live )?session pool (?:is )?full\b/i],
   ["TooManyRuns", /^too many (?:concurrent )?runs\b/i],
   ["ShuttingDown", /^(?:the )?(?:server is )?shutting down\b/i],
-  ["StorageUnavailable", /^(?:the )?storage (?:is )?unavailable\b/i]
+  ["StorageUnavailable", /^(?:the )?storage (?:is )?unavailable\b/i],
+  // Not `callElsewhere`: that call runs, so it was not refused.
+  ["OtherServer", /^the session belongs to another server\b/i]
 ] as const
 
 /** Which of the contract's refusals the sentence of a 503 is, also in the words of other servers. */

@@ -167,6 +167,16 @@ it.layer(Shared.layer, { excludeTestServices: true })("a database that cannot be
     })
   )
 
+  it.effect("a token is revoked also where what its app has left cannot be removed yet", () =>
+    Effect.gen(function* () {
+      const { admin, without } = yield* Shared
+      yield* admin.request("POST", "/admin/tokens", { body: { name: "gone" } })
+      const revoke = admin.request("DELETE", "/admin/tokens/gone")
+      const { status, text } = yield* Effect.scoped(Effect.andThen(without("uploads"), revoke))
+      assert.deepStrictEqual([status, text], [200, '{"ok":true}'])
+    })
+  )
+
   it.effect("the outcome of a run whose row cannot be written is unknown, since its agent has acted", () =>
     Effect.gen(function* () {
       const { app, without } = yield* Shared

@@ -95,6 +95,7 @@ export type Reasons = Holds<
       | ForgeError.TooManyRuns
       | ForgeError.ShuttingDown
       | ForgeError.StorageUnavailable
+      | ForgeError.OtherServer
       | ForgeError.Unexpected
     >,
     Equal<TransportError["reason"], ForgeError.Connect | ForgeError.Reset | ForgeError.Timeout | ForgeError.Malformed>,

@@ -2,7 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Failures from "../../src/wire/Failures.ts"
 
 describe("the sentence of a 503", () => {
-  const { poolFull, shuttingDown, storageUnavailable, tooManyRuns } = Failures.sentences
+  const { callElsewhere, poolFull, sessionElsewhere, shuttingDown, storageUnavailable, tooManyRuns } =
+    Failures.sentences
 
   it("is recognised, in the words of other servers too", () => {
     const sentences: Record<string, string> = {
@@ -13,11 +14,16 @@ describe("the sentence of a 503", () => {
       [shuttingDown]: "ShuttingDown",
       "the server is shutting down": "ShuttingDown",
       [storageUnavailable]: "StorageUnavailable",
+      [sessionElsewhere]: "OtherServer",
       "Storage is unavailable: no connection": "StorageUnavailable"
     }
     for (const [sentence, refusal] of Object.entries(sentences)) {
       assert.strictEqual(Failures.refusalOf(sentence), refusal, sentence)
     }
+  })
+
+  it("of a call that runs is none of them: it was not refused", () => {
+    assert.isUndefined(Failures.refusalOf(callElsewhere))
   })
 
   it("of a proxy is none of them", () => {

@@ -18,6 +18,7 @@ import {
   type Reasons,
   RunFailed,
   SessionClosed,
+  OtherServer,
   ShuttingDown,
   type Status,
   StorageUnavailable,
@@ -115,6 +116,8 @@ const unavailable = (response: FailureResponse): Reasons[503] => {
       return new ShuttingDown()
     case "StorageUnavailable":
       return new StorageUnavailable()
+    case "OtherServer":
+      return new OtherServer()
     default:
       return unexpected(response)
   }

@@ -11,11 +11,10 @@ import * as Tokens from "../../wire/Tokens.ts"
 import { AppTokens } from "../access/AppTokens.ts"
 import * as Networks from "../access/Networks.ts"
 import { AgentPool } from "../agents/AgentPool.ts"
-import { KeptAnswers } from "../calls/KeptAnswers.ts"
-import { Uploads } from "../files/Uploads.ts"
 import * as Metrics from "../Metrics.ts"
 import { SessionEngine } from "../sessions/SessionEngine.ts"
-import { Ledger } from "../storage/Ledger.ts"
+import * as StorageFailure from "../storage/StorageFailure.ts"
+import { Sweeper } from "../upkeep/Sweeper.ts"
 import * as JsonBody from "./JsonBody.ts"
 
 const readMint = JsonBody.reader(Tokens.MintRequest)
@@ -39,18 +38,8 @@ export const layer = HttpApiBuilder.group(
   Effect.fnUntraced(function* (handlers) {
     const engine = yield* SessionEngine
     const pool = yield* AgentPool
-    const ledger = yield* Ledger
+    const sweeper = yield* Sweeper
     const tokens = yield* AppTokens
-    const uploads = yield* Uploads
-    const kept = yield* KeptAnswers
-
-    /** The token is gone by then. A repeat would not find it, so a failure here is not one after which to repeat. */
-    const removeApp = Effect.fnUntraced(function* (appId: number) {
-      yield* Effect.forEach(yield* ledger.openSessionsOf(appId), engine.close, { discard: true })
-      yield* uploads.removeOfApp(appId)
-      yield* kept.removeOfApp(appId)
-      yield* ledger.clearDeleted
-    }, Effect.orDie)
 
     const mint = Effect.fnUntraced(function* ({ request }: { readonly request: HttpServerRequest.HttpServerRequest }) {
       const { ipCidrs = null, name } = (yield* readMint(request)).payload
@@ -72,7 +61,8 @@ export const layer = HttpApiBuilder.group(
       revoke: Effect.fnUntraced(function* ({ params: { name } }) {
         const app = yield* tokens.remove(name)
         if (Option.isNone(app)) return yield* new TokenNotFound()
-        yield* removeApp(app.value.id)
+        // The token is gone, so a repeat would not find it: what cannot be removed now is left to the sweeps.
+        yield* Effect.catch(sweeper.removeApp(app.value.id), StorageFailure.log)
         return { ok: true as const }
       }),
       metrics: Effect.fnUntraced(function* () {

@@ -93,6 +93,8 @@ export class Ledger extends Context.Service<
     readonly listSessions: (of: SessionPages.Request) => Effect.Effect<SessionPages.Page<Session>, StorageUnavailable>
     /** The ids of the open sessions of an app. */
     readonly openSessionsOf: (appId: number) => Effect.Effect<ReadonlyArray<SessionId>, StorageUnavailable>
+    /** The apps without a token that have open sessions, uploads or kept answers. */
+    readonly revokedApps: Effect.Effect<ReadonlyArray<number>, StorageUnavailable>
     /** Whether a session is open at another server. */
     readonly isOpenElsewhere: (sessionId: SessionId) => Effect.Effect<boolean, StorageUnavailable>
     /** Every open session of this server, of all apps. */
@@ -185,6 +187,14 @@ export const make = Effect.gen(function* () {
   })
 
   const readPage = SessionPages.make(sql, decodeSession)
+
+  const revokedApps = Effect.gen(function* () {
+    const rows = yield* sql<{ readonly app_id: number }>`
+      SELECT app_id FROM (SELECT app_id FROM sessions WHERE closed_at IS NULL
+        UNION SELECT app_id FROM uploads UNION SELECT app_id FROM kept_answers) AS apps
+      WHERE app_id NOT IN (SELECT app_id FROM tokens)`
+    return rows.map(({ app_id }) => app_id)
+  }).pipe(orUnavailable)
 
   const openSessionsOf = SqlSchema.findAll({
     Request: Schema.Int,
@@ -324,6 +334,7 @@ export const make = Effect.gen(function* () {
     addSession,
     findSession: (of) => orUnavailable(findSession(of)),
     listSessions: (of) => orUnavailable(readPage(of)),
+    revokedApps,
     openSessionsOf: (appId) => Effect.map(orUnavailable(openSessionsOf(appId)), idsOf),
     isOpenElsewhere,
     openSessions: orUnavailable(openSessions()),

@@ -3,6 +3,7 @@
  * their text. The events of sessions and the rows of runs, which hold no text, are kept longer.
  */
 import { Context, DateTime, Duration, Effect, Layer, Schedule } from "effect"
+import type { StorageUnavailable } from "../../api/Errors.ts"
 import type { SessionId } from "../../wire/Ids.ts"
 import { KeptAnswers } from "../calls/KeptAnswers.ts"
 import { expiredBatch, Ledger } from "../storage/Ledger.ts"
@@ -27,6 +28,8 @@ export class Sweeper extends Context.Service<
   Sweeper,
   {
     readonly sweep: Effect.Effect<Swept>
+    /** Closes the sessions of an app whose token is revoked, and removes its files and keys. A sweep does what is left. */
+    readonly removeApp: (appId: number) => Effect.Effect<void, StorageUnavailable>
   }
 >()("effect-clawdforge/server/upkeep/Sweeper") {}
 
@@ -75,11 +78,20 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     }
   })
 
+  const removeApp = Effect.fnUntraced(function* (appId: number) {
+    yield* Effect.forEach(yield* ledger.openSessionsOf(appId), engine.close, { discard: true })
+    yield* uploads.removeOfApp(appId)
+    yield* kept.removeOfApp(appId)
+  })
+
+  const removeRevoked = Effect.flatMap(ledger.revokedApps, Effect.forEach(removeApp, { discard: true }))
+
   const sweep = Effect.gen(function* () {
     const swept: Swept = {
       softClosed: yield* step("finding idle sessions", closeIdle, 0),
       hardDeleted: yield* step("deleting expired sessions", deleteExpired, 0)
     }
+    yield* step("removing what revoked apps have left", removeRevoked, undefined)
     yield* step("deleting expired uploads", uploads.sweepExpired, undefined)
     yield* step("forgetting kept answers", Effect.flatMap(before(hardTtl), kept.removeBefore), undefined)
     yield* step("forgetting old events", Effect.flatMap(before(auditTtl), ledger.deleteAudit), undefined)
@@ -95,7 +107,10 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     return swept
   }).pipe(Effect.withSpan("Sweeper.sweep"))
 
-  return Sweeper.of({ sweep })
+  return Sweeper.of({
+    sweep,
+    removeApp: (appId) => Effect.andThen(removeApp(appId), ledger.clearDeleted)
+  })
 })
 
 /** Sweeps once a minute for as long as the layer lives. */

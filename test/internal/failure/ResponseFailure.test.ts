@@ -217,7 +217,8 @@ it.live("each refusal of a 503 is a reason of its own, and the call was refused"
       "session pool is full": "PoolFull",
       "too many runs": "TooManyRuns",
       "shutting down": "ShuttingDown",
-      "storage unavailable": "StorageUnavailable"
+      "storage unavailable": "StorageUnavailable",
+      "the session belongs to another server": "OtherServer"
     }
     for (const [detail, reason] of Object.entries(reasons)) {
       const error = yield* failing({ status: 503, json: { detail } })

@@ -64,6 +64,7 @@ const samples: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   "ForgeError.SessionClosed": [],
   "ForgeError.ShuttingDown": [],
   "ForgeError.StorageUnavailable": [],
+  "ForgeError.OtherServer": [],
   "ForgeError.Timeout": [],
   "ForgeError.TokenExists": [],
   "ForgeError.TooLarge": [],

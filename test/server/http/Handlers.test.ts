@@ -23,6 +23,7 @@ import * as Routes from "../../../src/server/http/Routes.ts"
 import * as Runs from "../../../src/server/runs/Runs.ts"
 import { ownedBy } from "../storage/Support.ts"
 import * as Shutdown from "../../../src/server/Shutdown.ts"
+import * as Sweeper from "../../../src/server/upkeep/Sweeper.ts"
 import * as Uploads from "../../../src/server/files/Uploads.ts"
 
 interface Recorded {
@@ -65,7 +66,8 @@ const agentsOf = (recorded: Recorded) =>
 /** The routes over that agent, and one open session. */
 const serve = Effect.gen(function* () {
   const recorded: Recorded = { opened: [], turns: [] }
-  const parts = Layer.merge(Readiness.layer({}), Calls.layer({})).pipe(
+  const sweeper = Layer.effect(Sweeper.Sweeper, Sweeper.make({}))
+  const parts = Layer.mergeAll(Readiness.layer({}), Calls.layer({}), sweeper).pipe(
     Layer.provideMerge(AdminAccess.layer({})),
     Layer.provideMerge(Layer.merge(LocalSessionEngine.layer({}), Runs.layer({}))),
     Layer.provideMerge(Shutdown.layer),

@@ -67,6 +67,7 @@ const start = Effect.fnUntraced(function* (options: Sweeper.Options, layer: type
   const kept = Context.get(context, KeptAnswers.KeptAnswers)
   const sql = Context.get(context, SqlClient.SqlClient)
   const app = { id: 1, name: "app" }
+  yield* sql`INSERT INTO tokens (app_id, name, sha256, created_at) VALUES (1, 'app', 'x', 0)`
   const open = (text: string) => engine.open({ app, agent: agentName, model: null, meta: { text } })
   const kinds = (sessionId: string) =>
     Effect.map(ledger.listEvents(sessionId), (events) => events.map(({ kind }) => kind))
@@ -215,6 +216,28 @@ describe("Sweeper", () => {
     })
   )
 
+  it.effect("what could not be removed of a revoked app is removed by the next sweep", () =>
+    Effect.gen(function* () {
+      const { filesWith, find, kept, open, sql, sweeper, uploads } = yield* start({}, asked)
+      const { sessionId } = yield* open("x")
+      const receive = (write: Uploads.Write) =>
+        Effect.as(write(new TextEncoder().encode("canary-upload")), {
+          name: "a",
+          size: 13,
+          timeToLive: Duration.hours(1)
+        })
+      yield* uploads.add(1, receive)
+      yield* kept.begin({ appId: 1, path: "/p", key: "k", requestHash: "h" })
+      yield* sweeper.sweep
+      assert.isNull((yield* find(sessionId))?.closedAt)
+      yield* sql`DELETE FROM tokens`
+      yield* sweeper.sweep
+      assert.isNotNull((yield* find(sessionId))?.closedAt)
+      assert.deepStrictEqual(yield* filesWith("canary-upload"), [])
+      assert.isTrue(Option.isNone(yield* kept.find({ appId: 1, path: "/p", key: "k" })))
+    })
+  )
+
   it.effect("a sweep counts the sessions that it closed and deleted", () =>
     Effect.gen(function* () {
       const { engine, open, sweeper } = yield* start({ sessionTtl: "1 minute", hardTtl: "30 seconds" }, asked)
@@ -279,6 +302,7 @@ describe("Sweeper", () => {
         expiredSessions: () => Effect.succeed([SessionId.make("one")]),
         deleteSessions: () => note("deleted"),
         deleteAudit: () => Effect.void,
+        revokedApps: Effect.succeed([]),
         clearDeleted: Effect.void
       })
       const uploads = Layer.mock(Uploads.Uploads)({
@@ -308,6 +332,7 @@ describe("Sweeper", () => {
           expiredSessions: () => Effect.as(note("expired"), []),
           deleteSessions: () => Effect.void,
           deleteAudit: () => Effect.void,
+          revokedApps: Effect.succeed([]),
           clearDeleted: Effect.void
         })
         const uploads = Layer.mock(Uploads.Uploads)({ maxSize: ByteSize.zero, sweepExpired: Effect.succeed(0) })
@@ -344,6 +369,7 @@ describe("Sweeper", () => {
         idleSessions: () => Effect.succeed(ids),
         expiredSessions: () => fails("expired"),
         deleteAudit: () => fails("audit"),
+        revokedApps: fails("revoked"),
         clearDeleted: fails("clear")
       })
       const uploads = Layer.mock(Uploads.Uploads)({ maxSize: ByteSize.zero, sweepExpired: fails("uploads") })
@@ -354,7 +380,7 @@ describe("Sweeper", () => {
         Sweeper.layer({}).pipe(Layer.provide(Layer.mergeAll(ledger, uploads, kept, engine)), Layer.provide(logger))
       )
       yield* TestClock.adjust("1 minute")
-      const steps = ["one", "two", "expired", "uploads", "kept", "audit", "clear"]
+      const steps = ["one", "two", "expired", "revoked", "uploads", "kept", "audit", "clear"]
       assert.deepStrictEqual(done, [...steps, ...steps])
       assert.deepStrictEqual(
         logged.slice(0, 3),
@@ -363,7 +389,7 @@ describe("Sweeper", () => {
           "the disk is gone"
         ])
       )
-      assert.lengthOf(logged, 14)
+      assert.lengthOf(logged, 16)
     })
   )
 })
