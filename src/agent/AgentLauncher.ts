@@ -84,7 +84,7 @@ const initialize = Effect.fnUntraced(function* (opening: Opening) {
     .pipe(required(opening, "start"))
   if (initialized.protocolVersion !== protocolVersion) {
     // As JSON, to tell the string "1" from the number.
-    const actual = JSON.stringify(initialized.protocolVersion).slice(0, maxVersionLength)
+    const actual = JSON.stringify(initialized.protocolVersion).slice(0, maxVersionLength).toWellFormed()
     const error = `Agent ${definition.name} speaks protocol version ${actual}, not ${protocolVersion}.`
     return yield* child.fail(error, "error", "unsupported_version")
   }

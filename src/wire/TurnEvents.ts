@@ -5,6 +5,7 @@ import { Equal } from "effect"
 import * as CallIdentity from "./CallIdentity.ts"
 import * as EventDecoder from "./EventDecoder.ts"
 import type { Text, Thinking, ToolCall, TurnEvent } from "./TurnEvent.ts"
+import * as WellFormed from "./WellFormed.ts"
 
 type Chunk = Text | Thinking
 
@@ -38,6 +39,19 @@ const toEvent = (event: TurnEvent | EventDecoder.CallState | ChunkRun): TurnEven
   }
 }
 
+const isChunk = (event: TurnEvent | EventDecoder.CallState): event is Chunk =>
+  event._tag === "Text" || event._tag === "Thinking"
+
+/** The events, each character of their texts in one of them. */
+function* withWholeCharacters(events: Iterable<TurnEvent | EventDecoder.CallState>) {
+  const joiner = WellFormed.chunkJoiner()
+  for (const event of events) {
+    if (isChunk(event)) yield* joiner.add(event)
+    else yield event
+  }
+  yield* joiner.end()
+}
+
 /** What an event of a tool call has in common with the others of its call: its id, where the call itself is not known. */
 const keyOf = (event: ToolCall | EventDecoder.CallState): object | string | undefined =>
   event._tag === "CallState" ? event : (CallIdentity.of(event) ?? event.id)
@@ -45,8 +59,8 @@ const keyOf = (event: ToolCall | EventDecoder.CallState): object | string | unde
 const mergeAll = (events: Iterable<TurnEvent | EventDecoder.CallState>): ReadonlyArray<TurnEvent> => {
   const merged: Array<TurnEvent | EventDecoder.CallState | ChunkRun> = []
   const positions = new Map<object | string, number>()
-  for (const event of events) {
-    if (event._tag === "Text" || event._tag === "Thinking") {
+  for (const event of withWholeCharacters(events)) {
+    if (isChunk(event)) {
       const last = merged.at(-1)
       if (last?._tag === "ChunkRun" && isAlike(last.first, event)) last.pieces.push(event.content)
       else merged.push({ _tag: "ChunkRun", first: event, pieces: [event.content] })

@@ -42,7 +42,7 @@ const serverRoom = (name: string, ...below: ReadonlyArray<string>): Room => ({
 export const rooms: ReadonlyArray<Room> = [
   {
     name: "events",
-    holds: /^src\/wire\/(AcpUpdate|CallIdentity|Event(Decoder|Kinds)|TurnEvent(Codec|s)?|Usage)\.ts$/,
+    holds: /^src\/wire\/(AcpUpdate|CallIdentity|Event(Decoder|Kinds)|TurnEvent(Codec|s)?|Usage|WellFormed)\.ts$/,
     rooms: [],
     packages: ["effect"]
   },

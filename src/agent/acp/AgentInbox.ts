@@ -8,6 +8,7 @@ import { type OpenCall, toEvent, type ToolCalls } from "../../wire/AcpUpdate.ts"
 import * as CallIdentity from "../../wire/CallIdentity.ts"
 import type { TurnEvent } from "../../wire/TurnEvent.ts"
 import type { Usage } from "../../wire/Usage.ts"
+import { type ChunkJoiner, chunkJoiner } from "../../wire/WellFormed.ts"
 import type { AgentDefinition, AgentFailed, TurnEnd } from "../Agent.ts"
 import * as Permission from "./Permission.ts"
 import * as SessionUsage from "./SessionUsage.ts"
@@ -49,6 +50,7 @@ interface ActiveTurn {
   readonly toolCalls: ToolCalls
   /** The calls that were not permitted. */
   readonly refused: Set<OpenCall>
+  readonly chunks: ChunkJoiner
   cancelling: boolean
 }
 
@@ -68,8 +70,11 @@ export interface AgentInbox {
   readonly attach: (events: TurnQueue) => Effect.Effect<void, never, Scope.Scope>
   /** Cancels all further permission requests of the turn in flight. */
   readonly beginCancel: Effect.Effect<void>
-  /** Ends the calls of the turn in flight that were not permitted and that the agent left open: they did not run. */
-  readonly endRefused: Effect.Effect<void>
+  /**
+   * Completes the events of the turn in flight at its end: calls that were not permitted and that the agent left open have
+   * failed, since they did not run, and half a character stays alone.
+   */
+  readonly complete: Effect.Effect<void>
   /** What the turn in flight used by its answer, as far as it is known. */
   readonly usage: (answer: Readonly<Record<string, unknown>>) => Effect.Effect<Usage | undefined>
 }
@@ -97,6 +102,12 @@ export const make = (permissions: AgentDefinition["permissions"]): AgentInbox =>
     return event
   }
 
+  /** Adds an event, with the characters of its text whole; whether the turn took it. */
+  const offer = Effect.fnUntraced(function* ({ chunks, events }: ActiveTurn, event: TurnEvent) {
+    if (event._tag !== "Text" && event._tag !== "Thinking") return yield* Queue.offer(events, event)
+    return (yield* Queue.offerAll(events, chunks.add(event))).length === 0
+  })
+
   /** The event of what a permission is asked for, if the request says anything new. */
   const callEvents = (turn: ActiveTurn, request: Permission.Request): ReadonlyArray<TurnEvent> => {
     const update = updateOf(request, turn.toolCalls.get(request.toolCall.toolCallId))
@@ -110,7 +121,7 @@ export const make = (permissions: AgentDefinition["permissions"]): AgentInbox =>
     update: Effect.fnUntraced(function* (update) {
       if (!isUpdate(update) || !isThisSession(update)) return
       // The queue of a turn that has ended refuses the event.
-      if (current !== undefined && (yield* Queue.offer(current.events, eventOf(current, update.update)))) return
+      if (current !== undefined && (yield* offer(current, eventOf(current, update.update)))) return
       pending = [...pending, update].slice(-maxPending)
     }),
     permission: Effect.fnUntraced(function* (request) {
@@ -141,7 +152,7 @@ export const make = (permissions: AgentDefinition["permissions"]): AgentInbox =>
       yield* Effect.acquireRelease(
         Effect.sync(() => {
           usage.begin()
-          current = { events, toolCalls: new Map(), refused: new Set(), cancelling: false }
+          current = { events, toolCalls: new Map(), refused: new Set(), chunks: chunkJoiner(), cancelling: false }
         }),
         () =>
           Effect.sync(() => {
@@ -153,14 +164,14 @@ export const make = (permissions: AgentDefinition["permissions"]): AgentInbox =>
     beginCancel: Effect.sync(() => {
       if (current !== undefined) current.cancelling = true
     }),
-    endRefused: Effect.suspend(() => {
+    complete: Effect.suspend(() => {
       if (current === undefined) return Effect.void
-      const { events, refused, toolCalls } = current
+      const { chunks, events, refused, toolCalls } = current
       const open = [...refused].filter((call) => !CallIdentity.isEnded(call.get("status")))
       const ends = open.map((call) =>
         toEvent({ sessionUpdate: "tool_call_update", toolCallId: call.get("toolCallId"), status: "failed" }, toolCalls)
       )
-      return Effect.asVoid(Queue.offerAll(events, ends))
+      return Effect.asVoid(Queue.offerAll(events, [...chunks.end(), ...ends]))
     }),
     usage: (answer) => Effect.sync(() => usage.end(answer))
   }

@@ -4,6 +4,8 @@
  */
 import type { AnyMessage } from "@agentclientprotocol/sdk"
 import { Data, Effect, Option, Predicate, Schema, Stream } from "effect"
+import * as WellFormed from "../../wire/WellFormed.ts"
+import { rest } from "../../wire/EventKinds.ts"
 import * as JsonDepth from "./JsonDepth.ts"
 import type { OutputBudget } from "./OutputBudget.ts"
 
@@ -58,9 +60,10 @@ const isMessage: (message: unknown) => message is AnyMessage = Schema.is(
 )
 const parsePlain = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
 
-const parseFinite = Schema.decodeUnknownOption(
+const parseRevived = Schema.decodeUnknownOption(
   Schema.fromJsonString(Schema.Unknown, {
-    reviver: (_key, value: unknown) => (typeof value === "number" && !Number.isFinite(value) ? null : value)
+    reviver: (key, value: unknown) =>
+      typeof value === "number" && !Number.isFinite(value) ? null : WellFormed.reviver(key, value)
   })
 )
 
@@ -70,7 +73,33 @@ const parseFinite = Schema.decodeUnknownOption(
  */
 const mayOverflow = /[eE]\+?\d{3}|(?<!\d)\d{309}/
 
-const parse = (json: string) => (mayOverflow.test(json) ? parseFinite(json) : parsePlain(json))
+const Chunk = Schema.StructWithRest(
+  Schema.Struct({
+    sessionUpdate: Schema.Literals(["agent_message_chunk", "agent_thought_chunk"]),
+    content: Schema.StructWithRest(Schema.Struct({ type: Schema.Literal("text"), text: Schema.String }), rest)
+  }),
+  rest
+)
+const isChunkMessage = Schema.is(
+  Schema.StructWithRest(Schema.Struct({ params: Schema.StructWithRest(Schema.Struct({ update: Chunk }), rest) }), rest)
+)
+
+/** A message with the text of its chunk as it was sent: the other half of a character at its end may be in the next chunk. */
+const withTextAsSent = (message: unknown, sent: unknown): unknown => {
+  if (!isChunkMessage(message) || !isChunkMessage(sent)) return message
+  const { params } = message
+  const content = { ...params.update.content, text: sent.params.update.content.text }
+  return { ...message, params: { ...params, update: { ...params.update, content } } }
+}
+
+/** Parses a message, which is well-formed Unicode but for the text of a chunk. */
+const parse = (json: string): Option.Option<unknown> => {
+  const sent = parsePlain(json)
+  if (WellFormed.mayHaveHalves(json)) {
+    return Option.flatMap(sent, (sent) => Option.map(parseRevived(json), (message) => withTextAsSent(message, sent)))
+  }
+  return mayOverflow.test(json) ? parseRevived(json) : sent
+}
 
 const isResponse = Schema.is(
   Schema.Struct({ jsonrpc, id, method: Schema.optionalKey(Schema.Never), error: Schema.optionalKey(Schema.Unknown) })

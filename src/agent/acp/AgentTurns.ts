@@ -113,7 +113,7 @@ export const make = (options: Options): Pick<AgentSession, "turn"> => {
       Effect.flatMap((answer) =>
         finish({ events, inbox }, cancelled ? { ...answer, stopReason: "cancelled" } : answer)
       ),
-      Effect.catch((failure) => Effect.andThen(inbox.endRefused, Queue.fail(events, failure))),
+      Effect.catch((failure) => Effect.andThen(inbox.complete, Queue.fail(events, failure))),
       Effect.forkScoped
     )
     return Stream.fromQueue(events)
@@ -126,7 +126,7 @@ const finish = Effect.fnUntraced(function* (
   { events, inbox }: { readonly events: TurnQueue; readonly inbox: AgentInbox },
   answer: typeof Answer.Type
 ) {
-  yield* inbox.endRefused
+  yield* inbox.complete
   const usage = yield* inbox.usage(answer)
   const { costUsd: _cost, ...tokens } = usage ?? {}
   if (Object.keys(tokens).length > 0) yield* Queue.offer(events, { _tag: "Usage", ...tokens })

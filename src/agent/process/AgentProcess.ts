@@ -74,7 +74,7 @@ const makeTail = () => {
       Effect.sync(() => {
         tail = (tail + text).slice(-maxTailLength)
       }),
-    get: Effect.sync(() => tail)
+    get: Effect.sync(() => tail.toWellFormed())
   }
 }
 

@@ -3,6 +3,7 @@
  */
 import { Duration, Effect, Option, Predicate, Redacted, Result, Schema, SchemaIssue } from "effect"
 import { ApiError, Invalid, type Issue, type Status } from "../../ForgeError.ts"
+import * as WellFormed from "../../wire/WellFormed.ts"
 import { type CallInfo, callOf, type Operation } from "./Operation.ts"
 
 const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
@@ -32,12 +33,13 @@ export const refuse = (call: CallInfo, issues: ReadonlyArray<Issue>): ApiError<4
       .map(({ message, path }) => (path.length === 0 ? message : `${path.join(".")} ${message}`))
       .join("; ")
       .slice(0, 200)
+      .toWellFormed()
   })
 
 /** The issue of input that fails while it is read: null instead of options, a getter that throws, … */
 const unreadable: ReadonlyArray<Issue> = [{ path: [], message: "the input cannot be read: it must be plain data" }]
 
-/** Encodes input for the wire, or refuses it. The input is built by a function, because building it may fail as well. */
+/** Encodes input for the wire, as well-formed Unicode, or refuses it. The input is built by a function, because building it may fail as well. */
 export const encoder = <S extends Schema.ConstraintEncoder<unknown>>(schema: S) => {
   const encode = Schema.encodeUnknownResult(schema, { errors: "all" })
   return (operation: Operation<Status, unknown>, input: () => unknown): Effect.Effect<S["Encoded"], ApiError<422>> => {
@@ -45,7 +47,7 @@ export const encoder = <S extends Schema.ConstraintEncoder<unknown>>(schema: S) 
       Result.flatMap(Result.mapError(issues))
     )
     return Result.isSuccess(encoded)
-      ? Effect.succeed(encoded.success)
+      ? Effect.succeed(WellFormed.data(encoded.success))
       : Effect.fail(refuse(callOf(operation), encoded.failure))
   }
 }

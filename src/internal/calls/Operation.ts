@@ -63,7 +63,7 @@ const mismatch = ({ issue }: Schema.SchemaError): string => {
   const path = issuesOf(issue).issues[0]?.path ?? []
   return path.length === 0
     ? "it has another shape"
-    : `${path.map(String).join(".").slice(0, 80)} is missing or of another kind`
+    : `${path.map(String).join(".").slice(0, 80).toWellFormed()} is missing or of another kind`
 }
 
 /** Decodes a response by a schema. */

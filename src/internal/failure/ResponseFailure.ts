@@ -224,7 +224,7 @@ export const fromResponse = Effect.fnUntraced(function* <S extends Status>(
     status,
     json,
     // A 422 repeats the input that it rejects, which must not end up here.
-    body: Redacted.make(status === 422 ? message : body.text.slice(0, 2000)),
+    body: Redacted.make(status === 422 ? message : body.text.slice(0, 2000).toWellFormed()),
     secrets,
     sessionId,
     refusal: priorOutcomeUnknown && !(isRemembered && isOfContractForm(json)) ? "unknown" : "refused"

@@ -10,6 +10,7 @@ import * as JsonDepth from "../../agent/acp/JsonDepth.ts"
 import { Invalid, bodyIssue } from "../../api/Errors.ts"
 import { BodyText, JsonBody } from "../../api/Middlewares.ts"
 import { Shutdown } from "../Shutdown.ts"
+import * as WellFormed from "../../wire/WellFormed.ts"
 import * as Validation from "./Validation.ts"
 
 const maxDepth = 64
@@ -52,7 +53,10 @@ const isDeclared = ({ headers }: HttpServerRequest.HttpServerRequest) => {
   return type.trim().toLowerCase() === "application/json"
 }
 
-const parse = Option.liftThrowable((text: string): Schema.Json => JSON.parse(text))
+/** Half a character becomes U+FFFD, before the hash of a keyed call too: an agent could not be given it. */
+const parse = Option.liftThrowable((text: string): Schema.Json =>
+  WellFormed.mayHaveHalves(text) ? JSON.parse(text, WellFormed.reviver) : JSON.parse(text)
+)
 
 /** Parses the body of a request, and decodes it by the schema of its endpoint. */
 export const reader = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {

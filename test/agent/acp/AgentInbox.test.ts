@@ -136,12 +136,12 @@ it.effect("at the end of a turn, calls that were not permitted and that the agen
     yield* inbox.beginCancel
     yield* ask({ toolCallId: "cancelled", title: "mv" })
     yield* events
-    yield* inbox.endRefused
+    yield* inbox.complete
     assert.deepStrictEqual(yield* events, [
       { ...rejected, status: "failed" },
       { _tag: "ToolCall", id: "cancelled", name: "mv", title: "mv", status: "failed" }
     ])
-    yield* inbox.endRefused
+    yield* inbox.complete
     assert.deepStrictEqual(yield* events, [])
   })
 )
@@ -157,7 +157,7 @@ it.effect("a call that was refused and then permitted is not ended", () =>
     yield* ask("reject_once")
     yield* ask("allow_once")
     yield* Queue.clear(events)
-    yield* inbox.endRefused
+    yield* inbox.complete
     assert.deepStrictEqual(yield* Queue.clear(events), [])
   })
 )
@@ -176,6 +176,19 @@ it.effect("an id that is used again after its call has ended is another call", (
       title: "Write",
       status: "pending"
     })
+  })
+)
+
+it.effect("a character that the agent cut between two chunks is whole in the second, or at the end U+FFFD", () =>
+  Effect.gen(function* () {
+    const { events, inbox, update } = yield* inTurn("allow")
+    for (const text of ["a\ud83d", "\ude00b", "\ud83d"]) yield* update(say(text).update)
+    yield* inbox.complete
+    assert.deepStrictEqual(yield* events, [
+      { _tag: "Text", content: "a" },
+      { _tag: "Text", content: "😀b" },
+      { _tag: "Text", content: "�" }
+    ])
   })
 )
 

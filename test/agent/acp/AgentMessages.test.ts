@@ -47,6 +47,30 @@ it.effect(
     })
 )
 
+it.effect(
+  "half a character is U+FFFD, in texts and in names, but in the text of a chunk: its other half may follow",
+  () =>
+    Effect.gen(function* () {
+      const update = (update: object) => ({
+        jsonrpc: "2.0",
+        method: "session/update",
+        params: { sessionId: "s", update }
+      })
+      const chunk = (text: string, title: string) =>
+        update({ sessionUpdate: "agent_message_chunk", content: { type: "text", text }, title })
+      const call = (half: string) =>
+        update({ sessionUpdate: "tool_call", toolCallId: "c", title: half, rawInput: { [half]: [`a${half}`] } })
+      const failed = (half: string) => ({
+        jsonrpc: "2.0",
+        id: 1,
+        error: { code: 1, message: half, data: { message: half } }
+      })
+      const sent = [chunk("a\ud83d", "\ud83d"), call("\ude00"), failed("\ud83d"), note("😀")]
+      const expected = [chunk("a\ud83d", "�"), call("�"), failed("�"), note("😀")]
+      assert.deepStrictEqual<ReadonlyArray<unknown>>((yield* read(...sent.map(line))).messages, expected)
+    })
+)
+
 it.effect("a malformed response becomes an error response, so that its request fails", () =>
   Effect.gen(function* () {
     const answer = { jsonrpc: "2.0", id: 1 }

@@ -156,6 +156,19 @@ describe("invalid input is ApiError<422>, not sent, and never a defect", () => {
     }).pipe(Effect.provide(clients))
   )
 
+  it.effect("half a character is sent as U+FFFD", () =>
+    Effect.gen(function* () {
+      const { received } = yield* ScriptedServer
+      yield* create({ meta: { "a\ud83d": ["\ude00", "😀"] } })
+      yield* Effect.exit(turn("a\ud83d, 😀"))
+      yield* Effect.exit(run("hello", { system: "b\ud83d" }))
+      const bodies = received.map(({ body }) => body).join("\n")
+      assert.include(bodies, '"meta":{"a�":["�","😀"]}')
+      assert.include(bodies, '"system":"b�"')
+      assert.include(bodies, '"prompt":"a�, 😀"')
+    }).pipe(Effect.provide(clients))
+  )
+
   it.effect("unusual but valid input is sent", () =>
     Effect.gen(function* () {
       const { received } = yield* ScriptedServer

@@ -41,6 +41,19 @@ it.layer(Shared.layer, { excludeTestServices: true })("a JSON body", (it) => {
     })
   )
 
+  it.effect("with half a character has U+FFFD for it, also in what is kept under a key", () =>
+    Effect.gen(function* () {
+      const { app } = yield* Shared
+      const { id } = yield* app.open
+      const turn = (prompt: string) =>
+        app.request("POST", `/sessions/${id}/turn`, { body: { prompt }, headers: { "idempotency-key": "halves" } })
+      const { text } = yield* turn("/echo a\ud83d, 😀")
+      assert.include(text, '"content":"a�, 😀"')
+      assert.strictEqual((yield* turn("/echo a\ud83e, 😀")).text, text)
+      yield* app.request("DELETE", `/sessions/${id}`)
+    })
+  )
+
   it.effect("may begin with a byte order mark", () =>
     Effect.gen(function* () {
       const { create } = yield* Shared
