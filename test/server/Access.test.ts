@@ -47,9 +47,8 @@ it.layer(Shared.layer, { excludeTestServices: true })("access", (it) => {
         }
       }
       assert.deepStrictEqual(yield* ask("GET http://evil.example/sessions HTTP/1.1", host, bearer), misdirected)
-      for (const version of ["1.0", "1.1"]) {
-        assert.deepStrictEqual(yield* ask(`GET /healthz HTTP/${version}`), misdirected)
-      }
+      assert.deepStrictEqual(yield* ask("GET /healthz HTTP/1.1"), misdirected)
+      assert.deepStrictEqual(yield* ask("GET /healthz HTTP/1.0", "host: evil.example"), misdirected)
       // An upgrade is refused as well.
       const upgrade = ["connection: Upgrade", "upgrade: websocket", "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ=="]
       assert.deepStrictEqual(
@@ -68,7 +67,8 @@ it.layer(Shared.layer, { excludeTestServices: true })("access", (it) => {
         const preflight = yield* call(url + path, "OPTIONS", {
           headers: { origin: "https://evil.example", "access-control-request-method": "POST" }
         })
-        assert.strictEqual(preflight.status, 405, path)
+        // A health check may ask by OPTIONS; what a page may do is in the headers.
+        assert.strictEqual(preflight.status, path === "/healthz" ? 204 : 405, path)
         const answers = [preflight, yield* app.request("GET", path, { headers: { origin: "https://evil.example" } })]
         for (const { headers } of answers) {
           assert.deepStrictEqual(
@@ -182,7 +182,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("access", (it) => {
       const state = yield* app.request("GET", `/sessions/${id}`)
       assert.include(state.text, `"meta":${meta}`)
       assert.notProperty({}, "polluted")
-      const inherited = yield* app.request("POST", "/sessions", { body: '{"__proto__":{"agent":"demo"}}' })
+      const inherited = yield* app.request("POST", "/run", { body: '{"__proto__":{"prompt":"/echo x"}}' })
       assert.strictEqual(inherited.status, 422)
       for (const agent of ["__proto__", "constructor", "toString"]) {
         assert.strictEqual((yield* app.request("POST", "/sessions", { body: { agent } })).status, 422, agent)
