@@ -147,6 +147,11 @@ it.layer(Shared.layer, { excludeTestServices: true })("a database that cannot be
   it.effect("every call that cannot read answers 503", () =>
     Effect.gen(function* () {
       const { admin, app, without } = yield* Shared
+      const ran = {
+        body: { prompt: "/echo x" },
+        headers: { accept: "text/event-stream", "idempotency-key": "ran" }
+      }
+      assert.strictEqual((yield* app.request("POST", "/run", ran)).status, 200)
       const reads: ReadonlyArray<readonly [table: string, call: Effect.Effect<Answer>]> = [
         ["tokens", app.request("GET", "/sessions")],
         ["tokens", admin.request("GET", "/admin/tokens")],
@@ -157,7 +162,8 @@ it.layer(Shared.layer, { excludeTestServices: true })("a database that cannot be
         [
           "kept_answers",
           app.request("POST", "/run", { body: { prompt: "x" }, headers: { "idempotency-key": "unread" } })
-        ]
+        ],
+        ["kept_frames", app.request("POST", "/run", ran)]
       ]
       for (const [table, call] of reads) {
         const { headers, status, text } = yield* Effect.scoped(Effect.andThen(without(table), call))

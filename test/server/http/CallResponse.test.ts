@@ -1,9 +1,10 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Fiber, FileSystem, Latch, Layer, Stream } from "effect"
+import { Context, Effect, Fiber, FileSystem, Latch, Layer, Queue, Stream } from "effect"
 import { Headers, HttpServerRequest, type HttpServerResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { fileURLToPath } from "node:url"
+import { StorageUnavailable } from "../../../src/api/Errors.ts"
 import * as DemoAgent from "../../../src/agent/DemoAgent.ts"
 import * as TurnBudget from "../../../src/server/TurnBudget.ts"
 import * as RunningCall from "../../../src/server/calls/RunningCall.ts"
@@ -272,6 +273,22 @@ describe("the body of an event stream", () => {
     HttpServerRequest.fromWeb(new Request("http://a/"))
   )
 
+  /** A call that is offered what it says, and fails in the end. */
+  const running = Effect.gen(function* () {
+    const said = yield* Queue.unbounded<string | undefined>()
+    const call = yield* RunningCall.start(TurnBudget.make().shareOf(1), (feed) =>
+      Queue.take(said).pipe(
+        Effect.flatMap((content) =>
+          content === undefined ? Effect.succeed(false) : Effect.as(feed.offer({ _tag: "Text", content }), true)
+        ),
+        Effect.repeat({ while: (more) => more }),
+        Effect.as({ status: 502, body: '{"ok":false}' })
+      )
+    )
+    const offer = (content: string | undefined) => Effect.andThen(Queue.offer(said, content), TestClock.adjust(0))
+    return { call, offer }
+  })
+
   /** A call that ended without an event. */
   const endedWith = (answer: CallAnswer.CallAnswer): RunningCall.RunningCall => ({
     hasEvents: Effect.succeed(false),
@@ -346,6 +363,69 @@ describe("the body of an event stream", () => {
       assert.isTrue(budget.take(1_000))
     }).pipe(Effect.provideService(TurnBudget.TurnBudget, budget), inRequest)
   })
+
+  it.effect(
+    "begins at once for a reader that goes on after the last event so far: the call is past an ordinary failure",
+    () =>
+      Effect.gen(function* () {
+        const { call, offer } = yield* running
+        yield* offer("first")
+        const response = yield* CallResponse.renderEvents(call, 1)
+        const parts = yield* Effect.forkChild(Stream.runCollect(partsOf(response)), { startImmediately: true })
+        yield* offer("second")
+        yield* offer(undefined)
+        assert.strictEqual(
+          (yield* Fiber.join(parts)).join(""),
+          ': keep-alive\n\nid: 2\nevent: text\ndata: {"type":"text","content":"second"}\n\nevent: error\ndata: {"status":502,"body":{"ok":false}}\n\n'
+        )
+      }).pipe(Effect.scoped, inRequest)
+  )
+
+  it.effect(
+    "is silent for each reader on its own: one that comes and goes neither wakes another nor ends the call",
+    () =>
+      Effect.gen(function* () {
+        const { call, offer } = yield* running
+        yield* offer("first")
+        const response = yield* CallResponse.renderEvents(call, 0)
+        const parts = yield* Effect.forkChild(Stream.runCollect(partsOf(response)), { startImmediately: true })
+        for (let visit = 0; visit < 4; visit++) {
+          yield* Effect.scoped(CallResponse.renderEvents(call, 0))
+          yield* TestClock.adjust("10 seconds")
+        }
+        yield* offer(undefined)
+        const text = (yield* Fiber.join(parts)).join("")
+        assert.strictEqual(text.split(": keep-alive\n\n").length - 1, 2, text)
+        assert.include(text, "event: error")
+      }).pipe(Effect.scoped, inRequest)
+  )
+
+  it.effect("ends with a refusal when the kept frames cannot be read any further", () =>
+    Effect.gen(function* () {
+      const frame = "id: 1\nevent: text\ndata: {}\n\n"
+      let taken = false
+      const call: RunningCall.RunningCall = {
+        hasEvents: Effect.succeed(true),
+        answer: Effect.succeed({ status: 200, body: "{}" }),
+        read: () =>
+          Effect.succeed({
+            ready: Effect.void,
+            take: Effect.suspend(() => {
+              if (taken) return Effect.fail(StorageUnavailable.from(new Error("the disk is gone")))
+              taken = true
+              return Effect.succeed([frame])
+            })
+          })
+      }
+      const parts = yield* Stream.runCollect(partsOf(yield* CallResponse.renderEvents(call, 0)))
+      assert.deepStrictEqual(parts, [
+        frame,
+        'event: error\ndata: {"status":503,"body":{"detail":"storage unavailable"}}\n\n'
+      ])
+      const refused = yield* CallResponse.renderEvents(call, 0)
+      assert.strictEqual(refused.status, 503)
+    }).pipe(Effect.scoped, inRequest)
+  )
 
   it.effect("ends with an error frame when an event cannot be encoded", () =>
     Effect.gen(function* () {
