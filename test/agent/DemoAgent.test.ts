@@ -148,7 +148,10 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("the demo agent
       assert.strictEqual(events.filter(({ _tag }) => _tag === "Thinking").length, 3)
       const failure = yield* Effect.flip(open(definition, { model: "gpt" }))
       assert.strictEqual(failure._tag === "AgentOptionRefused" && failure.option, "model")
-      assert.strictEqual(failure.message, 'Agent demo refused the model gpt: There is no model "gpt"')
+      assert.strictEqual(
+        failure.message,
+        'Agent demo refused the model gpt: There is no model "gpt"; it has demo, demo-terse'
+      )
     })
   )
 
