@@ -26,19 +26,21 @@ interface Sources {
  * Reads URL and token from their sources; by default from `CLAWDFORGE_URL` and the variable of the token, which then are what
  * an error names.
  */
-export const load = Effect.fnUntraced(function* (
+export const load = (
   tokenVariable: "CLAWDFORGE_TOKEN" | "CLAWDFORGE_ADMIN_TOKEN",
   sources: Sources = {}
-): Effect.fn.Return<
+): Effect.Effect<
   { readonly url: string | URL; readonly token: Redacted.Redacted },
   Config.ConfigError | ApiError<422>
-> {
-  const { token = tokenFromEnvironment(tokenVariable), url = urlFromEnvironment } = sources
-  const loaded = yield* Config.all({ url, token })
-  if (sources.url === undefined) yield* checkUrl(loaded.url, "CLAWDFORGE_URL")
-  if (sources.token === undefined) yield* checkToken(loaded.token, tokenVariable)
-  return loaded
-})
+> => {
+  const { token = tokenFromEnvironment(tokenVariable), url = urlFromEnvironment() } = sources
+  return Effect.tap(Config.all({ url, token }), (loaded) =>
+    Effect.andThen(
+      sources.url === undefined ? checkUrl(loaded.url, "CLAWDFORGE_URL") : Effect.void,
+      sources.token === undefined ? checkToken(loaded.token, tokenVariable) : Effect.void
+    )
+  )
+}
 
 const tokenFromEnvironment = (variable: string): Config.Config<Redacted.Redacted> =>
   Config.schema(
@@ -46,9 +48,8 @@ const tokenFromEnvironment = (variable: string): Config.Config<Redacted.Redacted
     variable
   )
 
-const urlFromEnvironment: Config.Config<string | URL> = Config.String("CLAWDFORGE_URL").pipe(
-  Config.withDefault(defaultUrl)
-)
+const urlFromEnvironment = (): Config.Config<string | URL> =>
+  Config.String("CLAWDFORGE_URL").pipe(Config.withDefault(defaultUrl))
 
 /** A base URL: http or https, without user info, query or fragment. A path prefix is kept. */
 const checkUrl = (input: string | URL = defaultUrl, setting = "url"): Effect.Effect<URL, ApiError<422>> => {

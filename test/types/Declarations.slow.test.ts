@@ -35,9 +35,9 @@ const displayed: Readonly<Record<string, string>> = {
   "session.turn('')": "Effect<Turn, TurnError>",
   "Upload.fromPath('a')": "Effect<Source<PlatformError>, PlatformError, FileSystem | Path>",
   "ForgeAdmin.ForgeAdmin.use((admin) => admin.mint('a'))": "Effect<MintedToken, MintError, ForgeAdmin>",
-  "NodeForgeClient.layer": "(options: ForgeClient.Options) => Layer.Layer<ForgeClient.ForgeClient, ApiError<422>>",
+  "NodeForgeClient.layer": "(options: Options) => Layer.Layer<ForgeClient.ForgeClient, ApiError<422>>",
   "NodeForgeClient.layerConfig":
-    "(options?: ForgeClient.ConfigOptions) => Layer.Layer<ForgeClient.ForgeClient, ApiError<422> | Config.ConfigError>",
+    "(options?: ConfigOptions) => Layer.Layer<ForgeClient.ForgeClient, ApiError<422> | Config.ConfigError>",
   "session.closed": 'Effect<"client" | "server">',
   "ApiError.is(502)": "(error: unknown) => error is ApiError<502>",
   "ApiError.is(404, 502)": "(error: unknown) => error is ApiError<404> | ApiError<502>"
