@@ -75,6 +75,9 @@ export type Compaction = Wire.Compaction
 /** The agent asked for permission to use a tool, and was answered. */
 export type Permission = Wire.Permission
 
+/** What the agent sent for an earlier turn after its answer to it. It stands at the start of a turn, and adds no text to it. */
+export type Late = Wire.Late
+
 /** An event that this version does not know. */
 export type Unknown = Wire.Unknown
 
@@ -98,6 +101,7 @@ export const {
   Notice,
   Compaction,
   Permission,
+  Late,
   Unknown,
   /** Whether an event is of one kind: `TurnEvent.is("Text")`. */
   $is: is,

@@ -54,6 +54,8 @@ export interface Attachment {
 
 /** The input of one turn. The prompt reaches the agent unaltered, after the files. */
 export interface AgentTurn {
+  /** Its number in the session, from 1. */
+  readonly index: number
   readonly prompt: string
   readonly files: ReadonlyArray<Attachment>
   readonly timeout: Duration.Duration

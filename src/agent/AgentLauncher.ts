@@ -10,6 +10,8 @@ import * as Authentication from "./acp/Authentication.ts"
 import * as AgentInbox from "./acp/AgentInbox.ts"
 import * as AgentOffer from "./acp/AgentOffer.ts"
 import * as AgentTurns from "./acp/AgentTurns.ts"
+import * as LateEvents from "./acp/LateEvents.ts"
+import * as QuietTime from "./acp/QuietTime.ts"
 import { clientInfo } from "./acp/ClientInfo.ts"
 import * as SessionSettings from "./acp/SessionSettings.ts"
 import type { OutputBudget } from "./acp/OutputBudget.ts"
@@ -28,6 +30,10 @@ export interface Options {
   readonly system?: SystemPrompt | undefined
   /** Bounds the output of a turn, together with the output of all other agents. */
   readonly budget: OutputBudget
+  /** What was learned of the agent's other processes. */
+  readonly quietTime?: QuietTime.QuietTime | undefined
+  /** Those of the session, of its earlier processes too; without, they end with this process. */
+  readonly lateEvents?: LateEvents.LateEvents | undefined
   /** The time limit for each request until the session is open; 30 seconds by default. */
   readonly stepTimeout?: Duration.Input | undefined
 }
@@ -173,7 +179,9 @@ const connect = Effect.fnUntraced(function* (definition: AgentDefinition, option
     return yield* new AgentOptionRefused({ option: "system", error: `Agent ${name} takes no system prompt.` })
   }
   const child = yield* spawn(definition, { cwd: options.cwd })
-  const inbox = AgentInbox.make(definition.permissions)
+  const quietTime = options.quietTime ?? QuietTime.make()
+  const lateEvents = options.lateEvents ?? (yield* LateEvents.scoped(name))
+  const inbox = AgentInbox.make({ permissions: definition.permissions, quietTime, lateEvents })
   const connected = yield* AgentConnection.make({ name, child, inbox, budget: options.budget })
   const step = Duration.fromInputUnsafe(options.stepTimeout ?? "30 seconds")
 
@@ -196,7 +204,10 @@ const connect = Effect.fnUntraced(function* (definition: AgentDefinition, option
     within: step
   })
 
-  const turns = AgentTurns.make({ name, sessionId, child, connection, inbox, cancelGrace })
+  if (options.load !== undefined && restoreMethod(capabilities) === "session/load") {
+    yield* Effect.timeoutOption(inbox.historyEnd, step)
+  }
+  const turns = AgentTurns.make({ name, sessionId, child, connection, inbox, quietTime, cancelGrace })
   const isRestorable = restoreMethod(capabilities) !== undefined
   const offer = AgentOffer.make(capabilities, offered)
   const session: AgentSession = {

@@ -3,7 +3,7 @@
  * and the form of an upload.
  */
 import { Schema, String } from "effect"
-import { kinds } from "../wire/EventKinds.ts"
+import { kinds, lateWith } from "../wire/EventKinds.ts"
 import * as Files from "../wire/Files.ts"
 import * as Turns from "../wire/Turns.ts"
 
@@ -27,6 +27,7 @@ const OtherEvent = Schema.StructWithRest(
 /** One event of a turn. Each may have more fields than these. */
 export const TurnEvent = Schema.Union([
   ...Object.entries(kinds).map(([type, { from }]) => from.annotate({ identifier: nameOf(type) })),
+  lateWith(OtherEvent).from.annotate({ identifier: "LateEvent" }),
   OtherEvent
 ]).annotate({ identifier: "TurnEvent" })
 

@@ -275,6 +275,8 @@ export const fields: Readonly<Record<string, Description>> = {
   updated_at: { description: "When the agent last worked on the session, as the agent wrote it" },
   update: { description: "As the agent protocol has it" },
   tool_call_id: { description: "The `id` of the tool call that needed permission" },
+  "LateEvent.turn_index": { description: "The index of the turn that it belongs to, which was over" },
+  "LateEvent.event": { description: "What it would have been in that turn" },
   "PermissionEvent.options": { description: "The answers that the agent offered" },
   decision: { description: "The answer that it got" },
   raw: { description: "The event as it came" },

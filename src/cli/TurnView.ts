@@ -50,6 +50,8 @@ const eventLines = (event: TurnEvent.TurnEvent, paint: Paint): ReadonlyArray<str
       return event.entries.map(({ content, status }) =>
         paint("blue", `  ${status === "completed" ? "☑" : "☐"} ${singleLine(content)}`)
       )
+    case "Late":
+      return eventLines(event.event, paint).map((line) => paint("dim", `${line} (late, of turn ${event.turnIndex})`))
     default:
       return []
   }

@@ -182,12 +182,22 @@ const decodeChunk = (raw: Fields): Chunk | undefined => {
   return hasId ? { ...kept, _tag: tag, content, messageId } : { ...kept, _tag: tag, content }
 }
 
+/** The event inside is of another turn, which may have tool calls with the same ids. */
+const decodeLate = (raw: Fields): TurnEvent | undefined => {
+  const { event, turn_index: turnIndex, type, ...added } = raw
+  if (type !== "late" || typeof turnIndex !== "number" || !Number.isSafeInteger(turnIndex)) return undefined
+  if (!Predicate.isObject(event) || Object.hasOwn(added, "_tag") || Object.hasOwn(added, "turnIndex")) return undefined
+  return { ...added, _tag: "Late", turnIndex, event: make()(event) }
+}
+
 const decodeOne = (raw: unknown, state: State): TurnEvent | CallState => {
   if (!Predicate.isObject(raw)) return { _tag: "Unknown", raw }
   const unknown = (): TurnEvent => ({ _tag: "Unknown", raw })
   if (raw["method"] === "session/update") return Option.getOrElse(decodeUpdate(raw, state), unknown)
   const chunk = decodeChunk(raw)
   if (chunk !== undefined) return chunk
+  const late = decodeLate(raw)
+  if (late !== undefined) return late
   const event = Option.getOrElse(readers.get(raw["type"])?.(lenient(raw)) ?? Option.none(), unknown)
   return event._tag === "ToolCall" && event.id !== undefined ? update(state.calls, event.id, event) : event
 }

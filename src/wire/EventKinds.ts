@@ -141,8 +141,19 @@ export const kinds = {
 
 export type Kind = (typeof kinds)[keyof typeof kinds]
 
+/** A late event, around the codec of the event in it: it is no `Kind`, since it has one of any kind inside. */
+export const lateWith = <S extends Schema.Constraint>(event: S) =>
+  Schema.Struct({ _tag: Schema.Literal("late").transform("Late"), turnIndex: Schema.Int, event }).pipe(
+    Schema.encodeKeys({ _tag: "type", turnIndex: "turn_index" })
+  )
+
+interface Fields {
+  readonly from: { readonly fields: object }
+  readonly to: { readonly fields: object }
+}
+
 /** The fields of a kind: each name on the wire with the name in memory. */
-export const fieldNames = ({ from, to }: Kind): ReadonlyArray<readonly [wire: string, memory: string]> => {
+export const fieldNames = ({ from, to }: Fields): ReadonlyArray<readonly [wire: string, memory: string]> => {
   const memory = Object.keys(to.fields)
   return Object.keys(from.fields).map((name, at) => [name, memory[at] ?? name])
 }

@@ -146,6 +146,15 @@ export interface Permission {
   readonly decision: string
 }
 
+/** What the agent sent for an earlier turn after its answer to it. It stands at the start of a turn, and adds no text to it. */
+export interface Late {
+  readonly _tag: "Late"
+  /** The index of the turn that it belongs to. */
+  readonly turnIndex: number
+  /** What it would have been in that turn. */
+  readonly event: TurnEvent
+}
+
 /** An event that this version does not know. */
 export interface Unknown {
   readonly _tag: "Unknown"
@@ -168,6 +177,7 @@ export type TurnEvent =
   | Notice
   | Compaction
   | Permission
+  | Late
   | Unknown
 
 /** An event as the wire has it: its kind is in `type`, and its names are in snake_case. */

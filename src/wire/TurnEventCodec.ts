@@ -3,7 +3,7 @@
  * `EventDecoder`.
  */
 import { Schema, SchemaGetter, Struct } from "effect"
-import { fieldNames, type Kind, kinds, rest } from "./EventKinds.ts"
+import { fieldNames, type Kind, kinds, lateWith, rest } from "./EventKinds.ts"
 import type { TurnEvent, TurnEventEncoded } from "./TurnEvent.ts"
 
 const renamer = (names: ReadonlyArray<readonly [from: string, to: string]>) => {
@@ -12,8 +12,10 @@ const renamer = (names: ReadonlyArray<readonly [from: string, to: string]>) => {
   return (fields: object) => rename(fields) as never
 }
 
+const late = lateWith(Schema.suspend((): Schema.Codec<TurnEvent, TurnEventEncoded> => turnEvent))
+
 /** One kind, with all that was added to the event. */
-const open = (kind: Kind) => {
+const open = (kind: Kind | typeof late) => {
   const names = fieldNames(kind)
   return Schema.StructWithRest(kind.from, rest).pipe(
     Schema.decodeTo(Schema.StructWithRest(kind.to, rest), {
@@ -24,4 +26,6 @@ const open = (kind: Kind) => {
 }
 
 /** The codec of any event: what was encoded decodes to the same event, with the fields that a server added to it. */
-export const turnEvent: Schema.Codec<TurnEvent, TurnEventEncoded> = Schema.Union(Object.values(kinds).map(open))
+export const turnEvent: Schema.Codec<TurnEvent, TurnEventEncoded> = Schema.Union(
+  [...Object.values(kinds), late].map(open)
+)

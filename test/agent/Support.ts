@@ -4,6 +4,9 @@ import { Duration, Effect, FileSystem, Layer, Sink, Stream } from "effect"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { type AgentDefinition, AgentFailed, type AgentSession, type AgentTurn } from "../../src/agent/Agent.ts"
+import * as AgentInbox from "../../src/agent/acp/AgentInbox.ts"
+import * as LateEvents from "../../src/agent/acp/LateEvents.ts"
+import * as QuietTime from "../../src/agent/acp/QuietTime.ts"
 import type { AgentChild } from "../../src/agent/process/AgentProcess.ts"
 import * as AgentLauncher from "../../src/agent/AgentLauncher.ts"
 import { Watchdog } from "../../src/agent/process/Watchdog.ts"
@@ -35,6 +38,7 @@ export const open = Effect.fnUntraced(function* (
 })
 
 export const prompt = (text: string, options?: Partial<AgentTurn>): AgentTurn => ({
+  index: 1,
   prompt: text,
   files: [],
   timeout: Duration.minutes(3),
@@ -63,6 +67,15 @@ export const textOf = (events: ReadonlyArray<{ readonly _tag: string }>): string
   events.map((event) => (event._tag === "Text" && "content" in event ? String(event.content) : "")).join("")
 
 export const lastOf = <A>(events: ReadonlyArray<A>): A | undefined => events.at(-1)
+
+/** That of an agent that is known to send nothing after its answers. */
+export const noQuietTime: QuietTime.QuietTime = { after: () => Duration.zero, recordLate: () => {} }
+
+/** An inbox, with what it shares with the agent's other processes and the session's. */
+export const makeInbox = (permissions: AgentDefinition["permissions"], quietTime = QuietTime.make()) => {
+  const lateEvents = LateEvents.make()
+  return { quietTime, lateEvents, inbox: AgentInbox.make({ permissions, quietTime, lateEvents }) }
+}
 
 /** A stub of an agent's process that does nothing, except for what the test overrides. */
 export const stubChild = (overrides: Partial<AgentChild>): AgentChild => {

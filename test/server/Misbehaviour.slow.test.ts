@@ -151,20 +151,20 @@ it.layer(Shared.layer, { excludeTestServices: true, concurrent: true })("an agen
     })
   )
 
-  it.effect("goes on after its answer: what is about the session is news to the next turn, the rest is not", () =>
+  it.effect("goes on after its answer: it belongs to that turn, in its own events or as late events of the next", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const { app } = yield* Shared
       const { cwd, id } = yield* openWith(app, "late")
-      const first = yield* app.turn(id, "go")
+      const first = yield* Effect.flatMap(app.turn(id, "go"), turnOf)
       yield* fs.exists(`${cwd}/late`).pipe(eventually("what the agent did after its turn", (there) => there))
-      const { text } = yield* app.turn(id, "ping")
-      const { events, stop_reason } = JSON.parse(text)
-      const reported = events.map(({ content, title, type }: Record<string, unknown>) => content ?? title ?? type)
-      // What comes together with the answer may still be part of that turn.
-      const title = first.text.includes("A title") ? [] : ["A title"]
-      assert.deepStrictEqual(reported, [...title, "pong"])
-      assert.strictEqual(stop_reason, "end_turn")
+      const next = yield* app.turn(id, "ping")
+      assert.deepStrictEqual(yield* turnOf(next), { turnIndex: 2, ...pong })
+      const { events }: { events: ReadonlyArray<{ turn_index?: number; event?: { content?: string } }> } = JSON.parse(
+        next.text
+      )
+      const late = events.flatMap(({ event, turn_index }) => (turn_index === 1 ? [event?.content ?? ""] : []))
+      assert.strictEqual(first.text + late.join(""), "in timetoo latemuch too late")
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 

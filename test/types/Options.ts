@@ -1,8 +1,8 @@
 /**
  * Options accept `undefined` for an absent field, and data has the public types.
  */
-import type { Effect, Redacted, Scope } from "effect"
-import type { kinds } from "../../src/wire/EventKinds.ts"
+import type { Effect, Redacted, Schema, Scope } from "effect"
+import type { kinds, lateWith } from "../../src/wire/EventKinds.ts"
 import type * as Files from "../../src/wire/Files.ts"
 import type * as Runs from "../../src/wire/Runs.ts"
 import type * as Sessions from "../../src/wire/Sessions.ts"
@@ -60,7 +60,8 @@ export type AreNoOtherText = Holds<
 
 // A codec's own type is the public one, field by field: its annotation alone would let a field be missing.
 type SameFields<A, B> = Equal<[Required<A>, keyof A], [Required<B>, keyof B]>
-type KindOf<Tag> = Extract<(typeof kinds)[keyof typeof kinds]["Type"], { readonly _tag: Tag }>
+type Late = ReturnType<typeof lateWith<Schema.Codec<TurnEvent.TurnEvent>>>["Type"]
+type KindOf<Tag> = Extract<(typeof kinds)[keyof typeof kinds]["Type"] | Late, { readonly _tag: Tag }>
 
 export type AreThoseOfTheCodecs = Holds<
   [

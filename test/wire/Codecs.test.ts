@@ -48,6 +48,18 @@ describe("a turn decodes from its encoded form exactly", () => {
     isSame(Turn.Turn, turnOf([TurnEvent.Text({ content: "a" }), TurnEvent.Text({ content: "b" })]))
   })
 
+  it("with late events, of any kind", () => {
+    const call = TurnEvent.ToolCall({ name: "Read", id: "c", args: { path: "a" }, rawInput: 1 })
+    const late = TurnEvent.Late({ turnIndex: 2, event: TurnEvent.Late({ turnIndex: 1, event: call }) })
+    const turn = turnOf([late, TurnEvent.Text({ content: "b" })])
+    isSame(Turn.Turn, turn)
+    assert.strictEqual(turn.text, "b")
+    const event = { type: "tool_call", name: "Read", id: "c", args: { path: "a" }, raw_input: 1 }
+    const encoded = { type: "late", turn_index: 2, event: { type: "late", turn_index: 1, event } }
+    assert.deepStrictEqual(Schema.encodeSync(TurnEvent.TurnEvent)(late), encoded)
+    assert.deepStrictEqual(TurnEvents.decode([encoded]), [late])
+  })
+
   it("with all that is optional, and without", () => {
     isSame(Turn.Turn, { ...turnOf([]), stopReason: null, usage: { inputTokens: 1, costUsd: 0.5 } })
     isSame(Turn.Usage, {})

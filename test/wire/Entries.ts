@@ -22,7 +22,7 @@ const cost = Struct({ amount: mostly(Schema.Finite), currency: mostly(String) })
 
 /** An event of the first dialect, or nearly so. */
 const Normalised = Struct({
-  type: Union([Literals(["text", "tool_call", ...Object.keys(kinds)]), Json]),
+  type: Union([Literals(["text", "tool_call", "late", ...Object.keys(kinds)]), Json]),
   content: mostly(String),
   message_id: mostly(ids),
   name: mostly(String),
@@ -34,6 +34,8 @@ const Normalised = Struct({
   cost: mostly(cost),
   role: mostly(Literals(["agent", "user"])),
   block: optionalKey(Json),
+  turn_index: mostly(Schema.Int),
+  event: mostly(Struct({ type: Literals(["text", "tool_call", "late"]), content: mostly(String), id: mostly(ids) })),
   added: optionalKey(Json),
   // The name of a field of ours, which on the wire is message_id.
   messageId: optionalKey(Json)

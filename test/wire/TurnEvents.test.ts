@@ -20,7 +20,7 @@ const leaves = (value: unknown): ReadonlyArray<string> => {
 /** The scalars that name the kind of an entry: its event has them in its tag. */
 const kindNames = new Set(
   [...Object.keys(kinds), "session/update", "text", "agent_message_chunk", "agent_thought_chunk", "tool_call_update"]
-    .concat(["usage_update", "session_info_update", "2.0", "agent-session"])
+    .concat(["late", "usage_update", "session_info_update", "2.0", "agent-session"])
     .map((kind) => JSON.stringify(kind))
 )
 
@@ -39,6 +39,29 @@ const saidIn = (raw: unknown): string => {
   const update = isNested(raw) ? raw.params.update : isMessage(raw) ? raw.params : undefined
   return isChunk(update) ? update.content.text : ""
 }
+
+describe("a late event", () => {
+  const late = (event: unknown, added = {}) => ({ type: "late", turn_index: 1, event, ...added })
+
+  it("adds no text to its turn, and its tool call is another than one of the turn with the same id", () => {
+    const call = { type: "tool_call", id: "c", name: "Read" }
+    const events = TurnEvents.decode([late({ type: "text", content: "old" }), late({ ...call, result: 1 }), call])
+    assert.strictEqual(text(events), "")
+    assert.deepStrictEqual<ReadonlyArray<unknown>>(events, [
+      { _tag: "Late", turnIndex: 1, event: { _tag: "Text", content: "old" } },
+      { _tag: "Late", turnIndex: 1, event: { _tag: "ToolCall", id: "c", name: "Read", result: 1 } },
+      { _tag: "ToolCall", id: "c", name: "Read" }
+    ])
+  })
+
+  it("keeps what was added to it, and is unknown where it is not of its shape", () => {
+    const odd = [late("text"), late({}, { turn_index: "1" }), late({}, { turnIndex: 2 }), late({}, { _tag: "x" })]
+    assert.deepStrictEqual<ReadonlyArray<unknown>>(TurnEvents.decode([late({ type: "new" }, { at: 7 }), ...odd]), [
+      { at: 7, _tag: "Late", turnIndex: 1, event: { _tag: "Unknown", raw: { type: "new" } } },
+      ...odd.map((raw) => ({ _tag: "Unknown", raw }))
+    ])
+  })
+})
 
 const runs = { arbitrary: { runs: 2_000 } }
 

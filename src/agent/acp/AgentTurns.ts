@@ -4,13 +4,14 @@
  * When a turn is cancelled, interrupted or out of time, the agent is first asked to stop. If it does not within
  * `cancelGrace`, its process is killed; another process can restore the session.
  */
-import { type Cause, Duration, Effect, Fiber, Option, Queue, Schema, Stream } from "effect"
+import { type Cause, Duration, Effect, Fiber, Option, Queue, Result, Schema, Stream } from "effect"
 import { pathToFileURL } from "node:url"
 import type { TurnEvent } from "../../wire/TurnEvent.ts"
 import type { AgentFailed, AgentSession, AgentTurn, Attachment, TurnEnd } from "../Agent.ts"
 import type { AgentChild } from "../process/AgentProcess.ts"
 import type { AgentConnection } from "./AgentConnection.ts"
 import type { AgentInbox, TurnQueue } from "./AgentInbox.ts"
+import type { QuietTime } from "./QuietTime.ts"
 
 export interface Options {
   /** The agent's name, for error messages. */
@@ -19,6 +20,7 @@ export interface Options {
   readonly child: AgentChild
   readonly connection: AgentConnection
   readonly inbox: AgentInbox
+  readonly quietTime: QuietTime
   /** How long an agent may take to stop after a cancel. */
   readonly cancelGrace: Duration.Input
 }
@@ -51,7 +53,7 @@ const resourceLink = (file: Attachment) => ({
 const promptBlocks = (turn: AgentTurn) => [...turn.files.map(resourceLink), { type: "text", text: turn.prompt }]
 
 export const make = (options: Options): Pick<AgentSession, "turn"> => {
-  const { child, connection, inbox, name, sessionId } = options
+  const { child, connection, inbox, name, quietTime, sessionId } = options
 
   const prompt = (turn: AgentTurn) =>
     connection
@@ -65,11 +67,19 @@ export const make = (options: Options): Pick<AgentSession, "turn"> => {
   const timedOut = (turn: AgentTurn) =>
     child.fail(`Agent ${name} did not finish the turn within ${Duration.format(turn.timeout)}.`, "timeout")
 
+  /** Waits for what the agent sends after its answer. Of a process that ends with it, all that it wrote is read. */
+  const settle = Effect.gen(function* () {
+    const hasEnded = yield* Effect.raceFirst(Effect.as(inbox.settle, false), Effect.as(connection.ended, true))
+    if (!hasEnded) return
+    quietTime.recordLate()
+    yield* connection.exited
+  })
+
   const start = Effect.fnUntraced(function* (turn: AgentTurn, cancel: Effect.Effect<unknown>) {
     const events: TurnQueue = yield* Queue.bounded<TurnEvent | TurnEnd, AgentFailed | Cause.Done>(queueCapacity)
-    yield* inbox.attach(events)
+    yield* inbox.attach({ index: turn.index, events })
     yield* connection.beginTurn
-    const response = yield* Effect.forkScoped(prompt(turn))
+    const response = yield* Effect.forkScoped(Effect.ensuring(prompt(turn), inbox.answered))
 
     /** Asks the agent to stop, and kills its process if it does not in time. */
     const stop = Effect.gen(function* () {
@@ -99,7 +109,7 @@ export const make = (options: Options): Pick<AgentSession, "turn"> => {
       Effect.forkScoped
     )
 
-    yield* Fiber.join(response).pipe(
+    const answer = Fiber.join(response).pipe(
       Effect.timeoutOrElse({
         duration: turn.timeout,
         orElse: () => Effect.andThen(stop, timedOut(turn))
@@ -110,12 +120,17 @@ export const make = (options: Options): Pick<AgentSession, "turn"> => {
         () => Effect.succeed<typeof Answer.Type>({ stopReason: "cancelled" })
       ),
       // Some agents report a normal end after a cancel.
-      Effect.flatMap((answer) =>
-        finish({ events, inbox }, cancelled ? { ...answer, stopReason: "cancelled" } : answer)
-      ),
-      Effect.catch((failure) => Effect.andThen(inbox.complete, Queue.fail(events, failure))),
-      Effect.forkScoped
+      Effect.map((answer) => (cancelled ? { ...answer, stopReason: "cancelled" } : answer))
     )
+    yield* Effect.gen(function* () {
+      const answered = yield* Effect.result(answer)
+      yield* settle
+      yield* inbox.complete
+      yield* inbox.detach
+      yield* Result.isFailure(answered)
+        ? Queue.fail(events, answered.failure)
+        : finish({ events, inbox }, answered.success)
+    }).pipe(Effect.forkScoped)
     return Stream.fromQueue(events)
   })
 
@@ -126,7 +141,6 @@ const finish = Effect.fnUntraced(function* (
   { events, inbox }: { readonly events: TurnQueue; readonly inbox: AgentInbox },
   answer: typeof Answer.Type
 ) {
-  yield* inbox.complete
   const usage = yield* inbox.usage(answer)
   const { costUsd: _cost, ...tokens } = usage ?? {}
   if (Object.keys(tokens).length > 0) yield* Queue.offer(events, { _tag: "Usage", ...tokens })

@@ -11,12 +11,13 @@ import {
   type AgentSession
 } from "../../agent/Agent.ts"
 import * as AgentLauncher from "../../agent/AgentLauncher.ts"
+import * as QuietTime from "../../agent/acp/QuietTime.ts"
 import { Invalid } from "../../api/Errors.ts"
 import { Watchdog } from "../../agent/process/Watchdog.ts"
 import { TurnBudget } from "../TurnBudget.ts"
 
 /** How a session of an agent is opened. */
-export type OpenOptions = Omit<AgentLauncher.Options, "budget" | "stepTimeout">
+export type OpenOptions = Omit<AgentLauncher.Options, "budget" | "quietTime" | "stepTimeout">
 
 export class Agents extends Context.Service<
   Agents,
@@ -60,6 +61,7 @@ export const make = Effect.fnUntraced(function* ({ agents, startTimeout }: Optio
   const budget = yield* TurnBudget
   const table = new Map(agents.map((definition) => [definition.name, definition]))
   const offers = new Map<string, AgentOffer>()
+  const quietTimes = new Map(agents.map(({ name }) => [name, QuietTime.make()]))
   return Agents.of({
     has: (name) => table.has(name),
     names: [...table.keys()],
@@ -69,7 +71,12 @@ export const make = Effect.fnUntraced(function* ({ agents, startTimeout }: Optio
       function* (name, options) {
         const definition = table.get(name)
         if (definition === undefined) return yield* missing(name)
-        const session = yield* AgentLauncher.open(definition, { ...options, budget, stepTimeout: startTimeout })
+        const session = yield* AgentLauncher.open(definition, {
+          ...options,
+          budget,
+          quietTime: quietTimes.get(name),
+          stepTimeout: startTimeout
+        })
         // Some agents list their models only when they create a session.
         const before = offers.get(name)
         offers.set(name, options.load === undefined ? session.offer : { ...before, ...session.offer })

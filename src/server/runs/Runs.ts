@@ -178,7 +178,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       Effect.catchTag("AgentFailed", AgentFailure.toRunFailedBeforeWork(elapsed, agent))
     )
     const left = Duration.subtract(timeout, yield* elapsed)
-    const events = Spans.prompt(agent)(session.turn({ prompt, files, timeout: left }))
+    const events = Spans.prompt(agent)(session.turn({ index: 1, prompt, files, timeout: left }))
     return yield* collect(agent, events, onEvent).pipe(
       Effect.mapError((failure) => (failure.stopReason === "timeout" ? outOfTime(failure.stderr) : failure))
     )

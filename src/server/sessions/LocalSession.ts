@@ -189,7 +189,7 @@ export const make = Effect.fnUntraced(function* (
       return done
     }, Effect.uninterruptible)
     yield* Effect.addFinalizer(() => Effect.suspend(() => (ended ? Effect.void : Effect.ignore(end("cancelled")))))
-    return end
+    return { end, turnIndex }
   }, Effect.uninterruptible)
 
   const run = Effect.fnUntraced(function* ({ files, id, ...request }: SessionTurn) {
@@ -225,7 +225,7 @@ export const make = Effect.fnUntraced(function* (
       Effect.as(cancelRequested, Option.none()),
       Effect.asSome(prepare)
     ])
-    const end = yield* begin(turn)
+    const { end, turnIndex } = yield* begin(turn)
     if (Option.isNone(ready)) return Stream.fromEffect(end("cancelled"))
 
     const onEvent = Effect.fnUntraced(function* (
@@ -241,11 +241,16 @@ export const make = Effect.fnUntraced(function* (
     })
     const { agent, attachments } = ready.value
     turn.isWithAgent = true
-    return agent.turn({ ...request, files: attachments }, Effect.raceFirst(cancelRequested, shutdown.graceIsOver)).pipe(
-      Spans.prompt(options.agent),
-      Stream.mapEffect((event) => onEvent(event)),
-      Stream.catchTag("AgentFailed", (failure) => Stream.fromEffect(onFailure(failure)))
-    )
+    return agent
+      .turn(
+        { ...request, index: turnIndex, files: attachments },
+        Effect.raceFirst(cancelRequested, shutdown.graceIsOver)
+      )
+      .pipe(
+        Spans.prompt(options.agent),
+        Stream.mapEffect((event) => onEvent(event)),
+        Stream.catchTag("AgentFailed", (failure) => Stream.fromEffect(onFailure(failure)))
+      )
   })
 
   /** Stopping a session also ends its process, and a turn may notice that before it notices the stop. */

@@ -36,7 +36,7 @@ export interface NewSession {
 }
 
 /** A turn to run. */
-export interface SessionTurn extends Omit<AgentTurn, "files"> {
+export interface SessionTurn extends Omit<AgentTurn, "files" | "index"> {
   /** Names the turn within its session, for `cancel`; no two that run or wait at the same time share one. */
   readonly id: string
   /** Their rows: the content is copied for the agent when the turn starts. */

@@ -4,6 +4,7 @@
  */
 import { Duration, Effect, Exit, RcRef, Scope, Semaphore } from "effect"
 import { AgentFailed, type AgentOptionRefused, type AgentSession, type SystemPrompt } from "../../agent/Agent.ts"
+import * as LateEvents from "../../agent/acp/LateEvents.ts"
 import type { PoolFull } from "../../api/Errors.ts"
 import type { SessionId } from "../../wire/Ids.ts"
 import { AgentPool, type ProcessSlot } from "../agents/AgentPool.ts"
@@ -78,16 +79,23 @@ export const make = Effect.fnUntraced(function* (
   let agentSessionId = options.agentSessionId
   let current: Process | undefined
 
+  const lateEvents = yield* LateEvents.scoped(options.agent)
   const restoreFailures = makeRestoreFailures()
   const notRestored = Effect.fnUntraced(function* (failure: AgentFailed | AgentOptionRefused) {
     // Options that were accepted before may be accepted again, too.
     const failed =
       failure._tag === "AgentFailed"
         ? failure
-        : new AgentFailed({ error: failure.error, stderr: "", stopReason: "error", restore: "failed" })
+        : new AgentFailed({
+            error: failure.error,
+            kind: "option_refused",
+            stderr: "",
+            stopReason: "error",
+            restore: "failed"
+          })
     if (failed.restore !== "failed" || !(yield* restoreFailures.add)) return yield* failed
-    const { error, stderr, stopReason } = failed
-    return yield* new AgentFailed({ error, stderr, stopReason, restore: "lost" })
+    const { error, kind, stderr, stopReason } = failed
+    return yield* new AgentFailed({ error, kind, stderr, stopReason, restore: "lost" })
   })
 
   // Held for as long as a process lives: the next one of the session, and the end of the scope, wait until it is gone.
@@ -105,6 +113,7 @@ export const make = Effect.fnUntraced(function* (
         .open(options.agent, {
           cwd: options.cwd,
           load: agentSessionId,
+          lateEvents,
           model: options.model ?? undefined,
           effort: options.effort ?? undefined,
           system: options.system ?? undefined

@@ -2,10 +2,9 @@ import { assert, it, layer } from "@effect/vitest"
 import { type Cause, Deferred, Effect, Exit, Fiber, Latch, Queue, Schema, Scope, Sink, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as AgentConnection from "../../../src/agent/acp/AgentConnection.ts"
-import * as AgentInbox from "../../../src/agent/acp/AgentInbox.ts"
 import * as TurnBudget from "../../../src/server/TurnBudget.ts"
 import { patience } from "../../support/Patience.ts"
-import { awaitExit, collect, failedTurn, isAlive, Platform, prompt, stubChild } from "../Support.ts"
+import { awaitExit, collect, failedTurn, isAlive, Platform, prompt, makeInbox, stubChild } from "../Support.ts"
 
 const budgetSize = 4_000
 const message = "no\n\n  credit ".repeat(100)
@@ -39,7 +38,7 @@ const make = Effect.gen(function* () {
   })
   const budget = TurnBudget.make(budgetSize)
   const scope = yield* Scope.fork(yield* Effect.scope)
-  const connection = yield* AgentConnection.make({ name: "odd", child, inbox: AgentInbox.make("deny"), budget }).pipe(
+  const connection = yield* AgentConnection.make({ name: "odd", child, inbox: makeInbox("deny").inbox, budget }).pipe(
     Scope.provide(scope)
   )
   return {

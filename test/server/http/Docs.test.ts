@@ -191,6 +191,7 @@ it.layer(Server.layer, { excludeTestServices: true })("the contract as documenta
         (anyOf ?? []).map(({ $ref }) => fields[`${$ref?.split("/").at(-1)}.type`]?.["enum"] ?? "any")
       assert.sameDeepMembers(kindsOf(components.schemas["TurnEvent"]), [
         ...Object.keys(EventKinds.kinds).map((kind) => [kind]),
+        ["late"],
         "any"
       ])
 
