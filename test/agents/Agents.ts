@@ -158,7 +158,8 @@ const copilot: Agent = {
     }
   }),
   write: (file, content) => toolUse("create", { path: file, file_text: content }),
-  read: (file) => toolUse("view", { path: file })
+  read: (file) => toolUse("view", { path: file }),
+  cannot: { model: "it offers no choice of model with a provider of its own" }
 }
 
 export const agents: ReadonlyArray<Agent> = [claude, opencode, codex, gemini, qwen, copilot]
