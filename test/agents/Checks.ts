@@ -238,8 +238,9 @@ const openSession = Effect.fnUntraced(function* (agent: string) {
 })
 
 const restart = Effect.gen(function* () {
-  const { agent, home, serve } = yield* Trial
-  const options = { ...serve, data: `${home}.restarted` }
+  const { agent, serve } = yield* Trial
+  const fs = yield* FileSystem.FileSystem
+  const options = { ...serve, data: yield* fs.makeTempDirectoryScoped() }
   const first = yield* ForgeServe.start(options)
   const { id } = yield* openSession(agent.name).pipe(Effect.tap(remember), Effect.provide(ForgeServe.client(first)))
   yield* first.kill

@@ -142,9 +142,13 @@ const apiRefuses = Effect.gen(function* () {
 
 /** A server without an agents table, which finds Claude by PATH and configures it by its own environment. */
 const found = Effect.gen(function* () {
-  const { api, bin, env, home, serve } = yield* Trial
+  const { api, bin, env, serve } = yield* Trial
+  const fs = yield* FileSystem.FileSystem
   const path = `${bin}:${serve.env["PATH"] ?? ""}`
-  const server = yield* ForgeServe.start({ data: `${home}.found`, env: { ...serve.env, ...env, PATH: path } })
+  const server = yield* ForgeServe.start({
+    data: yield* fs.makeTempDirectoryScoped(),
+    env: { ...serve.env, ...env, PATH: path }
+  })
   yield* api.answer(() => message(text("Here I am.")))
   const turn = yield* ask("claude", "Are you there?").pipe(Effect.provide(ForgeServe.client(server)))
   yield* expect(turn.text === "Here I am.", "the turn is another", turn)
