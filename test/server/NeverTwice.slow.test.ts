@@ -1,5 +1,5 @@
 /**
- * No prompt reaches an agent twice, whatever becomes of its connections and its server.
+ * No prompt reaches an agent twice, whatever becomes of its connections and its server, and no event a reader of its stream.
  *
  * `SEED` decides what happens; `KILLS` is how often the server is killed.
  */
@@ -20,24 +20,56 @@ interface Asked {
   readonly prompt: string
 }
 
-/** What came of asking once: nothing, where the connection was lost or left. */
+/** The number of the last frame that was read of each call, by its prompt. */
+const lastRead = new Map<string, number>()
+
+/** The streams with a frame that does not follow the one before. */
+const outOfOrder: Array<string> = []
+
+/** Reads a stream that begins after a frame: each frame follows the one before, unless a crash has left a gap. */
+const readFrames = Effect.fnUntraced(function* (
+  { next }: { readonly next: Effect.Effect<string> },
+  prompt: string,
+  after: number
+) {
+  let [text, unread, last] = ["", "", after]
+  while (true) {
+    const more = yield* next
+    if (more === "") return text
+    text += more
+    const frames = (unread + more).split("\n\n")
+    unread = frames.pop() ?? ""
+    for (const frame of frames) {
+      const id = /^id: (\d+)$/m.exec(frame)?.[1]
+      if (id === undefined) continue
+      if (Number(id) !== ++last) outOfOrder.push(`${prompt}: ${text}`)
+      lastRead.set(prompt, Math.max(last, lastRead.get(prompt) ?? 0))
+    }
+  }
+})
+
+/** What came of asking once: nothing, where the connection was lost or left. A stream goes on after the last frame read. */
 const ask = Effect.fnUntraced(function* (app: App, { id, key, prompt }: Asked, accept: string) {
+  const isStream = accept !== "application/json"
+  const after = lastRead.get(prompt)
   const answer = yield* openStream(app, `/sessions/${id}/turn`, {
     body: { prompt },
-    headers: { accept, "idempotency-key": key }
+    headers: {
+      accept,
+      "idempotency-key": key,
+      ...(isStream && after !== undefined ? { "last-event-id": String(after) } : {})
+    }
   })
-  const text = yield* answer.rest
+  const text = yield* isStream && answer.status === 200 ? readFrames(answer, prompt, after ?? 0) : answer.rest
   // A stream that was cut has no end; a server that ends asks to come again.
-  if (answer.status === 503 || (accept !== "application/json" && answer.status === 200 && !isWhole(text))) {
-    return Option.none()
-  }
+  if (answer.status === 503 || (isStream && answer.status === 200 && !isWhole(text))) return Option.none()
   return Option.some({ status: answer.status, text })
 }, Effect.scoped)
 
 const isWhole = (text: string) => /event: (done|error)\ndata: .*\n\n$/.test(text)
 
 it.live(
-  "no prompt reaches an agent twice: disconnects, repeats and kills of the server at random",
+  "no prompt reaches an agent twice, and no event a reader: disconnects, repeats and kills of the server at random",
   () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
@@ -103,6 +135,7 @@ it.live(
         answers.push({ ...last, ...answer })
       }
 
+      assert.deepStrictEqual(outOfOrder, [])
       assert.isAbove(answers.length, sessions)
       const sent = opened.map(({ cwd }) => readFileSync(`${cwd}/sent.ndjson`, "utf8")).join("\n")
       for (const { key, prompt, status, text, ...asked } of answers) {
