@@ -22,6 +22,8 @@ const toFirstVersion = [
   "DROP INDEX sessions_by_closing",
   "DROP TABLE kept_frames",
   "ALTER TABLE kept_answers DROP COLUMN frames",
+  "ALTER TABLE kept_answers DROP COLUMN newest_first",
+  "ALTER TABLE kept_answers DROP COLUMN newest_text",
   "ALTER TABLE uploads DROP COLUMN media_type",
   "ALTER TABLE sessions DROP COLUMN owner",
   "ALTER TABLE kept_answers DROP COLUMN owner",

@@ -30,6 +30,12 @@ export interface KeptCall {
   readonly frames: number | null
 }
 
+/** How a call ended. */
+export interface Ended extends CallId {
+  readonly answer: CallAnswer.CallAnswer
+  readonly frames: ToKeep
+}
+
 export class KeptAnswers extends Context.Service<
   KeptAnswers,
   {
@@ -39,9 +45,7 @@ export class KeptAnswers extends Context.Service<
       id: CallId & { readonly requestHash: string; readonly sessionId?: SessionId | undefined }
     ) => Effect.Effect<Option.Option<KeptCall>, StorageUnavailable>
     /** Records the answer to a call, and its frames. */
-    readonly end: (
-      id: CallId & { readonly answer: CallAnswer.CallAnswer; readonly frames: ToKeep }
-    ) => Effect.Effect<void, StorageUnavailable>
+    readonly end: (call: Ended) => Effect.Effect<void, StorageUnavailable>
     /** The first piece of the frames of a call that has one after this number. */
     readonly framesAfter: (id: CallId, after: number) => Effect.Effect<Option.Option<Piece>, StorageUnavailable>
     /** Deletes the record of a call that did nothing. */
@@ -92,17 +96,25 @@ export const make = Effect.gen(function* () {
   })
 
   const now = Clock.currentTimeMillis
-  const end = Effect.fnUntraced(function* ({
-    answer,
-    frames,
-    ...id
-  }: CallId & { readonly answer: CallAnswer.CallAnswer; readonly frames: ToKeep }) {
+  /** The newest piece is in the row of the call: for most calls it is the only one, and is written with the answer at once. */
+  const end = Effect.fnUntraced(function* ({ answer, frames, ...id }: Ended) {
+    const newest = frames.pieces.at(-1)
     yield* sql`UPDATE kept_answers SET status = ${answer.status}, body = ${answer.body}, at = ${yield* now},
-      frames = ${frames.count}, session_id = COALESCE(session_id, ${answer.sessionId ?? null}) WHERE ${at(id)}`
-    for (const { first, last, text } of frames.pieces) {
+      frames = ${frames.count}, newest_first = ${newest?.first ?? null}, newest_text = ${newest?.text ?? null},
+      session_id = COALESCE(session_id, ${answer.sessionId ?? null}) WHERE ${at(id)}`
+    for (const { first, last, text } of frames.pieces.slice(0, -1)) {
       yield* sql`INSERT INTO kept_frames (app_id, path, key, first_frame, last_frame, text)
         VALUES (${id.appId}, ${id.path}, ${id.key}, ${first}, ${last}, ${text})`
     }
+  })
+
+  const pieceAfter = Effect.fnUntraced(function* (id: CallId, after: number) {
+    const older = yield* sql<Piece>`SELECT first_frame AS first, last_frame AS last, text FROM kept_frames
+      WHERE ${at(id)} AND last_frame > ${after} ORDER BY last_frame LIMIT 1`
+    if (older[0] !== undefined) return Option.some(older[0])
+    const newest = yield* sql<Piece>`SELECT newest_first AS first, frames AS last, newest_text AS text FROM kept_answers
+      WHERE ${at(id)} AND newest_text IS NOT NULL AND frames > ${after}`
+    return Option.fromNullishOr(newest[0])
   })
 
   const { body, status } = cutShort
@@ -118,12 +130,8 @@ export const make = Effect.gen(function* () {
         ON CONFLICT (app_id, path, key) DO NOTHING RETURNING app_id`.pipe(orUnavailable)
       return added.length > 0 ? Option.none() : yield* find(call)
     }),
-    end: (ended) => orUnavailable(ended.frames.pieces.length === 0 ? end(ended) : sql.withTransaction(end(ended))),
-    framesAfter: Effect.fnUntraced(function* (id, after) {
-      const rows = yield* sql<Piece>`SELECT first_frame AS first, last_frame AS last, text FROM kept_frames
-        WHERE ${at(id)} AND last_frame > ${after} ORDER BY last_frame LIMIT 1`
-      return Option.fromNullishOr(rows[0])
-    }, orUnavailable),
+    end: (ended) => orUnavailable(ended.frames.pieces.length > 1 ? sql.withTransaction(end(ended)) : end(ended)),
+    framesAfter: (id, after) => orUnavailable(pieceAfter(id, after)),
     forget: Effect.fnUntraced(function* (id) {
       yield* sql`DELETE FROM kept_answers WHERE ${at(id)}`
     }, orUnavailable),

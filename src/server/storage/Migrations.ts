@@ -121,10 +121,12 @@ const mediaType = Effect.gen(function* () {
   yield* sql`ALTER TABLE uploads ADD COLUMN media_type TEXT`
 })
 
-/** The frames of the calls that have ended, in pieces. How many a call had is unknown where a crash cut it, and in older rows. */
+/** The frames of the calls that have ended, in pieces, of which the newest is in the row of its call. How many a call had is unknown where a crash cut it, and in older rows. */
 const keptFrames = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   yield* sql`ALTER TABLE kept_answers ADD COLUMN frames BIGINT`
+  yield* sql`ALTER TABLE kept_answers ADD COLUMN newest_first BIGINT`
+  yield* sql`ALTER TABLE kept_answers ADD COLUMN newest_text TEXT`
   yield* sql`CREATE TABLE kept_frames (
     app_id BIGINT NOT NULL,
     path TEXT NOT NULL,

@@ -120,10 +120,13 @@ describe("KeptFrames", () => {
       const { first, texts } = yield* framesOf(2)
       const [piece] = KeptFrames.piecesOf({ first, texts }, 1_000)
       assert(piece !== undefined)
-      const failed = yield* Effect.flip(kept.end({ ...id, answer, frames: { count: 2, pieces: [piece, piece] } }))
+      const failed = yield* Effect.flip(
+        kept.end({ ...id, answer, frames: { count: 2, pieces: [piece, piece, piece] } })
+      )
       assert.strictEqual(failed._tag, "StorageUnavailable")
-      const rows = yield* sql`SELECT status, frames, (SELECT COUNT(*) FROM kept_frames) AS pieces FROM kept_answers`
-      assert.deepStrictEqual(rows, [{ status: null, frames: null, pieces: 0 }])
+      const rows =
+        yield* sql`SELECT status, frames, newest_text, (SELECT COUNT(*) FROM kept_frames) AS pieces FROM kept_answers`
+      assert.deepStrictEqual(rows, [{ status: null, frames: null, newest_text: null, pieces: 0 }])
     }).pipe(withStorage)
   )
 })
