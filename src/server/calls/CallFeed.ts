@@ -151,3 +151,12 @@ export const make = (share: TurnBudget.TurnBudget): CallFeed => {
       }))
   }
 }
+
+/** The feed of a call that no reader of events can join: nothing of it is held. */
+export const unread: CallFeed = {
+  offer: () => Effect.void,
+  end: Effect.void,
+  count: Effect.succeed(0),
+  frames: Effect.succeed({ first: 1, texts: [] }),
+  read: () => Effect.succeed({ ready: Effect.void, take: Effect.succeed([]) })
+}

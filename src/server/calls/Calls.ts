@@ -9,6 +9,7 @@ import type { Invalid, StorageUnavailable } from "../../api/Errors.ts"
 import type { SessionId } from "../../wire/Ids.ts"
 import { Shutdown } from "../Shutdown.ts"
 import { TurnBudget } from "../TurnBudget.ts"
+import * as CallFeed from "./CallFeed.ts"
 import type { CallId } from "./KeptAnswers.ts"
 import * as KeyedCalls from "./KeyedCalls.ts"
 import * as RunningCall from "./RunningCall.ts"
@@ -24,6 +25,8 @@ export interface Call {
   readonly sessionId?: SessionId | undefined
   /** The number of the last frame that its reader has had, of a call with a key; 0 if not given. */
   readonly after?: number | undefined
+  /** Whether its request reads its events, of a call without a key; any request can join one with a key. */
+  readonly asEvents?: boolean | undefined
   /** How long a call with a key goes on without a reader; as long as the server has it if not given. */
   readonly linger?: Duration.Duration | undefined
 }
@@ -51,11 +54,11 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const budget = yield* TurnBudget
   const keyed = yield* KeyedCalls.make(options)
   return Calls.of({
-    start: Effect.fnUntraced(function* ({ after = 0, key, ...call }, work) {
+    start: Effect.fnUntraced(function* ({ after = 0, asEvents = false, key, ...call }, work) {
       const tracked: RunningCall.Work = (feed) => shutdown.track(work(feed))
-      return yield* key === undefined
-        ? RunningCall.start(budget.shareOf(call.appId), tracked)
-        : keyed.join({ ...call, after, key }, tracked)
+      if (key !== undefined) return yield* keyed.join({ ...call, after, key }, tracked)
+      const feed = asEvents ? CallFeed.make(budget.shareOf(call.appId)) : CallFeed.unread
+      return yield* RunningCall.start(feed, tracked)
     }),
     isRunning: keyed.isRunning
   })

@@ -10,7 +10,7 @@ import * as StorageFailure from "../storage/StorageFailure.ts"
 import { TurnBudget } from "../TurnBudget.ts"
 import * as AnswerReplay from "./AnswerReplay.ts"
 import * as CallAnswer from "./CallAnswer.ts"
-import type { FrameReader } from "./CallFeed.ts"
+import * as CallFeed from "./CallFeed.ts"
 import * as CanonicalJson from "./CanonicalJson.ts"
 import * as FailureLog from "./FailureLog.ts"
 import { type CallId, cutShort, failed, KeptAnswers, type KeptCall } from "./KeptAnswers.ts"
@@ -65,7 +65,7 @@ interface Entry extends RunningCall.Started {
 }
 
 const newEntry = (options: Pick<Entry, "linger" | "requestHash">, share: TurnBudget): Entry => ({
-  ...RunningCall.make(share),
+  ...RunningCall.make(CallFeed.make(share)),
   ...options,
   requests: 0,
   lingerGeneration: 0,
@@ -197,7 +197,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     ),
     read: (after) =>
       Effect.map(entry.read(after), (live) => {
-        let replay: FrameReader | undefined
+        let replay: CallFeed.FrameReader | undefined
         return {
           ready: live.ready,
           take: Effect.suspend(() => {

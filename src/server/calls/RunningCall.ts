@@ -2,9 +2,8 @@
  * A call on its way to its answer. It is started once, and rendered as JSON or as an event stream for each of its readers.
  */
 import { Deferred, Effect, type Exit, type Scope } from "effect"
-import type { TurnBudget } from "../TurnBudget.ts"
 import * as CallAnswer from "./CallAnswer.ts"
-import * as CallFeed from "./CallFeed.ts"
+import type * as CallFeed from "./CallFeed.ts"
 
 export interface RunningCall {
   /** Whether it has had an event, as far as is known. */
@@ -25,10 +24,8 @@ export interface Started extends RunningCall {
   readonly end: (exit: Exit.Exit<CallAnswer.CallAnswer>) => Effect.Effect<void>
 }
 
-/** A call whose frames count in a share of the memory. */
-export const make = (share: TurnBudget): Started => {
+export const make = (feed: CallFeed.CallFeed): Started => {
   const answer = Deferred.makeUnsafe<CallAnswer.CallAnswer>()
-  const feed = CallFeed.make(share)
   return {
     feed,
     hasEvents: Effect.map(feed.count, (count) => count > 0),
@@ -43,8 +40,8 @@ export const withDefects = (call: Effect.Effect<CallAnswer.CallAnswer>): Effect.
   Effect.catchDefect(call, (defect) => Effect.as(Effect.logError("a call failed", defect), CallAnswer.serverError))
 
 /** Starts a call that is cancelled when the scope closes. */
-export const start = Effect.fnUntraced(function* (share: TurnBudget, work: Work) {
-  const call = make(share)
+export const start = Effect.fnUntraced(function* (feed: CallFeed.CallFeed, work: Work) {
+  const call = make(feed)
   yield* withDefects(work(call.feed)).pipe(Effect.onExit(call.end), Effect.forkScoped({ startImmediately: true }))
   const running: RunningCall = call
   return running

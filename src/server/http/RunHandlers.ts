@@ -61,7 +61,8 @@ export const layer = HttpApiBuilder.group(
       Effect.fnUntraced(function* ({ headers, query, request }) {
         const app = yield* CurrentApp
         const { json, payload } = yield* read(request)
-        const { asEvents, ...options } = yield* readCall({ headers, request }, payload)
+        const options = yield* readCall({ headers, request }, payload)
+        const { after, asEvents } = options
         // Refused before the run starts.
         if (asEvents) yield* countStream(app.id)
         const work: RunningCall.Work = (feed) =>
@@ -73,7 +74,7 @@ export const layer = HttpApiBuilder.group(
             }))
           )
         const call = yield* calls.start({ ...options, appId: app.id, path: Paths.run, body: json }, work)
-        return yield* asEvents ? CallResponse.renderEvents(call, options.after) : CallResponse.renderJson(call)
+        return yield* asEvents ? CallResponse.renderEvents(call, after) : CallResponse.renderJson(call)
       })
     )
   })

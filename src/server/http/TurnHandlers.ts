@@ -33,7 +33,8 @@ export const make = Effect.gen(function* () {
       const { closedAt, id: sessionId } = yield* CurrentSession
       const { id: appId } = yield* CurrentApp
       const { json, payload } = yield* read(request)
-      const { after, asEvents, key, linger } = yield* readCall({ headers, request }, payload)
+      const options = yield* readCall({ headers, request }, payload)
+      const { after, asEvents, key } = options
       const timeout = Duration.clamp(payload.timeout ?? Timeouts.byDefault, timeouts)
       const findFiles = Effect.gen(function* () {
         if (closedAt !== null) return yield* new SessionIsClosed()
@@ -47,7 +48,7 @@ export const make = Effect.gen(function* () {
       // Refused before the turn starts: a stream over the limit costs the session nothing.
       if (asEvents) yield* countStream(appId)
       const path = Paths.turn.of(sessionId)
-      const call = yield* calls.start({ appId, path, key, after, linger, sessionId, body: json }, (feed) =>
+      const call = yield* calls.start({ ...options, appId, path, sessionId, body: json }, (feed) =>
         encode(TurnAnswer.make(sessionId, turn, feed))
       )
       return yield* asEvents ? CallResponse.renderEvents(call, after) : CallResponse.renderJson(call)

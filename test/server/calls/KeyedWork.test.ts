@@ -300,3 +300,24 @@ describe("the execution of a keyed call", () => {
     }).pipe(Effect.scoped, withServices)
   )
 })
+
+describe("a call without a key", () => {
+  it.effect("holds frames only where its own request reads events, since no other can join it", () =>
+    Effect.gen(function* () {
+      const calls = yield* Calls.make({})
+      const heldAfter = Effect.fnUntraced(function* (asEvents: boolean) {
+        const held = yield* Deferred.make<number>()
+        const work: RunningCall.Work = (feed) =>
+          feed.offer({ _tag: "Text", content: "a" }).pipe(
+            Effect.andThen(feed.count),
+            Effect.tap((count) => Deferred.succeed(held, count)),
+            Effect.as({ status: 200, body: '"done"' })
+          )
+        const call = yield* calls.start({ ...id, key: undefined, asEvents, body: {} }, work)
+        assert.strictEqual((yield* call.answer).body, '"done"')
+        return yield* Deferred.await(held)
+      }, Effect.scoped)
+      assert.deepStrictEqual([yield* heldAfter(false), yield* heldAfter(true)], [0, 1])
+    }).pipe(Effect.provideServiceEffect(KeptAnswers.KeptAnswers, KeptAnswers.make), Effect.scoped, withServices)
+  )
+})

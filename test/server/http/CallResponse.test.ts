@@ -11,7 +11,7 @@ import * as RunningCall from "../../../src/server/calls/RunningCall.ts"
 import type { TurnEvent } from "../../../src/wire/TurnEvent.ts"
 import * as CallResponse from "../../../src/server/http/CallResponse.ts"
 import type * as CallAnswer from "../../../src/server/calls/CallAnswer.ts"
-import type { CallFeed } from "../../../src/server/calls/CallFeed.ts"
+import * as CallFeed from "../../../src/server/calls/CallFeed.ts"
 import { patience } from "../../support/Patience.ts"
 import { eventsIn, openStream, serve } from "../Support.ts"
 import { eventually } from "../../support/Eventually.ts"
@@ -276,7 +276,7 @@ describe("the body of an event stream", () => {
   /** A call that is offered what it says, and fails in the end. */
   const running = Effect.gen(function* () {
     const said = yield* Queue.unbounded<string | undefined>()
-    const call = yield* RunningCall.start(TurnBudget.make().shareOf(1), (feed) =>
+    const call = yield* RunningCall.start(CallFeed.make(TurnBudget.make().shareOf(1)), (feed) =>
       Queue.take(said).pipe(
         Effect.flatMap((content) =>
           content === undefined ? Effect.succeed(false) : Effect.as(feed.offer({ _tag: "Text", content }), true)
@@ -298,7 +298,7 @@ describe("the body of an event stream", () => {
 
   /** The parts in which events are written that are all there before the reader starts. */
   const written = Effect.fnUntraced(function* (events: ReadonlyArray<TurnEvent>) {
-    const call = yield* RunningCall.start(TurnBudget.make().shareOf(1), (feed) =>
+    const call = yield* RunningCall.start(CallFeed.make(TurnBudget.make().shareOf(1)), (feed) =>
       Effect.as(Effect.forEach(events, feed.offer), { status: 200, body: '{"ok":true,"events":[]}' })
     )
     yield* call.answer
@@ -306,9 +306,11 @@ describe("the body of an event stream", () => {
   }, inRequest)
 
   /** The text of a stream whose turn is silent for longer than a connection may be. */
-  const writtenLate = Effect.fnUntraced(function* (turn: (feed: CallFeed) => Effect.Effect<CallAnswer.CallAnswer>) {
+  const writtenLate = Effect.fnUntraced(function* (
+    turn: (feed: CallFeed.CallFeed) => Effect.Effect<CallAnswer.CallAnswer>
+  ) {
     const speak = yield* Latch.make()
-    const call = yield* RunningCall.start(TurnBudget.make().shareOf(1), (feed) =>
+    const call = yield* RunningCall.start(CallFeed.make(TurnBudget.make().shareOf(1)), (feed) =>
       Effect.andThen(speak.await, turn(feed))
     )
     const answering = yield* Effect.forkChild(CallResponse.renderEvents(call, 0))
