@@ -148,10 +148,8 @@ export const make = Effect.fnUntraced(function* (
   const retryable = <S extends Status, A>(operation: Operation<S, A>, callOptions: CallOptions) => {
     const key = callOptions.key ?? (operation.keyed === true ? newKey() : undefined)
     const onAbandoned = key === undefined ? undefined : callOptions.onAbandoned?.(key)
-    return {
-      key,
-      call: { kind: kindOf(operation), supportsIdempotency, abandoned: callOptions.abandoned, onAbandoned }
-    }
+    const { abandoned, deadline = operation.deadline } = callOptions
+    return { key, call: { kind: kindOf(operation), deadline, supportsIdempotency, abandoned, onAbandoned } }
   }
 
   return {

@@ -87,8 +87,8 @@ const mayHaveActed = (error: Failure, kind: Kind): boolean =>
   kind !== "safe" && "outcome" in error && error.outcome === "unknown"
 
 /** How long to wait before the next attempt; undefined where the server asks for more than is allowed. */
-const pauseBefore = Effect.fnUntraced(function* (error: Failure, retries: number, bounds: Bounds) {
-  const jittered = bounds.pause * 2 ** retries * (1 + (yield* Random.next) / 2)
+const pauseBefore = Effect.fnUntraced(function* (error: Failure, counted: number, bounds: Bounds) {
+  const jittered = bounds.pause * 2 ** Math.max(0, counted - 1) * (1 + (yield* Random.next) / 2)
   const chosen = Math.min(jittered, bounds.maxPause)
   if (error._tag !== "ApiError" || error.retryAfter === undefined) return chosen
   const requested = Duration.toMillis(error.retryAfter)
@@ -101,6 +101,8 @@ export interface Retryable<A, E> {
   readonly attempt: Attempt<A, E>
   /** Whether the server remembers keys; evaluated before each retry that relies on it. Fails where the server cannot be asked. */
   readonly supportsIdempotency: Effect.Effect<boolean, Failure>
+  /** How long the call may take at the server. */
+  readonly deadline: Duration.Duration
   /** Completes once the caller has given the call up: it is not retried then. */
   readonly abandoned?: Deferred.Deferred<void> | undefined
   /** Runs on an interrupt while the server may be working on the call: not before an attempt, nor after a refusal. */
@@ -113,49 +115,91 @@ interface Progress {
   mayBeActing: boolean
 }
 
+/** How the first attempt of a call failed. */
+interface First<E> {
+  readonly error: E
+  /** By the monotonic clock, in milliseconds. */
+  readonly began: number
+  readonly progress: Progress
+}
+
 /** Runs a call, and retries it as far as its failures and the bounds allow. */
 export const run = <A, E extends Failure>(call: Retryable<A, E>, bounds: Bounds): Effect.Effect<A, E> =>
   Effect.suspend(() => {
     const progress: Progress = { mayBeActing: true }
     const first = call.attempt(firstAttempt)
-    const all =
-      bounds.times === 0 ? first : Effect.catch(first, (error) => retry(call, bounds, { first: error, progress }))
+    const all = bounds.times === 0 ? first : orRetry(first, call, bounds, progress)
     const { onAbandoned } = call
     return onAbandoned === undefined
       ? all
       : Effect.onInterrupt(all, () => (progress.mayBeActing ? onAbandoned : Effect.void))
   })
 
+const orRetry = <A, E extends Failure>(
+  first: Effect.Effect<A, E>,
+  call: Retryable<A, E>,
+  bounds: Bounds,
+  progress: Progress
+): Effect.Effect<A, E> =>
+  Effect.flatMap(monotonicMillis, (began) =>
+    Effect.catch(first, (error) => retry(call, bounds, { error, began, progress }))
+  )
+
 /** Goes on with a call whose first attempt failed with an error of unknown outcome. */
-export const resume = <A, E extends Failure>(call: Retryable<A, E>, bounds: Bounds, error: E): Effect.Effect<A, E> =>
-  Effect.suspend(() => retry(call, bounds, { first: error, progress: { mayBeActing: true } }))
+export const resume = Effect.fnUntraced(function* <A, E extends Failure>(
+  call: Retryable<A, E>,
+  bounds: Bounds,
+  error: E
+): Effect.fn.Return<A, E> {
+  return yield* retry(call, bounds, { error, began: yield* monotonicMillis, progress: { mayBeActing: true } })
+})
+
+/** An attempt that a proxy let wait for so many milliseconds was cut by it: the server is there, and at work. */
+const cutAfter = 10_000
+
+/** Whether a proxy lost patience with a call that goes on at the server under its key. */
+const isCut = (error: Failure, kind: Kind, took: number): boolean =>
+  kind === "keyed" &&
+  took >= cutAfter &&
+  error._tag === "ApiError" &&
+  error.reason._tag === "Unexpected" &&
+  (error.reason.status === 502 || error.reason.status === 504)
 
 const retry = Effect.fnUntraced(function* <A, E extends Failure>(
   call: Retryable<A, E>,
   bounds: Bounds,
-  { first, progress }: { readonly first: E; readonly progress: Progress }
+  { began, error: first, progress }: First<E>
 ): Effect.fn.Return<A, E> {
   progress.mayBeActing = mayHaveActed(first, call.kind)
-  const until = (yield* monotonicMillis) + bounds.budget
+  const start = yield* monotonicMillis
+  let until = start + bounds.budget
   const left = Effect.map(monotonicMillis, (now) => until - now)
   let error = first
+  let took = start - began
   let priorRefused = false
   /** The last failure after which the server may have acted. */
   let unknown: E | undefined = undefined
-  for (let retries = 0; retries < bounds.times; retries++) {
-    if (!mayRetry(error, call.kind)) break
+  let retries = 0
+  let counted = 0
+  while (mayRetry(error, call.kind)) {
+    if (isCut(error, call.kind, took)) {
+      // It may be repeated as long as the call itself may take.
+      until = Math.max(until, began + Duration.toMillis(call.deadline))
+    } else if (counted++ >= bounds.times) break
+    took = 0
     if (mayHaveActed(error, call.kind)) unknown = error
     priorRefused ||= error._tag === "ApiError" && error.outcome === "refused"
-    const pause = yield* pauseBefore(error, retries, bounds)
+    const pause = yield* pauseBefore(error, counted, bounds)
     if (pause === undefined || pause > (yield* left)) break
     const priorOutcomeUnknown = unknown !== undefined
     const next = yield* waitForRetry(call, { priorOutcomeUnknown, pause, left })
     if (next === "stop") break
     if (next === "wait") continue
     progress.mayBeActing = true
+    const sent = yield* monotonicMillis
     const result = yield* Effect.result(
       call.attempt({
-        retries: retries + 1,
+        retries: ++retries,
         priorOutcomeUnknown,
         // A server that remembers the key answers for the first attempt too.
         isRemembered: call.kind === "keyed",
@@ -164,6 +208,7 @@ const retry = Effect.fnUntraced(function* <A, E extends Failure>(
     )
     if (result._tag === "Success") return result.success
     error = result.failure
+    took = (yield* monotonicMillis) - sent
     progress.mayBeActing = priorOutcomeUnknown || mayHaveActed(error, call.kind)
   }
   // A retry that was refused says nothing about an earlier attempt whose outcome is unknown.

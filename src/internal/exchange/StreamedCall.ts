@@ -17,8 +17,7 @@ export interface StreamedCall<A, E> extends Omit<Retry.Retryable<unknown, E>, "a
     prior: Retry.PriorAttempts,
     received: EventStreamReader.Received
   ) => Effect.Effect<EventStreamReader.Items<A, E>, E, Scope.Scope>
-  /** How long the server may keep the caller waiting, over one connection. */
-  readonly deadline: Duration.Duration
+  /** The error of a connection over which the server keeps the caller waiting for longer than the deadline. */
   readonly onDeadline: E
   /** How long the caller waits for the next event, whatever happens meanwhile. */
   readonly idle: { readonly within: Duration.Duration; readonly error: E } | undefined

@@ -2,7 +2,7 @@
  * Retries of calls whose outcome is unknown, and that carry a key.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Scheduler } from "effect"
+import { Duration, Effect, Fiber, Scheduler } from "effect"
 import { ForgeError, TransportError } from "../../../src/index.ts"
 import * as Retry from "../../../src/internal/exchange/Retry.ts"
 import { health } from "../../support/Clients.ts"
@@ -138,6 +138,7 @@ describe("a call of unknown outcome under a key", () => {
           const call = Retry.run<never, TransportError>(
             {
               kind: "keyed",
+              deadline: Duration.minutes(2),
               attempt: ({ retries }) => (retries === 0 ? Effect.fail(reset) : Effect.never),
               supportsIdempotency: Effect.succeed(true),
               onAbandoned: Effect.sync(() => {
@@ -224,5 +225,27 @@ describe("a call of unknown outcome under a key", () => {
       )
       assert.deepInclude(result._tag === "Failure" ? result.failure : {}, { _tag: "ApiError", outcome: "refused" })
     })
+  )
+
+  it.effect(
+    "that a proxy cuts each minute is repeated until its own deadline, and by times only where it is refused at once",
+    () =>
+      Effect.gen(function* () {
+        const proxied = (patience: Duration.Input, status: number) =>
+          within("turn", ({ request }) =>
+            request === "GET /healthz" ? Effect.succeed(names) : Effect.delay(Effect.succeed({ status }), patience)
+          )
+        const posts = ({ sent }: Effect.Success<ReturnType<typeof proxied>>) =>
+          sent.filter(({ request }) => request !== "GET /healthz").length
+        for (const status of [502, 504]) {
+          // Two minutes for the turn, and half a minute more: after the third attempt it is over.
+          const cut = yield* proxied("1 minute", status)
+          assert.strictEqual(posts(cut), 3, String(status))
+          assert.isAtLeast(cut.at.at(-1) ?? 0, 120_000)
+          assert.deepInclude(cut.result._tag === "Failure" ? cut.result.failure : {}, { outcome: "unknown" })
+          assert.strictEqual(posts(yield* proxied("20 seconds", status)), 8, String(status))
+          assert.strictEqual(posts(yield* proxied(0, status)), 4, String(status))
+        }
+      })
   )
 })
