@@ -167,7 +167,7 @@ describe("a proxy", () => {
             proxy: `http://127.0.0.1:${proxy.port}`
           })
           const error = yield* Effect.flip(Effect.provide(Forge.run("hello"), client))
-          assert.deepStrictEqual(proxy.received, ["POST http://forge.test/run"])
+          assert.deepStrictEqual(proxy.received, ["POST http://forge.test/run?usage=true"])
           return [error._tag, "outcome" in error && error.outcome, error.message.replace(String(proxy.port), "3128")]
         })
       )

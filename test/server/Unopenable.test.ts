@@ -70,6 +70,12 @@ it.effect("one whose agent is silent when it is woken is woken by the next turn"
     yield* TestClock.adjust("30 seconds")
     const failure = failureOf(yield* Fiber.join(ping))
     assert.strictEqual(failure.error, "Agent silent-load did not answer session/load within 30s.")
-    assert.deepStrictEqual(yield* Effect.flatMap(app.turn(id, "ping"), turnOf), { turnIndex: 2, ...pong })
+    // Its history, and its last words, are waited for.
+    const passing = TestClock.withLive(Effect.sleep("10 millis")).pipe(
+      Effect.andThen(TestClock.adjust("10 millis")),
+      Effect.forever
+    )
+    const answer = yield* Effect.raceFirst(app.turn(id, "ping"), passing)
+    assert.deepStrictEqual(yield* turnOf(answer), { turnIndex: 2, ...pong })
   }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
 )

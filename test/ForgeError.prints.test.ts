@@ -5,12 +5,11 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, ConfigProvider, Effect, Exit, Redacted } from "effect"
-import { execFile } from "node:child_process"
-import { Forge, type ForgeClient, SessionInfo, Upload } from "../../../src/index.ts"
-import { NodeForgeClient } from "../../../src/node/index.ts"
-import * as Connections from "../../support/Connections.ts"
-import * as MemoryServer from "../../support/MemoryServer.ts"
-import { type Answer, created } from "../../support/ScriptedServer.ts"
+import { Forge, type ForgeClient, SessionInfo, Upload } from "../src/index.ts"
+import { NodeForgeClient } from "../src/node/index.ts"
+import * as Connections from "./support/Connections.ts"
+import * as MemoryServer from "./support/MemoryServer.ts"
+import { type Answer, created } from "./support/ScriptedServer.ts"
 
 /** The lines of a printed cause above its stack frames. */
 const printed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
@@ -202,29 +201,4 @@ describe("a program that fails prints the call, and what is wrong", () => {
       })
     )
   }
-
-  it.live("through runMain", () =>
-    Effect.gen(function* () {
-      const program = [
-        'import * as NodeRuntime from "@effect/platform-node/NodeRuntime"',
-        'import { Effect } from "effect"',
-        'import { Forge } from "./src/index.ts"',
-        'import { NodeForgeClient } from "./src/node/index.ts"',
-        "NodeRuntime.runMain(Effect.provide(Forge.run('hello'), NodeForgeClient.layerConfig({ retry: false })))"
-      ].join("\n")
-      const url = `http://127.0.0.1:${yield* Connections.abandonedPort}`
-      const output = yield* Effect.callback<string>((resume) => {
-        execFile(
-          process.execPath,
-          ["--input-type=module", "--eval", program],
-          { env: { ...process.env, CLAWDFORGE_URL: url, CLAWDFORGE_TOKEN: "cf_x" } },
-          (_, stdout, stderr) => resume(Effect.succeed(stdout + stderr))
-        )
-      })
-      assert.include(
-        output,
-        `TransportError: no connection to ${url} (ECONNREFUSED): is a clawdforge server running there?\n${inRun}\n`
-      )
-    })
-  )
 })
