@@ -17,6 +17,7 @@ const displayed: Readonly<Record<string, string>> = {
     "<E = never, R = never>(source: Source<E, R>, options?: UploadOptions) => Effect.Effect<UploadedFile, E | UploadError, R | ForgeClient>",
   "Forge.health": "Effect<Health, HealthError, ForgeClient>",
   "session.turn": "(prompt: string, options?: TurnOptions | undefined) => Effect<Turn, TurnError>",
+  "session.stream": "(prompt: string, options?: StreamOptions | undefined) => Stream<TurnPart, TurnError>",
   "turn.events": "readonly TurnEvent[]",
   "Turn.Turn": "Codec<Turn, TurnEncoded>",
   "Turn.Usage": "Codec<Usage, UsageEncoded>",
