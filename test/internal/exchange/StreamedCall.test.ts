@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Stream } from "effect"
+import { Duration, Effect, Fiber, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { Forge, type Turn } from "../../../src/index.ts"
+import { Forge, ForgeError, TransportError, type Turn } from "../../../src/index.ts"
+import * as Retry from "../../../src/internal/exchange/Retry.ts"
+import * as StreamedCall from "../../../src/internal/exchange/StreamedCall.ts"
 import { layer } from "../../support/MemoryServer.ts"
 import { type Script, ScriptedServer } from "../../support/ScriptedServer.ts"
 import { framesOf, lastOf, script, stream } from "../../support/StreamServer.ts"
@@ -115,5 +117,47 @@ describe("a stream whose connection breaks", () => {
         message: "the server no longer keeps event 2 of the stream"
       })
     })
+  )
+})
+
+describe("the deadline of a stream", () => {
+  it.effect(
+    "counts all that the server keeps its reader waiting over one connection, and not what the reader takes",
+    () =>
+      Effect.gen(function* () {
+        const event = { _tag: "Event", raw: { type: "text", content: "a" } } as const
+        const onDeadline = new TransportError({
+          operation: "Session.turn",
+          method: "POST",
+          path: "/",
+          requestId: undefined,
+          outcome: "unknown",
+          reason: new ForgeError.Timeout({ after: Duration.seconds(90) }),
+          message: "too long"
+        })
+        const { next } = yield* StreamedCall.open<never, TransportError>(
+          {
+            kind: "keyed",
+            connect: () => Effect.succeed({ next: Effect.delay(Effect.succeed([event]), "40 seconds") }),
+            deadline: Duration.seconds(90),
+            onDeadline,
+            idle: undefined,
+            supportsIdempotency: Effect.succeed(true)
+          },
+          Retry.bounds({ times: 0 })
+        )
+        const reading = yield* next.pipe(
+          Effect.andThen(Effect.sleep("1 hour")),
+          Effect.forever,
+          Effect.flip,
+          Effect.forkChild
+        )
+        // Two events, each with its reader's hour, and what is left of the deadline for the third.
+        yield* TestClock.adjust("2 hours")
+        yield* TestClock.adjust("89 seconds")
+        assert.isUndefined(reading.pollUnsafe())
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(yield* Fiber.join(reading), onDeadline)
+      })
   )
 })
