@@ -20,7 +20,16 @@
  */
 import { Effect, type Scope, Stream } from "effect"
 import { ForgeClient } from "./ForgeClient.ts"
-import type { CreateError, HealthError, ListError, RunError, StateError, UploadError } from "./ForgeError.ts"
+import type { Agent } from "./Agents.ts"
+import type {
+  AgentsError,
+  CreateError,
+  HealthError,
+  ListError,
+  RunError,
+  StateError,
+  UploadError
+} from "./ForgeError.ts"
 import type { Health } from "./Health.ts"
 import type { Part as RunPart, Run, RunOptions, RunStreamOptions } from "./Run.ts"
 import type { Session } from "./Session.ts"
@@ -44,6 +53,13 @@ export const withSession = <A, E, R>(
   use: (session: Session) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | CreateError, Exclude<R, Scope.Scope> | ForgeClient> =>
   Effect.scoped(Effect.flatMap(session(options), use))
+
+/**
+ * Opens a session that no scope closes: keep its id, and close it with `close`, or leave it to the server, which closes it
+ * once it has been idle for long enough.
+ */
+export const open = (options?: SessionOptions): Effect.Effect<Session, CreateError, ForgeClient> =>
+  ForgeClient.use((client) => client.open(options))
 
 /** Borrows a session by its id. Nothing closes it at the end; two handles on one session are ordered only by the server. */
 export const attach: (id: SessionId) => Effect.Effect<Session, StateError, ForgeClient> = (id) =>
@@ -77,6 +93,11 @@ export const upload = <E = never, R = never>(
   options?: UploadOptions
 ): Effect.Effect<UploadedFile, E | UploadError, R | ForgeClient> =>
   ForgeClient.use((client) => client.upload(source, options))
+
+/** The agents of the server, what they offer, and which is the default. */
+export const agents: Effect.Effect<ReadonlyArray<Agent>, AgentsError, ForgeClient> = ForgeClient.use(
+  (client) => client.agents
+)
 
 /** Whether the server is alive, its versions, and what it adds to the contract. */
 export const health: Effect.Effect<Health, HealthError, ForgeClient> = ForgeClient.use((client) => client.health)

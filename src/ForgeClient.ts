@@ -20,7 +20,17 @@
  */
 import { type Config, Context, Effect, Layer, type Redacted, type Scope, type Stream } from "effect"
 import type { HttpClient } from "effect/http"
-import type { ApiError, CreateError, HealthError, ListError, RunError, StateError, UploadError } from "./ForgeError.ts"
+import type { Agent } from "./Agents.ts"
+import type {
+  AgentsError,
+  ApiError,
+  CreateError,
+  HealthError,
+  ListError,
+  RunError,
+  StateError,
+  UploadError
+} from "./ForgeError.ts"
 import type { Health } from "./Health.ts"
 import * as Protocol from "./internal/Protocol.ts"
 import * as SessionList from "./internal/SessionList.ts"
@@ -42,6 +52,12 @@ export interface Service {
    * Interrupting the opening returns at once; a session that the server creates all the same is closed in the background.
    */
   readonly session: (options?: SessionOptions) => Effect.Effect<Session, CreateError, Scope.Scope>
+
+  /**
+   * Opens a session that no scope closes: keep its id, and close it with `close`, or leave it to the server, which closes it
+   * once it has been idle for long enough.
+   */
+  readonly open: (options?: SessionOptions) => Effect.Effect<Session, CreateError>
 
   /**
    * Borrows a session by its id. Nothing closes it at the end; two handles on one session are ordered only by the server. A
@@ -69,6 +85,9 @@ export interface Service {
     source: Source<E, R>,
     options?: UploadOptions
   ) => Effect.Effect<UploadedFile, E | UploadError, R>
+
+  /** The agents of the server, what they offer, and which is the default. A server that does not name `agents` answers 404. */
+  readonly agents: Effect.Effect<ReadonlyArray<Agent>, AgentsError>
 
   /** Whether the server is alive, its versions, and what it adds to the contract. Needs no token. */
   readonly health: Effect.Effect<Health, HealthError>
@@ -125,12 +144,14 @@ export const make = Effect.fnUntraced(function* (
   const protocol = yield* Protocol.make(yield* Settings.check(options))
   return ForgeClient.of({
     session: (options) => SessionHandle.acquire(protocol, options),
+    open: (options) => SessionHandle.openUnscoped(protocol, options),
     attach: (id) => SessionHandle.attach(protocol, id),
     sessions: (options) => SessionList.upTo(protocol, options),
     sessionsStream: (options) => SessionList.stream(protocol, options),
     run: protocol.run,
     runStream: protocol.streamRun,
     upload: protocol.upload,
+    agents: protocol.agents,
     health: protocol.health
   })
 })

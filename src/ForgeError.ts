@@ -273,6 +273,9 @@ export type CreateError = AuthError | ApiErrors<CommonStatus | 413 | 422 | 502> 
 /** What `Forge.sessions` can fail with. */
 export type ListError = AuthError | ApiErrors<CommonStatus | 422> | TransportError
 
+/** What `Forge.agents` can fail with. */
+export type AgentsError = AuthError | ApiErrors<CommonStatus | 404> | TransportError
+
 /** What reading a session's state can fail with. */
 export type StateError = AuthError | ApiErrors<CommonStatus | 404 | 422> | TransportError
 

@@ -35,6 +35,11 @@ export const Run: Schema.Codec<Run, Wire.RunEncoded> = Wire.run
 
 /** How a run is asked for. */
 export interface RunOptions extends Pick<TurnOptions, "key" | "transport"> {
+  /**
+   * The agent, on servers that name `agents`: the server's default if not given. Any other server would ignore it, so there
+   * the run is refused with 422 and not sent.
+   */
+  readonly agent?: string | undefined
   /** The model, as the agent knows it; the server's default without. */
   readonly model?: string | undefined
   /** A system prompt. */

@@ -60,7 +60,15 @@ export interface ListOptions extends SessionFilter {
 
 /** How a session is opened. */
 export interface SessionOptions {
-  /** The agent, by its name in the server's table: `claude` by default. One that is not there is `ApiError<422>`. */
+  /**
+   * The idempotency key of the opening: 1 to 255 visible ASCII characters. On a server that keeps keys, the same key and
+   * options give the same session, also to another process, until it is closed.
+   */
+  readonly key?: string | undefined
+  /**
+   * The agent, by its name in the server's table: `claude` by default, and the server's default where it names `agents` and has
+   * no `claude`. One that is not there is `ApiError<422>`.
+   */
   readonly agent?: string | undefined
   /** The model, as the agent knows it; the agent's own default without. */
   readonly model?: string | undefined

@@ -18,6 +18,9 @@ export * as ForgeClient from "./ForgeClient.ts"
 export * as ForgeError from "./ForgeError.ts"
 export { ApiError, AuthError, SessionClosed, TransportError } from "./ForgeError.ts"
 
+/** The agents of a server. */
+export * as Agents from "./Agents.ts"
+
 /** The health of a server, and its features. */
 export * as Health from "./Health.ts"
 

@@ -3,8 +3,10 @@
  * It also owns the work that outlives its caller. The state of a session is its handle's (`SessionHandle`).
  */
 import { Deferred, Duration, Effect, Fiber, Scope, Stream } from "effect"
-import type { HttpClient } from "effect/http"
+import type { HttpBody, HttpClient } from "effect/http"
+import type { Agent } from "../Agents.ts"
 import type {
+  AgentsError,
   CancelError,
   CloseError,
   CreateError,
@@ -22,6 +24,7 @@ import type { Turn } from "../Turn.ts"
 import type * as Upload from "../Upload.ts"
 import * as Paths from "../wire/Paths.ts"
 import * as Background from "./Background.ts"
+import * as Agents from "./calls/Agents.ts"
 import * as Files from "./calls/Files.ts"
 import * as Health from "./calls/Health.ts"
 import * as Runs from "./calls/Runs.ts"
@@ -47,6 +50,7 @@ export interface Protocol {
   /** Of the server, for errors. */
   readonly origin: string
   readonly health: Effect.Effect<HealthInfo, HealthError>
+  readonly agents: Effect.Effect<ReadonlyArray<Agent>, AgentsError>
   readonly createSession: (prepared: Sessions.PreparedCreate) => Effect.Effect<PendingSession>
   /** A page of sessions, by its query. */
   readonly listSessions: (query: string) => Effect.Effect<Sessions.SessionPage, ListError>
@@ -105,10 +109,11 @@ export const make = Effect.fnUntraced(function* (
     if (names.length === 0) return
     const givenUp = Effect.andThen(Deferred.await(abandoned), Effect.interrupt)
     const { features } = yield* Effect.raceFirst(send(Health.get, {}), givenUp)
-    if (!features.includes("session_options")) return yield* Sessions.refuseOptions(names)
+    if (!features.includes("session_options")) return yield* Sessions.refuseOptions(Sessions.create, names)
   })
 
-  const createSession = Effect.fnUntraced(function* ({ body, needsSessionOptions, secrets }: Sessions.PreparedCreate) {
+  const createSession = Effect.fnUntraced(function* (prepared: Sessions.PreparedCreate) {
+    const { body, key, needsSessionOptions, secrets, withoutAgent } = prepared
     const abandoned = yield* Deferred.make<void>()
     let isSent = false
     let isHandled = false
@@ -120,16 +125,29 @@ export const make = Effect.fnUntraced(function* (
         ? CloseFailure.reportUnknown("the answer to its creation does not show its id")
         : background(closeOrphan(id))
     })
-    const create = Effect.suspend(() => {
-      isSent = true
-      return send(Sessions.create, {
-        body,
-        secrets,
-        abandoned,
-        onAbandoned: () => CloseFailure.reportUnanswered,
-        onUndecodable: closeUndecodable
+    const sendOnce = (body: HttpBody.HttpBody, key?: string) =>
+      Effect.suspend(() => {
+        isSent = true
+        return send(Sessions.create, {
+          body,
+          key,
+          secrets,
+          abandoned,
+          onAbandoned: () => CloseFailure.reportUnanswered,
+          onUndecodable: closeUndecodable
+        })
       })
-    })
+    const create = sendOnce(body, key).pipe(
+      Effect.catchIf(
+        (error) => withoutAgent !== undefined && Sessions.isAgentRefused(error),
+        Effect.fnUntraced(function* (refused) {
+          if (withoutAgent === undefined || (yield* Deferred.isDone(abandoned))) return yield* Effect.fail(refused)
+          const { features } = yield* Effect.orElseSucceed(send(Health.get, {}), () => ({ features: [""] }))
+          // The key of a call that was refused is not kept.
+          return features.includes("agents") ? yield* sendOnce(withoutAgent, key) : yield* Effect.fail(refused)
+        })
+      )
+    )
     const creating = yield* background(Effect.andThen(checkOptions(needsSessionOptions, abandoned), create))
     const cleanUp = Effect.matchEffect(Fiber.join(creating), {
       onSuccess: ({ id }) => closeOrphan(id),
@@ -143,8 +161,17 @@ export const make = Effect.fnUntraced(function* (
     }
   })
 
-  const run = Effect.fnUntraced(function* (prompt: string, options?: Run.RunOptions) {
+  /** Prepares a run, whose agent only a server that names `agents` looks at. */
+  const prepareRun = Effect.fnUntraced(function* (prompt: string, options?: Run.RunOptions | Run.RunStreamOptions) {
     const prepared = yield* Runs.prepare(prompt, options)
+    if (prepared.agent !== undefined && !(yield* send(Health.get, {})).features.includes("agents")) {
+      return yield* Sessions.refuseOptions(Runs.send, ["agent"])
+    }
+    return prepared
+  })
+
+  const run = Effect.fnUntraced(function* (prompt: string, options?: Run.RunOptions) {
+    const prepared = yield* prepareRun(prompt, options)
     const { body, deadline, delivery, secrets } = prepared
     const { acceptsEvents, key } = delivery
     const sent = send(Runs.send, { query: Runs.query, body, deadline, secrets, key, acceptsEvents })
@@ -153,7 +180,7 @@ export const make = Effect.fnUntraced(function* (
 
   const streamRun = (prompt: string, options?: Run.RunStreamOptions) =>
     Stream.unwrap(
-      Effect.map(Runs.prepare(prompt, options), (prepared) => {
+      Effect.map(prepareRun(prompt, options), (prepared) => {
         const { body, deadline, delivery, secrets } = prepared
         const { after, idle, key } = delivery
         return PartStream.make({
@@ -178,6 +205,7 @@ export const make = Effect.fnUntraced(function* (
   return {
     origin: options.url.origin,
     health: send(Health.get, {}),
+    agents: send(Agents.list, {}),
     createSession,
     listSessions: (query) => send(Sessions.list, { query }),
     getSession: (id) => send(Sessions.get, { path: Paths.session.of(id) }),

@@ -295,7 +295,7 @@ export const acquire = (
   protocol: Protocol,
   options?: SessionOptions
 ): Effect.Effect<Session, CreateError, Scope.Scope> =>
-  Effect.uninterruptibleMask((restore) => tieToClient(protocol, create(protocol, options, restore)))
+  Effect.uninterruptibleMask((restore) => tieToClient(protocol, createHandle(protocol, options, restore)))
 
 /**
  * Releases a handle with the caller's scope or with the client's, whichever ends first: without its client a session can
@@ -320,6 +320,7 @@ const tieToClient = Effect.fnUntraced(function* <E>(
 
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
+/** Creates a session, under a span that goes on. */
 const create = Effect.fnUntraced(function* (protocol: Protocol, options: SessionOptions | undefined, restore: Restore) {
   const prepared = yield* Sessions.prepareCreate(options)
   const { agent, model } = prepared
@@ -330,9 +331,28 @@ const create = Effect.fnUntraced(function* (protocol: Protocol, options: Session
   const info = yield* Invocation.create(agent, model, span, created).pipe(
     Effect.onError((cause) => SessionSpan.end(span, Exit.failCause(cause)))
   )
+  return { info, span }
+})
+
+const createHandle = Effect.fnUntraced(function* (
+  protocol: Protocol,
+  options: SessionOptions | undefined,
+  restore: Restore
+) {
+  const { info, span } = yield* create(protocol, options, restore)
   yield* SessionSpan.opened(span, info)
   return new SessionHandle(protocol, info, { owned: true, span })
 })
+
+/** Opens a session that only its `close` closes. */
+export const openUnscoped = (protocol: Protocol, options?: SessionOptions): Effect.Effect<Session, CreateError> =>
+  Effect.uninterruptibleMask(
+    Effect.fnUntraced(function* (restore) {
+      const { info, span } = yield* create(protocol, options, restore)
+      yield* SessionSpan.end(span, Exit.void)
+      return new SessionHandle(protocol, info, { owned: true, span: undefined })
+    })
+  )
 
 /** A handle on a session that is owned elsewhere: only its `close` closes it. */
 export const attach = Effect.fnUntraced(function* (

@@ -4,6 +4,12 @@
 import { Schema } from "effect"
 
 /** One of the values that an agent offers. */
+export interface Choice {
+  readonly id: string
+  /** For people to read. */
+  readonly name: string
+}
+
 export const Choice = Schema.Struct({
   id: Schema.String,
   /** For people to read. */
@@ -11,6 +17,20 @@ export const Choice = Schema.Struct({
 }).annotate({ identifier: "AgentChoice" })
 
 /** An agent of a server. */
+export interface Agent {
+  readonly name: string
+  /** Whether a request that names no agent gets this one. */
+  readonly default: boolean
+  /** Whether its program is installed there. */
+  readonly ready: boolean
+  /** One sentence, where it is not. */
+  readonly reason?: string | undefined
+  /** What it can do, by name: `images`, `mcp`, `load`, …; what is not there is not known. */
+  readonly features: { readonly [name: string]: boolean }
+  readonly models?: ReadonlyArray<Choice> | undefined
+  readonly modes?: ReadonlyArray<Choice> | undefined
+}
+
 export const Agent = Schema.Struct({
   name: Schema.String,
   /** Whether a request that names no agent gets this one. */
@@ -26,6 +46,10 @@ export const Agent = Schema.Struct({
   /** Its modes, where known. */
   modes: Schema.optional(Schema.Array(Choice))
 }).annotate({ identifier: "Agent" })
-export type Agent = typeof Agent.Type
+
+/** As the wire has it. */
+export interface AgentEncoded extends Schema.Codec.Encoded<typeof Agent> {}
+
+export const agent: Schema.Codec<Agent, AgentEncoded> = Agent
 
 export const List = Schema.Struct({ ok: Schema.Literal(true), agents: Schema.Array(Agent) })

@@ -55,6 +55,11 @@ export const calls: Readonly<Record<string, Call>> = {
     request: "GET /healthz",
     good: { ok: true, claude_present: true, claude_version: "2.1", features: [] }
   },
+  agents: {
+    call: Forge.agents,
+    request: "GET /agents",
+    good: { ok: true, agents: [{ name: "demo", default: true, ready: true, features: {} }] }
+  },
   create: { call: Calls.Calls.use((calls) => calls.create()), request: "POST /sessions", good: created(1) },
   list: {
     call: Forge.sessions(),

@@ -23,8 +23,10 @@ const ofHandle = (
 export const ofService: {
   readonly [Key in keyof ForgeClient.Service]: Effect.Effect<unknown, unknown, Services>
 } = {
+  agents: client.use(({ agents }) => agents),
   health: client.use(({ health }) => health),
   session: client.use((client) => client.session({ meta: { caller: "billing" } })),
+  open: client.use((client) => client.open({ meta: { caller: "billing" } })),
   attach: client.use((client) => client.attach(id)),
   sessions: client.use((client) => client.sessions()),
   sessionsStream: client.use((client) => Stream.runDrain(client.sessionsStream())),
@@ -54,6 +56,8 @@ export const ofSession: {
 export const ofModules: Readonly<Record<string, Effect.Effect<unknown, unknown, Services>>> = {
   "Forge.session": Forge.session({ meta: { caller: "billing" } }),
   "Forge.withSession": Forge.withSession({}, (session) => session.turn(prompt, { files })),
+  "Forge.agents": Forge.agents,
+  "Forge.open": Forge.open({ meta: { caller: "billing" } }),
   "Forge.attach": Forge.attach(id),
   "Forge.sessions": Forge.sessions(),
   "Forge.sessionsStream": Stream.runDrain(Forge.sessionsStream()),

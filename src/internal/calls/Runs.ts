@@ -32,6 +32,7 @@ const encodeRequest = Input.encoder(Wire.RunRequest)
 
 /** A run as it will be sent. */
 export interface PreparedRun extends PreparedTurn {
+  readonly agent: string | undefined
   readonly model: string | null | undefined
   readonly system: string | null | undefined
 }
@@ -43,11 +44,12 @@ export const prepare = Effect.fnUntraced(function* (
 ): Effect.fn.Return<PreparedRun, ApiError<422>> {
   let timeout = defaultTimeout
   const wire = yield* encodeRequest(send, () => {
-    const { effort, files, model, system, systemMode } = options
+    const { agent, effort, files, model, system, systemMode } = options
     timeout = timeoutOf(options)
     return {
       prompt,
       ...timesOf(options, timeout),
+      ...(agent === undefined ? {} : { agent }),
       ...(model === undefined ? {} : { model }),
       ...(system === undefined ? {} : { system }),
       ...(systemMode === undefined ? {} : { systemMode }),
@@ -58,6 +60,7 @@ export const prepare = Effect.fnUntraced(function* (
   const delivery = yield* Delivery.prepare(send, options, timeout)
   return {
     prompt: wire.prompt,
+    agent: wire.agent ?? undefined,
     model: wire.model,
     system: wire.system,
     body: HttpBody.jsonUnsafe(wire),

@@ -3,13 +3,13 @@
  */
 import { Duration, Effect, Option, Schema } from "effect"
 import { HttpBody } from "effect/http"
-import { SessionId } from "../../wire/Ids.ts"
+import { IdempotencyKey, SessionId } from "../../wire/Ids.ts"
 import * as Paths from "../../wire/Paths.ts"
 import * as Wire from "../../wire/Sessions.ts"
-import { ApiError, type CloseError, type CreateError } from "../../ForgeError.ts"
+import { ApiError, type CloseError, type CreateError, type Status } from "../../ForgeError.ts"
 import type { ListOptions, LiveState, SessionInfo, SessionOptions, SessionState } from "../../SessionInfo.ts"
 import * as Input from "./Input.ts"
-import { callDeadline, callOf, decodeTo, decoder, define } from "./Operation.ts"
+import { callDeadline, callOf, decodeTo, decoder, define, type Operation } from "./Operation.ts"
 
 /** `POST /sessions`. */
 export const create = define({
@@ -146,19 +146,27 @@ export const mayHaveCreated = (error: CreateError): boolean =>
 
 const encodeCreateRequest = Input.encoder(Wire.CreateRequest)
 
+const checkKey = Input.encoder(Schema.Struct({ key: Schema.UndefinedOr(IdempotencyKey) }))
+
 /** A new session as it will be requested: what the caller changes in its options from here on has no effect. */
 export interface PreparedCreate {
   readonly agent: string
   readonly model: string | null | undefined
   readonly body: HttpBody.HttpBody
+  /** The same without an agent, where the caller asked for none. */
+  readonly withoutAgent: HttpBody.HttpBody | undefined
   readonly secrets: ReadonlyArray<string>
+  /** The caller's own. */
+  readonly key: string | undefined
   /** The options given that need the feature `session_options`. */
   readonly needsSessionOptions: ReadonlyArray<string>
 }
 
 /** Encodes a new session; its agent is always sent, other options only where they are given. */
-export const prepareCreate = (options: SessionOptions = {}) => {
-  const encoded = encodeCreateRequest(create, () => {
+export const prepareCreate = Effect.fnUntraced(function* (
+  options: SessionOptions = {}
+): Effect.fn.Return<PreparedCreate, ApiError<422>> {
+  const wire = yield* encodeCreateRequest(create, () => {
     const { agent = "claude", effort, meta, model, system, systemMode } = options
     return {
       agent,
@@ -169,23 +177,33 @@ export const prepareCreate = (options: SessionOptions = {}) => {
       ...(effort === undefined ? {} : { effort })
     }
   })
-  return Effect.map(encoded, (wire): PreparedCreate => ({
-    agent: wire.agent ?? "claude",
+  const { key } = yield* checkKey(create, () => ({ key: options.key }))
+  const { agent = "claude", ...rest } = wire
+  return {
+    agent,
     model: wire.model,
     body: HttpBody.jsonUnsafe(wire),
+    withoutAgent: options.agent === undefined ? HttpBody.jsonUnsafe(rest) : undefined,
+    key,
     secrets: wire.system ? [wire.system] : [],
     needsSessionOptions: [
       ...(wire.system === undefined ? [] : ["system"]),
       ...(wire.system_mode === undefined ? [] : ["systemMode"]),
       ...(wire.effort === undefined ? [] : ["effort"])
     ]
-  }))
-}
+  }
+})
+
+/** Whether a create was refused for its agent: the server has none of that name. */
+export const isAgentRefused = (error: CreateError): boolean =>
+  ApiError.is(422)(error) &&
+  error.outcome !== "not-sent" &&
+  error.reason.issues.some(({ path }) => path[0] === "body" && path[1] === "agent")
 
 /** Refuses options that the server would ignore without a word. */
-export const refuseOptions = (names: ReadonlyArray<string>) =>
+export const refuseOptions = (operation: Operation<Status, unknown>, names: ReadonlyArray<string>) =>
   Input.refuse(
-    callOf(create),
+    callOf(operation),
     names.map((name) => ({ path: [name], message: "is not supported by this server" }))
   )
 

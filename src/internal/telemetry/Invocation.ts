@@ -151,9 +151,9 @@ export const beginTurn = Effect.fnUntraced(function* (
   return (yield* Enabled) ? yield* begin(turnSpec(info, session, prompt, yield* CaptureContent)) : undefined
 })
 
-const runSpec = ({ model, prompt, system }: PreparedRun, content: boolean): SpanSpec<Run> => ({
+const runSpec = ({ agent, model, prompt, system }: PreparedRun, content: boolean): SpanSpec<Run> => ({
   name: "invoke_agent",
-  agent: undefined,
+  agent,
   session: undefined,
   attributes: {
     ...modelOf(model),
@@ -169,7 +169,7 @@ const runSpec = ({ model, prompt, system }: PreparedRun, content: boolean): Span
   })
 })
 
-/** A run; its agent is the server's default. */
+/** A run; its agent is only known where it is asked for. */
 export const run = Effect.fnUntraced(function* <E, R>(
   prepared: PreparedRun,
   effect: Effect.Effect<Run, E, R>

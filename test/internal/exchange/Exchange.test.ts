@@ -21,6 +21,7 @@ const seconds = (count: number) => count * 1000
 /** The default deadlines, in milliseconds. */
 const deadlines: Record<string, number> = {
   health: seconds(30),
+  agents: seconds(30),
   create: seconds(60),
   list: seconds(30),
   state: seconds(30),

@@ -73,6 +73,7 @@ const samples: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   "ForgeError.Unexpected": [unexpected],
   "AppToken.MintedToken": [Schema.decodeSync(Core.AppToken.MintedToken)({ name: "billing", token: canaries.minted })],
   "AppToken.TokenInfo": [],
+  "Agents.Agent": [],
   "Health.Health": [],
   "Run.Done": [],
   "Run.Part": [],
