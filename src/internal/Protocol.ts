@@ -137,17 +137,17 @@ export const make = Effect.fnUntraced(function* (
           onUndecodable: closeUndecodable
         })
       })
-    const create = sendOnce(body, key).pipe(
-      Effect.catchIf(
-        (error) => withoutAgent !== undefined && Sessions.isAgentRefused(error),
-        Effect.fnUntraced(function* (refused) {
-          if (withoutAgent === undefined || (yield* Deferred.isDone(abandoned))) return yield* Effect.fail(refused)
-          const { features } = yield* Effect.orElseSucceed(send(Health.get, {}), () => ({ features: [""] }))
-          // The key of a call that was refused is not kept.
-          return features.includes("agents") ? yield* sendOnce(withoutAgent, key) : yield* Effect.fail(refused)
-        })
-      )
-    )
+    const hasDefaultAgent = Effect.map(send(Health.get, {}), ({ features }) => features.includes("agents"))
+    /** Where no agent was asked for, and the server has no agent of that name, its default is. The key of a refused call is not kept. */
+    const withDefaultAgent = Effect.fnUntraced(function* (
+      refused: CreateError
+    ): Effect.fn.Return<SessionInfo, CreateError> {
+      const isPossible = withoutAgent !== undefined && Sessions.isAgentRefused(refused)
+      if (!isPossible || (yield* Deferred.isDone(abandoned))) return yield* Effect.fail(refused)
+      if (!(yield* Effect.orElseSucceed(hasDefaultAgent, () => false))) return yield* Effect.fail(refused)
+      return yield* sendOnce(withoutAgent, key)
+    })
+    const create = Effect.catch(sendOnce(body, key), withDefaultAgent)
     const creating = yield* background(Effect.andThen(checkOptions(needsSessionOptions, abandoned), create))
     const cleanUp = Effect.matchEffect(Fiber.join(creating), {
       onSuccess: ({ id }) => closeOrphan(id),
@@ -162,7 +162,10 @@ export const make = Effect.fnUntraced(function* (
   })
 
   /** Prepares a run, whose agent only a server that names `agents` looks at. */
-  const prepareRun = Effect.fnUntraced(function* (prompt: string, options?: Run.RunOptions | Run.RunStreamOptions) {
+  const prepareRun = Effect.fnUntraced(function* (
+    prompt: string,
+    options?: Run.RunOptions | Run.RunStreamOptions
+  ): Effect.fn.Return<Runs.PreparedRun, RunError> {
     const prepared = yield* Runs.prepare(prompt, options)
     if (prepared.agent !== undefined && !(yield* send(Health.get, {})).features.includes("agents")) {
       return yield* Sessions.refuseOptions(Runs.send, ["agent"])

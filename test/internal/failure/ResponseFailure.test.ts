@@ -230,6 +230,7 @@ it.live("each refusal of a 503 is a reason of its own, and the call was refused"
 describe("an undeclared status becomes that of its class", () => {
   const declared: Record<string, ReadonlyArray<number>> = {
     health: [],
+    agents: [404],
     create: [413, 422, 502],
     list: [422],
     state: [404, 422],
