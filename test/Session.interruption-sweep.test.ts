@@ -4,14 +4,17 @@
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Scheduler } from "effect"
+import { Effect, Fiber, Layer, Scheduler, Stream } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { Forge, type Session } from "../src/index.ts"
 import { health, layerClients } from "./support/Clients.ts"
 import { patience } from "./support/Patience.ts"
 import { created, layerServer, type Script, ScriptedServer, turn } from "./support/ScriptedServer.ts"
+import { eventFrames, framesOf, stream } from "./support/StreamServer.ts"
 
-/** A server of sessions, and a record of them. */
+const said = ["a", "b", "c"].map((content) => ({ type: "text", content }))
+
+/** A server of sessions, and a record of them. A prompt says whether its turn is streamed, and to its end. */
 const server = (features: ReadonlyArray<string>) => {
   const made: Array<string> = []
   const closed: Array<string> = []
@@ -30,6 +33,8 @@ const server = (features: ReadonlyArray<string>) => {
     }
     const { prompt } = JSON.parse(body) as { readonly prompt: string }
     prompts.push(prompt)
+    if (prompt.startsWith("whole ")) return stream(framesOf({ events: said }))
+    if (prompt.startsWith("endless ")) return stream(eventFrames(said), { hang: true })
     return { json: turn(id, 1, prompt) }
   }
   return { script, made, closed, prompts }
@@ -82,6 +87,30 @@ describe("a swept interrupt", () => {
         }).pipe(Effect.provide(layerOne(script)))
       }
     )
+  }
+
+  for (const kind of ["whole", "endless"]) {
+    it.live(`of Session.stream, ${kind}: its permit and its connection are released, and its turn is cancelled`, () => {
+      const { closed, prompts, script } = server(["cancel"])
+      return Effect.gen(function* () {
+        yield* Forge.withSession({}, (session) =>
+          Effect.andThen(
+            sweep((operations, step) =>
+              Effect.gen(function* () {
+                const read = Stream.runDrain(session.stream(`${kind} ${operations}/${step}`))
+                yield* interruptAt(read, operations, step)
+                if (step === 24) yield* Effect.timeout(session.turn(`after ${operations}`), patience)
+              })
+            ),
+            Effect.timeout(session.turn("last"), patience)
+          )
+        )
+        assert.strictEqual(prompts.at(-1), "last")
+        assert.isAbove(prompts.length, 50)
+        assert.strictEqual(new Set(prompts).size, prompts.length)
+        assert.deepStrictEqual(closed, ["s-1"])
+      }).pipe(Effect.provide(layerOne(script)))
+    })
   }
 
   it.live("of Session.close: one DELETE, and it can be closed again", () => {
