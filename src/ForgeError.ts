@@ -119,6 +119,20 @@ export class RunFailed extends Data.TaggedClass("RunFailed")<{
   readonly stopReason: string | null
 }> {}
 
+/** An answer that could not be decoded. */
+export interface OutputAttempt {
+  /** What the agent answered. */
+  readonly text: Redacted.Redacted
+  /** Why it could not be decoded, as it was sent to the agent. */
+  readonly error: Redacted.Redacted
+}
+
+/** None of the agent's answers could be decoded by the Schema. */
+export class OutputMismatch extends Data.TaggedClass("OutputMismatch")<{
+  /** All answers, in order. */
+  readonly attempts: ReadonlyArray<OutputAttempt>
+}> {}
+
 /** The server has as many open sessions as it allows. */
 export class PoolFull extends Data.TaggedClass("PoolFull") {}
 
@@ -162,11 +176,11 @@ export interface Reasons {
  */
 export type Status = keyof Reasons
 
-interface ApiFailure<S extends Status> extends Call {
+interface ApiFailure<S extends Status, R> extends Call {
   readonly status: S
   readonly message: string
   readonly outcome: Outcome
-  readonly reason: Reasons[S]
+  readonly reason: R
   /** How long the server asks to wait before another attempt. */
   readonly retryAfter: Duration.Duration | undefined
 }
@@ -185,16 +199,22 @@ interface ApiFailure<S extends Status> extends Call {
  * )
  * ```
  */
-export class ApiError<const S extends Status = Status> extends Data.TaggedError("ApiError")<ApiFailure<S>> {
-  constructor(fields: ApiFailure<S>) {
+export class ApiError<const S extends Status = Status, R = Reasons[S]> extends Data.TaggedError("ApiError")<
+  ApiFailure<S, R>
+> {
+  constructor(fields: ApiFailure<S, R>) {
     super(fields)
     withCall(this)
   }
 
-  /** Whether an error is an `ApiError` of one of these statuses; narrows, and leaves the others in the error type. */
+  /**
+   * Whether an error is an `ApiError` of one of these statuses; narrows, and leaves the others in the error type. It leaves
+   * `OutputMismatch` too, which `Effect.catchReason` handles.
+   */
   static is<const S extends Status>(...statuses: ReadonlyArray<S>): (error: unknown) => error is ApiErrors<S> {
     const wanted: ReadonlySet<number> = new Set(statuses)
-    return (error): error is ApiErrors<S> => error instanceof ApiError && wanted.has(error.status)
+    return (error): error is ApiErrors<S> =>
+      error instanceof ApiError && wanted.has(error.status) && !(error.reason instanceof OutputMismatch)
   }
 }
 
@@ -306,3 +326,6 @@ export type TurnError =
   | ApiErrors<CommonStatus | 404 | 410 | 413 | 422 | 502>
   | TransportError
   | SessionClosed
+
+/** What a turn whose answer is decoded can fail with. */
+export type TurnAsError = TurnError | ApiError<502, OutputMismatch>

@@ -7,10 +7,10 @@
  * `Forge.session` opens one, `Forge.attach` borrows one. Fibers can share a handle. Printed, it shows its state, and no
  * secret. It is an interface, so a test can implement it by hand.
  */
-import type { Effect, Stream } from "effect"
-import type { CancelError, CloseError, StateError, TurnError } from "./ForgeError.ts"
+import type { Effect, Schema, Stream } from "effect"
+import type { CancelError, CloseError, StateError, TurnAsError, TurnError } from "./ForgeError.ts"
 import type { LiveState, SessionId, SessionInfo } from "./SessionInfo.ts"
-import type { Part, StreamOptions, Turn, TurnOptions } from "./Turn.ts"
+import type { Part, StreamOptions, Structured, Turn, TurnAsOptions, TurnOptions } from "./Turn.ts"
 
 /**
  * A handle on a session.
@@ -46,6 +46,20 @@ export interface Session {
    * waits for that; on any other server the agent goes on, and the next turn waits behind it.
    */
   readonly turn: (prompt: string, options?: TurnOptions) => Effect.Effect<Turn, TurnError>
+
+  /**
+   * Sends a prompt and decodes the answer by a Schema, with its transformations and services.
+   *
+   * The agent gets the Schema as JSON Schema with the prompt. The JSON of its answer may be fenced or bare; of several values the
+   * last that fits is taken. Where none fits, the error goes back to the agent, `repairs` times at most, in turns of the same
+   * session that no other turn comes between; `timeout` is that of all of them. Only an answer that ended by `end_turn` is
+   * repaired. It fails with the reason `OutputMismatch`, which has every answer.
+   */
+  readonly turnAs: <S extends Schema.Constraint>(
+    schema: S,
+    prompt: string,
+    options?: TurnAsOptions
+  ) => Effect.Effect<Structured<S["Type"]>, TurnAsError, S["DecodingServices"]>
 
   /**
    * Sends a prompt at the first pull, and gives the events of its turn as they happen, then the turn: the last part is `Done`,

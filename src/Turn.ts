@@ -20,7 +20,7 @@
  * const fromText = Schema.decodeEffect(Stored)
  * ```
  */
-import { type Duration, Effect, Option, type Schema, Stream } from "effect"
+import { type Duration, Effect, Option, Reducer, type Schema, Stream } from "effect"
 import * as TurnEvent from "./TurnEvent.ts"
 import type { FileToken } from "./Upload.ts"
 import * as Parts from "./wire/Parts.ts"
@@ -86,6 +86,38 @@ export interface StreamOptions extends Omit<TurnOptions, "transport"> {
    */
   readonly onInterrupt?: "cancel" | "detach" | undefined
 }
+
+/** What goes with a prompt whose answer is decoded. */
+export interface TurnAsOptions extends TurnOptions {
+  /** How often the agent is asked again when its answer does not match: twice if not given. */
+  readonly repairs?: number | undefined
+}
+
+/** An answer that was decoded. */
+export interface Structured<A> {
+  readonly value: A
+  /** The turn that gave it. */
+  readonly turn: Turn
+  /** How many turns it took. */
+  readonly attempts: number
+  /** What all of them used. */
+  readonly usage: Usage | undefined
+}
+
+const sum = (a: number | undefined, b: number | undefined) =>
+  a === undefined && b === undefined ? undefined : (a ?? 0) + (b ?? 0)
+
+/** Adds usages up. A count that none of them has stays undefined. */
+export const UsageReducerSum: Reducer.Reducer<Usage> = Reducer.make(
+  (a: Usage, b: Usage): Usage => ({
+    inputTokens: sum(a.inputTokens, b.inputTokens),
+    outputTokens: sum(a.outputTokens, b.outputTokens),
+    cachedTokens: sum(a.cachedTokens, b.cachedTokens),
+    totalTokens: sum(a.totalTokens, b.totalTokens),
+    costUsd: sum(a.costUsd, b.costUsd)
+  }),
+  {}
+)
 
 /** The last part of a stream: the turn, as `session.turn` would have returned it. */
 export type Done = Parts.TurnDone

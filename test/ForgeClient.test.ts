@@ -22,6 +22,7 @@ const fakeSession = (turns: Array<string>): Session.Session => {
         const events = [TurnEvent.Text({ content: prompt })]
         return Turn.make({ sessionId: id, index, events, stopReason: "end_turn", duration: Duration.seconds(1) })
       }),
+    turnAs: () => Effect.never,
     stream: () => Stream.never,
     cancel: Effect.succeed(false),
     state: Effect.never,

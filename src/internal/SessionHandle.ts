@@ -1,7 +1,7 @@
 /**
  * The handle of a session: its state, and everything that its `Session` does. Open, closing, closed, and never back.
  */
-import { Deferred, Duration, Effect, Exit, Inspectable, Scope, Stream } from "effect"
+import { Deferred, Duration, Effect, Exit, Inspectable, type Schema, Scope, Stream } from "effect"
 import {
   type ApiError,
   type CancelError,
@@ -10,6 +10,7 @@ import {
   type Issue,
   SessionClosed,
   type StateError,
+  type TurnAsError,
   type TurnError
 } from "../ForgeError.ts"
 import type { Session } from "../Session.ts"
@@ -28,6 +29,7 @@ import type { Protocol } from "./Protocol.ts"
 import * as CloseFailure from "./telemetry/CloseFailure.ts"
 import * as Invocation from "./telemetry/Invocation.ts"
 import * as SessionSpan from "./telemetry/SessionSpan.ts"
+import * as StructuredOutput from "./StructuredOutput.ts"
 import { TurnPermit } from "./TurnPermit.ts"
 
 /** How long the end of a scope may take to close its session. */
@@ -77,6 +79,14 @@ class SessionHandle extends Inspectable.Class implements Session {
     return turnOf(this, prompt, options)
   }
 
+  turnAs<S extends Schema.Constraint>(
+    schema: S,
+    prompt: string,
+    options?: Turn.TurnAsOptions
+  ): Effect.Effect<Turn.Structured<S["Type"]>, TurnAsError, S["DecodingServices"]> {
+    return turnAsOf(this, schema, prompt, options)
+  }
+
   stream(prompt: string, options?: Turn.StreamOptions): Stream.Stream<Turn.Part, TurnError> {
     return streamOf(this, prompt, options)
   }
@@ -112,10 +122,14 @@ class SessionHandle extends Inspectable.Class implements Session {
 
   /** Sends a turn when it has the permit, if the session is still open then. */
   send(turn: Turns.PreparedTurn): Effect.Effect<Turn.Turn, TurnError> {
-    const sent = this.#protocol.turn(this.id, turn, (key) => this.#cancelLater(key))
     return turn.delivery.queueTimeout === undefined
-      ? this.#permit.run(Effect.andThen(this.checkOpen, sent))
-      : Effect.scoped(Effect.andThen(this.#hold(turn), sent))
+      ? this.#permit.run(Effect.andThen(this.checkOpen, this.sendHeld(turn)))
+      : Effect.scoped(Effect.andThen(this.hold(turn), this.sendHeld(turn)))
+  }
+
+  /** Sends a turn of a caller that has the permit. */
+  sendHeld(turn: Turns.PreparedTurn): Effect.Effect<Turn.Turn, TurnError> {
+    return this.#protocol.turn(this.id, turn, (key) => this.#cancelLater(key))
   }
 
   /** Opens the stream of a turn when it has the permit, which the stream holds until its scope closes. */
@@ -123,32 +137,32 @@ class SessionHandle extends Inspectable.Class implements Session {
     const opened = this.#protocol.streamTurn(this.id, turn, (key) =>
       turn.delivery.onInterrupt === "cancel" ? this.#cancelLater(key) : Effect.void
     )
-    return this.#hold(turn).pipe(
+    return this.hold(turn).pipe(
       Effect.andThen(opened),
       Effect.map(({ next }) => ({ next: this.#permit.pull(next) }))
     )
   }
 
   /** Takes the permit within the turn's bound, if the session is still open then. */
-  #hold({ delivery: { queueTimeout } }: Turns.PreparedTurn): Effect.Effect<void, TurnError, Scope.Scope> {
+  hold({ delivery: { queueTimeout } }: Turns.PreparedTurn): Effect.Effect<void, TurnError, Scope.Scope> {
     const held =
       queueTimeout === undefined
         ? this.#permit.hold
         : Effect.timeoutOrElse(this.#permit.hold, {
             duration: queueTimeout,
-            orElse: () => Effect.fail(StreamFailure.queueTimeout(this.#call, queueTimeout))
+            orElse: () => Effect.fail(StreamFailure.queueTimeout(this.call, queueTimeout))
           })
     return Effect.andThen(held, this.checkOpen)
   }
 
-  get #call(): CallInfo {
+  get call(): CallInfo {
     return callOf(Turns.send, { path: Paths.turn.of(this.id) })
   }
 
   /** Refuses a turn of the fiber that reads the stream of the turn in flight: it would wait for itself. */
   get checkReader(): Effect.Effect<void, ApiError<422>> {
     return Effect.withFiber((fiber) =>
-      this.#permit.isReadBy(fiber) ? Input.refuse(this.#call, [ownReader]) : Effect.void
+      this.#permit.isReadBy(fiber) ? Input.refuse(this.call, [ownReader]) : Effect.void
     )
   }
 
@@ -247,6 +261,23 @@ const turnOf = Effect.fnUntraced(function* (
   )
   return yield* Invocation.turn(self.info, self.span, prepared.prompt, sent)
 })
+
+const turnAsOf = <S extends Schema.Constraint>(
+  self: SessionHandle,
+  schema: S,
+  prompt: string,
+  options: Turn.TurnAsOptions | undefined
+) => {
+  const orClosed = <A, R>(effect: Effect.Effect<A, TurnError, R>): Effect.Effect<A, TurnError, R> =>
+    Effect.catchTag(effect, "SessionClosed", (closed) => self.markClosed(closed))
+  const turns: StructuredOutput.SessionTurns = {
+    call: self.call,
+    hold: (prepared) =>
+      self.checkReader.pipe(Effect.andThen(self.checkOpen), Effect.andThen(self.hold(prepared)), orClosed),
+    send: (prepared) => Invocation.turn(self.info, self.span, prepared.prompt, orClosed(self.sendHeld(prepared)))
+  }
+  return StructuredOutput.run(turns, schema, prompt, options)
+}
 
 const streamOf = (self: SessionHandle, prompt: string, options: Turn.StreamOptions | undefined) =>
   Stream.unwrap(

@@ -1,7 +1,7 @@
 /**
  * The public surface as calls that can fail, under the names of the exports and methods that they go through.
  */
-import { Effect, Redacted, type Scope, Stream } from "effect"
+import { Effect, Redacted, Schema, type Scope, Stream } from "effect"
 import { Forge, ForgeAdmin, ForgeClient, type Session, type SessionInfo, Upload } from "../../src/index.ts"
 import { canaries } from "./Canaries.ts"
 
@@ -47,6 +47,12 @@ export const ofSession: {
   readonly [Key in Exclude<keyof Session.Session, "id" | "info" | "closed">]: Effect.Effect<unknown, unknown, Services>
 } = {
   turn: ofHandle((session) => session.turn(prompt, { files })),
+  turnAs: ofHandle((session) =>
+    session.turnAs(Schema.Finite, prompt, { files, repairs: 0 }).pipe(
+      // What the agent answered is in the reason.
+      Effect.catchReason("ApiError", "OutputMismatch", (reason) => Effect.succeed(reason))
+    )
+  ),
   stream: ofHandle((session) => Stream.runCollect(session.stream(prompt, { files }))),
   cancel: ofHandle((session) => session.cancel),
   state: ofHandle((session) => session.state),

@@ -17,6 +17,8 @@ const displayed: Readonly<Record<string, string>> = {
     "<E = never, R = never>(source: Source<E, R>, options?: UploadOptions) => Effect.Effect<UploadedFile, E | UploadError, R | ForgeClient>",
   "Forge.health": "Effect<Health, HealthError, ForgeClient>",
   "session.turn": "(prompt: string, options?: TurnOptions | undefined) => Effect<Turn, TurnError>",
+  "session.turnAs":
+    '<S extends Schema.Constraint>(schema: S, prompt: string, options?: TurnAsOptions | undefined) => Effect<Structured<S["Type"]>, TurnAsError, S["DecodingServices"]>',
   "session.stream": "(prompt: string, options?: StreamOptions | undefined) => Stream<TurnPart, TurnError>",
   "turn.events": "readonly TurnEvent[]",
   "Turn.Turn": "Codec<Turn, TurnEncoded>",
@@ -40,8 +42,9 @@ const displayed: Readonly<Record<string, string>> = {
   "NodeForgeClient.layerConfig":
     "(options?: ConfigOptions) => Layer.Layer<ForgeClient.ForgeClient, ApiError<422> | Config.ConfigError>",
   "session.closed": 'Effect<"client" | "server">',
-  "ApiError.is(502)": "(error: unknown) => error is ApiError<502>",
-  "ApiError.is(404, 502)": "(error: unknown) => error is ApiError<404> | ApiError<502>"
+  "ApiError.is(502)": "(error: unknown) => error is ApiError<502, RunFailed | Unexpected>",
+  "ApiError.is(404, 502)":
+    "(error: unknown) => error is ApiError<404, NotFound | Unexpected> | ApiError<502, RunFailed | Unexpected>"
 }
 
 const names = Object.keys(displayed)

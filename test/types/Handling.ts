@@ -65,7 +65,23 @@ export type ByReason = Holds<
   ]
 >
 
+declare const turnAs: Effect.Effect<Turn.Structured<number>, ForgeError.TurnAsError>
+
+const mismatch = Effect.catchReason(turnAs, "ApiError", "OutputMismatch", ({ attempts }) => Effect.succeed(attempts))
+const otherFailures = Effect.catchIf(turnAs, ApiError.is(502), ({ reason }) => Effect.succeed(reason._tag))
+
+export type OfStructured = Holds<
+  [
+    Equal<Exclude<Effect.Success<typeof mismatch>, Turn.Structured<number>>, ReadonlyArray<ForgeError.OutputAttempt>>,
+    Equal<Exclude<Effect.Success<typeof otherFailures>, Turn.Structured<number>>, "RunFailed" | "Unexpected">,
+    Equal<Extract<ErrorOf<typeof otherFailures>, ApiError<502, unknown>>, ApiError<502, ForgeError.OutputMismatch>>
+  ]
+>
+
 // Handling what cannot happen does not compile.
+
+// @ts-expect-error: only a turn whose answer is decoded can mismatch
+export const noMismatch = Effect.catchReason(turn, "ApiError", "OutputMismatch", () => Effect.void)
 
 // @ts-expect-error: no server of this contract answers 418 as such
 ApiError.is(418)
