@@ -21,6 +21,9 @@ export { ApiError, AuthError, SessionClosed, TransportError } from "./ForgeError
 /** The agents of a server. */
 export * as Agents from "./Agents.ts"
 
+/** Sessions by key. */
+export * as Conversations from "./Conversations.ts"
+
 /** The health of a server, and its features. */
 export * as Health from "./Health.ts"
 

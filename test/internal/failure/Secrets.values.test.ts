@@ -75,6 +75,8 @@ const samples: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   "AppToken.MintedToken": [Schema.decodeSync(Core.AppToken.MintedToken)({ name: "billing", token: canaries.minted })],
   "AppToken.TokenInfo": [],
   "Agents.Agent": [],
+  "Conversations.Service": [],
+  "Conversations.make": [],
   "Health.Health": [],
   "Run.Done": [],
   "Run.Part": [],
