@@ -16,6 +16,13 @@ export const Issue = Schema.Struct({
 })
 export type Issue = typeof Issue.Type
 
+/** What effect says of a field that is not there. */
+export const missingKey = "Missing key"
+
+/** What is wrong with a field, as the rest of a sentence that its name begins. */
+export const problemOf = (message: string): string =>
+  message === missingKey ? "is missing" : message.replace(/^Expected /, "must be ").replaceAll(" | ", " or ")
+
 /** The body of a 422. */
 export const Invalid = Schema.Struct({ detail: Schema.Array(Issue) })
 export type Invalid = typeof Invalid.Type

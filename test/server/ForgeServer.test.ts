@@ -129,9 +129,9 @@ it.layer(Shared.layer, { excludeTestServices: true })("ForgeServer, byte for byt
       const turn = `/sessions/${session.id}/turn`
       const deep = `${"[".repeat(100_000)}${"]".repeat(100_000)}`
       for (const [path, body, detail] of [
-        [turn, "{}", '{"loc":["body","prompt"],"msg":"Missing key","type":"missing"}'],
+        [turn, "{}", '{"loc":["body","prompt"],"msg":"is missing","type":"missing"}'],
         [turn, "", null],
-        [turn, "{", '{"loc":["body"],"msg":"Expected a valid JSON body","type":"value_error"}'],
+        [turn, "{", '{"loc":["body"],"msg":"must be a valid JSON body","type":"value_error"}'],
         [turn, '{"prompt":" \\n"}', '{"loc":["body","prompt"],"msg":"must not be empty","type":"value_error"}'],
         [turn, '{"prompt":"p","timeout_secs":true}', null],
         [turn, '{"prompt":"p","timeout_secs":1.5}', null],

@@ -4,6 +4,7 @@
 import { Duration, Effect, Option, Predicate, Redacted, Result, Schema, SchemaIssue } from "effect"
 import { ApiError, Invalid, type Issue, type Status } from "../../ForgeError.ts"
 import * as WellFormed from "../../wire/WellFormed.ts"
+import { problemOf } from "../../wire/Failures.ts"
 import { type CallInfo, callOf, type Operation } from "./Operation.ts"
 
 const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
@@ -17,7 +18,7 @@ const toKey = (segment: PropertyKey | { readonly key: PropertyKey }): string | n
 const issues = ({ issue }: Schema.SchemaError): ReadonlyArray<Issue> =>
   issuesOf(issue).issues.map(({ message, path }) => ({
     path: (path ?? []).map(toKey),
-    message: message.replace(/^Expected /, "must be ").replaceAll(" | ", " or ")
+    message: problemOf(message)
   }))
 
 /** The error of input that is not sent. */

@@ -19,7 +19,7 @@ const invalid = (msg: string) => new Invalid({ detail: [bodyIssue([], msg)] })
 const tooDeep = invalid(`must not be nested deeper than ${maxDepth}`)
 const notUtf8 = invalid("must be UTF-8")
 const notDeclared = invalid("must be JSON, and sent with the header Content-Type: application/json")
-const notJson = invalid("Expected a valid JSON body")
+const notJson = invalid("must be a valid JSON body")
 
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 

@@ -5,14 +5,12 @@ import { Effect, type Schema, SchemaIssue } from "effect"
 import { HttpApiMiddleware } from "effect/http-api"
 import { Invalid } from "../../api/Errors.ts"
 import { Validation } from "../../api/Middlewares.ts"
-import type { Issue } from "../../wire/Failures.ts"
+import { type Issue, missingKey, problemOf } from "../../wire/Failures.ts"
 
 /** The part of a request, as the contract names it. */
 const parts = { Params: "path", Headers: "header", Query: "query", Payload: "body" } as const
 
 const format = SchemaIssue.makeFormatterStandardSchemaV1()
-
-const missing = "Missing key"
 
 const toIssue =
   (part: string) =>
@@ -20,8 +18,8 @@ const toIssue =
     const keys = (path ?? []).map((segment) => (typeof segment === "object" ? segment.key : segment))
     return {
       loc: [part, ...keys.map((key) => (typeof key === "number" ? key : String(key)))],
-      msg: message,
-      type: message === missing ? "missing" : "value_error"
+      msg: problemOf(message),
+      type: message === missingKey ? "missing" : "value_error"
     }
   }
 

@@ -99,7 +99,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("POST /run", (it) => {
       const blank = "must not be empty"
       const range = "must be from 5 to 60"
       const refused: ReadonlyArray<readonly [object, string]> = [
-        [{}, invalid("prompt", "Missing key", "missing")],
+        [{}, invalid("prompt", "is missing", "missing")],
         [{ prompt: "" }, invalid("prompt", blank)],
         [{ prompt: " \n" }, invalid("prompt", blank)],
         [{ prompt: "x", system: "" }, invalid("system", blank)],
