@@ -4,7 +4,7 @@
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Scheduler, Stream } from "effect"
+import { Effect, Fiber, Layer, Schema, Scheduler, Stream } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { Forge, type Session } from "../src/index.ts"
 import { health, layerClients } from "./support/Clients.ts"
@@ -112,6 +112,29 @@ describe("a swept interrupt", () => {
       }).pipe(Effect.provide(layerOne(script)))
     })
   }
+
+  it.live("of Session.turnAs: its permit and its connection are released, in each of its attempts", () => {
+    const { closed, prompts, script } = server(["cancel"])
+    return Effect.gen(function* () {
+      yield* Forge.withSession({}, (session) =>
+        Effect.andThen(
+          sweep((operations, step) =>
+            Effect.gen(function* () {
+              yield* interruptAt(session.turnAs(Schema.Finite, `${operations}/${step}`), operations, step * 3)
+              if (step === 24) yield* Effect.timeout(session.turn(`after ${operations}`), patience)
+            })
+          ),
+          Effect.timeout(session.turn("last"), patience)
+        )
+      )
+      assert.strictEqual(prompts.at(-1), "last")
+      const asked = prompts.filter((prompt) => /^\d+\/\d+\n/.test(prompt))
+      assert.isAbove(asked.length, 50)
+      assert.strictEqual(new Set(asked).size, asked.length)
+      assert.isTrue(prompts.some((prompt) => prompt.startsWith("Your answer does not match")))
+      assert.deepStrictEqual(closed, ["s-1"])
+    }).pipe(Effect.provide(layerOne(script)))
+  })
 
   it.live("of Session.close: one DELETE, and it can be closed again", () => {
     const { closed, made, script } = server([])
