@@ -26,11 +26,16 @@
 import { Context, Duration, Effect, Layer, type Scope } from "effect"
 import type { CreateError } from "./ForgeError.ts"
 import type { ForgeClient } from "./ForgeClient.ts"
-import { type Conversation, ConversationSession } from "./internal/ConversationSession.ts"
 import * as ConversationPool from "./internal/ConversationPool.ts"
+import { ConversationSession } from "./internal/ConversationSession.ts"
+import type { Session } from "./Session.ts"
 import type { SessionOptions } from "./SessionInfo.ts"
 
-export type { Conversation } from "./internal/ConversationSession.ts"
+/** The session of a key, which is replaced where the server has closed it (see `onClosed`). */
+export interface Conversation extends Session {
+  /** 1 for the first session of its key, and one more each time it was replaced: the agent then remembers nothing. */
+  readonly generation: number
+}
 
 /** Sessions by key. */
 export interface Conversations<K> {

@@ -7,11 +7,6 @@ import type { Session } from "../Session.ts"
 import type { SessionId, SessionInfo } from "../SessionInfo.ts"
 import type * as Turn from "../Turn.ts"
 
-export interface Conversation extends Session {
-  /** 1 for the first session of its key, and one more each time it was replaced: the agent then remembers nothing. */
-  readonly generation: number
-}
-
 export interface Source {
   readonly current: () => { readonly session: Session; readonly generation: number }
   /** Another session in place of a closed one; undefined where the caller is to get the error. */
@@ -42,7 +37,7 @@ const turnsOf = (error: TurnAsError): number => {
   return error.reason._tag === "OutputMismatch" ? error.reason.attempts.length : 1
 }
 
-export class ConversationSession extends Inspectable.Class implements Conversation {
+export class ConversationSession extends Inspectable.Class implements Session {
   readonly #source: Source
 
   constructor(source: Source) {
