@@ -104,20 +104,8 @@ export interface Structured<A> {
   readonly usage: Usage | undefined
 }
 
-const sum = (a: number | undefined, b: number | undefined) =>
-  a === undefined && b === undefined ? undefined : (a ?? 0) + (b ?? 0)
-
 /** Adds usages up. A count that none of them has stays undefined. */
-export const UsageReducerSum: Reducer.Reducer<Usage> = Reducer.make(
-  (a: Usage, b: Usage): Usage => ({
-    inputTokens: sum(a.inputTokens, b.inputTokens),
-    outputTokens: sum(a.outputTokens, b.outputTokens),
-    cachedTokens: sum(a.cachedTokens, b.cachedTokens),
-    totalTokens: sum(a.totalTokens, b.totalTokens),
-    costUsd: sum(a.costUsd, b.costUsd)
-  }),
-  {}
-)
+export const UsageReducerSum: Reducer.Reducer<Usage> = Reducer.make(UsageWire.add, {})
 
 /** The last part of a stream: the turn, as `session.turn` would have returned it. */
 export type Done = Parts.TurnDone

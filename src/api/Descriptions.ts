@@ -237,6 +237,7 @@ export const fields: Readonly<Record<string, Description>> = {
   },
   turn_index: { description: "The number of the turn in its session, from 1", minimum: 1 },
   "Turn.events": { description: "What happened, in order" },
+  usage: { description: "What its turns used together, as far as the agent reports it" },
   "Turn.usage": { description: "What it used, as far as the agent reports it" },
   "Run.usage": { description: "What it used, where that was asked for" },
   cached_tokens: { description: "The tokens read that came from a cache", minimum: 0 },

@@ -5,6 +5,7 @@ import { type DateTime, Schema } from "effect"
 import { isDeeper } from "./Depth.ts"
 import { AgentName, ModelName, NotBlank, nullable, orNull, renamed, SessionId, UnixSeconds } from "./Ids.ts"
 import { Effort, SystemMode } from "./Runs.ts"
+import { type Usage, usage } from "./Usage.ts"
 
 /** How deep it may nest: no answer of more is read either. */
 const maxDepth = 64
@@ -75,6 +76,8 @@ export interface SessionState extends SessionInfo {
   readonly closedAt: DateTime.Utc | null
   /** The JSON object that it was opened with, if any. */
   readonly meta: { readonly [key: string]: Schema.Json } | null
+  /** What its turns used together, as far as the agent reports it; other servers than ours do not say. */
+  readonly usage?: Usage | undefined
 }
 
 const stateFields = {
@@ -87,7 +90,8 @@ const stateFields = {
   turnCount: Schema.Int,
   closedAt: orNull(UnixSeconds),
   meta: orNull(Meta),
-  model: orNull(Schema.String)
+  model: orNull(Schema.String),
+  usage: Schema.optional(usage)
 }
 
 const stateKeys = {

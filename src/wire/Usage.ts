@@ -37,3 +37,15 @@ const usageStruct = Schema.Struct({
 export interface UsageEncoded extends Schema.Codec.Encoded<typeof usageStruct> {}
 
 export const usage: Schema.Codec<Usage, UsageEncoded> = usageStruct
+
+const sum = (a: number | undefined, b: number | undefined) =>
+  a === undefined && b === undefined ? undefined : (a ?? 0) + (b ?? 0)
+
+/** Adds two up. A count that neither has stays undefined. */
+export const add = (a: Usage, b: Usage): Usage => ({
+  inputTokens: sum(a.inputTokens, b.inputTokens),
+  outputTokens: sum(a.outputTokens, b.outputTokens),
+  cachedTokens: sum(a.cachedTokens, b.cachedTokens),
+  totalTokens: sum(a.totalTokens, b.totalTokens),
+  costUsd: sum(a.costUsd, b.costUsd)
+})

@@ -52,6 +52,23 @@ export const Extras: Group = {
       })
     },
     {
+      title: "usage: the state of a session has what its turns used together",
+      needs: ["feature usage", "demo"],
+      test: Effect.gen(function* () {
+        const app = yield* App
+        const id = yield* app.open()
+        const state = Effect.map(app.request("GET", `/sessions/${id}`), (answer) => Expect.answer(answer, 200))
+        assert.equal((yield* state)["usage"], undefined)
+        const usages: Array<Readonly<Record<string, unknown>>> = []
+        for (const prompt of ["/echo x", "/echo a longer one"]) {
+          usages.push(Expect.record(Expect.answer(yield* app.turn(id, prompt), 200)["usage"]))
+        }
+        const sum = (name: string) => usages.reduce((sum, usage) => sum + Number(usage[name]), 0)
+        const fields = ["input_tokens", "output_tokens", "total_tokens"]
+        assert.deepEqual((yield* state)["usage"], Object.fromEntries(fields.map((name) => [name, sum(name)])))
+      })
+    },
+    {
       title: "GET /sessions/{id}/events?after=SEQ: {seq, at, kind, turn_index?, detail?}, ascending, without text",
       needs: ["feature events", "demo"],
       test: Effect.gen(function* () {

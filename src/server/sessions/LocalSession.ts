@@ -13,6 +13,7 @@ import {
   type StorageUnavailable
 } from "../../api/Errors.ts"
 import type { TurnEvent } from "../../wire/TurnEvent.ts"
+import type { Usage } from "../../wire/Usage.ts"
 import type { AgentPool } from "../agents/AgentPool.ts"
 import type { Agents } from "../agents/Agents.ts"
 import type { DataFolder } from "../storage/DataFolder.ts"
@@ -177,15 +178,15 @@ export const make = Effect.fnUntraced(function* (
     const elapsed = yield* Stopwatch.start
     const turnIndex = yield* ledger.beginTurn(options.sessionId)
     let ended = false
-    const end = Effect.fnUntraced(function* (stopReason: string) {
+    const end = Effect.fnUntraced(function* (stopReason: string, usage?: Usage) {
       const duration = yield* elapsed
       ended = true
       turn.stopReason = stopReason
       // Without a record of the end, the outcome is unknown.
       yield* StorageFailure.orOutcomeUnknown(
-        ledger.endTurn({ ...options, turnIndex, stopReason, durationMillis: Duration.toMillis(duration) })
+        ledger.endTurn({ ...options, turnIndex, stopReason, usage, durationMillis: Duration.toMillis(duration) })
       )
-      const done: TurnDone = { _tag: "TurnDone", turnIndex, stopReason, duration }
+      const done: TurnDone = { _tag: "TurnDone", turnIndex, stopReason, duration, usage }
       return done
     }, Effect.uninterruptible)
     yield* Effect.addFinalizer(() => Effect.suspend(() => (ended ? Effect.void : Effect.ignore(end("cancelled")))))
@@ -232,8 +233,7 @@ export const make = Effect.fnUntraced(function* (
       event: TurnEvent | TurnEnd
     ): Effect.fn.Return<TurnEvent | TurnDone, RunFailed> {
       if (event._tag !== "TurnEnd") return event
-      const done = yield* end(event.stopReason)
-      return { ...done, usage: event.usage }
+      return yield* end(event.stopReason, event.usage)
     })
     const onFailure = Effect.fnUntraced(function* (failure: AgentFailed) {
       const { duration } = yield* end(failure.stopReason)

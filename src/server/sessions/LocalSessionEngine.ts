@@ -185,7 +185,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
           createdAt: yield* DateTime.now,
           lastTurnAt: null,
           turnCount: 0,
-          closedAt: null
+          closedAt: null,
+          usage: null
         }
         yield* ledger.addSession(opened)
         return opened

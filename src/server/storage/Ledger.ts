@@ -9,11 +9,14 @@ import { SqlClient, SqlSchema, type Statement } from "effect/sql"
 import type { StorageUnavailable } from "../../api/Errors.ts"
 import { SessionId } from "../../wire/Ids.ts"
 import { Meta, type SessionState } from "../../wire/Sessions.ts"
+import * as Usage from "../../wire/Usage.ts"
 import { Owner } from "./Owner.ts"
 import * as SessionPages from "./SessionPages.ts"
 import { orUnavailable } from "./StorageFailure.ts"
 
 const millis = Schema.DateTimeUtcFromMillis
+
+const StoredUsage = Schema.NullOr(Schema.fromJsonString(Usage.usage))
 
 const SystemPrompt = Schema.fromJsonString(
   Schema.Struct({ text: Schema.String, mode: Schema.Literals(["append", "replace"]) })
@@ -35,7 +38,9 @@ export const Session = Schema.Struct({
   createdAt: millis,
   lastTurnAt: Schema.NullOr(millis),
   turnCount: Schema.Int,
-  closedAt: Schema.NullOr(millis)
+  closedAt: Schema.NullOr(millis),
+  /** What its turns used together; null where none of them said. */
+  usage: StoredUsage
 }).pipe(
   Schema.encodeKeys({
     sessionId: "session_id",
@@ -51,7 +56,11 @@ export const Session = Schema.Struct({
 export type Session = typeof Session.Type
 
 /** A session as its app sees it. */
-export const toState = ({ sessionId: id, ...session }: Session): SessionState => ({ id, ...session })
+export const toState = ({ sessionId: id, usage, ...session }: Session): SessionState => ({
+  id,
+  ...session,
+  ...(usage === null ? {} : { usage })
+})
 
 /** How a turn ended. */
 export interface TurnOutcome {
@@ -60,6 +69,7 @@ export interface TurnOutcome {
   readonly turnIndex: number
   readonly stopReason: string
   readonly durationMillis: number
+  readonly usage?: Usage.Usage | undefined
 }
 
 /** The details in a row of `session_events`. */
@@ -146,6 +156,7 @@ const SessionKey = Schema.Struct({ session_id: SessionId })
 const idsOf = (rows: ReadonlyArray<typeof SessionKey.Type>) => rows.map(({ session_id }) => session_id)
 
 const decodeSession = Schema.decodeUnknownEffect(Session)
+const encodeUsage = Schema.encodeEffect(StoredUsage)
 const encodeDetail = Schema.encodeEffect(Detail)
 
 export const make = Effect.gen(function* () {
@@ -232,11 +243,24 @@ export const make = Effect.gen(function* () {
         RETURNING turn_count`
   })
 
+  const findUsage = SqlSchema.findOne({
+    Request: Schema.String,
+    Result: Schema.Struct({ usage: StoredUsage }),
+    execute: (sessionId) => sql`SELECT usage FROM sessions WHERE session_id = ${sessionId}`
+  })
+
+  const addUsage = Effect.fnUntraced(function* (sessionId: SessionId, more: Usage.Usage) {
+    const { usage } = yield* findUsage(sessionId)
+    const total = yield* encodeUsage(usage === null ? more : Usage.add(usage, more))
+    yield* sql`UPDATE sessions SET usage = ${total} WHERE session_id = ${sessionId}`
+  })
+
   const endTurn = Effect.fnUntraced(
     function* (outcome: TurnOutcome) {
       const at = yield* Clock.currentTimeMillis
       const detail = yield* encodeDetail({ stop_reason: outcome.stopReason, duration_ms: outcome.durationMillis })
       yield* sql`UPDATE sessions SET last_turn_at = ${at}, in_turn = 0 WHERE session_id = ${outcome.sessionId}`
+      if (outcome.usage !== undefined) yield* addUsage(outcome.sessionId, outcome.usage)
       yield* addEvent({ ...outcome, at, kind: "turn", detail })
     },
     sql.withTransaction,

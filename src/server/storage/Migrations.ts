@@ -146,12 +146,19 @@ const sessionIndexes = Effect.gen(function* () {
   yield* sql`CREATE INDEX sessions_by_closing ON sessions (closed_at) WHERE closed_at IS NOT NULL`
 })
 
+/** What the turns of a session used together, as JSON. */
+const usage = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`ALTER TABLE sessions ADD COLUMN usage TEXT`
+})
+
 const migrations = {
   "1_tables": tables,
   "2_owner": owner,
   "3_media_type": mediaType,
   "4_kept_frames": keptFrames,
-  "5_session_indexes": sessionIndexes
+  "5_session_indexes": sessionIndexes,
+  "6_usage": usage
 }
 
 /** The number of the newest migration of this server. */

@@ -23,7 +23,8 @@ const session = (seq: number): Session => ({
   createdAt: DateTime.makeUnsafe(1_000),
   lastTurnAt: null,
   turnCount: 0,
-  closedAt: null
+  closedAt: null,
+  usage: null
 })
 
 /** Lists of a ledger with so many sessions, the newest of which has their number, and the pages that were read of it. */

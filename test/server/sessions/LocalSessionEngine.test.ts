@@ -27,7 +27,8 @@ const session = (id: string, agent: string): Ledger.Session => ({
   createdAt: DateTime.makeUnsafe(0),
   lastTurnAt: null,
   turnCount: 0,
-  closedAt: null
+  closedAt: null,
+  usage: null
 })
 
 const noStates = { open: 0, running: 0, waiting: 0, asleep: 0 }

@@ -4,6 +4,7 @@ import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import type { StorageUnavailable } from "../../../src/api/Errors.ts"
 import { SessionId } from "../../../src/wire/Ids.ts"
+import type { Usage } from "../../../src/wire/Usage.ts"
 import { Owner } from "../../../src/server/storage/Owner.ts"
 import * as Ledger from "../../../src/server/storage/Ledger.ts"
 import type * as SessionPages from "../../../src/server/storage/SessionPages.ts"
@@ -25,7 +26,8 @@ const session = (name: string, appId = 1): Ledger.Session => ({
   createdAt: DateTime.makeUnsafe(1_000),
   lastTurnAt: null,
   turnCount: 0,
-  closedAt: null
+  closedAt: null,
+  usage: null
 })
 
 /** Adds closed sessions of an app, the oldest first: every tenth has the meta `{"even": "yes", "n": 0}`. */
@@ -110,13 +112,38 @@ describe("Ledger", () => {
     }).pipe(withLedger)
   )
 
+  it.effect("the usages of turns are added up; what no turn said stays unknown", () =>
+    Effect.gen(function* () {
+      const ledger = yield* Ledger.Ledger
+      const { appId, sessionId } = session("a")
+      const usage = Effect.map(ledger.findSession({ sessionId, appId }), (found) => Option.getOrThrow(found).usage)
+      yield* ledger.addSession(session("a"))
+      const end = Effect.fnUntraced(function* (usage?: Usage) {
+        const turnIndex = yield* ledger.beginTurn(sessionId)
+        yield* ledger.endTurn({ sessionId, appId, turnIndex, usage, stopReason: "end_turn", durationMillis: 1 })
+      })
+      yield* end()
+      assert.isNull(yield* usage)
+      yield* end({ inputTokens: 3, outputTokens: 5 })
+      yield* end({ inputTokens: 4, costUsd: 0.5 })
+      yield* end()
+      assert.deepStrictEqual(yield* usage, { inputTokens: 7, outputTokens: 5, costUsd: 0.5 })
+    }).pipe(withLedger)
+  )
+
   it.effect("a turn that was cut short by the end of the server is ended, once", () =>
     Effect.gen(function* () {
       const ledger = yield* Ledger.Ledger
       for (const name of ["cut", "done", "new"]) yield* ledger.addSession(session(name))
       const { appId, sessionId } = session("cut")
       for (const id of [sessionId, SessionId.make("done")]) yield* ledger.beginTurn(id)
-      yield* ledger.endTurn({ ...session("done"), turnIndex: 1, stopReason: "end_turn", durationMillis: 1 })
+      yield* ledger.endTurn({
+        ...session("done"),
+        usage: undefined,
+        turnIndex: 1,
+        stopReason: "end_turn",
+        durationMillis: 1
+      })
       yield* TestClock.adjust("9 seconds")
       yield* ledger.endCutTurns
       yield* ledger.endCutTurns
@@ -159,7 +186,13 @@ describe("Ledger", () => {
       const idle = yield* theirs.idleSessions(DateTime.makeUnsafe(10_000))
       assert.sameMembers(idle.map(String), ["theirs", "of-an-older-server"])
       assert.sameMembers((yield* mine.openSessionIds).map(String), ["mine", "theirs", "of-an-older-server"])
-      yield* theirs.endTurn({ ...session("theirs"), turnIndex: 1, stopReason: "end_turn", durationMillis: 1 })
+      yield* theirs.endTurn({
+        ...session("theirs"),
+        usage: undefined,
+        turnIndex: 1,
+        stopReason: "end_turn",
+        durationMillis: 1
+      })
       assert.deepStrictEqual(yield* turns, [1, 1, 1])
     }).pipe(withLedger)
   )
@@ -173,7 +206,7 @@ describe("Ledger", () => {
         yield* ledger.beginTurn(each.sessionId)
       }
       assert.strictEqual(yield* ledger.beginTurn(a.sessionId), 2)
-      yield* ledger.endTurn({ ...a, turnIndex: 2, stopReason: "end_turn", durationMillis: 1 })
+      yield* ledger.endTurn({ ...a, usage: undefined, turnIndex: 2, stopReason: "end_turn", durationMillis: 1 })
       const turns = (events: ReadonlyArray<Ledger.SessionEvent>) =>
         events.flatMap(({ detail, turnIndex }) => (turnIndex === null ? [] : [[turnIndex, detail?.stop_reason]]))
       assert.deepStrictEqual(turns(yield* ledger.listEvents("a")), [
@@ -195,7 +228,7 @@ describe("Ledger", () => {
       yield* sql`CREATE TRIGGER full BEFORE INSERT ON session_events BEGIN SELECT RAISE(ABORT, 'full'); END`
       const changes: ReadonlyArray<Effect.Effect<unknown, StorageUnavailable>> = [
         ledger.addSession(session("b")),
-        ledger.endTurn({ ...session("a"), turnIndex: 1, stopReason: "end_turn", durationMillis: 1 }),
+        ledger.endTurn({ ...session("a"), usage: undefined, turnIndex: 1, stopReason: "end_turn", durationMillis: 1 }),
         ledger.endCutTurns,
         ledger.beginTurn(sessionId),
         ledger.closeSession(sessionId),
