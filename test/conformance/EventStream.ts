@@ -3,10 +3,19 @@
  */
 import { Effect, Fiber, Stream } from "effect"
 import { strict as assert } from "node:assert"
+import { type ForgeError, SessionInfo, Turn, Upload } from "../../src/index.ts"
 import type { Group } from "./Case.ts"
 import * as Expect from "./Expect.ts"
 import { key } from "./Key.ts"
 import { App } from "./Server.ts"
+
+/** How a call of the client ended, less what differs from request to request. */
+const outcomeOf = (turn: Effect.Effect<Turn.Turn, ForgeError.TurnError>) =>
+  Effect.match(turn, {
+    onSuccess: (turn): unknown => turn,
+    onFailure: (error): unknown =>
+      error._tag === "ApiError" ? [error.status, error.outcome, error.message, error.reason] : error
+  })
 
 export const EventStream: Group = {
   name: "What our server adds: stream",
@@ -214,6 +223,28 @@ export const EventStream: Group = {
         assert.equal(Expect.textOf(Expect.turn(whole, { turn_index: 1 })), "1 2 3 4 5 ")
         assert.equal(first, second)
         assert.equal(Expect.textOf(Expect.frames(first).map(({ data }) => data)), "1 2 3 4 5 ")
+      })
+    },
+    {
+      title: "the client's stream of a call ends with the turn, or the error, that the client reads from its JSON",
+      needs: ["feature stream", "feature idempotency", "demo"],
+      test: Effect.gen(function* () {
+        const app = yield* App
+        const notes = yield* app.upload("one\ntwo\n")
+        const session = yield* app.client.attach(SessionInfo.sessionId(yield* app.open()))
+        const files = [Upload.fileToken(notes)]
+        for (const [prompt, options] of [
+          ["Remember the word heliotrope.", {}],
+          ["What is in the file?", { files }],
+          ["/echo ```json\n{}\n```", {}],
+          ["/chunks 40", {}],
+          ["/fail out of paper", {}]
+        ] as const) {
+          const keyed = { ...options, key: key()["idempotency-key"] }
+          const whole = yield* outcomeOf(session.turn(prompt, { ...keyed, transport: "json" }))
+          const streamed = yield* outcomeOf(Turn.run(session.stream(prompt, keyed)))
+          assert.deepEqual(streamed, whole, prompt)
+        }
       })
     }
   ]
