@@ -3,9 +3,9 @@
  */
 import { ByteSize, Config, Console, Duration, Effect, Option, Path } from "effect"
 import { CliError, Command, Flag } from "effect/cli"
-import * as Networks from "../server/access/Networks.ts"
+import * as NodeNetworks from "../server/access/NodeNetworks.ts"
 import { ForgeServer, layer as layerServer, type Options } from "../server/ForgeServer.ts"
-import * as Uploads from "../server/files/Uploads.ts"
+import * as StoredUploads from "../server/files/StoredUploads.ts"
 import * as Timeouts from "../server/Timeouts.ts"
 import * as AdminSecret from "./AdminSecret.ts"
 import * as AgentsTable from "./AgentsTable.ts"
@@ -156,7 +156,10 @@ const flags = {
 
 const allowedCidrs = Effect.gen(function* () {
   const cidrs = (yield* text("ALLOW_CIDRS")).split(/[\s,]+/).filter((cidr) => cidr !== "")
-  yield* Effect.mapError(Networks.make(cidrs), ({ message }) => new UsageError({ message: `ALLOW_CIDRS: ${message}` }))
+  yield* Effect.mapError(
+    NodeNetworks.parse(cidrs),
+    ({ message }) => new UsageError({ message: `ALLOW_CIDRS: ${message}` })
+  )
   return cidrs
 })
 
@@ -190,7 +193,7 @@ const optionsOf = Effect.fnUntraced(function* (settings: Settings) {
   const { adminTokenFile, agents: file, data, listen, permissions: given, ...others } = settings
   // First, so that it is removed from the environment before any process is started.
   const adminToken = yield* AdminSecret.load(adminTokenFile)
-  yield* Effect.mapError(Uploads.checkLimits(others), ({ message }) => new UsageError({ message }))
+  yield* Effect.mapError(StoredUploads.checkLimits(others), ({ message }) => new UsageError({ message }))
   const permissions = yield* permissionsOf({ listen, permissions: given })
   const agents = yield* AgentsTable.load({ file, permissions })
   const found = yield* StartReport.findAgents(agents)

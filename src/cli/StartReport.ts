@@ -6,19 +6,19 @@
  */
 import { Effect, Option } from "effect"
 import type { AgentDefinition } from "../agent/Agent.ts"
-import * as InstalledAgents from "../server/agents/InstalledAgents.ts"
+import * as AgentPrograms from "../server/agents/AgentPrograms.ts"
 import type { Options } from "../server/ForgeServer.ts"
 import { UsageError } from "./Failure.ts"
 
 /** An agent of the table, and what the machine has of it. */
-export interface FoundAgent extends InstalledAgents.Installation {
+export interface FoundAgent extends AgentPrograms.Installation {
   readonly definition: AgentDefinition
 }
 
 /** Looks up the commands of the agents, and fails if none can be started. */
 export const findAgents = Effect.fnUntraced(function* (definitions: ReadonlyArray<AgentDefinition>) {
   const agents = yield* Effect.forEach(definitions, (definition) =>
-    Effect.map(InstalledAgents.inspect(definition), (found): FoundAgent => ({ definition, ...found }))
+    Effect.map(AgentPrograms.inspect(definition), (found): FoundAgent => ({ definition, ...found }))
   )
   if (agents.some(({ found }) => Option.isSome(found))) return agents
   const missing = agents.map(({ definition, program }) => `${definition.name} (the command ${program} was not found)`)

@@ -4,7 +4,7 @@
 import { ByteSize, Duration, Effect, Option } from "effect"
 import { CliError, Flag } from "effect/cli"
 import { isIP } from "node:net"
-import * as Networks from "../server/access/Networks.ts"
+import * as NodeNetworks from "../server/access/NodeNetworks.ts"
 
 /** A hundred years, long enough to mean never. */
 export const maxDuration = Duration.seconds(3_155_760_000)
@@ -108,7 +108,7 @@ export const network = (name: string) =>
   Flag.String(name).pipe(
     Flag.withMetavar("network"),
     Flag.mapEffect((cidr) =>
-      Effect.mapBoth(Networks.make([cidr]), {
+      Effect.mapBoth(NodeNetworks.parse([cidr]), {
         onFailure: () =>
           new CliError.InvalidValue({
             option: name,

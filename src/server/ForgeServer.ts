@@ -12,31 +12,33 @@ import { Watchdog } from "../agent/process/Watchdog.ts"
 import * as ForgeClient from "../ForgeClient.ts"
 import * as AdminAccess from "./access/AdminAccess.ts"
 import * as AgentPool from "./agents/AgentPool.ts"
-import * as Agents from "./agents/Agents.ts"
+import * as AgentPrograms from "./agents/AgentPrograms.ts"
 import * as AppTokens from "./access/AppTokens.ts"
 import * as DataFolder from "./storage/DataFolder.ts"
 import * as InProcess from "./http/InProcess.ts"
-import * as InstalledAgents from "./agents/InstalledAgents.ts"
-import * as KeptAnswers from "./calls/KeptAnswers.ts"
+import * as LaunchedAgents from "./agents/LaunchedAgents.ts"
 import * as Calls from "./calls/Calls.ts"
-import * as Ledger from "./storage/Ledger.ts"
+import * as DiskReadiness from "./upkeep/DiskReadiness.ts"
+import { Ledger, type SessionEvent } from "./storage/Ledger.ts"
 import * as Listener from "./http/Listener.ts"
 import * as LocalSessionEngine from "./sessions/LocalSessionEngine.ts"
 import * as Migrations from "./storage/Migrations.ts"
 import * as NetworkAccess from "./access/NetworkAccess.ts"
+import * as NodeNetworks from "./access/NodeNetworks.ts"
 import * as NodeSqlite from "./storage/NodeSqlite.ts"
 import * as Owner from "./storage/Owner.ts"
-import * as Readiness from "./upkeep/Readiness.ts"
 import * as RequestSpan from "./http/RequestSpan.ts"
 import * as Routes from "./http/Routes.ts"
 import * as Runs from "./runs/Runs.ts"
 import * as Shutdown from "./Shutdown.ts"
 import { StartFailed } from "./StartFailed.ts"
+import * as SqlKeptAnswers from "./calls/SqlKeptAnswers.ts"
+import * as SqlLedger from "./storage/SqlLedger.ts"
 import * as StorageFailure from "./storage/StorageFailure.ts"
 import * as Sweeper from "./upkeep/Sweeper.ts"
 import * as Timeouts from "./Timeouts.ts"
 import * as CallResponse from "./http/CallResponse.ts"
-import * as Uploads from "./files/Uploads.ts"
+import * as StoredUploads from "./files/StoredUploads.ts"
 
 /** A running server. */
 export class ForgeServer extends Context.Service<
@@ -47,7 +49,7 @@ export class ForgeServer extends Context.Service<
     /** Creates an app and returns its token, which is not stored and cannot be read again. */
     readonly mint: (name: string) => Effect.Effect<Redacted.Redacted, AppTokens.TokenRefused | StorageUnavailable>
     /** The recorded events of a session, oldest first. */
-    readonly history: (sessionId: string) => Effect.Effect<ReadonlyArray<Ledger.SessionEvent>, StorageUnavailable>
+    readonly history: (sessionId: string) => Effect.Effect<ReadonlyArray<SessionEvent>, StorageUnavailable>
   }
 >()("effect-clawdforge/server/ForgeServer") {}
 
@@ -55,7 +57,7 @@ export class ForgeServer extends Context.Service<
 export interface EmbeddedOptions
   extends
     AgentPool.Options,
-    Agents.Options,
+    LaunchedAgents.Options,
     DataFolder.Options,
     Calls.Options,
     LocalSessionEngine.Options,
@@ -64,13 +66,13 @@ export interface EmbeddedOptions
     Sweeper.Options,
     Timeouts.Options,
     CallResponse.Options,
-    Uploads.Options {}
+    StoredUploads.Options {}
 
 export interface Options
   extends
     EmbeddedOptions,
     AdminAccess.Options,
-    Readiness.Options,
+    DiskReadiness.Options,
     Listener.Options,
     Routes.Options,
     Omit<NetworkAccess.Options, "host"> {
@@ -99,7 +101,7 @@ const storage = (options: DataFolder.Options & NodeSqlite.Settings) => {
   const database = Layer.unwrap(
     Effect.map(DataFolder.DataFolder, ({ ledger }) => NodeSqlite.layer({ ...options, filename: ledger }))
   )
-  return Layer.merge(Ledger.layer, KeptAnswers.layer).pipe(
+  return Layer.merge(SqlLedger.layer, SqlKeptAnswers.layer).pipe(
     Layer.provide(Owner.layer),
     Layer.provideMerge(Migrations.layer),
     Layer.provideMerge(database),
@@ -108,8 +110,8 @@ const storage = (options: DataFolder.Options & NodeSqlite.Settings) => {
   )
 }
 
-const engine = (options: EmbeddedOptions & AdminAccess.Options & Readiness.Options) =>
-  Layer.merge(Readiness.layer(options), Calls.layer(options)).pipe(
+const engine = (options: EmbeddedOptions & AdminAccess.Options & DiskReadiness.Options) =>
+  Layer.merge(DiskReadiness.layer(options), Calls.layer(options)).pipe(
     Layer.provideMerge(AdminAccess.layer(options)),
     Layer.provideMerge(sessions(options)),
     Layer.provideMerge(Shutdown.layer)
@@ -122,11 +124,11 @@ const watchdog = Layer.unwrap(
 const sessions = (options: EmbeddedOptions) =>
   Sweeper.layer(options).pipe(
     Layer.provideMerge(Layer.merge(LocalSessionEngine.layer(options), Runs.layer(options))),
-    Layer.provideMerge(Uploads.layer(options)),
+    Layer.provideMerge(StoredUploads.layer(options)),
     Layer.provideMerge(Timeouts.layer(options)),
     Layer.provideMerge(CallResponse.layer(options)),
-    Layer.provideMerge(AppTokens.layer),
-    Layer.provideMerge(Layer.merge(Agents.layer(options), InstalledAgents.layer(options))),
+    Layer.provideMerge(Layer.merge(AppTokens.layer, NodeNetworks.layer)),
+    Layer.provideMerge(Layer.merge(LaunchedAgents.layer(options), AgentPrograms.layer(options))),
     Layer.provideMerge(AgentPool.layer(options)),
     Layer.provide(watchdog),
     Layer.provideMerge(storage(options)),
@@ -139,7 +141,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const { allSent } = yield* Listener.Answers
   const shutdown = yield* Shutdown.Shutdown
   const tokens = yield* AppTokens.AppTokens
-  const ledger = yield* Ledger.Ledger
+  const ledger = yield* Ledger
   const { end: timeOver } = yield* NodeSqlite.LockWait
   // Added last, so it runs first, while the server still listens and answers.
   yield* Effect.addFinalizer(() => shutdown.begin(options.grace ?? "10 seconds", { allSent, timeOver }))

@@ -3,7 +3,7 @@
  */
 import { Context, Effect, Layer, Option, Redacted } from "effect"
 import * as Digest from "effect/crypto/Digest"
-import { timingSafeEqual } from "node:crypto"
+import { timingSafeEqual } from "effect/crypto/Mac"
 import { Unauthorized } from "../../api/Errors.ts"
 import { AdminAccess } from "../../api/Middlewares.ts"
 import { sentences } from "../../wire/Failures.ts"

@@ -8,19 +8,20 @@ import { AppAccess, CurrentApp, CurrentSession, SessionAccess } from "../../api/
 import { sentences } from "../../wire/Failures.ts"
 import { AppTokens } from "./AppTokens.ts"
 import { Ledger, toState } from "../storage/Ledger.ts"
-import * as Networks from "./Networks.ts"
+import { Networks } from "./Networks.ts"
 
 /** Whether a token is allowed from the client's address. A token's networks do not include loopback by default. */
-const isAllowed = Effect.fnUntraced(function* (cidrs: ReadonlyArray<string>) {
+const isAllowed = Effect.fnUntraced(function* ({ parse }: Networks["Service"], cidrs: ReadonlyArray<string>) {
   const { remoteAddress } = yield* HttpServerRequest.HttpServerRequest
-  const networks = yield* Effect.orDie(Networks.make(cidrs))
-  return Option.exists(remoteAddress, networks.contains)
+  const { contains } = yield* Effect.orDie(parse(cidrs))
+  return Option.exists(remoteAddress, contains)
 })
 
 /** Finds the app of the bearer token. */
 export const layerApp = Layer.effect(
   AppAccess,
   Effect.gen(function* () {
+    const networks = yield* Networks
     const tokens = yield* AppTokens
     return AppAccess.of({
       appToken: Effect.fnUntraced(function* (httpEffect, { credential }) {
@@ -28,7 +29,7 @@ export const layerApp = Layer.effect(
         const app = yield* tokens.find(credential)
         if (Option.isNone(app)) return yield* new Unauthorized({ detail: sentences.invalidToken })
         const { ipCidrs } = app.value
-        if (ipCidrs !== null && !(yield* isAllowed(ipCidrs))) return yield* new AddressNotAllowed()
+        if (ipCidrs !== null && !(yield* isAllowed(networks, ipCidrs))) return yield* new AddressNotAllowed()
         return yield* httpEffect.pipe(
           Effect.provideService(CurrentApp, app.value),
           Effect.annotateLogs("app", app.value.name)

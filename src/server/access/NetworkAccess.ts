@@ -9,7 +9,8 @@ import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { IncomingMessage } from "node:http"
 import { isIP } from "node:net"
 import { sentences } from "../../wire/Failures.ts"
-import * as Networks from "./Networks.ts"
+import type { NetworkSet } from "./Networks.ts"
+import * as NodeNetworks from "./NodeNetworks.ts"
 
 export interface Options {
   /** The address that the server listens on. */
@@ -56,10 +57,7 @@ const reachedAt = ({ source }: HttpServerRequest.HttpServerRequest) => {
  * Whether a program on this machine asks by HTTP/1.0, which needs no `Host`, as health checks of proxies do (HAProxy's, for
  * one). No browser does.
  */
-const isLocalCheck = (
-  { headers, peerAddress, source }: HttpServerRequest.HttpServerRequest,
-  local: Networks.Networks
-) =>
+const isLocalCheck = ({ headers, peerAddress, source }: HttpServerRequest.HttpServerRequest, local: NetworkSet) =>
   source instanceof IncomingMessage &&
   source.httpVersion === "1.0" &&
   headers["host"] === undefined &&
@@ -72,7 +70,7 @@ const hostName = (host: string) => host.replace(/:\d+$/, "").toLowerCase()
  * The address of the client. Each proxy appends the address that called it, so the last address that is not a trusted proxy
  * was seen by one. The addresses before it may be forged.
  */
-const clientOf = (request: HttpServerRequest.HttpServerRequest, proxies: Networks.Networks) => {
+const clientOf = (request: HttpServerRequest.HttpServerRequest, proxies: NetworkSet) => {
   const peer = Option.getOrElse(request.peerAddress, () => "")
   const forwarded = request.headers["x-forwarded-for"]
   if (forwarded === undefined || !proxies.contains(peer)) return peer
@@ -82,9 +80,9 @@ const clientOf = (request: HttpServerRequest.HttpServerRequest, proxies: Network
 
 /** Checks a request: returns it with the client's address as its `remoteAddress`, or returns the refusal. */
 export const make = Effect.fnUntraced(function* (options: Options) {
-  const networks = yield* Networks.make([...loopbackCidrs, ...(options.allowedCidrs ?? [])])
-  const local = yield* Networks.make(loopbackCidrs)
-  const proxies = yield* Networks.make(options.trustedProxies ?? [])
+  const networks = yield* NodeNetworks.parse([...loopbackCidrs, ...(options.allowedCidrs ?? [])])
+  const local = yield* NodeNetworks.parse(loopbackCidrs)
+  const proxies = yield* NodeNetworks.parse(options.trustedProxies ?? [])
   const names = new Set(
     [...loopbackHosts, literal(options.host), ...(options.allowedHosts ?? [])].map((name) => name.toLowerCase())
   )

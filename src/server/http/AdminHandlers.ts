@@ -9,7 +9,7 @@ import { Api } from "../../api/Api.ts"
 import { bodyIssue, Invalid, TokenExists, TokenNotFound } from "../../api/Errors.ts"
 import * as Tokens from "../../wire/Tokens.ts"
 import { AppTokens } from "../access/AppTokens.ts"
-import * as Networks from "../access/Networks.ts"
+import { Networks } from "../access/Networks.ts"
 import { AgentPool } from "../agents/AgentPool.ts"
 import * as Metrics from "../Metrics.ts"
 import { SessionEngine } from "../sessions/SessionEngine.ts"
@@ -20,12 +20,15 @@ import * as JsonBody from "./JsonBody.ts"
 const readMint = JsonBody.reader(Tokens.MintRequest)
 
 /** Refuses a token that no address could use, and names each entry that is not a network. */
-const checkNetworks = Effect.fnUntraced(function* (cidrs: ReadonlyArray<string> | null) {
+const checkNetworks = Effect.fnUntraced(function* (
+  { parse }: Networks["Service"],
+  cidrs: ReadonlyArray<string> | null
+) {
   if (cidrs?.length === 0) {
     return yield* Invalid.body("ip_cidrs", "must name a network, or be null for a token that is good from anywhere")
   }
   const [, wrong] = yield* Effect.partition(cidrs ?? [], (cidr, index) =>
-    Effect.mapError(Networks.make([cidr]), () =>
+    Effect.mapError(parse([cidr]), () =>
       bodyIssue(["ip_cidrs", index], "must be a network, such as 10.0.0.0/8 or fd00::/8")
     )
   )
@@ -37,13 +40,14 @@ export const layer = HttpApiBuilder.group(
   "admin",
   Effect.fnUntraced(function* (handlers) {
     const engine = yield* SessionEngine
+    const networks = yield* Networks
     const pool = yield* AgentPool
     const sweeper = yield* Sweeper
     const tokens = yield* AppTokens
 
     const mint = Effect.fnUntraced(function* ({ request }: { readonly request: HttpServerRequest.HttpServerRequest }) {
       const { ipCidrs = null, name } = (yield* readMint(request)).payload
-      yield* checkNetworks(ipCidrs)
+      yield* checkNetworks(networks, ipCidrs)
       const token = yield* Effect.catchTag(
         tokens.mint(name, { ipCidrs: ipCidrs ?? undefined }),
         "TokenRefused",

@@ -4,7 +4,6 @@
  * Each leaves a row for the operator, which holds no text.
  */
 import { Clock, Context, Duration, Effect, Exit, Layer, Option, type Schema, Semaphore, Stream } from "effect"
-import { SqlClient } from "effect/sql"
 import { AgentFailed, type SystemPrompt, type TurnEnd } from "../../agent/Agent.ts"
 import {
   type FileNotFound,
@@ -18,7 +17,8 @@ import type { TurnEvent } from "../../wire/TurnEvent.ts"
 import type { Usage } from "../../wire/Usage.ts"
 import { AgentPool } from "../agents/AgentPool.ts"
 import { Agents, unknown } from "../agents/Agents.ts"
-import { DataFolder } from "../storage/DataFolder.ts"
+import { WorkingDirectories } from "../storage/WorkingDirectories.ts"
+import { Ledger } from "../storage/Ledger.ts"
 import * as StorageFailure from "../storage/StorageFailure.ts"
 import * as AgentFailure from "../agents/AgentFailure.ts"
 import * as RunResult from "./RunResult.ts"
@@ -100,15 +100,15 @@ const outcomeOf = (exit: Exit.Exit<Outcome, Refusal | RunFailed>): string => {
 
 export const make = Effect.fnUntraced(function* (options: Options) {
   const agents = yield* Agents
-  const folder = yield* DataFolder
+  const directories = yield* WorkingDirectories
+  const ledger = yield* Ledger
   const pool = yield* AgentPool
   const shutdown = yield* Shutdown
   const uploads = yield* Uploads
-  const sql = yield* SqlClient.SqlClient
   const runPermits = yield* Semaphore.make(options.maxRuns ?? defaultMaxRuns)
 
   // The agents of an earlier server have ended by now: the watchdog starts before the table of agents.
-  yield* folder.removeRuns
+  yield* directories.removeRuns
 
   const record = Effect.fnUntraced(function* (
     run: NewRun,
@@ -117,18 +117,16 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     exit: Exit.Exit<Outcome, Refusal | RunFailed>
   ) {
     const duration = yield* began.elapsed
-    const recorded = StorageFailure.orUnavailable(
-      sql`INSERT INTO runs ${sql.insert({
-        app_id: run.app.id,
-        app_name: run.app.name,
-        agent,
-        at: began.at,
-        prompt_bytes: byteLength(run.prompt),
-        response_bytes: Exit.isSuccess(exit) ? byteLength(exit.value.text) : 0,
-        duration_ms: Duration.toMillis(duration),
-        outcome: outcomeOf(exit)
-      })}`
-    )
+    const recorded = ledger.addRun({
+      appId: run.app.id,
+      appName: run.app.name,
+      agent,
+      at: began.at,
+      promptBytes: byteLength(run.prompt),
+      responseBytes: Exit.isSuccess(exit) ? byteLength(exit.value.text) : 0,
+      durationMillis: Duration.toMillis(duration),
+      outcome: outcomeOf(exit)
+    })
     // Unless the run was refused, the agent may have acted. A refusal is the answer, with or without its row.
     yield* isRefused(exit) ? Effect.catch(recorded, StorageFailure.log) : StorageFailure.orOutcomeUnknown(recorded)
   })
@@ -169,7 +167,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
         stderr,
         stopReason: "timeout"
       })
-    const cwd = yield* folder.runDirectory
+    const cwd = yield* directories.ofRun
     const files = yield* uploads.stage(run.files, { cwd })
     const session = yield* pool.acquire.pipe(
       Effect.andThen(agents.open(agent, { cwd, effort, model, system })),

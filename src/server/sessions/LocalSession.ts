@@ -16,7 +16,7 @@ import type { TurnEvent } from "../../wire/TurnEvent.ts"
 import type { Usage } from "../../wire/Usage.ts"
 import type { AgentPool } from "../agents/AgentPool.ts"
 import type { Agents } from "../agents/Agents.ts"
-import type { DataFolder } from "../storage/DataFolder.ts"
+import type { WorkingDirectories } from "../storage/WorkingDirectories.ts"
 import { Ledger } from "../storage/Ledger.ts"
 import * as StorageFailure from "../storage/StorageFailure.ts"
 import * as AgentFailure from "../agents/AgentFailure.ts"
@@ -78,7 +78,11 @@ const dropped = Invalid.key("the turn of this key was cancelled before its agent
 
 export const make = Effect.fnUntraced(function* (
   options: Options
-): Effect.fn.Return<LocalSession, never, AgentPool | Agents | DataFolder | Ledger | Scope.Scope | Shutdown | Uploads> {
+): Effect.fn.Return<
+  LocalSession,
+  never,
+  AgentPool | Agents | WorkingDirectories | Ledger | Scope.Scope | Shutdown | Uploads
+> {
   const ledger = yield* Ledger
   const shutdown = yield* Shutdown
   const uploads = yield* Uploads

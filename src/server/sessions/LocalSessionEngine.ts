@@ -10,7 +10,7 @@ import { SessionId } from "../../wire/Ids.ts"
 import { AgentPool } from "../agents/AgentPool.ts"
 import * as AppCounts from "../AppCounts.ts"
 import { Agents, unknown } from "../agents/Agents.ts"
-import { DataFolder } from "../storage/DataFolder.ts"
+import { WorkingDirectories } from "../storage/WorkingDirectories.ts"
 import { Ledger, type Session } from "../storage/Ledger.ts"
 import * as LocalSession from "./LocalSession.ts"
 import { type NewSession, SessionEngine, type SessionTurn } from "./SessionEngine.ts"
@@ -57,7 +57,7 @@ const settingsOf = ({ effort, model, system }: NewSession) => ({
 
 export const make = Effect.fnUntraced(function* (options: Options) {
   const agents = yield* Agents
-  const folder = yield* DataFolder
+  const directories = yield* WorkingDirectories
   const ledger = yield* Ledger
   const pool = yield* AgentPool
   const random = yield* SecureRandom
@@ -109,7 +109,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     },
     Effect.provideService(AgentPool, pool),
     Effect.provideService(Agents, agents),
-    Effect.provideService(DataFolder, folder),
+    Effect.provideService(WorkingDirectories, directories),
     Effect.provideService(Ledger, ledger),
     Effect.provideService(Shutdown, shutdown),
     Effect.provideService(Uploads, uploads)
@@ -131,7 +131,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     const { open } = entries.get(sessionId) ?? {}
     open?.closeUnsafe()
     return yield* ledger.closeSession(sessionId, kind).pipe(
-      Effect.tap(() => forget(sessionId, folder.removeWorkingDirectory(sessionId))),
+      Effect.tap(() => forget(sessionId, directories.remove(sessionId))),
       Effect.ensuring(Effect.sync(() => open?.openUnsafe()))
     )
   }, Effect.uninterruptible)
@@ -160,7 +160,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     if (openSlots.size >= maxOpenSessions) return yield* new PoolFull()
     if (openSlotsOf.of(session.app.id) >= maxAppSessions) return yield* new TooMany()
     takeSlot(sessionId, session.app.id)
-    const identity = { sessionId, appId: session.app.id, cwd: folder.workingDirectory(sessionId) }
+    const identity = { sessionId, appId: session.app.id, cwd: directories.ofSession(sessionId) }
     const entry = yield* addEntry({ ...identity, agent: session.agent, ...settingsOf(session) })
     return { ...identity, ...entry }
   })
@@ -194,9 +194,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       ({ sessionId }, exit) => {
         if (Exit.isSuccess(exit)) return Effect.void
         // Only where it was interrupted can there be a row.
-        return Exit.hasInterrupts(exit)
-          ? abandon(sessionId)
-          : forget(sessionId, folder.removeWorkingDirectory(sessionId))
+        return Exit.hasInterrupts(exit) ? abandon(sessionId) : forget(sessionId, directories.remove(sessionId))
       }
     ).pipe(Spans.open)
 
@@ -252,11 +250,11 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     for (const session of yield* ledger.openSessions) {
       takeSlot(session.sessionId, session.appId)
       // Not where it was, if the data folder was moved.
-      const cwd = folder.workingDirectory(session.sessionId)
+      const cwd = directories.ofSession(session.sessionId)
       if (cwd !== session.cwd) yield* ledger.moveSession(session.sessionId, cwd)
       yield* addEntry({ ...session, cwd })
     }
-    yield* folder.keepWorkingDirectories(new Set(yield* ledger.openSessionIds))
+    yield* directories.keepOnly(new Set(yield* ledger.openSessionIds))
   })
 
   yield* recover

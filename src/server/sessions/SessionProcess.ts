@@ -9,7 +9,7 @@ import type { PoolFull } from "../../api/Errors.ts"
 import type { SessionId } from "../../wire/Ids.ts"
 import { AgentPool, type ProcessSlot } from "../agents/AgentPool.ts"
 import { Agents, missing } from "../agents/Agents.ts"
-import { DataFolder } from "../storage/DataFolder.ts"
+import { WorkingDirectories } from "../storage/WorkingDirectories.ts"
 import * as Stopwatch from "../Stopwatch.ts"
 
 export interface SessionProcess {
@@ -71,9 +71,9 @@ const makeRestoreFailures = () => {
 /** The process ends with the scope, which waits for that. */
 export const make = Effect.fnUntraced(function* (
   options: Options
-): Effect.fn.Return<SessionProcess, never, AgentPool | Agents | DataFolder | Scope.Scope> {
+): Effect.fn.Return<SessionProcess, never, AgentPool | Agents | WorkingDirectories | Scope.Scope> {
   const agents = yield* Agents
-  const folder = yield* DataFolder
+  const directories = yield* WorkingDirectories
   const pool = yield* AgentPool
   const scope = yield* Effect.scope
   let agentSessionId = options.agentSessionId
@@ -108,7 +108,7 @@ export const make = Effect.fnUntraced(function* (
       if (!agents.has(options.agent)) return yield* missing(options.agent)
       yield* processPermit.takeScoped(1)
       const slot = yield* pool.acquire
-      yield* folder.makeWorkingDirectory(options.sessionId)
+      yield* directories.make(options.sessionId)
       const agent = yield* agents
         .open(options.agent, {
           cwd: options.cwd,

@@ -4,10 +4,11 @@
  *
  * Only its user can read it, and only one server at a time can use it.
  */
-import { Context, Effect, FileSystem, Layer, Path, type PlatformError, Predicate, type Scope } from "effect"
+import { Context, Effect, FileSystem, Layer, Path, type PlatformError, Predicate } from "effect"
 import { DatabaseSync } from "node:sqlite"
 import { StartFailed } from "../StartFailed.ts"
 import * as RemoveTree from "./RemoveTree.ts"
+import { WorkingDirectories } from "./WorkingDirectories.ts"
 
 export class DataFolder extends Context.Service<
   DataFolder,
@@ -21,18 +22,6 @@ export class DataFolder extends Context.Service<
     readonly owner: string
     /** The folder of the records of running agents. */
     readonly agents: string
-    /** The working directory of a session. */
-    readonly workingDirectory: (sessionId: string) => string
-    /** Creates it if it is missing, or replaced by another kind of file: an agent can do either to its own. */
-    readonly makeWorkingDirectory: (sessionId: string) => Effect.Effect<void>
-    /** Removes it with all its content. Its agent must have ended. */
-    readonly removeWorkingDirectory: (sessionId: string) => Effect.Effect<void>
-    /** Removes the working directories of all other sessions. */
-    readonly keepWorkingDirectories: (sessionIds: ReadonlySet<string>) => Effect.Effect<void, StartFailed>
-    /** Removes what the runs of a killed server left: no run outlives its server. Their agents must have ended. */
-    readonly removeRuns: Effect.Effect<void, StartFailed>
-    /** A working directory for one run, removed when the scope closes. Its agent must have ended by then. */
-    readonly runDirectory: Effect.Effect<string, never, Scope.Scope>
   }
 >()("effect-clawdforge/server/storage/DataFolder") {}
 
@@ -145,7 +134,7 @@ export const make = Effect.fnUntraced(
     const makeFolder = (folder: string) => fs.makeDirectory(folder, { recursive: true, mode: folderMode })
     for (const each of [agents, runs, uploads]) yield* makeFolder(each)
 
-    const workingDirectory = (sessionId: string) => path.join(sessions, sessionId)
+    const ofSession = (sessionId: string) => path.join(sessions, sessionId)
     const removeAllBut = Effect.fnUntraced(
       function* (folder: string, names: ReadonlySet<string>) {
         const gone = (yield* fs.readDirectory(folder)).filter((name) => !names.has(name))
@@ -153,25 +142,28 @@ export const make = Effect.fnUntraced(
       },
       Effect.mapError(unusable(options))
     )
-    return DataFolder.of({
+    const dataFolder = DataFolder.of({
       temporary: options.data === undefined ? folder : undefined,
       ledger,
       owner: path.join(folder, "owner"),
       uploads,
-      agents,
-      workingDirectory,
-      makeWorkingDirectory: Effect.fnUntraced(function* (sessionId) {
-        const folder = workingDirectory(sessionId)
+      agents
+    })
+    const directories = WorkingDirectories.of({
+      ofSession,
+      make: Effect.fnUntraced(function* (sessionId) {
+        const folder = ofSession(sessionId)
         const otherwise = Effect.andThen(removeTree(folder), makeFolder(folder))
         yield* Effect.catch(makeFolder(folder), () => otherwise)
       }, Effect.orDie),
-      removeWorkingDirectory: (sessionId) => removeTree(workingDirectory(sessionId)),
-      keepWorkingDirectories: (sessionIds) => removeAllBut(sessions, sessionIds),
+      remove: (sessionId) => removeTree(ofSession(sessionId)),
+      keepOnly: (sessionIds) => removeAllBut(sessions, sessionIds),
       removeRuns: removeAllBut(runs, new Set()),
-      runDirectory: Effect.orDie(temporary({ directory: runs, prefix: "run-" }))
+      ofRun: Effect.orDie(temporary({ directory: runs, prefix: "run-" }))
     })
+    return Context.mergeAll(Context.make(DataFolder, dataFolder), Context.make(WorkingDirectories, directories))
   },
   (make, options) => Effect.catchTag(make, "PlatformError", (cause) => unusable(options)(cause))
 )
 
-export const layer = (options: Options) => Layer.effect(DataFolder, make(options))
+export const layer = (options: Options) => Layer.effectContext(make(options))

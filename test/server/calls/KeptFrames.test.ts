@@ -4,6 +4,7 @@ import { SqlClient } from "effect/sql"
 import type { FrameReader } from "../../../src/server/calls/CallFeed.ts"
 import * as EventFrames from "../../../src/server/calls/EventFrames.ts"
 import * as KeptAnswers from "../../../src/server/calls/KeptAnswers.ts"
+import * as SqlKeptAnswers from "../../../src/server/calls/SqlKeptAnswers.ts"
 import * as KeptFrames from "../../../src/server/calls/KeptFrames.ts"
 import { database } from "../storage/Support.ts"
 
@@ -42,7 +43,7 @@ const bytes = (texts: ReadonlyArray<string>) => Buffer.byteLength(texts.join("")
 
 /** The frames of a call that has ended, kept up to so many bytes, as readers get them. */
 const keep = Effect.fnUntraced(function* (frames: { first: number; texts: ReadonlyArray<string> }, maxBytes: number) {
-  const kept = yield* KeptAnswers.make
+  const kept = yield* SqlKeptAnswers.make
   yield* kept.begin({ ...id, requestHash: "h" })
   const count = frames.first + frames.texts.length - 1
   yield* kept.end({ ...id, answer, frames: { count, pieces: KeptFrames.piecesOf(frames, maxBytes) } })
@@ -114,7 +115,7 @@ describe("KeptFrames", () => {
 
   it.effect("the frames and the answer are recorded together, or neither is", () =>
     Effect.gen(function* () {
-      const kept = yield* KeptAnswers.make
+      const kept = yield* SqlKeptAnswers.make
       const sql = yield* SqlClient.SqlClient
       yield* kept.begin({ ...id, requestHash: "h" })
       const { first, texts } = yield* framesOf(2)

@@ -20,6 +20,7 @@ import {
 import { TestClock } from "effect/testing"
 import { RunFailed, StorageUnavailable } from "../../../src/api/Errors.ts"
 import * as KeptAnswers from "../../../src/server/calls/KeptAnswers.ts"
+import * as SqlKeptAnswers from "../../../src/server/calls/SqlKeptAnswers.ts"
 import * as Calls from "../../../src/server/calls/Calls.ts"
 import type * as RunningCall from "../../../src/server/calls/RunningCall.ts"
 import * as CallAnswer from "../../../src/server/calls/CallAnswer.ts"
@@ -32,7 +33,7 @@ const id = { appId: 1, path: "/p", key: "k" }
 const make = Effect.fnUntraced(function* (
   wrap: (kept: KeptAnswers.KeptAnswers["Service"]) => KeptAnswers.KeptAnswers["Service"] = (kept) => kept
 ) {
-  const kept = yield* KeptAnswers.make
+  const kept = yield* SqlKeptAnswers.make
   const scope = yield* Scope.fork(yield* Effect.scope)
   const calls = yield* Calls.make({}).pipe(
     Effect.provideService(KeptAnswers.KeptAnswers, wrap(kept)),
@@ -318,6 +319,6 @@ describe("a call without a key", () => {
         return yield* Deferred.await(held)
       }, Effect.scoped)
       assert.deepStrictEqual([yield* heldAfter(false), yield* heldAfter(true)], [0, 1])
-    }).pipe(Effect.provideServiceEffect(KeptAnswers.KeptAnswers, KeptAnswers.make), Effect.scoped, withServices)
+    }).pipe(Effect.provideServiceEffect(KeptAnswers.KeptAnswers, SqlKeptAnswers.make), Effect.scoped, withServices)
   )
 })

@@ -9,22 +9,23 @@ import * as AdminAccess from "../../../src/server/access/AdminAccess.ts"
 import * as AgentPool from "../../../src/server/agents/AgentPool.ts"
 import { Agents, type OpenOptions } from "../../../src/server/agents/Agents.ts"
 import * as AppTokens from "../../../src/server/access/AppTokens.ts"
+import * as NodeNetworks from "../../../src/server/access/NodeNetworks.ts"
 import * as DataFolder from "../../../src/server/storage/DataFolder.ts"
-import * as InstalledAgents from "../../../src/server/agents/InstalledAgents.ts"
+import * as AgentPrograms from "../../../src/server/agents/AgentPrograms.ts"
 import * as InProcess from "../../../src/server/http/InProcess.ts"
-import * as KeptAnswers from "../../../src/server/calls/KeptAnswers.ts"
+import * as SqlKeptAnswers from "../../../src/server/calls/SqlKeptAnswers.ts"
 import * as Calls from "../../../src/server/calls/Calls.ts"
-import * as Ledger from "../../../src/server/storage/Ledger.ts"
+import * as SqlLedger from "../../../src/server/storage/SqlLedger.ts"
 import * as LocalSessionEngine from "../../../src/server/sessions/LocalSessionEngine.ts"
 import * as Migrations from "../../../src/server/storage/Migrations.ts"
 import * as NodeSqlite from "../../../src/server/storage/NodeSqlite.ts"
-import * as Readiness from "../../../src/server/upkeep/Readiness.ts"
+import * as DiskReadiness from "../../../src/server/upkeep/DiskReadiness.ts"
 import * as Routes from "../../../src/server/http/Routes.ts"
 import * as Runs from "../../../src/server/runs/Runs.ts"
 import { ownedBy } from "../storage/Support.ts"
 import * as Shutdown from "../../../src/server/Shutdown.ts"
 import * as Sweeper from "../../../src/server/upkeep/Sweeper.ts"
-import * as Uploads from "../../../src/server/files/Uploads.ts"
+import * as StoredUploads from "../../../src/server/files/StoredUploads.ts"
 
 interface Recorded {
   readonly opened: Array<OpenOptions>
@@ -67,15 +68,15 @@ const agentsOf = (recorded: Recorded) =>
 const serve = Effect.gen(function* () {
   const recorded: Recorded = { opened: [], turns: [] }
   const sweeper = Layer.effect(Sweeper.Sweeper, Sweeper.make({}))
-  const parts = Layer.mergeAll(Readiness.layer({}), Calls.layer({}), sweeper).pipe(
+  const parts = Layer.mergeAll(DiskReadiness.layer({}), Calls.layer({}), sweeper).pipe(
     Layer.provideMerge(AdminAccess.layer({})),
     Layer.provideMerge(Layer.merge(LocalSessionEngine.layer({}), Runs.layer({}))),
     Layer.provideMerge(Shutdown.layer),
-    Layer.provideMerge(Uploads.layer({})),
-    Layer.provideMerge(AppTokens.layer),
-    Layer.provideMerge(Layer.merge(agentsOf(recorded), InstalledAgents.layer({ agents: [] }))),
+    Layer.provideMerge(StoredUploads.layer({})),
+    Layer.provideMerge(Layer.merge(AppTokens.layer, NodeNetworks.layer)),
+    Layer.provideMerge(Layer.merge(agentsOf(recorded), AgentPrograms.layer({ agents: [] }))),
     Layer.provideMerge(AgentPool.layer({})),
-    Layer.provideMerge(Layer.merge(Ledger.layer, KeptAnswers.layer)),
+    Layer.provideMerge(Layer.merge(SqlLedger.layer, SqlKeptAnswers.layer)),
     Layer.provide(ownedBy("this")),
     Layer.provide(Migrations.layer),
     Layer.provide(NodeSqlite.layer({ filename: ":memory:" })),

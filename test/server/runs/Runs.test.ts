@@ -7,7 +7,8 @@ import { RunFailed } from "../../../src/api/Errors.ts"
 import * as AgentPool from "../../../src/server/agents/AgentPool.ts"
 import { Agents, type OpenOptions } from "../../../src/server/agents/Agents.ts"
 import * as Runs from "../../../src/server/runs/Runs.ts"
-import * as Uploads from "../../../src/server/files/Uploads.ts"
+import * as SqlLedger from "../../../src/server/storage/SqlLedger.ts"
+import * as StoredUploads from "../../../src/server/files/StoredUploads.ts"
 import * as Shutdown from "../../../src/server/Shutdown.ts"
 import * as Recorder from "../../support/Recorder.ts"
 import { storage } from "../storage/Support.ts"
@@ -56,7 +57,8 @@ const withRuns = (agent: Pick<ReturnType<typeof agentOf>, "layer">, options: Run
       Layer.provideMerge(agent.layer),
       Layer.provideMerge(AgentPool.layer({})),
       Layer.provideMerge(Shutdown.layer),
-      Layer.provideMerge(Uploads.layer({})),
+      Layer.provideMerge(StoredUploads.layer({})),
+      Layer.provide(SqlLedger.layer),
       Layer.provideMerge(storage)
     )
   )

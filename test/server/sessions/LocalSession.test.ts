@@ -9,7 +9,7 @@ import * as AgentPool from "../../../src/server/agents/AgentPool.ts"
 import * as LocalSession from "../../../src/server/sessions/LocalSession.ts"
 import { Ledger } from "../../../src/server/storage/Ledger.ts"
 import * as Shutdown from "../../../src/server/Shutdown.ts"
-import { agentSession, agentName, agentsOf, folderOf } from "./Support.ts"
+import { agentSession, agentName, agentsOf, directoriesOf } from "./Support.ts"
 
 const unavailable = StorageUnavailable.from(new Error("the disk is full"))
 
@@ -47,7 +47,7 @@ const make = Effect.fnUntraced(function* (
       ledger,
       agentsOf(() => open),
       uploads,
-      folderOf(),
+      directoriesOf(),
       Shutdown.layer,
       AgentPool.layer({})
     )

@@ -9,9 +9,10 @@ import * as Uploads from "../../../src/server/files/Uploads.ts"
 import * as AgentPool from "../../../src/server/agents/AgentPool.ts"
 import * as LocalSessionEngine from "../../../src/server/sessions/LocalSessionEngine.ts"
 import * as Ledger from "../../../src/server/storage/Ledger.ts"
+import * as SqlLedger from "../../../src/server/storage/SqlLedger.ts"
 import * as Shutdown from "../../../src/server/Shutdown.ts"
 import { database } from "../storage/Support.ts"
-import { agentName, agentsOf, folderOf } from "./Support.ts"
+import { agentName, agentsOf, directoriesOf } from "./Support.ts"
 
 const session = (id: string, agent: string): Ledger.Session => ({
   sessionId: SessionId.make(id),
@@ -52,15 +53,15 @@ const make = Effect.gen(function* () {
         Effect.as(true)
       )
   })
-  const folder = folderOf({
-    keepWorkingDirectories: (ids) => record(`keep ${[...ids].join()}`),
-    removeWorkingDirectory: (id) => Effect.sync(() => void removed.push(id))
+  const directories = directoriesOf({
+    keepOnly: (ids) => record(`keep ${[...ids].join()}`),
+    remove: (id) => Effect.sync(() => void removed.push(id))
   })
   const agents = agentsOf(() => Effect.die("the agent cannot be started"))
   const uploads = Layer.mock(Uploads.Uploads)({ maxSize: ByteSize.zero })
   const random = Layer.mock(SecureRandom)({})
   const context = yield* Layer.build(
-    Layer.mergeAll(ledger, folder, agents, uploads, random, Shutdown.layer, AgentPool.layer({}))
+    Layer.mergeAll(ledger, directories, agents, uploads, random, Shutdown.layer, AgentPool.layer({}))
   )
   const engine = yield* Effect.provide(LocalSessionEngine.make({}), context)
   return { broken, engine, recorded, removed, closing, goOn }
@@ -81,16 +82,16 @@ describe("LocalSessionEngine", () => {
 
   it.effect("an engine leaves the sessions, the turns and the folders of another one on its ledger alone", () =>
     Effect.gen(function* () {
-      const ledger = yield* Effect.provideService(Ledger.make, Owner, { id: "theirs" })
+      const ledger = yield* Effect.provideService(SqlLedger.make, Owner, { id: "theirs" })
       const { sessionId } = session("theirs", agentName)
       yield* ledger.addSession({ ...session("theirs", agentName) })
       yield* ledger.beginTurn(sessionId)
       const kept: Array<string> = []
-      const folder = folderOf({ keepWorkingDirectories: (ids) => Effect.sync(() => void kept.push(...ids)) })
+      const directories = directoriesOf({ keepOnly: (ids) => Effect.sync(() => void kept.push(...ids)) })
       const engine = yield* LocalSessionEngine.make({}).pipe(
         Effect.provide([
-          Ledger.layer,
-          folder,
+          SqlLedger.layer,
+          directories,
           agentsOf(() => Effect.die("not to be started")),
           Layer.mock(Uploads.Uploads)({ maxSize: ByteSize.zero }),
           Layer.mock(SecureRandom)({}),

@@ -5,7 +5,7 @@ import { AgentFailed, AgentOptionRefused, type AgentSession } from "../../../src
 import { SessionId } from "../../../src/wire/Ids.ts"
 import * as AgentPool from "../../../src/server/agents/AgentPool.ts"
 import * as SessionProcess from "../../../src/server/sessions/SessionProcess.ts"
-import { agentSession, agentName, agentsOf, folderOf } from "./Support.ts"
+import { agentSession, agentName, agentsOf, directoriesOf } from "./Support.ts"
 
 const options = {
   sessionId: SessionId.make("a"),
@@ -70,7 +70,7 @@ describe("SessionProcess", () => {
           assert.isUndefined(yield* failAfter(0.1))
           attempt = new AgentFailed(locked)
           assert.strictEqual(yield* failAfter(0), "lost")
-        }).pipe(Effect.scoped, Effect.provide([agents, folderOf(), AgentPool.layer({})]))
+        }).pipe(Effect.scoped, Effect.provide([agents, directoriesOf(), AgentPool.layer({})]))
       })
   )
 
@@ -90,7 +90,7 @@ describe("SessionProcess", () => {
         yield* Fiber.join(next)
         assert.deepStrictEqual(meanwhile, ["starts"])
         assert.deepStrictEqual(log, ["starts", "is gone", "starts"])
-      }).pipe(Effect.scoped, Effect.provide([agents, folderOf(), AgentPool.layer({ maxProcesses: 5 })]))
+      }).pipe(Effect.scoped, Effect.provide([agents, directoriesOf(), AgentPool.layer({ maxProcesses: 5 })]))
     })
   )
 
@@ -112,7 +112,7 @@ describe("SessionProcess", () => {
         yield* letGo
         yield* Fiber.join(next)
         assert.deepStrictEqual(log, ["starts", "is gone", "starts"])
-      }).pipe(Effect.scoped, Effect.provide([agents, folderOf(), AgentPool.layer({})]))
+      }).pipe(Effect.scoped, Effect.provide([agents, directoriesOf(), AgentPool.layer({})]))
     })
   )
 })

@@ -1,10 +1,10 @@
 /**
- * Fakes of the agents and of the data folder.
+ * Fakes of the agents and of their working directories.
  */
 import { Effect, Layer, Option, Stream } from "effect"
 import type { AgentSession } from "../../../src/agent/Agent.ts"
 import { Agents } from "../../../src/server/agents/Agents.ts"
-import { DataFolder } from "../../../src/server/storage/DataFolder.ts"
+import { WorkingDirectories } from "../../../src/server/storage/WorkingDirectories.ts"
 
 /** The only agent of the table. */
 export const agentName = "any"
@@ -29,14 +29,5 @@ export const agentsOf = (open: Agents["Service"]["open"]) =>
     open
   })
 
-export const folderOf = (does: Partial<DataFolder["Service"]> = {}) =>
-  Layer.mock(DataFolder, {
-    temporary: undefined,
-    ledger: "/ledger",
-    owner: "/owner",
-    uploads: "/uploads",
-    agents: "/agents",
-    workingDirectory: (id) => `/${id}`,
-    makeWorkingDirectory: () => Effect.void,
-    ...does
-  })
+export const directoriesOf = (does: Partial<WorkingDirectories["Service"]> = {}) =>
+  Layer.mock(WorkingDirectories, { ofSession: (id) => `/${id}`, make: () => Effect.void, ...does })

@@ -1,7 +1,8 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, layer } from "@effect/vitest"
-import { Effect, FileSystem, Logger } from "effect"
+import { Context, Effect, FileSystem, Logger } from "effect"
 import * as DataFolder from "../../../src/server/storage/DataFolder.ts"
+import { WorkingDirectories } from "../../../src/server/storage/WorkingDirectories.ts"
 import { keeping } from "./Keeping.ts"
 
 const modeOf = (path: string) =>
@@ -19,8 +20,8 @@ layer(NodeServices.layer)("DataFolder", (it) => {
         ["ledger.db", 0o644]
       ] as const)
         yield* fs.chmod(`${data}/${name}`, mode)
-      const folder = yield* DataFolder.make({ data })
-      yield* folder.makeWorkingDirectory("one")
+      const directories = Context.get(yield* DataFolder.make({ data }), WorkingDirectories)
+      yield* directories.make("one")
       const names = ["", "agents", "runs", "uploads", "sessions", "sessions/one"]
       assert.deepStrictEqual(
         yield* Effect.forEach(names, (name) => modeOf(`${data}/${name}`)),
@@ -64,14 +65,14 @@ layer(NodeServices.layer)("DataFolder", (it) => {
       const logged: Array<unknown> = []
       const logger = Logger.layer([Logger.make(({ message }) => logged.push([message].flat()[0]))])
       const left = yield* Effect.gen(function* () {
-        const folder = yield* DataFolder.make({ data })
-        yield* folder.makeWorkingDirectory("one")
-        yield* folder.removeWorkingDirectory("one")
-        const run = yield* Effect.scoped(folder.runDirectory)
-        yield* folder.keepWorkingDirectories(new Set())
-        yield* folder.removeRuns
-        const { temporary = "" } = yield* Effect.scoped(DataFolder.make({}))
-        const session = folder.workingDirectory("one")
+        const directories = Context.get(yield* DataFolder.make({ data }), WorkingDirectories)
+        yield* directories.make("one")
+        yield* directories.remove("one")
+        const run = yield* Effect.scoped(directories.ofRun)
+        yield* directories.keepOnly(new Set())
+        yield* directories.removeRuns
+        const { temporary = "" } = Context.get(yield* Effect.scoped(DataFolder.make({})), DataFolder.DataFolder)
+        const session = directories.ofSession("one")
         return [session, run, session, run, temporary]
       }).pipe(
         keeping(() => Effect.succeed(true)),
@@ -88,10 +89,13 @@ layer(NodeServices.layer)("DataFolder", (it) => {
   it.effect("a working directory that an agent replaced by a file is created again", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const folder = yield* DataFolder.make({ data: yield* fs.makeTempDirectoryScoped() })
-      yield* fs.writeFileString(folder.workingDirectory("one"), "")
-      yield* folder.makeWorkingDirectory("one")
-      assert.deepStrictEqual(yield* fs.readDirectory(folder.workingDirectory("one")), [])
+      const directories = Context.get(
+        yield* DataFolder.make({ data: yield* fs.makeTempDirectoryScoped() }),
+        WorkingDirectories
+      )
+      yield* fs.writeFileString(directories.ofSession("one"), "")
+      yield* directories.make("one")
+      assert.deepStrictEqual(yield* fs.readDirectory(directories.ofSession("one")), [])
     })
   )
 })

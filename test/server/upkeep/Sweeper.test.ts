@@ -22,7 +22,9 @@ import { SessionId } from "../../../src/wire/Ids.ts"
 import * as AgentPool from "../../../src/server/agents/AgentPool.ts"
 import * as DataFolder from "../../../src/server/storage/DataFolder.ts"
 import * as KeptAnswers from "../../../src/server/calls/KeptAnswers.ts"
+import * as SqlKeptAnswers from "../../../src/server/calls/SqlKeptAnswers.ts"
 import * as Ledger from "../../../src/server/storage/Ledger.ts"
+import * as SqlLedger from "../../../src/server/storage/SqlLedger.ts"
 import * as LocalSessionEngine from "../../../src/server/sessions/LocalSessionEngine.ts"
 import * as Migrations from "../../../src/server/storage/Migrations.ts"
 import * as NodeSqlite from "../../../src/server/storage/NodeSqlite.ts"
@@ -32,6 +34,7 @@ import { ownedBy } from "../storage/Support.ts"
 import * as Shutdown from "../../../src/server/Shutdown.ts"
 import * as Sweeper from "../../../src/server/upkeep/Sweeper.ts"
 import * as Uploads from "../../../src/server/files/Uploads.ts"
+import * as StoredUploads from "../../../src/server/files/StoredUploads.ts"
 import { agentSession, agentName, agentsOf } from "../sessions/Support.ts"
 
 /** An agent whose turns end once they are allowed to. */
@@ -49,10 +52,10 @@ const start = Effect.fnUntraced(function* (options: Sweeper.Options, layer: type
     layer(options).pipe(
       Layer.provideMerge(LocalSessionEngine.layer({})),
       Layer.provide(Shutdown.layer),
-      Layer.provideMerge(Uploads.layer({})),
+      Layer.provideMerge(StoredUploads.layer({})),
       Layer.provide(AgentPool.layer({})),
       Layer.provideMerge(agentsOf(() => Effect.succeed(agentThatWaits(go)))),
-      Layer.provideMerge(Layer.merge(Ledger.layer, KeptAnswers.layer)),
+      Layer.provideMerge(Layer.merge(SqlLedger.layer, SqlKeptAnswers.layer)),
       Layer.provide(ownedBy("this")),
       Layer.provide(Migrations.layer),
       Layer.provideMerge(NodeSqlite.layer({ filename: `${data}/ledger.db` })),

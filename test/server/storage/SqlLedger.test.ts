@@ -7,10 +7,11 @@ import { SessionId } from "../../../src/wire/Ids.ts"
 import type { Usage } from "../../../src/wire/Usage.ts"
 import { Owner } from "../../../src/server/storage/Owner.ts"
 import * as Ledger from "../../../src/server/storage/Ledger.ts"
+import * as SqlLedger from "../../../src/server/storage/SqlLedger.ts"
 import type * as SessionPages from "../../../src/server/storage/SessionPages.ts"
 import { database } from "./Support.ts"
 
-const withLedger = Effect.provide(Layer.provideMerge(Ledger.layer, database))
+const withLedger = Effect.provide(Layer.provideMerge(SqlLedger.layer, database))
 
 const session = (name: string, appId = 1): Ledger.Session => ({
   sessionId: SessionId.make(name),
@@ -160,7 +161,7 @@ describe("Ledger", () => {
   it.effect("a server that starts finds its own sessions and turns, not those of another server on the ledger", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
-      const startAs = (id: string) => Effect.provideService(Ledger.make, Owner, { id })
+      const startAs = (id: string) => Effect.provideService(SqlLedger.make, Owner, { id })
       const mine = yield* startAs("mine")
       const theirs = yield* startAs("theirs")
       for (const [ledger, name] of [

@@ -4,9 +4,10 @@ import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import * as DataFolder from "../../../src/server/storage/DataFolder.ts"
 import * as Uploads from "../../../src/server/files/Uploads.ts"
+import * as StoredUploads from "../../../src/server/files/StoredUploads.ts"
 import { storage } from "../storage/Support.ts"
 
-const withUploads = Effect.provide(Layer.provideMerge(Uploads.layer({}), storage))
+const withUploads = Effect.provide(Layer.provideMerge(StoredUploads.layer({}), storage))
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 
@@ -119,7 +120,10 @@ describe("Uploads", () => {
           Effect.andThen(Deferred.await(goOn)),
           Effect.andThen(fs.remove(path, options))
         )
-      const uploads = yield* Effect.provideService(Uploads.make({}), FileSystem.FileSystem, { ...fs, remove: slow })
+      const uploads = yield* Effect.provideService(StoredUploads.make({}), FileSystem.FileSystem, {
+        ...fs,
+        remove: slow
+      })
       for (const text of ["one", "two"]) yield* Effect.provideService(add(1, text), Uploads.Uploads, uploads)
       const removing = yield* Effect.forkChild(uploads.removeOfApp(1))
       yield* Deferred.await(asked)
@@ -159,7 +163,7 @@ describe("Uploads", () => {
 
   it.effect("the uploads of an app stay within its limit, including those that are arriving", () => {
     const room = 4_096
-    const layer = Uploads.layer({ maxAppUploads: ByteSize.bytes(2 * room + 20) })
+    const layer = StoredUploads.layer({ maxAppUploads: ByteSize.bytes(2 * room + 20) })
     return Effect.gen(function* () {
       const uploads = yield* Uploads.Uploads
       yield* add(1, "x".repeat(10))
@@ -191,7 +195,7 @@ describe("Uploads", () => {
 
   it.effect("uploads that end at the same time stay within the limit", () => {
     const room = 4_096
-    const layer = Uploads.layer({ maxAppUploads: ByteSize.bytes(3 * room) })
+    const layer = StoredUploads.layer({ maxAppUploads: ByteSize.bytes(3 * room) })
     return Effect.gen(function* () {
       const uploads = yield* Uploads.Uploads
       const held = yield* Deferred.make<void>()
@@ -251,12 +255,12 @@ describe("Uploads", () => {
       const fs = yield* FileSystem.FileSystem
       const { uploads: folder } = yield* DataFolder.DataFolder
       const scope = yield* Effect.scope
-      const first = yield* Layer.buildWithScope(Layer.fresh(Uploads.layer({})), scope)
+      const first = yield* Layer.buildWithScope(Layer.fresh(StoredUploads.layer({})), scope)
       const token = yield* Effect.provide(add(1, "whole"), first)
       yield* fs.writeFileString(`${folder}/half`, "hal")
       yield* fs.makeDirectory(`${folder}/attachments-abc`)
       yield* fs.writeFileString(`${folder}/attachments-abc/attachment-1`, "copy")
-      const second = yield* Layer.buildWithScope(Layer.fresh(Uploads.layer({})), scope)
+      const second = yield* Layer.buildWithScope(Layer.fresh(StoredUploads.layer({})), scope)
       assert.lengthOf(yield* fs.readDirectory(folder), 1)
       const found = yield* Context.get(second, Uploads.Uploads).find({ appId: 1, tokens: [token] })
       assert.strictEqual(yield* fs.readFileString(`${folder}/${found[0]?.sha256}`), "whole")

@@ -3,6 +3,7 @@ import { DateTime, Effect, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import * as KeptAnswers from "../../../src/server/calls/KeptAnswers.ts"
+import * as SqlKeptAnswers from "../../../src/server/calls/SqlKeptAnswers.ts"
 import { Owner } from "../../../src/server/storage/Owner.ts"
 import { database } from "../storage/Support.ts"
 
@@ -15,7 +16,7 @@ const frames = { count: 0, pieces: [] }
 describe("KeptAnswers", () => {
   it.effect("a call begins once, and a repeat gets its record", () =>
     Effect.gen(function* () {
-      const kept = yield* KeptAnswers.make
+      const kept = yield* SqlKeptAnswers.make
       assert.isTrue(Option.isNone(yield* kept.begin({ ...id, requestHash: "h" })))
       const running = Option.getOrThrow(yield* kept.begin({ ...id, requestHash: "other" }))
       assert.deepStrictEqual(running, { requestHash: "h", answer: KeptAnswers.failed, frames: null })
@@ -27,7 +28,7 @@ describe("KeptAnswers", () => {
 
   it.effect("a call of another app, path or key is another call", () =>
     Effect.gen(function* () {
-      const kept = yield* KeptAnswers.make
+      const kept = yield* SqlKeptAnswers.make
       const others = [
         { ...id, appId: 2 },
         { ...id, path: "/q" },
@@ -48,7 +49,7 @@ describe("KeptAnswers", () => {
   it.effect("a server that starts settles the calls that were its own, not those of another server on the ledger", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
-      const startAs = (id: string) => Effect.provideService(KeptAnswers.make, Owner, { id })
+      const startAs = (id: string) => Effect.provideService(SqlKeptAnswers.make, Owner, { id })
       const mine = yield* startAs("mine")
       const theirs = yield* startAs("theirs")
       const [own, other, older] = [
@@ -73,13 +74,13 @@ describe("KeptAnswers", () => {
 
   it.effect("an answer is as old as its record, also when a restart cut its call short", () =>
     Effect.gen(function* () {
-      const kept = yield* KeptAnswers.make
+      const kept = yield* SqlKeptAnswers.make
       const cut = { ...id, key: "cut" }
       yield* kept.begin({ ...id, requestHash: "h" })
       yield* kept.begin({ ...cut, requestHash: "h" })
       yield* TestClock.adjust("1 hour")
       yield* kept.end({ ...id, answer, frames })
-      const next = yield* KeptAnswers.make
+      const next = yield* SqlKeptAnswers.make
       yield* next.removeBefore(DateTime.makeUnsafe(3_599_999))
       const answers = yield* Effect.forEach([id, cut], (call) => Effect.map(next.find(call), Option.getOrThrow))
       assert.deepStrictEqual(

@@ -3,20 +3,21 @@ import { assert, describe, it } from "@effect/vitest"
 import { ByteSize, Context, Effect, FileSystem, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import * as DataFolder from "../../../src/server/storage/DataFolder.ts"
-import * as Ledger from "../../../src/server/storage/Ledger.ts"
+import * as SqlLedger from "../../../src/server/storage/SqlLedger.ts"
 import * as Migrations from "../../../src/server/storage/Migrations.ts"
 import * as NodeSqlite from "../../../src/server/storage/NodeSqlite.ts"
 import * as Readiness from "../../../src/server/upkeep/Readiness.ts"
+import * as DiskReadiness from "../../../src/server/upkeep/DiskReadiness.ts"
 import { ownedBy } from "../storage/Support.ts"
 import * as Shutdown from "../../../src/server/Shutdown.ts"
 
-const start = Effect.fnUntraced(function* (options: Readiness.Options) {
+const start = Effect.fnUntraced(function* (options: DiskReadiness.Options) {
   const fs = yield* FileSystem.FileSystem
   const data = yield* fs.makeTempDirectoryScoped()
   const context = yield* Layer.build(
-    Readiness.layer(options).pipe(
+    DiskReadiness.layer(options).pipe(
       Layer.provideMerge(Shutdown.layer),
-      Layer.provide(Ledger.layer),
+      Layer.provide(SqlLedger.layer),
       Layer.provide(Migrations.layer),
       Layer.provide(ownedBy("this")),
       Layer.provideMerge(NodeSqlite.layer({ filename: ":memory:" })),

@@ -2,10 +2,10 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Option } from "effect"
 import type { AgentDefinition } from "../../../src/agent/Agent.ts"
-import * as InstalledAgents from "../../../src/server/agents/InstalledAgents.ts"
+import * as AgentPrograms from "../../../src/server/agents/AgentPrograms.ts"
 
 const look = (...agents: ReadonlyArray<Omit<AgentDefinition, "permissions">>) =>
-  InstalledAgents.make({ agents: agents.map((agent) => ({ ...agent, permissions: "deny" })) })
+  AgentPrograms.make({ agents: agents.map((agent) => ({ ...agent, permissions: "deny" })) })
 
 const folder = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
