@@ -5,7 +5,7 @@ import { ByteSize, Config, Console, Duration, Effect, Option, Path } from "effec
 import { CliError, Command, Flag } from "effect/cli"
 import * as NodeNetworks from "../server/access/NodeNetworks.ts"
 import { ForgeServer, layer as layerServer, type Options } from "../server/ForgeServer.ts"
-import * as StoredUploads from "../server/files/StoredUploads.ts"
+import * as UploadLimits from "../server/files/UploadLimits.ts"
 import * as Timeouts from "../server/Timeouts.ts"
 import * as AdminSecret from "./AdminSecret.ts"
 import * as AgentsTable from "./AgentsTable.ts"
@@ -193,7 +193,7 @@ const optionsOf = Effect.fnUntraced(function* (settings: Settings) {
   const { adminTokenFile, agents: file, data, listen, permissions: given, ...others } = settings
   // First, so that it is removed from the environment before any process is started.
   const adminToken = yield* AdminSecret.load(adminTokenFile)
-  yield* Effect.mapError(StoredUploads.checkLimits(others), ({ message }) => new UsageError({ message }))
+  yield* Effect.mapError(UploadLimits.checkLimits(others), ({ message }) => new UsageError({ message }))
   const permissions = yield* permissionsOf({ listen, permissions: given })
   const agents = yield* AgentsTable.load({ file, permissions })
   const found = yield* StartReport.findAgents(agents)

@@ -39,6 +39,7 @@ import * as Sweeper from "./upkeep/Sweeper.ts"
 import * as Timeouts from "./Timeouts.ts"
 import * as CallResponse from "./http/CallResponse.ts"
 import * as StoredUploads from "./files/StoredUploads.ts"
+import type * as UploadLimits from "./files/UploadLimits.ts"
 
 /** A running server. */
 export class ForgeServer extends Context.Service<
@@ -66,7 +67,7 @@ export interface EmbeddedOptions
     Sweeper.Options,
     Timeouts.Options,
     CallResponse.Options,
-    StoredUploads.Options {}
+    UploadLimits.Options {}
 
 export interface Options
   extends

@@ -4,15 +4,15 @@
  * A token is returned once, when it is minted; only its SHA-256 is kept. It is also looked up by its SHA-256, so the time
  * that takes reveals nothing about it.
  */
-import { Clock, Context, Data, Deferred, Effect, Exit, Layer, Option, Redacted, Schema } from "effect"
+import { Clock, Context, Data, Effect, Layer, Option, Redacted, Schema } from "effect"
 import * as Digest from "effect/crypto/Digest"
 import { SecureRandom } from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
 import { SqlClient, SqlSchema } from "effect/sql"
-import { type StorageUnavailable, Unauthorized } from "../../api/Errors.ts"
-import { sentences } from "../../wire/Failures.ts"
+import type { StorageUnavailable, Unauthorized } from "../../api/Errors.ts"
 import { TokenName } from "../../wire/Ids.ts"
 import { orUnavailable } from "../storage/StorageFailure.ts"
+import * as Revocations from "./Revocations.ts"
 
 const Cidrs = Schema.NullOr(Schema.fromJsonString(Schema.Array(Schema.String)))
 
@@ -128,34 +128,16 @@ export const make = Effect.gen(function* () {
     execute: (name) => sql`DELETE FROM tokens WHERE name = ${name} RETURNING *`
   })
 
-  const invalid = new Unauthorized({ detail: sentences.invalidToken })
   const isLive = Effect.fnUntraced(function* (appId: number) {
     const rows = yield* sql`SELECT app_id FROM tokens WHERE app_id = ${appId}`
     return rows.length > 0
   }, orUnavailable)
 
-  /** Completed when the token of an app is revoked, by app. */
-  const revocations = new Map<number, Set<Deferred.Deferred<never, Unauthorized>>>()
-  const watch = (appId: number) =>
-    Effect.acquireRelease(
-      Effect.sync(() => {
-        const revoked = Deferred.makeUnsafe<never, Unauthorized>()
-        const others = revocations.get(appId) ?? new Set()
-        revocations.set(appId, others.add(revoked))
-        return revoked
-      }),
-      (revoked) =>
-        Effect.sync(() => {
-          const others = revocations.get(appId)
-          others?.delete(revoked)
-          if (others?.size === 0) revocations.delete(appId)
-        })
-    )
+  const revocations = Revocations.make(isLive)
 
   const remove = Effect.fn("AppTokens.remove")(function* (name: string) {
     const app = yield* orUnavailable(deleteByName(name))
-    const ended = Option.isSome(app) ? [...(revocations.get(app.value.id) ?? [])] : []
-    for (const revoked of ended) Deferred.doneUnsafe(revoked, Exit.fail(invalid))
+    if (Option.isSome(app)) revocations.revoke(app.value.id)
     return app
   })
 
@@ -167,13 +149,7 @@ export const make = Effect.gen(function* () {
     }, orUnavailable),
     list: orUnavailable(listAll()),
     remove,
-    whileLive: (appId) =>
-      Effect.fnUntraced(function* (effect) {
-        const revoked = yield* watch(appId)
-        // The token may have been revoked since the request was authenticated.
-        if (!(yield* isLive(appId))) return yield* invalid
-        return yield* Effect.raceFirst(effect, Deferred.await(revoked))
-      }, Effect.scoped)
+    whileLive: revocations.whileLive
   })
 })
 

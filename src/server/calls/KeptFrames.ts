@@ -25,6 +25,8 @@ export interface ToKeep {
 /** About how many bytes are stored and read together. */
 const pieceBytes = 256 * 1024
 
+const encoder = new TextEncoder()
+
 /** The newest of some frames that are at most so many bytes together, in pieces. */
 export const piecesOf = ({ first, texts }: Frames, maxBytes: number): ReadonlyArray<Piece> => {
   const pieces: Array<Piece> = []
@@ -39,7 +41,7 @@ export const piecesOf = ({ first, texts }: Frames, maxBytes: number): ReadonlyAr
   }
   while (from > 0) {
     const text = texts[from - 1] ?? ""
-    const size = Buffer.byteLength(text)
+    const size = encoder.encode(text).byteLength
     if (size > left) break
     if (bytes + size > pieceBytes) endPiece()
     from--

@@ -3,7 +3,7 @@
  *
  * Of a token only its SHA-256 is kept, which also names the file on disk.
  */
-import { ByteSize, Cause, Clock, Duration, Effect, FileSystem, Layer, Option, Path, Schema, Stream } from "effect"
+import { Cause, Clock, Duration, Effect, FileSystem, Layer, Option, Path, Schema, Stream } from "effect"
 import * as Digest from "effect/crypto/Digest"
 import { SecureRandom } from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
@@ -11,44 +11,18 @@ import { SqlClient, type SqlError, SqlSchema } from "effect/sql"
 import type { Attachment } from "../../agent/Agent.ts"
 import { FileNotFound, StorageUnavailable, TooMany } from "../../api/Errors.ts"
 import { fileToken } from "../../wire/Ids.ts"
-import { StartFailed } from "../StartFailed.ts"
 import { DataFolder } from "../storage/DataFolder.ts"
 import { isUnavailable, orUnavailable } from "../storage/StorageFailure.ts"
 import * as FileName from "./FileName.ts"
 import * as MediaType from "./MediaType.ts"
+import { checkLimits, fileOverhead, limitsOf, type Options } from "./UploadLimits.ts"
 import { checkCount, type Kept, type Received, type StageOptions, Upload, Uploads, type Write } from "./Uploads.ts"
-
-export interface Options {
-  /** The largest size of a file; 100 MB if not given, or `maxAppUploads` if that is less. */
-  readonly maxUpload?: ByteSize.ByteSize | undefined
-  /** The largest size of all files of one app, with 4 KiB added for each; 1 GB if not given. */
-  readonly maxAppUploads?: ByteSize.ByteSize | undefined
-}
-
-const limitsOf = ({ maxAppUploads = ByteSize.gigabytes(1), maxUpload }: Options) => ({
-  maxAppUploads,
-  maxUpload: maxUpload ?? ByteSize.min(ByteSize.megabytes(100), maxAppUploads)
-})
-
-const inDecimal = (size: ByteSize.ByteSize) => ByteSize.format(size, { system: "decimal" })
-
-/** Refuses a limit that could never be reached. */
-export const checkLimits = (options: Options): Effect.Effect<void, StartFailed> => {
-  const { maxAppUploads, maxUpload } = limitsOf(options)
-  if (maxUpload <= maxAppUploads) return Effect.void
-  return new StartFailed({
-    message: `a file may be of ${inDecimal(maxUpload)} (max-upload), and all files of an app together only of ${inDecimal(maxAppUploads)} (max-app-uploads)`
-  })
-}
 
 interface Row {
   readonly sha256: string
 }
 
 const secretBytes = 24
-
-/** Added to the size of each file, in bytes: an empty one takes space too. */
-const fileOverhead = 4_096
 
 /** The file must not exist yet. */
 const exclusive = { flag: "wx", mode: 0o600, noFollow: true } as const
