@@ -38,14 +38,12 @@ export interface UsageEncoded extends Schema.Codec.Encoded<typeof usageStruct> {
 
 export const usage: Schema.Codec<Usage, UsageEncoded> = usageStruct
 
-const sum = (a: number | undefined, b: number | undefined) =>
-  a === undefined && b === undefined ? undefined : (a ?? 0) + (b ?? 0)
+const counts = ["inputTokens", "outputTokens", "cachedTokens", "totalTokens", "costUsd"] as const
 
-/** Adds two up. A count that neither has stays undefined. */
-export const add = (a: Usage, b: Usage): Usage => ({
-  inputTokens: sum(a.inputTokens, b.inputTokens),
-  outputTokens: sum(a.outputTokens, b.outputTokens),
-  cachedTokens: sum(a.cachedTokens, b.cachedTokens),
-  totalTokens: sum(a.totalTokens, b.totalTokens),
-  costUsd: sum(a.costUsd, b.costUsd)
-})
+/** Adds two up. It has the counts that one of them has. */
+export const add = (a: Usage, b: Usage): Usage =>
+  Object.fromEntries(
+    counts
+      .filter((count) => a[count] !== undefined || b[count] !== undefined)
+      .map((count) => [count, (a[count] ?? 0) + (b[count] ?? 0)])
+  )

@@ -55,7 +55,6 @@ export const rooms: ReadonlyArray<Room> = [
     packages: ["effect", "effect/http", "effect/encoding"]
   },
   { name: "node", holds: /^src\/node\//, rooms: core, packages: ["effect", "effect/http", ...platform] },
-  { name: "testing", holds: /^src\/testing\//, rooms: core, packages: ["effect", "effect/http"] },
   // Programs of their own, of which many run at once: they load nothing but Node's modules.
   { name: "agent programs", holds: /^src\/agent\/(demo|process\/watchdog)\//, rooms: [], packages: ["node:"] },
   {
@@ -85,6 +84,13 @@ export const rooms: ReadonlyArray<Room> = [
     holds: /^src\/server\/[^/]+$/,
     rooms: [...serverRooms.map((name) => `server/${name}`), "server basics", "api", "agent", ...core],
     packages: ["effect", ...service, ...platform]
+  },
+  // The fake is the server's own code over memory, so that the two cannot differ.
+  {
+    name: "testing",
+    holds: /^src\/testing\//,
+    rooms: ["server basics", ...serverRooms.map((name) => `server/${name}`), "api", "agent", ...core],
+    packages: ["effect", "effect/crypto", "effect/encoding", "effect/http"]
   },
   {
     name: "cli",

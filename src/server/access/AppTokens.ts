@@ -31,7 +31,15 @@ export type App = typeof App.Type
 export class TokenRefused extends Data.TaggedError("TokenRefused")<{
   readonly message: string
   readonly reason: "taken" | "malformed"
-}> {}
+}> {
+  static malformed(name: string) {
+    return new TokenRefused({ message: `"${name}" is not 1 to 64 of a-z, 0-9, _ and -`, reason: "malformed" })
+  }
+
+  static taken(name: string) {
+    return new TokenRefused({ message: `there is a token named "${name}" already`, reason: "taken" })
+  }
+}
 
 export interface MintOptions {
   readonly ipCidrs?: ReadonlyArray<string> | undefined
@@ -61,7 +69,7 @@ export class AppTokens extends Context.Service<
 
 const secretBytes = 32
 
-const decodeName = Schema.decodeEffect(TokenName)
+const isName = Schema.is(TokenName)
 const encodeCidrs = Schema.encodeEffect(Cidrs)
 
 export const make = Effect.gen(function* () {
@@ -74,11 +82,7 @@ export const make = Effect.gen(function* () {
 
   /** A new token and its row. */
   const generate = Effect.fnUntraced(function* (name: string, options: MintOptions = {}) {
-    yield* decodeName(name).pipe(
-      Effect.mapError(
-        () => new TokenRefused({ message: `"${name}" is not 1 to 64 of a-z, 0-9, _ and -`, reason: "malformed" })
-      )
-    )
+    if (!isName(name)) return yield* TokenRefused.malformed(name)
     const secret = yield* random.randomBytes(secretBytes)
     const token = Redacted.make(`cf_${Base64Url.encode(secret)}`, { label: "token" })
     const row = {
@@ -95,10 +99,7 @@ export const make = Effect.gen(function* () {
     const added = yield* orUnavailable(
       sql`INSERT INTO tokens ${sql.insert(row)} ON CONFLICT (name) DO NOTHING RETURNING app_id`
     )
-    if (added.length === 0) {
-      return yield* new TokenRefused({ message: `there is a token named "${name}" already`, reason: "taken" })
-    }
-    return token
+    return added.length === 0 ? yield* TokenRefused.taken(name) : token
   })
 
   const renew = Effect.fn("AppTokens.renew")(function* (name: string) {

@@ -1,0 +1,141 @@
+/**
+ * The fake as an `HttpClient`: it records each request, and breaks what the script or the test wants broken.
+ */
+import { Effect, Stream } from "effect"
+import { HttpClient, HttpClientError, type HttpClientRequest, HttpClientResponse } from "effect/http"
+import { Exchange, type Outcome } from "./Exchange.ts"
+import type { ConnectionReset, Refused, Silence } from "./Reply.ts"
+
+/** A request to the fake, as data. Its token is left out. */
+export interface Request {
+  readonly method: string
+  /** With the query. */
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  /** The body, as JSON where it is JSON. Undefined of one that is streamed, and where there is none. */
+  readonly body: unknown
+  /** The status of its response; undefined before it, and where there was none. */
+  status?: number | undefined
+}
+
+/** How any request can fail. */
+export type RequestFailure = Refused | ConnectionReset | Silence
+
+/** A failure of the next request that it matches. */
+export interface Planned {
+  readonly failure: RequestFailure
+  readonly matches: (request: Request) => boolean
+}
+
+const transportError = (request: HttpClientRequest.HttpClientRequest) =>
+  new HttpClientError.HttpClientError({
+    reason: new HttpClientError.TransportError({
+      request,
+      cause: Object.assign(new Error("the connection was reset"), { code: "ECONNRESET", syscall: "read" })
+    })
+  })
+
+const parse = (text: string): unknown => {
+  // Boundary: JSON.parse throws.
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+const bodyOf = ({ body }: HttpClientRequest.HttpClientRequest): unknown =>
+  body._tag === "Uint8Array" ? parse(new TextDecoder().decode(body.body)) : undefined
+
+const pageOf = (request: HttpClientRequest.HttpClientRequest, { body, headers, status }: Refused) =>
+  HttpClientResponse.fromWeb(request, new Response(body, { status, headers }))
+
+/** The response with a body that breaks off. */
+const cut = (
+  request: HttpClientRequest.HttpClientRequest,
+  response: HttpClientResponse.HttpClientResponse,
+  bytes: number
+) => {
+  const broken = new HttpClientError.HttpClientError({
+    reason: new HttpClientError.DecodeError({ request, response, cause: transportError(request).reason })
+  })
+  let left = bytes
+  const body = Stream.concat(
+    response.stream.pipe(
+      Stream.takeWhile(() => left > 0),
+      Stream.map((chunk) => {
+        const part = chunk.subarray(0, left)
+        left -= part.byteLength
+        return part
+      })
+    ),
+    Stream.fail(broken)
+  )
+  const { headers, status } = response
+  const headersOnly = HttpClientResponse.fromWeb(request, new Response(null, { status, headers }))
+  // Boundary: of the type checker, which does not see what `Object.create` adds.
+  return Object.create(headersOnly, {
+    stream: { value: body },
+    arrayBuffer: { value: Effect.fail(broken) },
+    text: { value: Effect.fail(broken) }
+  }) as HttpClientResponse.HttpClientResponse
+}
+
+export interface Options {
+  readonly server: HttpClient.HttpClient
+  readonly requests: Array<Request>
+  readonly planned: Array<Planned>
+}
+
+export const make = ({ planned, requests, server }: Options): HttpClient.HttpClient =>
+  HttpClient.make(
+    Effect.fnUntraced(function* (request, url) {
+      const { authorization: _token, ...headers } = request.headers
+      const recorded: Request = {
+        method: request.method,
+        path: url.pathname + url.search,
+        headers,
+        body: bodyOf(request)
+      }
+      requests.push(recorded)
+
+      const respond = Effect.fnUntraced(function* (outcome: Outcome) {
+        switch (outcome._tag) {
+          case "Defect":
+            return yield* Effect.die(outcome.defect)
+          case "Page":
+            return pageOf(request, outcome.page)
+          case "Silence":
+            return yield* Effect.never
+          default:
+            return yield* transportError(request)
+        }
+      })
+
+      const index = planned.findIndex(({ matches }) => matches(recorded))
+      const [plan] = index === -1 ? [] : planned.splice(index, 1)
+      if (plan !== undefined) {
+        const { failure } = plan
+        if (failure._tag !== "Silence") yield* Effect.sleep(failure.delay)
+        const response = yield* respond(
+          failure._tag === "Refused"
+            ? { _tag: "Page", page: failure }
+            : { _tag: failure._tag === "Silence" ? "Silence" : "Reset" }
+        )
+        recorded.status = response.status
+        return response
+      }
+
+      const exchange: Exchange = {}
+      const response = yield* Effect.provideService(server.execute(request), Exchange, exchange)
+      const { outcome } = exchange
+      if (outcome === undefined) {
+        recorded.status = response.status
+        return response
+      }
+      if (outcome._tag === "CutAt") return cut(request, response, outcome.bytes)
+      const instead = yield* respond(outcome)
+      recorded.status = instead.status
+      return instead
+    })
+  )

@@ -1,0 +1,36 @@
+/**
+ * The fake of `effect-clawdforge/testing`, for the suite to run against.
+ */
+import { ByteSize, Effect, Layer, Redacted } from "effect"
+import { HttpClient } from "effect/http"
+import { ForgeTest } from "../../src/testing/index.ts"
+import { bounds } from "./Embedded.ts"
+import * as FakeDemo from "./FakeDemo.ts"
+import { newAdminToken, Server } from "./Server.ts"
+
+export const server = Layer.unwrap(
+  Effect.sync(() => {
+    const adminToken = newAdminToken()
+    const models = ["demo", "demo-terse"]
+    const fake = ForgeTest.layerHttpClient(FakeDemo.script, {
+      adminToken: Redacted.make(adminToken),
+      agents: [
+        { name: "demo", models },
+        { name: "claude", models },
+        { name: "broken", broken: "Agent broken could not be started: there is no program /nonexistent/agent." }
+      ],
+      maxOpenSessions: bounds.sessions,
+      maxAppSessions: bounds.appSessions,
+      maxAppTurns: bounds.appTurns,
+      maxUpload: ByteSize.bytes(bounds.upload),
+      maxRuns: bounds.runs,
+      maxProcesses: bounds.processes
+    })
+    const made = Effect.gen(function* () {
+      const http = yield* HttpClient.HttpClient
+      const { url } = yield* ForgeTest.ForgeTest
+      return yield* Server.make({ url, http, adminToken, agent: "demo", has: ["demo", "broken", "small"] })
+    })
+    return Layer.provide(Layer.effect(Server, made), fake)
+  })
+)
