@@ -18,7 +18,11 @@ const make = Effect.gen(function* () {
       await page.waitForFunction(() => globalThis.converse !== undefined)
       return await page.evaluate((options) => globalThis.converse?.(options), options)
     })
-  return { origin, converse }
+  const rehearse = Effect.promise(async () => {
+    await page.waitForFunction(() => globalThis.rehearse !== undefined)
+    return await page.evaluate(() => globalThis.rehearse?.())
+  })
+  return { origin, converse, rehearse }
 })
 
 class Page extends Context.Service<Page, Effect.Success<typeof make>>()("test/Page") {
@@ -81,6 +85,14 @@ layer(Page.layer, { excludeTestServices: true, timeout: "2 minutes" })("a page i
         outcome: "AuthError"
       })
       for (const { headers } of received) assert.notProperty(headers, "traceparent")
+    })
+  )
+
+  it.effect("runs the fake, which needs neither a server nor Node", () =>
+    Effect.gen(function* () {
+      const { rehearse } = yield* Page
+      const texts = ["Remember the word heliotrope. ", "Which word was it? 19"]
+      assert.deepStrictEqual(yield* rehearse, { texts, size: 19, open: 0 })
     })
   )
 })

@@ -5,16 +5,14 @@ import { assert, it } from "@effect/vitest"
 import { gzipSync } from "node:zlib"
 import { rolldown } from "rolldown"
 
-const bundle = async (external: ReadonlyArray<RegExp>) => {
-  const built = await rolldown({
-    input: "test/house/fixtures/Browser.ts",
-    platform: "browser",
-    external: [...external]
-  })
+const build = async (input: string, external: ReadonlyArray<RegExp> = []) => {
+  const built = await rolldown({ input, platform: "browser", external: [...external] })
   const { output } = await built.generate({ format: "esm", minify: true })
   await built.close()
-  return output[0].code
+  return output[0]
 }
+
+const bundle = async (external: ReadonlyArray<RegExp>) => (await build("test/house/fixtures/Browser.ts", external)).code
 
 const kilobytes = (code: string) => gzipSync(code, { level: 9 }).byteLength / 1000
 
@@ -26,4 +24,9 @@ it("the client with its part of Effect is at most 80 kB, without `Config`", asyn
   const code = await bundle([])
   assert.isBelow(kilobytes(code), 80)
   assert.notInclude(code, "CLAWDFORGE_URL")
+})
+
+it("the fake needs nothing of Node", async () => {
+  const { imports } = await build("src/testing/index.ts")
+  assert.deepStrictEqual(imports, [])
 })
