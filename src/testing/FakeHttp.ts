@@ -1,9 +1,11 @@
 /**
  * The fake as an `HttpClient`: it records each request, and breaks what the script or the test wants broken.
  */
-import { Effect, Stream } from "effect"
+import { Effect, Option, Stream } from "effect"
 import { HttpClient, HttpClientError, type HttpClientRequest, HttpClientResponse } from "effect/http"
 import { Exchange, type Outcome } from "./Exchange.ts"
+import * as Json from "./Json.ts"
+import * as ResponseBody from "./ResponseBody.ts"
 import type { ConnectionReset, Refused, Silence } from "./Reply.ts"
 
 /** A request to the fake, as data. Its token is left out. */
@@ -29,23 +31,14 @@ export interface Planned {
 
 const transportError = (request: HttpClientRequest.HttpClientRequest) =>
   new HttpClientError.HttpClientError({
-    reason: new HttpClientError.TransportError({
-      request,
-      cause: Object.assign(new Error("the connection was reset"), { code: "ECONNRESET", syscall: "read" })
-    })
+    reason: new HttpClientError.TransportError({ request, cause: ResponseBody.broken(request) })
   })
 
-const parse = (text: string): unknown => {
-  // Boundary: JSON.parse throws.
-  try {
-    return JSON.parse(text)
-  } catch {
-    return text
-  }
+const bodyOf = ({ body }: HttpClientRequest.HttpClientRequest): unknown => {
+  if (body._tag !== "Uint8Array") return undefined
+  const text = new TextDecoder().decode(body.body)
+  return Option.getOrElse(Json.parse(text), () => text)
 }
-
-const bodyOf = ({ body }: HttpClientRequest.HttpClientRequest): unknown =>
-  body._tag === "Uint8Array" ? parse(new TextDecoder().decode(body.body)) : undefined
 
 const pageOf = (request: HttpClientRequest.HttpClientRequest, { body, headers, status }: Refused) =>
   HttpClientResponse.fromWeb(request, new Response(body, { status, headers }))
@@ -56,29 +49,21 @@ const cut = (
   response: HttpClientResponse.HttpClientResponse,
   bytes: number
 ) => {
+  const cause = ResponseBody.broken(request)
   const broken = new HttpClientError.HttpClientError({
-    reason: new HttpClientError.DecodeError({ request, response, cause: transportError(request).reason })
+    reason: new HttpClientError.DecodeError({ request, response, cause })
   })
   let left = bytes
-  const body = Stream.concat(
-    response.stream.pipe(
-      Stream.takeWhile(() => left > 0),
-      Stream.map((chunk) => {
-        const part = chunk.subarray(0, left)
-        left -= part.byteLength
-        return part
-      })
-    ),
-    Stream.fail(broken)
+  const body = response.stream.pipe(
+    Stream.takeWhile(() => left > 0),
+    Stream.map((chunk) => {
+      const part = chunk.subarray(0, left)
+      left -= part.byteLength
+      return part
+    }),
+    Stream.concat(Stream.fail(broken))
   )
-  const { headers, status } = response
-  const headersOnly = HttpClientResponse.fromWeb(request, new Response(null, { status, headers }))
-  // Boundary: of the type checker, which does not see what `Object.create` adds.
-  return Object.create(headersOnly, {
-    stream: { value: body },
-    arrayBuffer: { value: Effect.fail(broken) },
-    text: { value: Effect.fail(broken) }
-  }) as HttpClientResponse.HttpClientResponse
+  return ResponseBody.make(request, response, body)
 }
 
 export interface Options {

@@ -52,6 +52,9 @@ export {
   tooMany,
   unauthorized
 } from "./Reply.ts"
+export { layer as record, type RecordOptions } from "./Recorder.ts"
+export { RecordingError } from "./Recording.ts"
+export { layer as replay, type ReplayOptions } from "./Replayer.ts"
 export type { Asked, Context as ScriptContext, File, Past, Said, Script } from "./Script.ts"
 export type { Prompt } from "./ScriptedCalls.ts"
 

@@ -1,8 +1,9 @@
 /**
  * Makes the fake an older server: one without some of the features, whose events are in another dialect.
  */
-import { Effect, Predicate } from "effect"
+import { Effect, Option, Predicate } from "effect"
 import { HttpBody, HttpClient, HttpClientRequest, HttpClientResponse } from "effect/http"
+import * as Json from "./Json.ts"
 import * as RawEvents from "./RawEvents.ts"
 
 /** What our server adds to the contract. */
@@ -52,14 +53,7 @@ const bodyFields: ReadonlyArray<readonly [Feature, ReadonlyArray<string>, RegExp
   ["agents", ["agent"], /^\/run$/]
 ]
 
-const parse = (text: string): unknown => {
-  // Boundary: JSON.parse throws.
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
+const parse = (text: string): unknown => Option.getOrUndefined(Json.parse(text))
 
 export const make = (server: HttpClient.HttpClient, { dialect = "normalised", ...options }: Options) => {
   const has = new Set<string>(options.features ?? features)

@@ -11,19 +11,10 @@ import * as FileName from "../../server/files/FileName.ts"
 import * as MediaType from "../../server/files/MediaType.ts"
 import * as UploadLimits from "../../server/files/UploadLimits.ts"
 import { checkCount, type Received, Uploads, type Write } from "../../server/files/Uploads.ts"
+import { concat } from "../ResponseBody.ts"
 import type { Store, UploadRow } from "./Store.ts"
 
 const secretBytes = 24
-
-const concat = (chunks: ReadonlyArray<Uint8Array>): Uint8Array => {
-  const whole = new Uint8Array(chunks.reduce((sum, { byteLength }) => sum + byteLength, 0))
-  let at = 0
-  for (const chunk of chunks) {
-    whole.set(chunk, at)
-    at += chunk.byteLength
-  }
-  return whole
-}
 
 export const make = Effect.fnUntraced(function* (store: Store, options: UploadLimits.Options) {
   yield* UploadLimits.checkLimits(options)
