@@ -59,7 +59,7 @@ export interface Outcome {
  */
 const runTogether = Effect.fnUntraced(function* (folder: string, examples: ReadonlyArray<Example>) {
   const fs = yield* FileSystem.FileSystem
-  const names = examples.filter(({ text }) => !/\brunMain\b|\bprocess\b/.test(text)).map(({ name }) => name)
+  const names = examples.filter(({ text }) => !/\brunMain\b|\bprocess\b|"node:test"/.test(text)).map(({ name }) => name)
   yield* fs.writeFileString(`${folder}/together.mjs`, names.map((name) => `import "./${name}"`).join("\n"))
   const { code, output } = yield* run(folder, process.execPath, ["together.mjs"])
   return new Set(code === 0 && output === "" ? names : [])
