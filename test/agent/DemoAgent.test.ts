@@ -11,7 +11,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("the demo agent
     Effect.gen(function* () {
       const session = yield* open(definition)
       const first = yield* collect(session, prompt(remember))
-      assert.include(textOf(first), "I will remember the word xyzzy.")
+      assert.include(textOf(first), "I will remember xyzzy.")
       const second = yield* collect(session, prompt(ask))
       assert.include(textOf(second), "You told me the word xyzzy.")
       const kinds = new Set(second.map((event) => event._tag))
@@ -31,6 +31,88 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("the demo agent
       assert.include(textOf(third), "You told me the word plumbus.")
       yield* collect(session, prompt(`${"long ".repeat(200)} My secret is plumbus-77.`))
       assert.include(textOf(yield* collect(session, prompt("What is it?"))), "My secret is plumbus-77.")
+    })
+  )
+
+  it.effect("promises in a sentence of its own, and says what it is", () =>
+    Effect.gen(function* () {
+      const session = yield* open(definition)
+      for (const [asked, promised] of [
+        ["Remember the word x for me.", "I will remember x."],
+        ["Please remember that my dog is called Rex, for me!", "I will remember that your dog is called Rex."],
+        ["Remember what I told you", "I will remember what you told you."]
+      ] as const) {
+        assert.include(textOf(yield* collect(session, prompt(asked))), promised)
+      }
+      const first = yield* collect(yield* open(definition), prompt("Who are you?"))
+      assert.include(textOf(first), "I am the demo agent, not a model.")
+    })
+  )
+
+  it.effect("answers with JSON, right and wrong, and right after a complaint", () =>
+    Effect.gen(function* () {
+      const session = yield* open(definition)
+      const said = (text: string) => Effect.map(collect(session, prompt(text)), textOf)
+      assert.strictEqual(yield* said('/json {"a": 1}\n\nAnswer with JSON.'), '{"a": 1}')
+      assert.strictEqual(yield* said('/json-fenced {"a": 1}\nAnswer.'), 'Here it is:\n\n```json\n{"a": 1}\n```')
+      assert.notInclude(yield* said("/json-wrong"), "{")
+      assert.notInclude(yield* said('/json-repaired {"a": 2}\nAnswer.'), "{")
+      assert.strictEqual(yield* said("That was no JSON."), '{"a": 2}')
+      assert.include(yield* said("And now?"), "You said “And now?”")
+    })
+  )
+
+  it.effect("says nothing, refuses, and exceeds its context", () =>
+    Effect.gen(function* () {
+      const session = yield* open(definition)
+      const ended = (text: string) =>
+        Effect.map(collect(session, prompt(text)), (events) => {
+          const end = lastOf(events)
+          return [textOf(events), end?._tag === "TurnEnd" ? end.stopReason : undefined]
+        })
+      assert.deepStrictEqual(yield* ended("/silent"), ["", "end_turn"])
+      assert.deepStrictEqual(yield* ended("/refuse"), ["I will not do that.", "refusal"])
+      assert.deepStrictEqual(yield* ended("/overflow"), ["This is longer than", "max_tokens"])
+    })
+  )
+
+  it.effect("takes the time that it is asked to take, until it is cancelled", () =>
+    Effect.gen(function* () {
+      const session = yield* open(definition)
+      for (const slow of ["/sleep 60", "Take your time."]) {
+        const events = yield* Stream.runCollect(session.turn(prompt(slow), Effect.void))
+        assert.deepInclude(lastOf(events), { _tag: "TurnEnd", stopReason: "cancelled" })
+      }
+      assert.strictEqual(textOf(yield* collect(session, prompt("/sleep 0.01"))), "I took 0.01 seconds.")
+    })
+  )
+
+  it.effect("runs a tool and writes a file in its folder, if it is permitted", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const cwd = yield* temporaryFolder
+      const session = yield* open(definition, { cwd })
+      const ran = yield* collect(session, prompt("/tool npm test"))
+      assert.strictEqual(textOf(ran), "I ran npm test.")
+      assert.isTrue(ran.some(({ _tag }) => _tag === "Permission"))
+      const wrote = yield* collect(session, prompt("/write notes/a.txt Buy milk."))
+      assert.strictEqual(textOf(wrote), "I wrote notes/a.txt.")
+      assert.strictEqual(yield* fs.readFileString(`${cwd}/notes/a.txt`), "Buy milk.")
+      assert.strictEqual(textOf(yield* collect(session, prompt("/write ../a.txt no"))), "I could not write ../a.txt.")
+
+      const denied = yield* open({ ...definition, permissions: "deny" }, { cwd })
+      assert.strictEqual(textOf(yield* collect(denied, prompt("/tool x"))), "I was not allowed to run x.")
+      assert.strictEqual(textOf(yield* collect(denied, prompt("/write b.txt no"))), "I could not write b.txt.")
+      assert.isFalse(yield* fs.exists(`${cwd}/b.txt`))
+    })
+  )
+
+  it.effect("crashes in the middle of a turn", () =>
+    Effect.gen(function* () {
+      const session = yield* open(definition)
+      const failed = yield* Effect.flip(collect(session, prompt("/crash")))
+      assert.include(failed.error, "SIGKILL")
+      assert.include(failed.stderr, "crashing, as the prompt asks")
     })
   )
 

@@ -88,7 +88,7 @@ const commands: Readonly<Record<string, Said>> = {
   "/fail": (_, rest) => ForgeTest.runFailed(rest),
   "/exit": (_, rest) =>
     ForgeTest.runFailed(`exited with code ${rest}`, {
-      stderr: `demo agent: told to exit with ${rest}\n`,
+      stderr: `demo agent: exiting with ${rest}, as the prompt asks\n`,
       events: [textOf("Leaving.")]
     })
 }

@@ -144,7 +144,7 @@ export const Runs: Group = {
       needs: ["demo"],
       test: Effect.gen(function* () {
         Expect.failed(yield* run({ prompt: "/fail out of paper" }), { error: Expect.like(/out of paper/) })
-        Expect.failed(yield* run({ prompt: "/exit 7" }), { stderr: Expect.like(/told to exit with 7/) })
+        Expect.failed(yield* run({ prompt: "/exit 7" }), { stderr: Expect.like(/exiting with 7/) })
       })
     },
     {

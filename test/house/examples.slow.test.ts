@@ -75,7 +75,7 @@ const saying: Readonly<Record<string, string>> = {
   "turns.ts": "Read notes.txt: completed",
   "streams.ts": "6 and 16893 bytes, kept for 1h",
   "errors.ts": "404: session not found\n422: sessionId must be",
-  "interruption.ts": "Earlier in this session you said",
+  "interruption.ts": "That took too long.\nYou said “And now in one word.”",
   "tokens.ts": "<redacted:app token>",
   "telemetry.ts": "1 session is open"
 }

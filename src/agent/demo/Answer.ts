@@ -43,9 +43,27 @@ const wordIn = (prompt: string): string | undefined =>
     ? undefined
     : wordPatterns.map((pattern) => pattern.exec(prompt)?.[1]).find((word) => word !== undefined)
 
+/** What the user says of themselves, as the agent says it of them. */
+const turned: Readonly<Record<string, string>> = {
+  i: "you",
+  "i'm": "you're",
+  me: "you",
+  mine: "yours",
+  my: "your",
+  am: "are"
+}
+
+/** What the agent is to remember, as it says it. */
+const promise = (request: string): string => {
+  const word = wordIn(`remember ${request}`)
+  if (word !== undefined) return word
+  const plain = request.replace(/,?\s+(for me|please)$/iu, "").replaceAll(/\s+/g, " ")
+  return plain.replaceAll(/[\p{L}']+/gu, (word) => turned[word.toLowerCase()] ?? word)
+}
+
 const aboutPrompt = (prompt: string, earlier: ReadonlyArray<string>): string => {
   const request = /\bremember\s+(.+?)[.!]?\s*$/isu.exec(prompt)?.[1]
-  if (request !== undefined && !isQuestion(prompt)) return `I will remember ${request.replaceAll(/\s+/g, " ")}.`
+  if (request !== undefined && !isQuestion(prompt)) return `I will remember ${promise(request)}.`
   const word = earlier.map(wordIn).findLast((found) => found !== undefined)
   if (word !== undefined && /\bword\b/iu.test(prompt) && wordIn(prompt) === undefined)
     return `You told me the word ${word}.`
@@ -53,7 +71,8 @@ const aboutPrompt = (prompt: string, earlier: ReadonlyArray<string>): string => 
 }
 
 const aboutEarlier = (earlier: ReadonlyArray<string>): string => {
-  if (earlier.length === 0) return "This is the first turn of our session: ask me about it in the next one."
+  if (earlier.length === 0)
+    return "I am the demo agent, not a model. This is the first turn of our session: ask me about it in the next one."
   const recent = earlier.slice(-5)
   const quotes = recent.map((prompt, index) => (index === recent.length - 1 ? quotedEnd(prompt) : quoted(prompt)))
   return `Earlier in this session you said ${quotes.join(", then ")}`

@@ -2,13 +2,20 @@
  * The demo agent: a real agent of the Agent Client Protocol that needs no network and no key. It remembers the turns of
  * its session, streams, thinks, plans, reads attached files with a tool, can be cancelled, and can load a session.
  *
- * Some prompts are commands, for tests and demonstrations:
+ * A prompt that tells it to take its time takes it five seconds. Some prompts are commands, for tests and demonstrations:
  *
  * - `/echo TEXT` answers with exactly that text
  * - `/chunks COUNT [MILLIS]` answers with the numbers up to COUNT, one per chunk, with a pause in between
+ * - `/json VALUE` answers with the rest of the line, `/json-fenced VALUE` with a code fence around it
+ * - `/json-wrong` answers with no JSON, `/json-repaired VALUE` with VALUE only to the prompt after it
+ * - `/sleep SECONDS` answers after that time
  * - `/wait` does not finish until it is cancelled
+ * - `/silent` ends the turn without an answer
+ * - `/refuse` ends it with the stop reason `refusal`, `/overflow` with `max_tokens`
+ * - `/tool COMMAND` asks for permission to run a command, which it only pretends to do
+ * - `/write NAME TEXT` writes a file in its working directory, if it is permitted
  * - `/fail TEXT` fails the turn with that message
- * - `/exit CODE` ends the process in the middle of the turn
+ * - `/exit CODE` ends the process in the middle of the turn, `/crash` by a signal
  * - `/system` answers with the system prompt
  * - `/settings` answers with the model and the effort
  *

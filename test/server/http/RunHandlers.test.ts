@@ -154,7 +154,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("POST /run", (it) => {
       assert.strictEqual(died.status, 502)
       assert.match(
         died.text,
-        /^\{"ok":false,"error":"Agent claude exited with code 7\.","stderr":"demo agent: told to exit with 7\\n","duration_ms":\d+,"stop_reason":"error"\}$/
+        /^\{"ok":false,"error":"Agent claude exited with code 7\.","stderr":"demo agent: exiting with 7, as the prompt asks\\n","duration_ms":\d+,"stop_reason":"error"\}$/
       )
       const late = yield* run({ prompt: "/wait", timeout_secs: 5 })
       assert.strictEqual(late.status, 502)
