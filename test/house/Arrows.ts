@@ -85,6 +85,7 @@ export const rooms: ReadonlyArray<Room> = [
     rooms: [...serverRooms.map((name) => `server/${name}`), "server basics", "api", "agent", ...core],
     packages: ["effect", ...service, ...platform]
   },
+  { name: "ai", holds: /^src\/ai\//, rooms: core, packages: ["effect", "effect/ai", "effect/encoding"] },
   // The fake is the server's own code over memory, so that the two cannot differ.
   {
     name: "testing",
@@ -101,7 +102,7 @@ export const rooms: ReadonlyArray<Room> = [
 ]
 
 /** What the client must not load, however far away it is imported. */
-const notInTheClient = /^(node:|@|effect\/(http-api|sql)(\/|$)|src\/(server|agent|cli|node|testing)\/)/
+const notInTheClient = /^(node:|@|effect\/(ai|http-api|sql)(\/|$)|src\/(server|agent|ai|cli|node|testing)\/)/
 
 const matches = (allowed: string, name: string) =>
   name === allowed || (allowed !== "effect" && name.startsWith(/[:/]$/.test(allowed) ? allowed : `${allowed}/`))

@@ -75,6 +75,7 @@ const saying: Readonly<Record<string, string>> = {
   "turns.ts": "Read notes.txt: completed",
   "streams.ts": "6 and 16893 bytes, kept for 1h",
   "errors.ts": "404: session not found\n422: sessionId must be",
+  "model.ts": "You told me the word heliotrope.",
   "interruption.ts": "That took too long.\nYou said “And now in one word.”",
   "tokens.ts": "<redacted:app token>",
   "telemetry.ts": "1 session is open"
@@ -114,7 +115,7 @@ layer(services, { timeout: "4 minutes", excludeTestServices: true })("the progra
       const server = yield* ForgeServer.ForgeServer
       const token = yield* server.mint("documentation")
       const modules = (yield* fs.readDirectory("src", { recursive: true })).filter((name) =>
-        /^([^/]+|(node|testing|server)\/[^/]+)\.ts$/.test(name)
+        /^([^/]+|(ai|node|testing|server)\/[^/]+)\.ts$/.test(name)
       )
       const ofModules = yield* Effect.forEach(modules, (name) =>
         Effect.map(fs.readFileString(`src/${name}`), (text) => Examples.ofModule(`src/${name}`, text))
