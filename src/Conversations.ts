@@ -23,7 +23,7 @@
  * )
  * ```
  */
-import { Context, Duration, Effect, Layer, type Scope } from "effect"
+import { Context, Duration, Effect, Layer, type Scope, Stream } from "effect"
 import type { CreateError } from "./ForgeError.ts"
 import type { ForgeClient } from "./ForgeClient.ts"
 import * as ConversationPool from "./internal/ConversationPool.ts"
@@ -47,6 +47,11 @@ export interface Conversations<K> {
     key: K,
     use: (session: Conversation) => Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | CreateError, R>
+  /** The same for a stream, such as that of a turn: the session is in use until it ends. */
+  readonly stream: <A, E, R>(
+    key: K,
+    use: (session: Conversation) => Stream.Stream<A, E, R>
+  ) => Stream.Stream<A, E | CreateError, R>
 }
 
 export interface Options<K, R> {
@@ -73,10 +78,11 @@ export const make = Effect.fnUntraced(function* <K, R>(
     capacity,
     idleTimeToLive: Duration.fromInputUnsafe(idleTimeToLive)
   })
-  const use = Effect.fnUntraced(function* <A, E, R2>(key: K, use: (session: Conversation) => Effect.Effect<A, E, R2>) {
+  /** The session of a key, in use until the scope closes. */
+  const acquire = Effect.fnUntraced(function* (key: K): Effect.fn.Return<Conversation, CreateError, Scope.Scope> {
     const { entry, session: first } = yield* pool.acquire(key)
     let current = first
-    const session = new ConversationSession({
+    return new ConversationSession({
       current: () => ({ session: current, generation: entry.generation }),
       onClosed: Effect.fnUntraced(function* (closed) {
         if (onClosed === "fail") {
@@ -87,9 +93,11 @@ export const make = Effect.fnUntraced(function* <K, R>(
         return current
       })
     })
-    return yield* use(session)
-  }, Effect.scoped)
-  return { use }
+  })
+  return {
+    use: (key, use) => Effect.scoped(Effect.flatMap(acquire(key), use)),
+    stream: (key, use) => Stream.unwrap(Effect.map(acquire(key), use))
+  }
 })
 
 /** The class of a service of conversations. */
@@ -104,6 +112,10 @@ export interface ServiceClass<Self, Id extends string, K, R> extends Omit<
     key: K,
     use: (session: Conversation) => Effect.Effect<A, E, R2>
   ) => Effect.Effect<A, E | CreateError, R2 | Self>
+  readonly stream: <A, E, R2>(
+    key: K,
+    use: (session: Conversation) => Stream.Stream<A, E, R2>
+  ) => Stream.Stream<A, E | CreateError, R2 | Self>
 }
 
 /** A service of conversations, as a class of its own. */
@@ -113,9 +125,12 @@ export const Service =
     const tag = Context.Service<Self, Conversations<K>>()(id)
     const use: ServiceClass<Self, Id, K, R>["use"] = (key, use) =>
       Effect.flatMap(tag, (conversations) => conversations.use(key, use))
+    const stream: ServiceClass<Self, Id, K, R>["stream"] = (key, use) =>
+      Stream.unwrap(Effect.map(tag, (conversations) => conversations.stream(key, use)))
     // Boundary: of the type checker, which does not see what is added to a class.
     return Object.defineProperties(tag, {
       layer: { value: Layer.effect(tag, make(options)) },
-      use: { value: use }
+      use: { value: use },
+      stream: { value: stream }
     }) as never
   }

@@ -75,6 +75,28 @@ describe("a conversation", () => {
     )
   )
 
+  it.effect("can be streamed, and is in use until the stream has ended", () =>
+    withChats(
+      server().script,
+      Effect.gen(function* () {
+        const reading = yield* Deferred.make<void>()
+        const goOn = yield* Deferred.make<void>()
+        const texts = Chats.stream("ada", (session) => Turn.texts(session.stream("hello"))).pipe(
+          Stream.tap(() => Effect.andThen(Deferred.succeed(reading, undefined), Deferred.await(goOn))),
+          Stream.mkString
+        )
+        const fiber = yield* Effect.forkChild(texts)
+        yield* Deferred.await(reading)
+        yield* TestClock.adjust("1 hour")
+        assert.isEmpty(yield* deleted)
+        yield* Deferred.succeed(goOn, undefined)
+        assert.strictEqual(yield* Fiber.join(fiber), "hello")
+        yield* TestClock.adjust("11 minutes")
+        assert.lengthOf(yield* deleted, 1)
+      })
+    )
+  )
+
   it.effect("whose opening failed is opened again by its next use", () => {
     let tries = 0
     const failing = server(({ path }) =>
