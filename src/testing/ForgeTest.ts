@@ -116,7 +116,7 @@ export const make = Effect.fnUntraced(function* (
   const planned: Array<FakeHttp.Planned> = []
   const handed = { count: 0, more: yield* Latch.make() }
   const isOld = OldServer.isOld(options)
-  const { client, close, token } = yield* MemoryServer.make({
+  const { client, close, sweep, token } = yield* MemoryServer.make({
     // A call of an older server outlives its connection.
     keyedCallLinger: isOld ? "1 hour" : undefined,
     ...options,
@@ -143,7 +143,7 @@ export const make = Effect.fnUntraced(function* (
       requests: Effect.sync(() => [...requests]),
       prompts: Effect.sync(() => [...prompts]),
       awaitPrompts,
-      sessions: Effect.sync(() => [...store.sessions.values()].map(({ session }) => toState(session))),
+      sessions: Effect.map(sweep, () => [...store.sessions.values()].map(({ session }) => toState(session))),
       failNext: (failure, { method, path } = {}) =>
         Effect.sync(() => {
           planned.push({
@@ -182,10 +182,15 @@ export interface ClientOptions extends Omit<ForgeClient.Options, "token" | "url"
 export const layer = (
   script: Script.Script,
   options: Options & { readonly client?: ClientOptions | undefined } = {}
-): Layer.Layer<ForgeClient.ForgeClient | ForgeTest> => {
-  const client = Layer.effect(
-    ForgeClient.ForgeClient,
-    Effect.flatMap(ForgeTest, ({ token, url }) => ForgeClient.make({ ...options.client, token, url }))
+): Layer.Layer<ForgeClient.ForgeClient | ForgeTest> =>
+  Layer.effectContext(
+    Effect.gen(function* () {
+      const { forge, http } = yield* make(script, options)
+      const client = yield* ForgeClient.make({ ...options.client, token: forge.token, url: forge.url }).pipe(
+        // A program may have another `HttpClient`.
+        Effect.provideService(HttpClient.HttpClient, http),
+        Effect.orDie
+      )
+      return Context.make(ForgeClient.ForgeClient, client).pipe(Context.add(ForgeTest, forge))
+    })
   )
-  return Layer.provideMerge(Layer.orDie(client), layerHttpClient(script, options))
-}

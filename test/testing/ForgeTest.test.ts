@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Duration, Effect, Exit, Fiber, Layer, Redacted, Schema, Stream } from "effect"
+import { Cause, Duration, Effect, Exit, Fiber, Layer, Option, Redacted, Schema, Stream } from "effect"
 import { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
 import { Conversations, Forge, ForgeAdmin, type ForgeClient, Turn, Upload } from "../../src/index.ts"
@@ -231,6 +231,12 @@ describe("ForgeTest", () => {
         ["claude", "demo"]
       )
     }).pipe(Effect.provide(ForgeTest.layer(["not yet", ForgeTest.json({ total: 42 })])))
+  )
+
+  it.effect("leaves the HttpClient of a program alone", () =>
+    Effect.gen(function* () {
+      assert.isTrue(Option.isNone(yield* Effect.serviceOption(HttpClient.HttpClient)))
+    }).pipe(Effect.provide(ForgeTest.layer([])))
   )
 
   it.effect("has an administration where it has a token for one", () => {

@@ -108,6 +108,9 @@ const readiness = Layer.effect(
   )
 )
 
+/** It sweeps when it is asked to, and not by the clock, which a test may set forward by years. */
+const sweeper = (options: Options) => Layer.effect(Sweeper.Sweeper, Sweeper.make(options))
+
 const admin = (adminToken: Redacted.Redacted | undefined) =>
   Layer.succeed(
     AdminToken,
@@ -120,7 +123,7 @@ const admin = (adminToken: Redacted.Redacted | undefined) =>
 const services = (options: Options) => {
   const { adminToken, agents, choose, handed, prompts, store } = options
   const engine = Layer.merge(LocalSessionEngine.layer(options), Runs.layer(options))
-  return Layer.mergeAll(Calls.layer(options), Sweeper.layer(options), readiness, admin(adminToken)).pipe(
+  return Layer.mergeAll(Calls.layer(options), sweeper(options), readiness, admin(adminToken)).pipe(
     Layer.provideMerge(ScriptedCalls.layer({ choose, store, prompts }).pipe(Layer.provide(engine))),
     Layer.provideMerge(
       Layer.mergeAll(
@@ -152,12 +155,19 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   )
   return yield* Effect.gen(function* () {
     const engine = yield* SessionEngine
+    const { sweep } = yield* Sweeper.Sweeper
     const tokens = yield* AppTokens
     const shutdown = yield* Shutdown.Shutdown
     const token = yield* tokens.renew(ownApp)
     const httpEffect = yield* HttpRouter.toHttpEffect(Routes.layer(Layer.empty))
     const client: HttpClient.HttpClient = yield* InProcess.untilClosed(InProcess.make(httpEffect))
     yield* Effect.addFinalizer(() => shutdown.begin(0))
-    return { client, token, close: (sessionId: SessionId) => Effect.asVoid(Effect.orDie(engine.close(sessionId))) }
+    return {
+      /** What a real server's clock has closed and deleted is gone before each request. */
+      client: HttpClient.mapRequestEffect(client, (request) => Effect.as(sweep, request)),
+      sweep,
+      token,
+      close: (sessionId: SessionId) => Effect.asVoid(Effect.orDie(engine.close(sessionId)))
+    }
   }).pipe(Effect.provideContext(context))
 }, Effect.orDie)
