@@ -15,12 +15,16 @@
  * ```
  */
 import { DateTime, Duration, Effect, Redacted, Stream } from "effect"
+import type { Agent } from "../Agents.ts"
 import * as ForgeError from "../ForgeError.ts"
+import type { Health } from "../Health.ts"
 import type { Run } from "../Run.ts"
 import type { Session } from "../Session.ts"
 import { type LiveState, sessionId, type SessionInfo } from "../SessionInfo.ts"
 import * as Turn from "../Turn.ts"
 import * as TurnEvent from "../TurnEvent.ts"
+import { fileToken, type UploadedFile } from "../Upload.ts"
+import { features } from "../wire/Features.ts"
 
 type Call = "file" | "message" | "method" | "operation" | "path" | "requestId"
 
@@ -146,6 +150,42 @@ export const run = (result: Run["result"], fields: Partial<Omit<Run, "result">> 
   stopReason: "end_turn",
   ...fields
 })
+
+/** An answer that was decoded. */
+export const structured = <A>(
+  value: A,
+  fields: Partial<Omit<Turn.Structured<A>, "value">> = {}
+): Turn.Structured<A> => ({
+  value,
+  turn: turn(JSON.stringify(value)),
+  attempts: 1,
+  usage: undefined,
+  ...fields
+})
+
+/** The parts of a stream that says a text, and ends with its turn. */
+export const parts = (text: string, fields?: Parameters<typeof turn>[1]): ReadonlyArray<Turn.Part> => {
+  const ended = turn(text, fields)
+  return [...ended.events, Turn.Done({ turn: ended })]
+}
+
+export const uploadedFile = (fields: Partial<UploadedFile> = {}): UploadedFile => ({
+  token: fileToken("ff_fake-token-0000000000"),
+  size: 0,
+  timeToLive: Duration.hours(1),
+  ...fields
+})
+
+export const agent = (fields: Partial<Agent> = {}): Agent => ({
+  name: "claude",
+  default: true,
+  ready: true,
+  features: {},
+  ...fields
+})
+
+/** The health of a server that has every feature. */
+export const health = (fields: Partial<Health> = {}): Health => ({ ok: true, claudePresent: true, features, ...fields })
 
 export const sessionInfo = (fields: Partial<SessionInfo> = {}): SessionInfo => ({
   id,

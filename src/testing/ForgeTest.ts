@@ -32,7 +32,7 @@ import type { Prompt } from "./ScriptedCalls.ts"
 
 export type { FakeAgent } from "./Agents.ts"
 export type { Request, RequestFailure } from "./FakeHttp.ts"
-export type { Feature } from "./OldServer.ts"
+export type { Feature } from "../wire/Features.ts"
 export type { AnswerOptions, FailureOptions, Reply } from "./Reply.ts"
 export {
   events,

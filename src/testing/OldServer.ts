@@ -3,26 +3,9 @@
  */
 import { Effect, Option, Predicate } from "effect"
 import { HttpBody, HttpClient, HttpClientRequest, HttpClientResponse } from "effect/http"
+import { type Feature, features } from "../wire/Features.ts"
 import * as Json from "./Json.ts"
 import * as RawEvents from "./RawEvents.ts"
-
-/** What our server adds to the contract. */
-export const features = [
-  "agents",
-  "cancel",
-  "events",
-  "idempotency",
-  "linger",
-  "pages",
-  "ready",
-  "request_id",
-  "run_stream",
-  "session_options",
-  "stream",
-  "usage"
-] as const
-
-export type Feature = (typeof features)[number]
 
 export interface Options {
   /** The features that the server has; all of ours if not given. A server without any does not name the list. */

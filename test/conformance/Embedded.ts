@@ -10,6 +10,16 @@ import { newAdminToken, Server } from "./Server.ts"
 /** Low enough that a case can reach them, high enough that no case reaches them by accident. */
 export const bounds = { sessions: 14, appSessions: 5, appTurns: 2, upload: 200_000, runs: 8, processes: 32 }
 
+/** The same as options. */
+export const limits = {
+  maxOpenSessions: bounds.sessions,
+  maxAppSessions: bounds.appSessions,
+  maxAppTurns: bounds.appTurns,
+  maxUpload: ByteSize.bytes(bounds.upload),
+  maxRuns: bounds.runs,
+  maxProcesses: bounds.processes
+}
+
 /** A whole server in this process. */
 export const server = Layer.unwrap(
   Effect.sync(() => {
@@ -21,12 +31,7 @@ export const server = Layer.unwrap(
         { ...DemoAgent.definition, name: "claude" },
         { name: "broken", command: ["/nonexistent/agent"], permissions: "deny" }
       ],
-      maxOpenSessions: bounds.sessions,
-      maxAppSessions: bounds.appSessions,
-      maxAppTurns: bounds.appTurns,
-      maxUpload: ByteSize.bytes(bounds.upload),
-      maxRuns: bounds.runs,
-      maxProcesses: bounds.processes
+      ...limits
     })
     const made = Effect.flatMap(HttpClient.HttpClient, (http) =>
       Server.make({ url: "http://embedded", http, adminToken, agent: "demo", has: ["demo", "broken", "small", "here"] })

@@ -1,10 +1,10 @@
 /**
  * The fake of `effect-clawdforge/testing`, for the suite to run against.
  */
-import { ByteSize, Effect, Layer, Redacted } from "effect"
+import { Effect, Layer, Redacted } from "effect"
 import { HttpClient } from "effect/http"
 import { ForgeTest } from "../../src/testing/index.ts"
-import { bounds } from "./Embedded.ts"
+import { limits } from "./Embedded.ts"
 import * as FakeDemo from "./FakeDemo.ts"
 import { newAdminToken, Server } from "./Server.ts"
 
@@ -19,12 +19,7 @@ export const server = Layer.unwrap(
         { name: "claude", models },
         { name: "broken", broken: "Agent broken could not be started: there is no program /nonexistent/agent." }
       ],
-      maxOpenSessions: bounds.sessions,
-      maxAppSessions: bounds.appSessions,
-      maxAppTurns: bounds.appTurns,
-      maxUpload: ByteSize.bytes(bounds.upload),
-      maxRuns: bounds.runs,
-      maxProcesses: bounds.processes
+      ...limits
     })
     const made = Effect.gen(function* () {
       const http = yield* HttpClient.HttpClient

@@ -5,25 +5,10 @@ import { Effect, Option } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { clientInfo } from "../../agent/acp/ClientInfo.ts"
 import { Api } from "../../api/Api.ts"
+import { features } from "../../wire/Features.ts"
 import { InstalledAgents } from "../agents/InstalledAgents.ts"
 import { SessionEngine } from "../sessions/SessionEngine.ts"
 import { Readiness } from "../upkeep/Readiness.ts"
-
-/** What the server adds to the contract. */
-const features = [
-  "agents",
-  "cancel",
-  "events",
-  "idempotency",
-  "linger",
-  "pages",
-  "ready",
-  "request_id",
-  "run_stream",
-  "session_options",
-  "stream",
-  "usage"
-]
 
 export const layer = HttpApiBuilder.group(
   Api,

@@ -1,0 +1,20 @@
+/**
+ * What our server adds to the contract, by the names that `GET /healthz` gives it.
+ */
+
+export const features = [
+  "agents",
+  "cancel",
+  "events",
+  "idempotency",
+  "linger",
+  "pages",
+  "ready",
+  "request_id",
+  "run_stream",
+  "session_options",
+  "stream",
+  "usage"
+] as const
+
+export type Feature = (typeof features)[number]
