@@ -1,7 +1,7 @@
 /**
  * WIRE.md, "Admin".
  */
-import { Effect, Fiber, Redacted } from "effect"
+import { Effect, Fiber, Redacted, Stream } from "effect"
 import { strict as assert } from "node:assert"
 import { randomBytes } from "node:crypto"
 import type { Group, Need } from "./Case.ts"
@@ -146,6 +146,23 @@ export const Admin: Group = {
         Expect.refused(yield* call("GET", `/sessions/${id}`, { headers }), 404)
         const run = yield* call("POST", "/run", { headers, body: { prompt: "Read.", files: [file] } })
         Expect.refused(run, 404)
+      })
+    },
+    {
+      title: "a token that is revoked ends what it has under way: 401",
+      needs: ["admin", "demo", "feature run_stream"],
+      test: Effect.gen(function* () {
+        const { admin } = yield* Server
+        const { name, read } = yield* App
+        const revoke = admin("DELETE", `/admin/tokens/${name}`)
+        const text = yield* read("POST", "/run", {
+          body: { prompt: "/wait" },
+          headers: { accept: "text/event-stream" }
+        }).pipe(
+          Stream.tap((piece) => (piece.includes("Waiting.") ? revoke : Effect.void)),
+          Stream.mkString
+        )
+        Expect.fields(Expect.frames(text).at(-1)?.data, { status: 401 })
       })
     },
     {
