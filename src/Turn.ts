@@ -49,7 +49,10 @@ export const Turn: Schema.Codec<Turn, Codec.TurnEncoded> = Codec.turn
 
 /** What goes with a prompt. */
 export interface TurnOptions {
-  /** Files that were uploaded before, for the agent to read. */
+  /**
+   * Files that were uploaded before, for the agent to read. On our server an image (GIF, JPEG, PNG, WebP; 5 MB of a turn
+   * together) is also in the prompt itself, for an agent that takes images.
+   */
   readonly files?: ReadonlyArray<FileToken> | undefined
   /**
    * How long the agent may work on it: 2 minutes by default, sent in whole seconds, rounded up. A server clamps it to what

@@ -50,6 +50,8 @@ export interface Attachment {
   readonly path: string
   readonly size?: number | undefined
   readonly mediaType?: string | undefined
+  /** The server's own copy, which no agent can change. */
+  readonly stored?: string | undefined
 }
 
 /** The input of one turn. The prompt reaches the agent unaltered, after the files. */

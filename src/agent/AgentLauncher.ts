@@ -1,7 +1,7 @@
 /**
  * Opens a session with an agent: starts its process, initializes the protocol, and creates or restores the session.
  */
-import { Duration, Effect, Exit, Predicate, Schema, Scope } from "effect"
+import { Duration, Effect, Exit, type FileSystem, Predicate, Schema, Scope } from "effect"
 import type { ChildProcessSpawner } from "effect/process"
 import { type AgentDefinition, AgentFailed, AgentOptionRefused, type AgentSession, type SystemPrompt } from "./Agent.ts"
 import { type AgentChild, spawn } from "./process/AgentProcess.ts"
@@ -11,6 +11,7 @@ import * as AgentInbox from "./acp/AgentInbox.ts"
 import * as AgentOffer from "./acp/AgentOffer.ts"
 import * as AgentTurns from "./acp/AgentTurns.ts"
 import * as LateEvents from "./acp/LateEvents.ts"
+import * as PromptBlocks from "./acp/PromptBlocks.ts"
 import * as QuietTime from "./acp/QuietTime.ts"
 import { clientInfo } from "./acp/ClientInfo.ts"
 import * as SessionSettings from "./acp/SessionSettings.ts"
@@ -207,9 +208,10 @@ const connect = Effect.fnUntraced(function* (definition: AgentDefinition, option
   if (options.load !== undefined && restoreMethod(capabilities) === "session/load") {
     yield* Effect.timeoutOption(inbox.historyEnd, step)
   }
-  const turns = AgentTurns.make({ name, sessionId, child, connection, inbox, quietTime, cancelGrace })
-  const isRestorable = restoreMethod(capabilities) !== undefined
   const offer = AgentOffer.make(capabilities, offered)
+  const blocksOf = yield* PromptBlocks.make({ takesImages: offer.features["images"] === true })
+  const turns = AgentTurns.make({ name, sessionId, child, connection, inbox, quietTime, blocksOf, cancelGrace })
+  const isRestorable = restoreMethod(capabilities) !== undefined
   const session: AgentSession = {
     id: sessionId,
     pid: child.pid,
@@ -228,7 +230,7 @@ export const open: (
 ) => Effect.Effect<
   AgentSession,
   AgentFailed | AgentOptionRefused,
-  Scope.Scope | ChildProcessSpawner.ChildProcessSpawner | Watchdog
+  Scope.Scope | ChildProcessSpawner.ChildProcessSpawner | FileSystem.FileSystem | Watchdog
 > = Effect.fnUntraced(function* (definition: AgentDefinition, options: Options) {
   const scope = yield* Scope.fork(yield* Effect.scope)
   return yield* connect(definition, options).pipe(

@@ -36,8 +36,12 @@ const converse = (prompt: string, { files, history, session }: ForgeTest.ScriptC
   const read = files.map(({ content, name }) => ({ name, text: new TextDecoder().decode(content) }))
   const steps = [...read.map(({ name }) => `Read ${name}`), "Look back at the earlier turns", "Answer"]
   const thoughts = [`This is turn ${history.length + 1} of the session. `, "What was said before? ", "And now? "]
+  const images = files
+    .filter(({ mediaType }) => mediaType === "image/png")
+    .map(({ content, mediaType = "" }) => ({ type: mediaType, size: content.byteLength }))
   const text = Answer.answer({
     prompt,
+    images,
     earlier: history.map(({ prompt }) => prompt),
     files: read,
     terse: session.model === "demo-terse"

@@ -121,6 +121,27 @@ export const Files: Group = {
       })
     },
     {
+      title: "an image is in the prompt itself, for an agent that takes images, and any other file a link",
+      needs: ["demo", "ours"],
+      test: Effect.gen(function* () {
+        const app = yield* App
+        const upload = Effect.fnUntraced(function* (name: string, contentType: string, text: string) {
+          const content = new TextEncoder().encode(text)
+          return (yield* app.client.upload(Upload.fromBytes(name, content, { contentType }))).token
+        })
+        const tokens = [
+          yield* upload("dot.png", "image/png", "not much"),
+          yield* upload("dot.svg", "image/svg+xml", "<svg/>")
+        ]
+        const files = tokens.map((token) => Redacted.value(token))
+        const events = Expect.turn(yield* app.turn(yield* app.open(), "What is it?", { files }))
+        const text = Expect.textOf(events)
+        assert.match(text, /I see an image of type image\/png with 8 bytes\./)
+        assert.doesNotMatch(text, /svg\+xml/)
+        assert.match(text, /I read dot\.png: 1 line\..*I read dot\.svg: 1 line\./)
+      })
+    },
+    {
       title: "the client uploads bytes, CRLF-exact, and their time to live",
       needs: ["demo"],
       test: Effect.gen(function* () {

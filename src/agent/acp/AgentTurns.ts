@@ -5,12 +5,12 @@
  * `cancelGrace`, its process is killed; another process can restore the session.
  */
 import { type Cause, Duration, Effect, Fiber, Option, Queue, Result, Schema, Stream } from "effect"
-import { pathToFileURL } from "node:url"
 import type { TurnEvent } from "../../wire/TurnEvent.ts"
-import type { AgentFailed, AgentSession, AgentTurn, Attachment, TurnEnd } from "../Agent.ts"
+import type { AgentFailed, AgentSession, AgentTurn, TurnEnd } from "../Agent.ts"
 import type { AgentChild } from "../process/AgentProcess.ts"
 import type { AgentConnection } from "./AgentConnection.ts"
 import type { AgentInbox, TurnQueue } from "./AgentInbox.ts"
+import type { PromptBlocks } from "./PromptBlocks.ts"
 import type { QuietTime } from "./QuietTime.ts"
 
 export interface Options {
@@ -21,6 +21,7 @@ export interface Options {
   readonly connection: AgentConnection
   readonly inbox: AgentInbox
   readonly quietTime: QuietTime
+  readonly blocksOf: PromptBlocks
   /** How long an agent may take to stop after a cancel. */
   readonly cancelGrace: Duration.Input
 }
@@ -41,28 +42,18 @@ const Answer = Schema.Struct({
 const stopReasonOf = ({ stopReason }: typeof Answer.Type): string =>
   /^[A-Za-z0-9_.-]{1,64}$/.test(stopReason) ? stopReason : "other"
 
-const resourceLink = (file: Attachment) => ({
-  type: "resource_link",
-  name: file.name,
-  uri: pathToFileURL(file.path).href,
-  ...(file.mediaType === undefined ? {} : { mimeType: file.mediaType }),
-  ...(file.size === undefined ? {} : { size: file.size })
-})
-
-/** The files first, then the prompt unaltered. */
-const promptBlocks = (turn: AgentTurn) => [...turn.files.map(resourceLink), { type: "text", text: turn.prompt }]
-
 export const make = (options: Options): Pick<AgentSession, "turn"> => {
-  const { child, connection, inbox, name, quietTime, sessionId } = options
+  const { blocksOf, child, connection, inbox, name, quietTime, sessionId } = options
 
-  const prompt = (turn: AgentTurn) =>
-    connection
-      .request({ method: "session/prompt", params: { sessionId, prompt: promptBlocks(turn) }, answer: Answer })
-      .pipe(
-        Effect.catchTag("RequestRefused", ({ kind, reason }) =>
-          child.fail(`Agent ${name} failed the turn: ${reason}`, "error", kind)
-        )
-      )
+  const prompt = Effect.fnUntraced(
+    function* (turn: AgentTurn) {
+      const params = { sessionId, prompt: yield* blocksOf(turn) }
+      return yield* connection.request({ method: "session/prompt", params, answer: Answer })
+    },
+    Effect.catchTag("RequestRefused", ({ kind, reason }) =>
+      child.fail(`Agent ${name} failed the turn: ${reason}`, "error", kind)
+    )
+  )
 
   const timedOut = (turn: AgentTurn) =>
     child.fail(`Agent ${name} did not finish the turn within ${Duration.format(turn.timeout)}.`, "timeout")

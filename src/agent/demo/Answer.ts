@@ -9,6 +9,13 @@ export interface FileRead {
   readonly text: string | undefined
 }
 
+/** An image that came in the prompt itself. */
+export interface Image {
+  readonly type: string
+  /** In bytes. */
+  readonly size: number
+}
+
 /** A quotation at the end of a sentence, with a full stop unless the quoted text ends with a mark of its own. */
 const quotedEnd = (text: string): string => {
   const quote = quoted(text)
@@ -83,9 +90,11 @@ export const answer = (options: {
   readonly prompt: string
   readonly earlier: ReadonlyArray<string>
   readonly files: ReadonlyArray<FileRead>
+  readonly images: ReadonlyArray<Image>
   readonly terse: boolean
 }): string =>
   [
+    ...options.images.map(({ size, type }) => `I see an image of type ${type} with ${size} bytes.`),
     ...options.files.map(aboutFile),
     aboutPrompt(options.prompt, options.earlier),
     ...(options.terse ? [] : [aboutEarlier(options.earlier)])

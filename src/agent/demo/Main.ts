@@ -1,6 +1,6 @@
 /**
  * The demo agent: a real agent of the Agent Client Protocol that needs no network and no key. It remembers the turns of
- * its session, streams, thinks, plans, reads attached files with a tool, can be cancelled, and can load a session.
+ * its session, streams, thinks, plans, sees images, reads attached files with a tool, can be cancelled, and can load a session.
  *
  * A prompt that tells it to take its time takes it five seconds. Some prompts are commands, for tests and demonstrations:
  *
@@ -63,7 +63,7 @@ serve({
   initialize: () => ({
     protocolVersion: 1,
     agentInfo: { name: "demo-agent", title: "Demo agent", version: "1.0.0" },
-    agentCapabilities: { loadSession: true, promptCapabilities: {}, sessionCapabilities: { resume: {} } },
+    agentCapabilities: { loadSession: true, promptCapabilities: { image: true }, sessionCapabilities: { resume: {} } },
     authMethods: []
   }),
   "session/new": (params) => {

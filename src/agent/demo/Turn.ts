@@ -41,8 +41,14 @@ const converse = async (context: Context, prompt: string, blocks: ReadonlyArray<
   if (/\btake your time\b/i.test(prompt)) await pause(longPauseMillis, undefined, { signal: context.signal })
   const files: Array<FileRead> = []
   for (const [index, link] of links.entries()) files.push(await readFile(context, link, index))
+  const images = blocks.flatMap((block) =>
+    isRecord(block) && block["type"] === "image"
+      ? [{ type: String(block["mimeType"]), size: Buffer.from(String(block["data"]), "base64").byteLength }]
+      : []
+  )
   const text = answer({
     prompt,
+    images,
     earlier: memory.turns.map((turn) => turn.prompt),
     files,
     terse: memory.model === "demo-terse"

@@ -1,7 +1,7 @@
 /**
  * Agents whose sessions are processes of this machine.
  */
-import { type Duration, Effect, Layer, Option } from "effect"
+import { type Duration, Effect, FileSystem, Layer, Option } from "effect"
 import { ChildProcessSpawner } from "effect/process"
 import type { AgentDefinition, AgentOffer } from "../../agent/Agent.ts"
 import * as AgentLauncher from "../../agent/AgentLauncher.ts"
@@ -18,6 +18,7 @@ export interface Options {
 
 export const make = Effect.fnUntraced(function* ({ agents, startTimeout }: Options) {
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
+  const fs = yield* FileSystem.FileSystem
   const watchdog = yield* Watchdog
   const budget = yield* TurnBudget
   const table = new Map(agents.map((definition) => [definition.name, definition]))
@@ -44,6 +45,7 @@ export const make = Effect.fnUntraced(function* ({ agents, startTimeout }: Optio
         return session
       },
       Effect.provideService(ChildProcessSpawner.ChildProcessSpawner, spawner),
+      Effect.provideService(FileSystem.FileSystem, fs),
       Effect.provideService(Watchdog, watchdog)
     )
   })

@@ -186,7 +186,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
               name: upload.name,
               path: path.join(folder, file),
               size: upload.size,
-              mediaType: upload.mediaType ?? undefined
+              mediaType: upload.mediaType ?? undefined,
+              stored: fileOf(upload.sha256)
             }
             return attachment
           })

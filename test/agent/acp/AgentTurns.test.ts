@@ -4,6 +4,7 @@ import { TestClock } from "effect/testing"
 import { AgentFailed } from "../../../src/agent/Agent.ts"
 import type { AgentConnection } from "../../../src/agent/acp/AgentConnection.ts"
 import type { AgentInbox } from "../../../src/agent/acp/AgentInbox.ts"
+import * as PromptBlocks from "../../../src/agent/acp/PromptBlocks.ts"
 import * as AgentTurns from "../../../src/agent/acp/AgentTurns.ts"
 import { patience } from "../../support/Patience.ts"
 import {
@@ -220,6 +221,7 @@ const makeTurns = Effect.fnUntraced(function* (
     connection,
     inbox,
     quietTime,
+    blocksOf: () => Effect.succeed([]),
     cancelGrace: "2 seconds"
   })
   return { actions, events: turn(prompt("go")) }
@@ -248,6 +250,7 @@ it.effect("the files of a turn are linked with their media types and sizes, befo
       connection,
       inbox,
       quietTime,
+      blocksOf: yield* PromptBlocks.make({ takesImages: false }),
       cancelGrace: "2 seconds" as const
     }
     const files = [
@@ -268,7 +271,7 @@ it.effect("the files of a turn are linked with their media types and sizes, befo
         { type: "text", text: " go " }
       ]
     ])
-  })
+  }).pipe(Effect.provide(FileSystem.layerNoop({})))
 )
 
 describe("the end of a turn", () => {
