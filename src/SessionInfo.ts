@@ -58,6 +58,19 @@ export interface ListOptions extends SessionFilter {
   readonly limit?: number | undefined
 }
 
+/** Which workspace a session works in, and how. */
+export interface Workspace {
+  readonly name: string
+  /**
+   * `clone`, the default for a git repository: a clone of its own, with refs, configuration and hooks of its own, detached at
+   * `ref`. `copy`, the default for any other folder: a copy of its own. `shared`: the folder itself, which the operator has to
+   * have allowed; other sessions work in it too.
+   */
+  readonly mode?: "clone" | "copy" | "shared" | undefined
+  /** Of a clone, the branch, tag or commit that it is of; what the repository has checked out if not given. */
+  readonly ref?: string | undefined
+}
+
 /** How a session is opened. */
 export interface SessionOptions {
   /**
@@ -81,6 +94,12 @@ export interface SessionOptions {
   readonly systemMode?: "append" | "replace" | undefined
   /** How hard the model is to think. */
   readonly effort?: "low" | "medium" | "high" | "xhigh" | "max" | undefined
+  /**
+   * A folder of the server's machine, by the name that its operator gave it, for servers that name `workspaces`; any other is
+   * not asked, and it is `ApiError<422>`. Without one the session works in an empty folder. Either way the folder is its own,
+   * and goes when it closes.
+   */
+  readonly workspace?: Workspace | undefined
   /** A JSON object of your own, which the server keeps with the session: 16 KiB at most on our server. */
   readonly meta?: { readonly [key: string]: Schema.Json } | undefined
 }

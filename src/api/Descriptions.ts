@@ -160,6 +160,15 @@ export const fields: Readonly<Record<string, Description>> = {
 
   // Sessions
   agent: { description: "The name of the agent, in the server's table" },
+  workspace: {
+    description:
+      "The folder to work in, a clone or a copy of, of those that the operator names; an empty one if not given"
+  },
+  mode: {
+    description:
+      "`clone`, by default for a git repository; `copy`, by default for any other folder; `shared`, the folder itself, where the operator allows it"
+  },
+  ref: { description: "Of a clone, the branch, tag or commit; what the repository has checked out if not given" },
   "SessionRequest.agent": {
     description: "The name of the agent, in the server's table; the default one of the server if not given"
   },

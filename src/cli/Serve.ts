@@ -30,7 +30,9 @@ const seconds = Effect.fnUntraced(function* (variable: string, byDefault: Durati
 
 /** Each flag has the name of the option that it sets, except those that `optionsOf` converts. */
 type Flags = {
-  readonly [Name in keyof Options | "adminTokenFile" | "listen" | "permissions"]?: Flag.Flag<unknown>
+  readonly [
+    Name in keyof Options | "adminTokenFile" | "listen" | "permissions" | "sharedWorkspaces"
+  ]?: Flag.Flag<unknown>
 }
 
 const flags = {
@@ -51,6 +53,14 @@ const flags = {
       "JSON: name → {command, env?, passEnv?, wrap?, authMethod?, permissions?} (default demo, claude)"
     ),
     Flag.optional
+  ),
+  workspaces: Values.workspace("workspace").pipe(
+    Flag.withDescription("A folder for sessions to work in a clone or a copy of, by its name; repeatable"),
+    Flag.atLeast(0)
+  ),
+  sharedWorkspaces: Values.workspace("shared-workspace").pipe(
+    Flag.withDescription("The same, for sessions to work in the folder itself, too; repeatable"),
+    Flag.atLeast(0)
   ),
   permissions: Flag.Literals("permissions", ["allow", "deny"]).pipe(
     Flag.withDescription("The answer to permission requests of agents (default allow, if only this machine can call)"),
@@ -189,8 +199,30 @@ const permissionsOf = Effect.fnUntraced(function* ({ listen, permissions }: Pick
   return permissions.value
 })
 
+/** The workspaces of the flags, whose folders may be relative to where the server is started. */
+const workspacesOf = Effect.fnUntraced(function* ({
+  sharedWorkspaces,
+  workspaces
+}: Pick<Settings, "sharedWorkspaces" | "workspaces">) {
+  const path = yield* Path.Path
+  const all = [...workspaces, ...sharedWorkspaces.map((root) => ({ ...root, shared: true }))]
+  const twice = all.find(({ name }, index) => all.findIndex((other) => other.name === name) !== index)
+  if (twice !== undefined) {
+    return yield* new UsageError({ message: `two workspaces have the name ${twice.name}: name each once` })
+  }
+  return all.map((root) => ({ ...root, path: path.resolve(root.path) }))
+})
+
 const optionsOf = Effect.fnUntraced(function* (settings: Settings) {
-  const { adminTokenFile, agents: file, data, listen, permissions: given, ...others } = settings
+  const {
+    adminTokenFile,
+    agents: file,
+    data,
+    listen,
+    permissions: given,
+    sharedWorkspaces: _shared,
+    ...others
+  } = settings
   // First, so that it is removed from the environment before any process is started.
   const adminToken = yield* AdminSecret.load(adminTokenFile)
   yield* Effect.mapError(UploadLimits.checkLimits(others), ({ message }) => new UsageError({ message }))
@@ -202,6 +234,7 @@ const optionsOf = Effect.fnUntraced(function* (settings: Settings) {
     ...listen,
     adminToken,
     agents,
+    workspaces: yield* workspacesOf(settings),
     data: Option.isSome(data) ? data.value : yield* defaultData,
     allowedCidrs: yield* allowedCidrs,
     logRequests: true

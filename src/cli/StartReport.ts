@@ -41,7 +41,10 @@ const logAgent = ({ definition, found, program, version }: FoundAgent) => {
   }).pipe(Effect.annotateLogs(fields))
 }
 
-type Settings = Pick<Options, "allowedCidrs" | "allowedHosts" | "corsOrigins" | "data" | "trustedProxies">
+type Settings = Pick<
+  Options,
+  "allowedCidrs" | "allowedHosts" | "corsOrigins" | "data" | "trustedProxies" | "workspaces"
+>
 
 export interface Report extends Settings {
   readonly url: string
@@ -52,7 +55,15 @@ export interface Report extends Settings {
 
 /** Logs one line for each agent, and one for the server. */
 export const log = Effect.fnUntraced(function* (report: Report) {
-  const { agents, allowedCidrs = [], allowedHosts = [], corsOrigins = [], data, trustedProxies = [] } = report
+  const {
+    agents,
+    allowedCidrs = [],
+    allowedHosts = [],
+    corsOrigins = [],
+    data,
+    trustedProxies = [],
+    workspaces = []
+  } = report
   const list = (name: string, values: ReadonlyArray<string>) =>
     values.length === 0 ? {} : { [name]: values.join(",") }
   yield* Effect.forEach(agents, logAgent, { discard: true })
@@ -64,6 +75,10 @@ export const log = Effect.fnUntraced(function* (report: Report) {
     ...list("hosts", allowedHosts),
     ...list("trusted_proxies", trustedProxies),
     ...list("cors_origins", corsOrigins),
+    ...list(
+      "workspaces",
+      workspaces.map(({ name }) => name)
+    ),
     node: process.version
   })
 })

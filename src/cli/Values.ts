@@ -1,10 +1,11 @@
 /**
  * Parsers and flags for durations, sizes, counts, addresses, hosts, origins and networks.
  */
-import { ByteSize, Duration, Effect, Option } from "effect"
+import { ByteSize, Duration, Effect, Option, Schema } from "effect"
 import { CliError, Flag } from "effect/cli"
 import { isIP } from "node:net"
 import * as NodeNetworks from "../server/access/NodeNetworks.ts"
+import { WorkspaceName } from "../wire/Workspaces.ts"
 
 /** A hundred years, long enough to mean never. */
 export const maxDuration = Duration.seconds(3_155_760_000)
@@ -57,6 +58,8 @@ export const addressOf = (text: string): Option.Option<Address> => {
   return host === undefined || port === undefined ? Option.none() : Option.some({ host, port: Number(port) })
 }
 
+const isWorkspaceName = Schema.is(WorkspaceName)
+
 /** Parses "forge.example" or "[fd00::1]", as in a `Host` header, and drops the port. */
 export const hostOf = (text: string): Option.Option<string> => {
   const { host } = parse(text) ?? {}
@@ -99,6 +102,18 @@ export const address = parsedFlag("host:port", addressOf, "an address and a port
 export const host = parsedFlag("host", hostOf, "the name of a host, such as forge.example")
 
 export const origin = parsedFlag("origin", originOf, "an origin as browsers send it, such as https://app.example")
+
+/** Parses "shop=/srv/shop". */
+export const workspaceOf = (text: string): Option.Option<{ readonly name: string; readonly path: string }> => {
+  const { name = "", path = "" } = /^(?<name>[^=]*)=(?<path>.+)$/.exec(text)?.groups ?? {}
+  return isWorkspaceName(name) ? Option.some({ name, path }) : Option.none()
+}
+
+export const workspace = parsedFlag(
+  "name=folder",
+  workspaceOf,
+  "a name of lower-case letters, digits, _ and -, and a folder, such as shop=/srv/shop"
+)
 
 /** A flag for a file or a folder. */
 export const path = (name: string, metavar: string) =>

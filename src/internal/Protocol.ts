@@ -105,15 +105,19 @@ export const make = Effect.fnUntraced(function* (
     CloseFailure.report(id, Sessions.acceptClosed(closeSession(id), { owned: true }))
 
   /** Refuses options that the server does not support; given up, it asks no further. */
-  const checkOptions = Effect.fnUntraced(function* (names: ReadonlyArray<string>, abandoned: Deferred.Deferred<void>) {
-    if (names.length === 0) return
+  const checkOptions = Effect.fnUntraced(function* (
+    needs: Sessions.PreparedCreate["needs"],
+    abandoned: Deferred.Deferred<void>
+  ) {
+    if (needs.length === 0) return
     const givenUp = Effect.andThen(Deferred.await(abandoned), Effect.interrupt)
     const { features } = yield* Effect.raceFirst(send(Health.get, {}), givenUp)
-    if (!features.includes("session_options")) return yield* Sessions.refuseOptions(Sessions.create, names)
+    const missing = needs.filter(([feature]) => !features.includes(feature)).map(([, option]) => option)
+    if (missing.length > 0) return yield* Sessions.refuseOptions(Sessions.create, missing)
   })
 
   const createSession = Effect.fnUntraced(function* (prepared: Sessions.PreparedCreate) {
-    const { body, key, needsSessionOptions, secrets, withoutAgent } = prepared
+    const { body, key, needs, secrets, withoutAgent } = prepared
     const abandoned = yield* Deferred.make<void>()
     let isSent = false
     let isHandled = false
@@ -148,7 +152,7 @@ export const make = Effect.fnUntraced(function* (
       return yield* sendOnce(withoutAgent, key)
     })
     const create = Effect.catch(sendOnce(body, key), withDefaultAgent)
-    const creating = yield* background(Effect.andThen(checkOptions(needsSessionOptions, abandoned), create))
+    const creating = yield* background(Effect.andThen(checkOptions(needs, abandoned), create))
     const cleanUp = Effect.matchEffect(Fiber.join(creating), {
       onSuccess: ({ id }) => closeOrphan(id),
       // No one else learns of a session that may exist.

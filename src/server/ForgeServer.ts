@@ -22,6 +22,7 @@ import * as DiskReadiness from "./upkeep/DiskReadiness.ts"
 import { Ledger, type SessionEvent } from "./storage/Ledger.ts"
 import * as Listener from "./http/Listener.ts"
 import * as LocalSessionEngine from "./sessions/LocalSessionEngine.ts"
+import * as LocalWorkspaces from "./workspaces/LocalWorkspaces.ts"
 import * as Migrations from "./storage/Migrations.ts"
 import * as NetworkAccess from "./access/NetworkAccess.ts"
 import * as NodeNetworks from "./access/NodeNetworks.ts"
@@ -62,6 +63,7 @@ export interface EmbeddedOptions
     DataFolder.Options,
     Calls.Options,
     LocalSessionEngine.Options,
+    LocalWorkspaces.Options,
     NodeSqlite.Settings,
     Runs.Options,
     Sweeper.Options,
@@ -125,7 +127,7 @@ const watchdog = Layer.unwrap(
 const sessions = (options: EmbeddedOptions) =>
   Sweeper.layer(options).pipe(
     Layer.provideMerge(Layer.merge(LocalSessionEngine.layer(options), Runs.layer(options))),
-    Layer.provideMerge(StoredUploads.layer(options)),
+    Layer.provideMerge(Layer.merge(StoredUploads.layer(options), LocalWorkspaces.layer(options))),
     Layer.provideMerge(Timeouts.layer(options)),
     Layer.provideMerge(CallResponse.layer(options)),
     Layer.provideMerge(Layer.merge(AppTokens.layer, NodeNetworks.layer)),

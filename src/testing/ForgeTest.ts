@@ -25,12 +25,14 @@ import { toState } from "../server/storage/Ledger.ts"
 import type { FakeAgent } from "./Agents.ts"
 import * as FakeHttp from "./FakeHttp.ts"
 import * as MemoryServer from "./memory/MemoryServer.ts"
+import type { FakeWorkspace } from "./memory/MemoryWorkspaces.ts"
 import * as Store from "./memory/Store.ts"
 import * as OldServer from "./OldServer.ts"
 import * as Script from "./Script.ts"
 import type { Prompt } from "./ScriptedCalls.ts"
 
 export type { FakeAgent } from "./Agents.ts"
+export type { FakeWorkspace } from "./memory/MemoryWorkspaces.ts"
 export type { Request, RequestFailure } from "./FakeHttp.ts"
 export type { Feature } from "../wire/Features.ts"
 export type { AnswerOptions, FailureOptions, Reply } from "./Reply.ts"
@@ -92,6 +94,8 @@ export class ForgeTest extends Context.Service<
 export interface Options extends MemoryServer.Limits, OldServer.Options {
   /** Its agents: `claude` and `demo` if not given. */
   readonly agents?: ReadonlyArray<string | FakeAgent> | undefined
+  /** Its workspaces; none if not given. */
+  readonly workspaces?: ReadonlyArray<FakeWorkspace> | undefined
   /** The token of its administration, which it has not if not given. */
   readonly adminToken?: Redacted.Redacted | undefined
 }
@@ -109,7 +113,7 @@ export const make = Effect.fnUntraced(function* (
   never,
   Scope.Scope
 > {
-  const { adminToken, agents = ["claude", "demo"] } = options
+  const { adminToken, agents = ["claude", "demo"], workspaces = [] } = options
   const store = Store.make()
   const prompts: Array<Prompt> = []
   const requests: Array<FakeHttp.Request> = []
@@ -122,6 +126,7 @@ export const make = Effect.fnUntraced(function* (
     ...options,
     store,
     adminToken,
+    workspaces,
     handed,
     prompts,
     choose: Script.make(script),

@@ -32,6 +32,7 @@ const endpoints: ReadonlyArray<readonly [Feature, RegExp]> = [
 /** The fields of a request's body that are a feature's, by feature. */
 const bodyFields: ReadonlyArray<readonly [Feature, ReadonlyArray<string>, RegExp]> = [
   ["session_options", ["system", "system_mode", "effort"], /^\/sessions$/],
+  ["workspaces", ["workspace"], /^\/sessions$/],
   ["linger", ["linger_secs"], /^\/(run|sessions\/[^/]+\/turn)$/],
   ["agents", ["agent"], /^\/run$/]
 ]
@@ -67,9 +68,8 @@ export const make = (server: HttpClient.HttpClient, { dialect = "normalised", ..
   const bodyOf = (path: string, body: Fields): Fields => {
     const known = lacks("usage") ? without(body, ["usage"]) : body
     if (path === "/healthz") {
-      return has.size === 0
-        ? without(known, ["features"])
-        : { ...known, features: features.filter((one) => has.has(one)) }
+      const named = [known["features"]].flat().filter((feature) => has.has(String(feature)))
+      return has.size === 0 ? without(known, ["features"]) : { ...known, features: named }
     }
     if (path === "/sessions" && lacks("pages")) return without(known, ["next_cursor"])
     const { events } = known

@@ -15,6 +15,8 @@ export interface Asked {
   readonly effort: string | undefined
   readonly system: { readonly text: string; readonly mode: "append" | "replace" } | undefined
   readonly meta: { readonly [key: string]: Schema.Json } | undefined
+  /** The workspace that it works in. */
+  readonly workspace: { readonly name: string; readonly mode: "clone" | "copy" | "shared" } | undefined
 }
 
 /** A file that came with a prompt. */

@@ -95,7 +95,8 @@ const make = ({ choose, prompts, store }: Options) => {
       model: session?.model ?? undefined,
       effort: session?.effort ?? undefined,
       system: session?.system ?? undefined,
-      meta: session?.meta ?? undefined
+      meta: session?.meta ?? undefined,
+      workspace: session?.workspace ?? undefined
     }
   }
 
@@ -136,7 +137,7 @@ export const layer = (options: Options) => {
       return Runs.of({
         run: Effect.fnUntraced(function* (run) {
           const { agent = agents.names[0] ?? "", effort, files, model, prompt, system } = run
-          const session: Asked = { id: undefined, agent, effort, model, system, meta: undefined }
+          const session: Asked = { id: undefined, agent, effort, model, system, meta: undefined, workspace: undefined }
           const context = { session, files: files.map(fileOf(options.store, "/runs")) }
           const reply = yield* Effect.mapError(decide(prompt, context, Effect.void), () => new TooManyRuns())
           return yield* reply === undefined ? runs.run(run) : Effect.provideService(runs.run(run), CurrentReply, reply)

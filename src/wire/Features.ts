@@ -14,7 +14,8 @@ export const features = [
   "run_stream",
   "session_options",
   "stream",
-  "usage"
+  "usage",
+  "workspaces"
 ] as const
 
 export type Feature = (typeof features)[number]

@@ -6,6 +6,7 @@ import { isDeeper } from "./Depth.ts"
 import { AgentName, ModelName, NotBlank, nullable, orNull, renamed, SessionId, UnixSeconds } from "./Ids.ts"
 import { Effort, SystemMode } from "./Runs.ts"
 import { type Usage, usage } from "./Usage.ts"
+import { Workspace } from "./Workspaces.ts"
 
 /** How deep it may nest: no answer of more is read either. */
 const maxDepth = 64
@@ -16,14 +17,15 @@ export const Meta = Schema.Record(Schema.String, Schema.Json).check(
   Schema.makeFilter((meta) => !isDeeper(meta, maxDepth), { message: `must not nest deeper than ${maxDepth}` })
 )
 
-/** What a session can be opened with; the last three are for servers that name `session_options`. */
+/** What a session can be opened with; `system`, `systemMode` and `effort` are for servers that name `session_options`. */
 export const createFields = {
   agent: Schema.optionalKey(AgentName),
   meta: nullable(Meta),
   model: nullable(ModelName),
   system: nullable(NotBlank),
   systemMode: nullable(SystemMode),
-  effort: nullable(Effort)
+  effort: nullable(Effort),
+  workspace: nullable(Workspace)
 }
 
 export const createKeys = { systemMode: "system_mode" } as const

@@ -81,6 +81,16 @@ describe("Help", () => {
         ["allowed-host", "http://x/y", "the name of a host, such as forge.example"],
         ["cors-origin", "banana", "an origin as browsers send it, such as https://app.example"],
         ["trust-proxy", "banana", "a network, such as 10.0.0.0/8"],
+        [
+          "workspace",
+          "Shop=/srv",
+          "a name of lower-case letters, digits, _ and -, and a folder, such as shop=/srv/shop"
+        ],
+        [
+          "shared-workspace",
+          "shop",
+          "a name of lower-case letters, digits, _ and -, and a folder, such as shop=/srv/shop"
+        ],
         ["start-timeout", "0", 'a duration from 1s to 100 years, such as "10 minutes", or seconds'],
         ["max-turn-timeout", "4.9", 'a duration from 5s to 100 years, such as "10 minutes", or seconds'],
         ...["grace", "hard-ttl", "keyed-call-linger", "session-ttl", "sleep-after"].map(

@@ -13,11 +13,22 @@ import type { App, Server } from "./Server.ts"
  * - `demo`: the demo agent, which does what its prompt says
  * - `claude`: that sessions can be opened with the agent `claude`
  * - `broken`: an agent that cannot start
+ * - `repository`: the workspaces `repository`, a git repository, and `board`, a folder that may be shared
  * - `small`: that its bounds are low enough to be reached
  * - `ours`: that it names what it adds, so the decisions of our contract bind it
  * - a feature: that it names this one
  */
-export type Need = "admin" | "socket" | "here" | "demo" | "claude" | "broken" | "small" | "ours" | `feature ${string}`
+export type Need =
+  | "admin"
+  | "socket"
+  | "here"
+  | "demo"
+  | "claude"
+  | "broken"
+  | "repository"
+  | "small"
+  | "ours"
+  | `feature ${string}`
 
 export interface Case {
   /** The sentence. */

@@ -5,6 +5,8 @@ import { ByteSize, Effect, Layer, Redacted } from "effect"
 import { HttpClient } from "effect/http"
 import * as DemoAgent from "../../src/agent/DemoAgent.ts"
 import * as ForgeServer from "../../src/server/ForgeServer.ts"
+import * as Repository from "./Repository.ts"
+import * as Served from "./Served.ts"
 import { newAdminToken, Server } from "./Server.ts"
 
 /** Low enough that a case can reach them, high enough that no case reaches them by accident. */
@@ -22,8 +24,9 @@ export const limits = {
 
 /** A whole server in this process. */
 export const server = Layer.unwrap(
-  Effect.sync(() => {
+  Effect.gen(function* () {
     const adminToken = newAdminToken()
+    const { board, repository } = Repository.make(yield* Served.home)
     const http = ForgeServer.layerHttpClient({
       adminToken: Redacted.make(adminToken),
       agents: [
@@ -31,10 +34,20 @@ export const server = Layer.unwrap(
         { ...DemoAgent.definition, name: "claude" },
         { name: "broken", command: ["/nonexistent/agent"], permissions: "deny" }
       ],
+      workspaces: [
+        { name: "repository", path: repository },
+        { name: "board", path: board, shared: true }
+      ],
       ...limits
     })
     const made = Effect.flatMap(HttpClient.HttpClient, (http) =>
-      Server.make({ url: "http://embedded", http, adminToken, agent: "demo", has: ["demo", "broken", "small", "here"] })
+      Server.make({
+        url: "http://embedded",
+        http,
+        adminToken,
+        agent: "demo",
+        has: ["demo", "broken", "repository", "small", "here"]
+      })
     )
     return Layer.provide(Layer.effect(Server, made), http)
   })

@@ -19,12 +19,22 @@ export const server = Layer.unwrap(
         { name: "claude", models },
         { name: "broken", broken: "Agent broken could not be started: there is no program /nonexistent/agent." }
       ],
+      workspaces: [
+        { name: "repository", refs: ["main"] },
+        { name: "board", shared: true }
+      ],
       ...limits
     })
     const made = Effect.gen(function* () {
       const http = yield* HttpClient.HttpClient
       const { url } = yield* ForgeTest.ForgeTest
-      return yield* Server.make({ url, http, adminToken, agent: "demo", has: ["demo", "broken", "small"] })
+      return yield* Server.make({
+        url,
+        http,
+        adminToken,
+        agent: "demo",
+        has: ["demo", "broken", "repository", "small"]
+      })
     })
     return Layer.provide(Layer.effect(Server, made), fake)
   })

@@ -5,6 +5,7 @@ import { Config, Effect, Layer, Option } from "effect"
 import { HttpClient } from "effect/http"
 import * as NodeForgeClient from "../../src/node/NodeForgeClient.ts"
 import { bounds } from "./Embedded.ts"
+import * as Repository from "./Repository.ts"
 import * as Served from "./Served.ts"
 import { newAdminToken, Server } from "./Server.ts"
 
@@ -17,14 +18,18 @@ const flags = [
   `--max-processes=${bounds.processes}`
 ]
 
-/** `forge serve`, within bounds that the suite can reach. */
+/** `forge serve`, within bounds that the suite can reach, with the workspaces that it knows. */
 export const serve = (options: Pick<Served.Options, "home" | "node" | "env">) =>
-  Served.serve({ ...options, adminToken: newAdminToken(), flags })
+  Effect.suspend(() => {
+    const { board, repository } = Repository.make(options.home)
+    const workspaces = [`--workspace=repository=${repository}`, `--shared-workspace=board=${board}`]
+    return Served.serve({ ...options, adminToken: newAdminToken(), flags: [...flags, ...workspaces] })
+  })
 
 /** A server of this package's, over a socket. */
 export const over = Effect.fnUntraced(function* ({ adminToken, url }: Served.Served) {
   const http = yield* HttpClient.HttpClient
-  return yield* Server.make({ url, http, adminToken, agent: "demo", has: ["demo", "small", "socket"] })
+  return yield* Server.make({ url, http, adminToken, agent: "demo", has: ["demo", "repository", "small", "socket"] })
 })
 
 const inItsHome = Effect.flatMap(Served.home, (home) => serve({ home }))

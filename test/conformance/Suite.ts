@@ -22,6 +22,7 @@ import { RunStream, Runs } from "./Runs.ts"
 import { App, Server } from "./Server.ts"
 import { TurnEvents } from "./TurnEvents.ts"
 import { Turns } from "./Turns.ts"
+import { Workspaces } from "./Workspaces.ts"
 
 export const groups: ReadonlyArray<Group> = [
   Endpoints,
@@ -41,6 +42,7 @@ export const groups: ReadonlyArray<Group> = [
   Cancel,
   Extras,
   Agents,
+  Workspaces,
   Behaviour,
   OldClients
 ]

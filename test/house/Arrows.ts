@@ -28,7 +28,18 @@ const service = [
 ]
 const platform = ["node:", "@effect/platform-node"]
 
-const serverRooms = ["storage", "access", "agents", "files", "sessions", "runs", "calls", "upkeep", "http"]
+const serverRooms = [
+  "storage",
+  "access",
+  "agents",
+  "files",
+  "workspaces",
+  "sessions",
+  "runs",
+  "calls",
+  "upkeep",
+  "http"
+]
 
 /** A folder of the server, and the folders of it that it may import. */
 const serverRoom = (name: string, ...below: ReadonlyArray<string>): Room => ({
@@ -74,11 +85,12 @@ export const rooms: ReadonlyArray<Room> = [
   serverRoom("access", "storage"),
   serverRoom("agents", "storage"),
   serverRoom("files", "storage"),
-  serverRoom("sessions", "agents", "files", "storage"),
+  serverRoom("workspaces", "storage"),
+  serverRoom("sessions", "workspaces", "agents", "files", "storage"),
   serverRoom("runs", "agents", "files", "storage"),
   serverRoom("calls", "sessions", "runs", "storage"),
   serverRoom("upkeep", "calls", "sessions", "files", "storage"),
-  serverRoom("http", "access", "upkeep", "calls", "sessions", "runs", "agents", "files", "storage"),
+  serverRoom("http", "access", "upkeep", "calls", "sessions", "runs", "workspaces", "agents", "files", "storage"),
   {
     name: "server",
     holds: /^src\/server\/[^/]+$/,

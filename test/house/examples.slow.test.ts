@@ -3,6 +3,8 @@ import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, FileSystem, Layer, Redacted } from "effect"
 import * as DemoAgent from "../../src/agent/DemoAgent.ts"
 import * as ForgeServer from "../../src/server/ForgeServer.ts"
+import * as Repository from "../conformance/Repository.ts"
+import * as Served from "../conformance/Served.ts"
 import { Consumer } from "./Consumer.ts"
 import * as Examples from "./Examples.ts"
 
@@ -75,6 +77,7 @@ const saying: Readonly<Record<string, string>> = {
   "turns.ts": "Read notes.txt: completed",
   "streams.ts": "6 and 16893 bytes, kept for 1h",
   "errors.ts": "404: session not found\n422: sessionId must be",
+  "workspaces.ts": "working in /",
   "model.ts": "You told me the word heliotrope.",
   "interruption.ts": "That took too long.\nYou said “And now in one word.”",
   "tokens.ts": "<redacted:app token>",
@@ -83,7 +86,17 @@ const saying: Readonly<Record<string, string>> = {
 
 const adminToken = "the-admin-token-of-the-documentation"
 
-const server = ForgeServer.layer({ agents, port: 0, adminToken: Redacted.make(adminToken) })
+/** A server with the workspace that the documentation uses. */
+const server = Layer.unwrap(
+  Effect.map(Served.home, (home) =>
+    ForgeServer.layer({
+      agents,
+      port: 0,
+      adminToken: Redacted.make(adminToken),
+      workspaces: [{ name: "shop", path: Repository.make(home).repository }]
+    })
+  )
+)
 
 const services = Layer.merge(Consumer.layer, server).pipe(Layer.provideMerge(NodeServices.layer))
 

@@ -194,6 +194,35 @@ describe("ForgeTest", () => {
     }).pipe(Effect.scoped, Effect.provide(ForgeTest.layer([], { maxOpenSessions: 1, client: { retry: false } })))
   )
 
+  it.effect("has workspaces by name, mode and ref", () =>
+    Effect.gen(function* () {
+      const session = yield* Forge.session({ agent: "claude", workspace: { name: "shop", ref: "main" } })
+      assert.strictEqual((yield* session.turn("x")).text, '{"name":"shop","mode":"clone"}')
+      const unknown = yield* Effect.flip(Forge.session({ agent: "claude", workspace: { name: "shop", ref: "none" } }))
+      assert.strictEqual(unknown.message, "body.workspace.ref: the workspace has no branch, tag or commit of this name")
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        ForgeTest.layer((_, { session }) => JSON.stringify(session.workspace), {
+          workspaces: [{ name: "shop", refs: ["main"] }]
+        })
+      )
+    )
+  )
+
+  it.effect("a workspace is not asked of a server that has none", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(Forge.session({ agent: "claude", workspace: { name: "shop" } }))
+      assert.deepInclude(error, {
+        status: 422,
+        outcome: "not-sent",
+        message: "workspace is not supported by this server"
+      })
+      const wrong = yield* Effect.flip(Forge.session({ agent: "claude", workspace: { name: "../shop" } }))
+      assert.strictEqual(wrong.message, "workspace.name must be 1 to 64 lower-case letters, digits, _ or -")
+    }).pipe(Effect.scoped, Effect.provide(ForgeTest.layer([])))
+  )
+
   it.effect("records every request, without the token", () =>
     Effect.gen(function* () {
       yield* ask("Remember heliotrope.")

@@ -7,7 +7,7 @@ import { IdempotencyKey, SessionId } from "../../wire/Ids.ts"
 import * as Paths from "../../wire/Paths.ts"
 import * as Wire from "../../wire/Sessions.ts"
 import { ApiError, type CloseError, type CreateError, type Status } from "../../ForgeError.ts"
-import type { ListOptions, LiveState, SessionInfo, SessionOptions, SessionState } from "../../SessionInfo.ts"
+import type { ListOptions, LiveState, SessionInfo, SessionOptions, SessionState, Workspace } from "../../SessionInfo.ts"
 import * as Input from "./Input.ts"
 import { callDeadline, callOf, decodeTo, decoder, define, type Operation } from "./Operation.ts"
 
@@ -158,23 +158,31 @@ export interface PreparedCreate {
   readonly secrets: ReadonlyArray<string>
   /** The caller's own. */
   readonly key: string | undefined
-  /** The options given that need the feature `session_options`. */
-  readonly needsSessionOptions: ReadonlyArray<string>
+  /** The options given that need a feature, by the feature. */
+  readonly needs: ReadonlyArray<readonly [feature: string, option: string]>
 }
+
+/** The fields of a workspace that are given. */
+const withoutUndefined = ({ mode, name, ref }: Workspace) => ({
+  name,
+  ...(mode === undefined ? {} : { mode }),
+  ...(ref === undefined ? {} : { ref })
+})
 
 /** Encodes a new session; its agent is always sent, other options only where they are given. */
 export const prepareCreate = Effect.fnUntraced(function* (
   options: SessionOptions = {}
 ): Effect.fn.Return<PreparedCreate, ApiError<422>> {
   const wire = yield* encodeCreateRequest(create, () => {
-    const { agent = "claude", effort, meta, model, system, systemMode } = options
+    const { agent = "claude", effort, meta, model, system, systemMode, workspace } = options
     return {
       agent,
       ...(meta === undefined ? {} : { meta }),
       ...(model === undefined ? {} : { model }),
       ...(system === undefined ? {} : { system }),
       ...(systemMode === undefined ? {} : { systemMode }),
-      ...(effort === undefined ? {} : { effort })
+      ...(effort === undefined ? {} : { effort }),
+      ...(workspace === undefined ? {} : { workspace: withoutUndefined(workspace) })
     }
   })
   const { key } = yield* checkKey(create, () => ({ key: options.key }))
@@ -186,10 +194,11 @@ export const prepareCreate = Effect.fnUntraced(function* (
     withoutAgent: options.agent === undefined ? HttpBody.jsonUnsafe(rest) : undefined,
     key,
     secrets: wire.system ? [wire.system] : [],
-    needsSessionOptions: [
-      ...(wire.system === undefined ? [] : ["system"]),
-      ...(wire.system_mode === undefined ? [] : ["systemMode"]),
-      ...(wire.effort === undefined ? [] : ["effort"])
+    needs: [
+      ...(wire.system === undefined ? [] : [["session_options", "system"] as const]),
+      ...(wire.system_mode === undefined ? [] : [["session_options", "systemMode"] as const]),
+      ...(wire.effort === undefined ? [] : [["session_options", "effort"] as const]),
+      ...(wire.workspace === undefined ? [] : [["workspaces", "workspace"] as const])
     ]
   }
 })

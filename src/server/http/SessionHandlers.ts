@@ -55,7 +55,8 @@ export const layer = HttpApiBuilder.group(
           model: request.model ?? null,
           effort: request.effort ?? undefined,
           system: SystemPrompts.from(request),
-          meta: request.meta ?? null
+          meta: request.meta ?? null,
+          workspace: request.workspace ?? undefined
         })
         .pipe(tokens.whileLive(app.id))
       return { ok: true as const, ...toState(session) }

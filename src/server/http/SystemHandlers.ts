@@ -9,6 +9,7 @@ import { features } from "../../wire/Features.ts"
 import { InstalledAgents } from "../agents/InstalledAgents.ts"
 import { SessionEngine } from "../sessions/SessionEngine.ts"
 import { Readiness } from "../upkeep/Readiness.ts"
+import { Workspaces } from "../workspaces/Workspaces.ts"
 
 export const layer = HttpApiBuilder.group(
   Api,
@@ -17,6 +18,9 @@ export const layer = HttpApiBuilder.group(
     const installed = yield* InstalledAgents
     const engine = yield* SessionEngine
     const readiness = yield* Readiness
+    const workspaces = yield* Workspaces
+    // Those that depend on the operator's tables are named where there is something in them.
+    const named = features.filter((feature) => feature !== "workspaces" || workspaces.names.length > 0)
     return handlers.handleAll({
       ready: Effect.fnUntraced(function* () {
         yield* readiness.check
@@ -31,7 +35,7 @@ export const layer = HttpApiBuilder.group(
           acpxPresent: installed.any,
           acpxVersion: clientInfo.version,
           openSessions: yield* engine.size,
-          features
+          features: named
         }
       })
     })

@@ -49,6 +49,8 @@ export interface LocalSession {
 
 export interface Options extends SessionProcess.Options {
   readonly appId: number
+  /** Where the files of its turns are put. */
+  readonly filesFolder: string
 }
 
 /** A turn that waits or runs. */
@@ -217,7 +219,7 @@ export const make = Effect.fnUntraced(function* (
     const prepare = Effect.gen(function* () {
       const firstUse = yield* Scope.fork(scope)
       const agent = yield* Scope.provide(awake, firstUse)
-      const attachments = yield* uploads.stage(files, options)
+      const attachments = yield* uploads.stage(files, { cwd: options.filesFolder, sessionId: options.sessionId })
       if (!(yield* process.hasEnded)) return { agent, attachments }
       // It ended while the files were copied.
       yield* Scope.close(firstUse, Exit.void)

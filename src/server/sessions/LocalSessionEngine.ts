@@ -15,6 +15,7 @@ import { Ledger, type Session } from "../storage/Ledger.ts"
 import * as LocalSession from "./LocalSession.ts"
 import { type NewSession, SessionEngine, type SessionTurn } from "./SessionEngine.ts"
 import { Uploads } from "../files/Uploads.ts"
+import { Workspaces } from "../workspaces/Workspaces.ts"
 import { Shutdown } from "../Shutdown.ts"
 import * as Spans from "../Spans.ts"
 
@@ -63,6 +64,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const random = yield* SecureRandom
   const shutdown = yield* Shutdown
   const uploads = yield* Uploads
+  const workspaces = yield* Workspaces
   const maxOpenSessions = options.maxOpenSessions ?? defaultMaxOpenSessions
   const maxAppSessions = options.maxAppSessions ?? maxOpenSessions
   const maxAppTurns = options.maxAppTurns ?? maxOpenSessions
@@ -126,12 +128,16 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     }
   })
 
+  /** Removes the folders of a session, whose agent has ended. */
+  const removeFolders = (sessionId: SessionId) =>
+    Effect.andThen(directories.remove(sessionId), workspaces.remove(sessionId))
+
   /** Closes the row first: where it cannot be written nothing was done, and the session stays as it is. */
   const closeRowFirst = Effect.fnUntraced(function* (sessionId: SessionId, kind: "close" | "sweep_close") {
     const { open } = entries.get(sessionId) ?? {}
     open?.closeUnsafe()
     return yield* ledger.closeSession(sessionId, kind).pipe(
-      Effect.tap(() => forget(sessionId, directories.remove(sessionId))),
+      Effect.tap(() => forget(sessionId, removeFolders(sessionId))),
       Effect.ensuring(Effect.sync(() => open?.openUnsafe()))
     )
   }, Effect.uninterruptible)
@@ -154,13 +160,23 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     return yield* closeRowFirst(sessionId, "sweep_close")
   })
 
+  /** Where a session works. Its files do not go into a folder that is not its own. */
+  const foldersOf = (sessionId: SessionId, workspace: Session["workspace"]) => {
+    const own = directories.ofSession(sessionId)
+    if (workspace?.mode !== "shared") return { cwd: own, filesFolder: own }
+    const cwd = workspaces.folderOf(workspace)
+    const withdrawn = `The workspace ${workspace.name} is not in the server's table of workspaces.`
+    return cwd === undefined ? { cwd: own, filesFolder: own, withdrawn } : { cwd, filesFolder: own }
+  }
+
   const prepare = Effect.fnUntraced(function* (session: NewSession) {
     if (!agents.has(session.agent)) return yield* unknown(agents)
+    const workspace = session.workspace === undefined ? null : yield* workspaces.check(session.workspace)
     const sessionId = SessionId.make(Base64Url.encode(yield* random.randomBytes(idBytes)))
     if (openSlots.size >= maxOpenSessions) return yield* new PoolFull()
     if (openSlotsOf.of(session.app.id) >= maxAppSessions) return yield* new TooMany()
     takeSlot(sessionId, session.app.id)
-    const identity = { sessionId, appId: session.app.id, cwd: directories.ofSession(sessionId) }
+    const identity = { sessionId, appId: session.app.id, workspace, ...foldersOf(sessionId, workspace) }
     const entry = yield* addEntry({ ...identity, agent: session.agent, ...settingsOf(session) })
     return { ...identity, ...entry }
   })
@@ -168,8 +184,9 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const open = (options: NewSession) =>
     Effect.acquireUseRelease(
       prepare(options),
-      Effect.fnUntraced(function* ({ appId, cwd, session, sessionId }) {
-        const agentSessionId = yield* session.wake.pipe(
+      Effect.fnUntraced(function* ({ appId, cwd, session, sessionId, workspace }) {
+        const filled = options.workspace === undefined ? Effect.void : workspaces.prepare(sessionId, options.workspace)
+        const agentSessionId = yield* Effect.andThen(filled, session.wake).pipe(
           Effect.catchTag("AgentOptionRefused", ({ error, option }) => Effect.fail(Invalid.body(option, error))),
           Effect.raceFirst(shutdown.refusal)
         )
@@ -182,6 +199,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
           ...settingsOf(options),
           meta: options.meta,
           cwd,
+          workspace,
           createdAt: yield* DateTime.now,
           lastTurnAt: null,
           turnCount: 0,
@@ -194,7 +212,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       ({ sessionId }, exit) => {
         if (Exit.isSuccess(exit)) return Effect.void
         // Only where it was interrupted can there be a row.
-        return Exit.hasInterrupts(exit) ? abandon(sessionId) : forget(sessionId, directories.remove(sessionId))
+        return Exit.hasInterrupts(exit) ? abandon(sessionId) : forget(sessionId, removeFolders(sessionId))
       }
     ).pipe(Spans.open)
 
@@ -249,12 +267,14 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     yield* ledger.endCutTurns
     for (const session of yield* ledger.openSessions) {
       takeSlot(session.sessionId, session.appId)
-      // Not where it was, if the data folder was moved.
-      const cwd = directories.ofSession(session.sessionId)
-      if (cwd !== session.cwd) yield* ledger.moveSession(session.sessionId, cwd)
-      yield* addEntry({ ...session, cwd })
+      // Not where it was, if the data folder was moved, or the operator has moved its workspace.
+      const folders = foldersOf(session.sessionId, session.workspace)
+      if (folders.cwd !== session.cwd) yield* ledger.moveSession(session.sessionId, folders.cwd)
+      yield* addEntry({ ...session, ...folders })
     }
-    yield* directories.keepOnly(new Set(yield* ledger.openSessionIds))
+    const open = new Set<string>(yield* ledger.openSessionIds)
+    yield* directories.keepOnly(open)
+    yield* workspaces.keepOnly(open)
   })
 
   yield* recover

@@ -21,6 +21,7 @@ import type { SessionId } from "../../wire/Ids.ts"
 import type { Meta } from "../../wire/Sessions.ts"
 import type { TurnEvent } from "../../wire/TurnEvent.ts"
 import type { Usage } from "../../wire/Usage.ts"
+import type { Workspace } from "../../wire/Workspaces.ts"
 import type { Session } from "../storage/Ledger.ts"
 import type { Upload } from "../files/Uploads.ts"
 
@@ -33,6 +34,7 @@ export interface NewSession {
   readonly effort?: string | undefined
   readonly system?: SystemPrompt | undefined
   readonly meta: typeof Meta.Type | null
+  readonly workspace?: Workspace | undefined
 }
 
 /** A turn to run. */

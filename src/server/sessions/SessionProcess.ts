@@ -28,6 +28,8 @@ export interface Options {
   /** The agent's name in the table. */
   readonly agent: string
   readonly cwd: string
+  /** Why its agent must not be started, in one sentence. */
+  readonly withdrawn?: string | undefined
   readonly model: string | null
   readonly effort: string | null
   readonly system: SystemPrompt | null
@@ -106,6 +108,14 @@ export const make = Effect.fnUntraced(function* (
     function* () {
       // Before it waits for a slot, which it has no use for.
       if (!agents.has(options.agent)) return yield* missing(options.agent)
+      if (options.withdrawn !== undefined) {
+        return yield* new AgentFailed({
+          error: options.withdrawn,
+          stderr: "",
+          stopReason: "error",
+          kind: "cannot_start"
+        })
+      }
       yield* processPermit.takeScoped(1)
       const slot = yield* pool.acquire
       yield* directories.make(options.sessionId)

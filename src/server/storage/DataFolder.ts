@@ -22,6 +22,8 @@ export class DataFolder extends Context.Service<
     readonly owner: string
     /** The folder of the records of running agents. */
     readonly agents: string
+    /** The folder of the objects of clones, one for each session. */
+    readonly clones: string
   }
 >()("effect-clawdforge/server/storage/DataFolder") {}
 
@@ -117,6 +119,7 @@ export const make = Effect.fnUntraced(
     const uploads = path.join(folder, "uploads")
     const agents = path.join(folder, "agents")
     const runs = path.join(folder, "runs")
+    const clones = path.join(folder, "clones")
     const ledger = path.join(folder, "ledger.db")
     const lockFile = path.join(folder, "lock.db")
 
@@ -132,7 +135,7 @@ export const make = Effect.fnUntraced(
     }
     yield* lock(lockFile, folder)
     const makeFolder = (folder: string) => fs.makeDirectory(folder, { recursive: true, mode: folderMode })
-    for (const each of [agents, runs, uploads]) yield* makeFolder(each)
+    for (const each of [agents, clones, runs, uploads]) yield* makeFolder(each)
 
     const ofSession = (sessionId: string) => path.join(sessions, sessionId)
     const removeAllBut = Effect.fnUntraced(
@@ -147,7 +150,8 @@ export const make = Effect.fnUntraced(
       ledger,
       owner: path.join(folder, "owner"),
       uploads,
-      agents
+      agents,
+      clones
     })
     const directories = WorkingDirectories.of({
       ofSession,

@@ -9,6 +9,7 @@ import type { StorageUnavailable } from "../../api/Errors.ts"
 import { SessionId } from "../../wire/Ids.ts"
 import { Meta, type SessionState } from "../../wire/Sessions.ts"
 import * as Usage from "../../wire/Usage.ts"
+import { OpenedWorkspace } from "../../wire/Workspaces.ts"
 import type * as SessionPages from "./SessionPages.ts"
 
 const millis = Schema.DateTimeUtcFromMillis
@@ -32,6 +33,8 @@ export const Session = Schema.Struct({
   system: Schema.NullOr(SystemPrompt),
   meta: Schema.NullOr(Schema.fromJsonString(Meta)),
   cwd: Schema.String,
+  /** The workspace that it works in, a clone or a copy of, if any. */
+  workspace: Schema.NullOr(Schema.fromJsonString(OpenedWorkspace)),
   createdAt: millis,
   lastTurnAt: Schema.NullOr(millis),
   turnCount: Schema.Int,

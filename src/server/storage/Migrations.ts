@@ -146,6 +146,12 @@ const sessionIndexes = Effect.gen(function* () {
   yield* sql`CREATE INDEX sessions_by_closing ON sessions (closed_at) WHERE closed_at IS NOT NULL`
 })
 
+/** The workspace of a session, as JSON. */
+const workspace = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`ALTER TABLE sessions ADD COLUMN workspace TEXT`
+})
+
 /** What the turns of a session used together, as JSON. */
 const usage = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -158,7 +164,8 @@ const migrations = {
   "3_media_type": mediaType,
   "4_kept_frames": keptFrames,
   "5_session_indexes": sessionIndexes,
-  "6_usage": usage
+  "6_usage": usage,
+  "7_workspace": workspace
 }
 
 /** The number of the newest migration of this server. */

@@ -32,6 +32,7 @@ import * as MemoryAppTokens from "./MemoryAppTokens.ts"
 import * as MemoryKeptAnswers from "./MemoryKeptAnswers.ts"
 import * as MemoryLedger from "./MemoryLedger.ts"
 import * as MemoryUploads from "./MemoryUploads.ts"
+import * as MemoryWorkspaces from "./MemoryWorkspaces.ts"
 import type { Store } from "./Store.ts"
 
 /** The limits and times of the server, as those of a real one. */
@@ -53,6 +54,7 @@ export interface Options extends Limits {
   readonly choose: Choose
   readonly prompts: Array<ScriptedCalls.Prompt>
   readonly adminToken: Redacted.Redacted | undefined
+  readonly workspaces: ReadonlyArray<MemoryWorkspaces.FakeWorkspace>
 }
 
 /** The name of the app whose token the fake's own client has. */
@@ -121,7 +123,7 @@ const admin = (adminToken: Redacted.Redacted | undefined) =>
   )
 
 const services = (options: Options) => {
-  const { adminToken, agents, choose, handed, prompts, store } = options
+  const { adminToken, agents, choose, handed, prompts, store, workspaces } = options
   const engine = Layer.merge(LocalSessionEngine.layer(options), Runs.layer(options))
   return Layer.mergeAll(Calls.layer(options), sweeper(options), readiness, admin(adminToken)).pipe(
     Layer.provideMerge(ScriptedCalls.layer({ choose, store, prompts }).pipe(Layer.provide(engine))),
@@ -134,6 +136,7 @@ const services = (options: Options) => {
         MemoryKeptAnswers.layer(store),
         MemoryLedger.layer(store),
         MemoryUploads.layer(store, options),
+        MemoryWorkspaces.layer(workspaces),
         Shutdown.layer,
         Timeouts.layer(options),
         directories,

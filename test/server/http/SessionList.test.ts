@@ -24,7 +24,8 @@ const session = (seq: number): Session => ({
   lastTurnAt: null,
   turnCount: 0,
   closedAt: null,
-  usage: null
+  usage: null,
+  workspace: null
 })
 
 /** Lists of a ledger with so many sessions, the newest of which has their number, and the pages that were read of it. */

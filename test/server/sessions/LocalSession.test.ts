@@ -41,7 +41,15 @@ const make = Effect.fnUntraced(function* (
     endTurn: ({ stopReason }) => ending.take.pipe(Effect.andThen(record(stopReason)), Effect.andThen(written))
   })
   const uploads = Layer.mock(Uploads)({ maxSize: ByteSize.zero, stage: () => Effect.succeed([]) })
-  const options = { agent: agentName, cwd: "/", model: null, effort: null, system: null, appId: 1 }
+  const options = {
+    agent: agentName,
+    cwd: "/",
+    filesFolder: "/files",
+    model: null,
+    effort: null,
+    system: null,
+    appId: 1
+  }
   const context = yield* Layer.build(
     Layer.mergeAll(
       ledger,

@@ -12,7 +12,7 @@ import * as Ledger from "../../../src/server/storage/Ledger.ts"
 import * as SqlLedger from "../../../src/server/storage/SqlLedger.ts"
 import * as Shutdown from "../../../src/server/Shutdown.ts"
 import { database } from "../storage/Support.ts"
-import { agentName, agentsOf, directoriesOf } from "./Support.ts"
+import { agentName, agentsOf, directoriesOf, noWorkspaces } from "./Support.ts"
 
 const session = (id: string, agent: string): Ledger.Session => ({
   sessionId: SessionId.make(id),
@@ -29,7 +29,8 @@ const session = (id: string, agent: string): Ledger.Session => ({
   lastTurnAt: null,
   turnCount: 0,
   closedAt: null,
-  usage: null
+  usage: null,
+  workspace: null
 })
 
 const noStates = { open: 0, running: 0, waiting: 0, asleep: 0 }
@@ -61,7 +62,7 @@ const make = Effect.gen(function* () {
   const uploads = Layer.mock(Uploads.Uploads)({ maxSize: ByteSize.zero })
   const random = Layer.mock(SecureRandom)({})
   const context = yield* Layer.build(
-    Layer.mergeAll(ledger, directories, agents, uploads, random, Shutdown.layer, AgentPool.layer({}))
+    Layer.mergeAll(ledger, directories, agents, uploads, noWorkspaces, random, Shutdown.layer, AgentPool.layer({}))
   )
   const engine = yield* Effect.provide(LocalSessionEngine.make({}), context)
   return { broken, engine, recorded, removed, closing, goOn }
@@ -94,6 +95,7 @@ describe("LocalSessionEngine", () => {
           directories,
           agentsOf(() => Effect.die("not to be started")),
           Layer.mock(Uploads.Uploads)({ maxSize: ByteSize.zero }),
+          noWorkspaces,
           Layer.mock(SecureRandom)({}),
           Shutdown.layer,
           AgentPool.layer({})

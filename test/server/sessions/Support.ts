@@ -4,6 +4,7 @@
 import { Effect, Layer, Option, Stream } from "effect"
 import type { AgentSession } from "../../../src/agent/Agent.ts"
 import { Agents } from "../../../src/server/agents/Agents.ts"
+import { Workspaces } from "../../../src/server/workspaces/Workspaces.ts"
 import { WorkingDirectories } from "../../../src/server/storage/WorkingDirectories.ts"
 
 /** The only agent of the table. */
@@ -31,3 +32,11 @@ export const agentsOf = (open: Agents["Service"]["open"]) =>
 
 export const directoriesOf = (does: Partial<WorkingDirectories["Service"]> = {}) =>
   Layer.mock(WorkingDirectories, { ofSession: (id) => `/${id}`, make: () => Effect.void, ...does })
+
+/** A server whose operator names no workspace. */
+export const noWorkspaces = Layer.mock(Workspaces, {
+  names: [],
+  folderOf: () => undefined,
+  remove: () => Effect.void,
+  keepOnly: () => Effect.void
+})

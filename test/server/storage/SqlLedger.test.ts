@@ -28,7 +28,8 @@ const session = (name: string, appId = 1): Ledger.Session => ({
   lastTurnAt: null,
   turnCount: 0,
   closedAt: null,
-  usage: null
+  usage: null,
+  workspace: null
 })
 
 /** Adds closed sessions of an app, the oldest first: every tenth has the meta `{"even": "yes", "n": 0}`. */

@@ -1,0 +1,43 @@
+/**
+ * The workspaces of a server in memory: their names, modes and refs. There are no files in them.
+ */
+import { Effect, Layer } from "effect"
+import type { WorkspaceMode } from "../../wire/Workspaces.ts"
+import { choose, unknown, unknownRef, Workspaces } from "../../server/workspaces/Workspaces.ts"
+
+/** A workspace of the fake. */
+export interface FakeWorkspace {
+  readonly name: string
+  /** The branches, tags and commits of a repository; not one if not given, so that there is no clone of it. */
+  readonly refs?: ReadonlyArray<string> | undefined
+  /** Whether sessions may work in the folder itself; not if not given. */
+  readonly shared?: boolean | undefined
+}
+
+const modesOf = ({ refs, shared = false }: FakeWorkspace): ReadonlyArray<WorkspaceMode> => [
+  ...(refs === undefined ? [] : (["clone"] as const)),
+  "copy",
+  ...(shared ? (["shared"] as const) : [])
+]
+
+export const layer = (workspaces: ReadonlyArray<FakeWorkspace>) => {
+  const names = workspaces.map(({ name }) => name)
+  const find = (name: string) => {
+    const found = workspaces.find((workspace) => workspace.name === name)
+    return found === undefined ? Effect.fail(unknown(names)) : Effect.succeed(found)
+  }
+  return Layer.succeed(
+    Workspaces,
+    Workspaces.of({
+      names,
+      check: (workspace) => Effect.flatMap(find(workspace.name), (root) => choose(workspace, modesOf(root))),
+      folderOf: ({ mode, name }) => (mode === "shared" ? `/workspaces/${name}` : undefined),
+      prepare: Effect.fnUntraced(function* (_, { name, ref }) {
+        const { refs = [] } = yield* find(name)
+        if (typeof ref === "string" && !refs.includes(ref)) return yield* unknownRef
+      }),
+      remove: () => Effect.void,
+      keepOnly: () => Effect.void
+    })
+  )
+}
