@@ -18,9 +18,11 @@
  */
 import { Brand, type Schema } from "effect"
 import type { SessionId } from "./wire/Ids.ts"
+import type { McpServer } from "./wire/McpServers.ts"
 import * as Wire from "./wire/Sessions.ts"
 
 export { SessionId } from "./wire/Ids.ts"
+export type { McpServer } from "./wire/McpServers.ts"
 export type { LiveStateEncoded, SessionInfoEncoded, SessionStateEncoded } from "./wire/Sessions.ts"
 
 /** A session as it was created. */
@@ -100,6 +102,11 @@ export interface SessionOptions {
    * and goes when it closes.
    */
   readonly workspace?: Workspace | undefined
+  /**
+   * MCP servers for the agent to call, of hosts that the server's operator allows, for servers that name `mcp_servers`; any
+   * other is not asked, and it is `ApiError<422>`. The server keeps them sealed for as long as the session is open.
+   */
+  readonly mcpServers?: ReadonlyArray<McpServer> | undefined
   /** A JSON object of your own, which the server keeps with the session: 16 KiB at most on our server. */
   readonly meta?: { readonly [key: string]: Schema.Json } | undefined
 }

@@ -1,7 +1,7 @@
 /**
  * An agent as the server sees it: its definition, its session, its turns and its failures.
  */
-import { Data, type Duration, type Effect, type Stream } from "effect"
+import { Data, type Duration, type Effect, type Redacted, type Stream } from "effect"
 import type { TurnEvent } from "../wire/TurnEvent.ts"
 import type { Usage } from "../wire/Usage.ts"
 
@@ -42,6 +42,13 @@ export interface AgentDefinition {
 export interface SystemPrompt {
   readonly text: string
   readonly mode: "append" | "replace"
+}
+
+/** An MCP server for the agent to call. */
+export interface McpServer {
+  readonly name: string
+  readonly url: string
+  readonly headers?: Readonly<Record<string, Redacted.Redacted>> | undefined
 }
 
 /** A file for the agent to read, with the name that the caller gave it. */
@@ -106,7 +113,7 @@ export class AgentFailed extends Data.TaggedError("AgentFailed")<{
 
 /** The agent does not support the requested model, effort or system prompt; the session was not opened. */
 export class AgentOptionRefused extends Data.TaggedError("AgentOptionRefused")<{
-  readonly option: "model" | "effort" | "system"
+  readonly option: "effort" | "mcp_servers" | "model" | "system"
   /** One sentence. */
   readonly error: string
 }> {

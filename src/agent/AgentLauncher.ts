@@ -1,9 +1,16 @@
 /**
  * Opens a session with an agent: starts its process, initializes the protocol, and creates or restores the session.
  */
-import { Duration, Effect, Exit, type FileSystem, Predicate, Schema, Scope } from "effect"
+import { Duration, Effect, Exit, type FileSystem, Predicate, Redacted, Schema, Scope } from "effect"
 import type { ChildProcessSpawner } from "effect/process"
-import { type AgentDefinition, AgentFailed, AgentOptionRefused, type AgentSession, type SystemPrompt } from "./Agent.ts"
+import {
+  type AgentDefinition,
+  AgentFailed,
+  AgentOptionRefused,
+  type AgentSession,
+  type SystemPrompt,
+  type McpServer
+} from "./Agent.ts"
 import { type AgentChild, spawn } from "./process/AgentProcess.ts"
 import * as AgentConnection from "./acp/AgentConnection.ts"
 import * as Authentication from "./acp/Authentication.ts"
@@ -29,6 +36,8 @@ export interface Options {
   /** One of the agent's levels of thinking. */
   readonly effort?: string | undefined
   readonly system?: SystemPrompt | undefined
+  /** Given to it whenever the session is created or restored. */
+  readonly mcpServers?: ReadonlyArray<McpServer> | undefined
   /** Bounds the output of a turn, together with the output of all other agents. */
   readonly budget: OutputBudget
   /** What was learned of the agent's other processes. */
@@ -154,9 +163,16 @@ const restore = Effect.fnUntraced(function* (
 
 const systemMeta = ({ mode, text }: SystemPrompt) => ({ systemPrompt: mode === "append" ? { append: text } : text })
 
-const sessionParams = ({ definition: { sessionMeta }, options: { cwd, system } }: Opening) => ({
+const serverParams = ({ headers = {}, name, url }: McpServer) => ({
+  type: "http",
+  name,
+  url,
+  headers: Object.entries(headers).map(([name, value]) => ({ name, value: Redacted.value(value) }))
+})
+
+const sessionParams = ({ definition: { sessionMeta }, options: { cwd, mcpServers = [], system } }: Opening) => ({
   cwd,
-  mcpServers: [],
+  mcpServers: mcpServers.map(serverParams),
   ...(sessionMeta === undefined && system === undefined
     ? {}
     : { _meta: { ...sessionMeta, ...(system === undefined ? {} : systemMeta(system)) } })
@@ -188,6 +204,12 @@ const connect = Effect.fnUntraced(function* (definition: AgentDefinition, option
 
   const initialized = yield* initialize({ definition, options, child, connection: connected, step })
   const { authMethods, capabilities, countsSession } = initialized
+  if ((options.mcpServers ?? []).length > 0 && !AgentOffer.takesMcpServers(capabilities)) {
+    return yield* new AgentOptionRefused({
+      option: "mcp_servers",
+      error: `Agent ${name} takes no MCP servers over HTTP.`
+    })
+  }
   const connection = Authentication.withAuthentication({ definition, connection: connected, authMethods, within: step })
   const opening: Opening = { definition, options, child, connection, step }
   const { offered, sessionId } =

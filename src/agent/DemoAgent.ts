@@ -4,7 +4,7 @@
  * It answers about the prompts of its session. Some prompts make it do what tests and demonstrations need: `/echo TEXT`,
  * `/chunks COUNT [MILLIS]`, `/json VALUE`, `/json-fenced VALUE`, `/json-wrong`, `/json-repaired VALUE`, `/sleep SECONDS`,
  * `/wait`, `/silent`, `/refuse`, `/overflow`, `/tool COMMAND`, `/write NAME TEXT`, `/fail TEXT`, `/exit CODE`, `/crash`,
- * `/system` and `/settings`; `demo/Main.ts` says what each one does.
+ * `/mcp`, `/system` and `/settings`; `demo/Main.ts` says what each one does.
  */
 import { fileURLToPath } from "node:url"
 import type { AgentDefinition } from "./Agent.ts"

@@ -169,6 +169,10 @@ export const fields: Readonly<Record<string, Description>> = {
       "`clone`, by default for a git repository; `copy`, by default for any other folder; `shared`, the folder itself, where the operator allows it"
   },
   ref: { description: "Of a clone, the branch, tag or commit; what the repository has checked out if not given" },
+  mcp_servers: { description: "MCP servers over HTTP for the agent to call, of hosts that the operator allows" },
+  "McpServer.name": { description: "By which the agent names its tools" },
+  url: { description: "An `http:` or `https:` URL" },
+  headers: { description: "Sent with each request to it; kept sealed while the session is open" },
   "SessionRequest.agent": {
     description: "The name of the agent, in the server's table; the default one of the server if not given"
   },

@@ -74,6 +74,10 @@ const flags = {
     Flag.withDescription("An origin whose web pages may use the server; repeatable"),
     Flag.atLeast(0)
   ),
+  mcpHosts: Values.host("mcp-host").pipe(
+    Flag.withDescription("A host whose MCP servers callers may give to the agents of their sessions; repeatable"),
+    Flag.atLeast(0)
+  ),
   trustedProxies: Values.network("trust-proxy").pipe(
     Flag.withDescription("A network of proxies whose X-Forwarded-For is trusted; repeatable"),
     Flag.atLeast(0)

@@ -16,6 +16,7 @@ import * as AgentPrograms from "./agents/AgentPrograms.ts"
 import * as AppTokens from "./access/AppTokens.ts"
 import * as DataFolder from "./storage/DataFolder.ts"
 import * as InProcess from "./http/InProcess.ts"
+import * as KeyFileSealed from "./storage/KeyFileSealed.ts"
 import * as LaunchedAgents from "./agents/LaunchedAgents.ts"
 import * as Calls from "./calls/Calls.ts"
 import * as DiskReadiness from "./upkeep/DiskReadiness.ts"
@@ -23,6 +24,7 @@ import { Ledger, type SessionEvent } from "./storage/Ledger.ts"
 import * as Listener from "./http/Listener.ts"
 import * as LocalSessionEngine from "./sessions/LocalSessionEngine.ts"
 import * as LocalWorkspaces from "./workspaces/LocalWorkspaces.ts"
+import * as McpHosts from "./sessions/McpHosts.ts"
 import * as Migrations from "./storage/Migrations.ts"
 import * as NetworkAccess from "./access/NetworkAccess.ts"
 import * as NodeNetworks from "./access/NodeNetworks.ts"
@@ -64,6 +66,7 @@ export interface EmbeddedOptions
     Calls.Options,
     LocalSessionEngine.Options,
     LocalWorkspaces.Options,
+    McpHosts.Options,
     NodeSqlite.Settings,
     Runs.Options,
     Sweeper.Options,
@@ -104,7 +107,7 @@ const storage = (options: DataFolder.Options & NodeSqlite.Settings) => {
   const database = Layer.unwrap(
     Effect.map(DataFolder.DataFolder, ({ ledger }) => NodeSqlite.layer({ ...options, filename: ledger }))
   )
-  return Layer.merge(SqlLedger.layer, SqlKeptAnswers.layer).pipe(
+  return Layer.mergeAll(SqlLedger.layer, SqlKeptAnswers.layer, KeyFileSealed.layer).pipe(
     Layer.provide(Owner.layer),
     Layer.provideMerge(Migrations.layer),
     Layer.provideMerge(database),
@@ -127,7 +130,9 @@ const watchdog = Layer.unwrap(
 const sessions = (options: EmbeddedOptions) =>
   Sweeper.layer(options).pipe(
     Layer.provideMerge(Layer.merge(LocalSessionEngine.layer(options), Runs.layer(options))),
-    Layer.provideMerge(Layer.merge(StoredUploads.layer(options), LocalWorkspaces.layer(options))),
+    Layer.provideMerge(
+      Layer.mergeAll(StoredUploads.layer(options), LocalWorkspaces.layer(options), McpHosts.layer(options))
+    ),
     Layer.provideMerge(Timeouts.layer(options)),
     Layer.provideMerge(CallResponse.layer(options)),
     Layer.provideMerge(Layer.merge(AppTokens.layer, NodeNetworks.layer)),

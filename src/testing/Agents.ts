@@ -97,7 +97,7 @@ const start = Effect.fnUntraced(function* (name: string, { timeout }: AgentTurn,
   return Stream.fromQueue(events)
 })
 
-const features = { audio: false, embedded_context: false, images: true, load: true, mcp: false, resume: true }
+const features = { audio: false, embedded_context: false, images: true, load: true, mcp: true, resume: true }
 
 export const layer = (agents: ReadonlyArray<FakeAgent>, handed: Handed) => {
   const table = new Map(agents.map((agent) => [agent.name, agent]))

@@ -33,6 +33,7 @@ const endpoints: ReadonlyArray<readonly [Feature, RegExp]> = [
 const bodyFields: ReadonlyArray<readonly [Feature, ReadonlyArray<string>, RegExp]> = [
   ["session_options", ["system", "system_mode", "effort"], /^\/sessions$/],
   ["workspaces", ["workspace"], /^\/sessions$/],
+  ["mcp_servers", ["mcp_servers"], /^\/sessions$/],
   ["linger", ["linger_secs"], /^\/(run|sessions\/[^/]+\/turn)$/],
   ["agents", ["agent"], /^\/run$/]
 ]

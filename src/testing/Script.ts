@@ -4,6 +4,7 @@
 import { Effect } from "effect"
 import type { Schema } from "effect"
 import type { SessionId } from "../wire/Ids.ts"
+import type { McpServer } from "../wire/McpServers.ts"
 import * as Reply from "./Reply.ts"
 
 /** The session of a prompt, or the run that it is. */
@@ -15,6 +16,8 @@ export interface Asked {
   readonly effort: string | undefined
   readonly system: { readonly text: string; readonly mode: "append" | "replace" } | undefined
   readonly meta: { readonly [key: string]: Schema.Json } | undefined
+  /** Its MCP servers. */
+  readonly mcpServers: ReadonlyArray<McpServer>
   /** The workspace that it works in. */
   readonly workspace: { readonly name: string; readonly mode: "clone" | "copy" | "shared" } | undefined
 }

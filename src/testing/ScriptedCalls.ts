@@ -1,9 +1,10 @@
 /**
  * Turns and runs whose replies the script chooses, as decorators of the server's own.
  */
-import { Data, Effect, Layer, Stream } from "effect"
+import { Data, Effect, Layer, Schema, Stream } from "effect"
 import { NotReady, TooManyRuns } from "../api/Errors.ts"
 import type { SessionId } from "../wire/Ids.ts"
+import { McpServers } from "../wire/McpServers.ts"
 import type { Upload } from "../server/files/Uploads.ts"
 import * as FileName from "../server/files/FileName.ts"
 import { Runs } from "../server/runs/Runs.ts"
@@ -25,6 +26,9 @@ export interface Prompt {
 
 /** The agent is not handed the prompt; the exchange has what the requester gets instead. */
 class Withheld extends Data.TaggedError("Withheld") {}
+
+/** The fake does not seal them. */
+const serversOf = Schema.decodeSync(Schema.fromJsonString(McpServers))
 
 const withheld = "the agent did not get the prompt"
 
@@ -96,6 +100,7 @@ const make = ({ choose, prompts, store }: Options) => {
       effort: session?.effort ?? undefined,
       system: session?.system ?? undefined,
       meta: session?.meta ?? undefined,
+      mcpServers: serversOf(session?.mcpServers ?? "[]"),
       workspace: session?.workspace ?? undefined
     }
   }
@@ -137,7 +142,16 @@ export const layer = (options: Options) => {
       return Runs.of({
         run: Effect.fnUntraced(function* (run) {
           const { agent = agents.names[0] ?? "", effort, files, model, prompt, system } = run
-          const session: Asked = { id: undefined, agent, effort, model, system, meta: undefined, workspace: undefined }
+          const session: Asked = {
+            id: undefined,
+            agent,
+            effort,
+            model,
+            system,
+            meta: undefined,
+            mcpServers: [],
+            workspace: undefined
+          }
           const context = { session, files: files.map(fileOf(options.store, "/runs")) }
           const reply = yield* Effect.mapError(decide(prompt, context, Effect.void), () => new TooManyRuns())
           return yield* reply === undefined ? runs.run(run) : Effect.provideService(runs.run(run), CurrentReply, reply)

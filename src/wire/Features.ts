@@ -8,6 +8,7 @@ export const features = [
   "events",
   "idempotency",
   "linger",
+  "mcp_servers",
   "pages",
   "ready",
   "request_id",

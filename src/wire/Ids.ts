@@ -13,7 +13,7 @@ export const SessionId = Schema.String.check(
 ).pipe(Schema.brand("SessionId"))
 
 // `Schema.Redacted` would add half a kilobyte to a client in a browser.
-const RedactedText = Schema.declare((value): value is Redacted.Redacted => Redacted.isRedacted(value), {
+export const RedactedText = Schema.declare((value): value is Redacted.Redacted => Redacted.isRedacted(value), {
   expected: "Redacted"
 })
 

@@ -4,6 +4,7 @@
 import { type DateTime, Schema } from "effect"
 import { isDeeper } from "./Depth.ts"
 import { AgentName, ModelName, NotBlank, nullable, orNull, renamed, SessionId, UnixSeconds } from "./Ids.ts"
+import { McpServers } from "./McpServers.ts"
 import { Effort, SystemMode } from "./Runs.ts"
 import { type Usage, usage } from "./Usage.ts"
 import { Workspace } from "./Workspaces.ts"
@@ -25,14 +26,16 @@ export const createFields = {
   system: nullable(NotBlank),
   systemMode: nullable(SystemMode),
   effort: nullable(Effort),
-  workspace: nullable(Workspace)
+  workspace: nullable(Workspace),
+  mcpServers: nullable(McpServers)
 }
 
-export const createKeys = { systemMode: "system_mode" } as const
+export const createKeys = { systemMode: "system_mode", mcpServers: "mcp_servers" } as const
 
 /** The body of `POST /sessions`. */
 export const CreateRequest = Schema.Struct(createFields).pipe(Schema.encodeKeys(createKeys))
 export type CreateRequest = typeof CreateRequest.Type
+export type CreateRequestEncoded = typeof CreateRequest.Encoded
 
 /** A session as it was created. */
 export interface SessionInfo {

@@ -50,7 +50,7 @@ export const Agents: Group = {
         yield* app.open()
         const known = (yield* list).find(({ name }) => name === agent)
         const { features, models } = Expect.fields(known, { ready: true, modes: undefined })
-        Expect.fields(features, { load: true, images: true, mcp: false })
+        Expect.fields(features, { load: true, images: true, mcp: true })
         assert(Expect.records(models).some(({ id }) => id === "demo-terse"))
       })
     },

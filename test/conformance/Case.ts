@@ -13,6 +13,7 @@ import type { App, Server } from "./Server.ts"
  * - `demo`: the demo agent, which does what its prompt says
  * - `claude`: that sessions can be opened with the agent `claude`
  * - `broken`: an agent that cannot start
+ * - `mcp`: that it allows MCP servers of the host `mcp.test`
  * - `repository`: the workspaces `repository`, a git repository, and `board`, a folder that may be shared
  * - `small`: that its bounds are low enough to be reached
  * - `ours`: that it names what it adds, so the decisions of our contract bind it
@@ -25,6 +26,7 @@ export type Need =
   | "demo"
   | "claude"
   | "broken"
+  | "mcp"
   | "repository"
   | "small"
   | "ours"

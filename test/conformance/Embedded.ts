@@ -38,6 +38,7 @@ export const server = Layer.unwrap(
         { name: "repository", path: repository },
         { name: "board", path: board, shared: true }
       ],
+      mcpHosts: ["mcp.test"],
       ...limits
     })
     const made = Effect.flatMap(HttpClient.HttpClient, (http) =>
@@ -46,7 +47,7 @@ export const server = Layer.unwrap(
         http,
         adminToken,
         agent: "demo",
-        has: ["demo", "broken", "repository", "small", "here"]
+        has: ["demo", "broken", "mcp", "repository", "small", "here"]
       })
     )
     return Layer.provide(Layer.effect(Server, made), http)

@@ -23,6 +23,7 @@ export const server = Layer.unwrap(
         { name: "repository", refs: ["main"] },
         { name: "board", shared: true }
       ],
+      mcpHosts: ["mcp.test"],
       ...limits
     })
     const made = Effect.gen(function* () {
@@ -33,7 +34,7 @@ export const server = Layer.unwrap(
         http,
         adminToken,
         agent: "demo",
-        has: ["demo", "broken", "repository", "small"]
+        has: ["demo", "broken", "mcp", "repository", "small"]
       })
     })
     return Layer.provide(Layer.effect(Server, made), fake)

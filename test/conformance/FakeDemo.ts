@@ -1,7 +1,7 @@
 /**
  * The demo agent as a script of the fake: what the suite knows of its answers.
  */
-import { Duration } from "effect"
+import { Duration, Redacted } from "effect"
 import * as Answer from "../../src/agent/demo/Answer.ts"
 import { ForgeTest } from "../../src/testing/index.ts"
 import type { TurnEvent } from "../../src/index.ts"
@@ -78,6 +78,18 @@ const commands: Readonly<Record<string, Said>> = {
     const own = "You are the demo agent."
     const text = system === undefined ? own : system.mode === "replace" ? system.text : `${own}\n\n${system.text}`
     return saying("/system", history, text, [textOf(text)])
+  },
+  "/mcp": ({ history, session: { mcpServers } }) => {
+    const text = mcpServers
+      .map(({ headers = {}, name, url }) =>
+        [
+          name,
+          url,
+          ...Object.entries(headers).map(([name, value]) => `${name} (${Redacted.value(value).length})`)
+        ].join(" ")
+      )
+      .join("\n")
+    return saying("/mcp", history, text, [textOf(text)])
   },
   "/settings": ({ history, session: { effort = "low", model = "demo" } }) => {
     const text = `${model}, ${effort}`

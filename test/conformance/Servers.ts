@@ -22,14 +22,24 @@ const flags = [
 export const serve = (options: Pick<Served.Options, "home" | "node" | "env">) =>
   Effect.suspend(() => {
     const { board, repository } = Repository.make(options.home)
-    const workspaces = [`--workspace=repository=${repository}`, `--shared-workspace=board=${board}`]
+    const workspaces = [
+      `--workspace=repository=${repository}`,
+      `--shared-workspace=board=${board}`,
+      "--mcp-host=mcp.test"
+    ]
     return Served.serve({ ...options, adminToken: newAdminToken(), flags: [...flags, ...workspaces] })
   })
 
 /** A server of this package's, over a socket. */
 export const over = Effect.fnUntraced(function* ({ adminToken, url }: Served.Served) {
   const http = yield* HttpClient.HttpClient
-  return yield* Server.make({ url, http, adminToken, agent: "demo", has: ["demo", "repository", "small", "socket"] })
+  return yield* Server.make({
+    url,
+    http,
+    adminToken,
+    agent: "demo",
+    has: ["demo", "mcp", "repository", "small", "socket"]
+  })
 })
 
 const inItsHome = Effect.flatMap(Served.home, (home) => serve({ home }))

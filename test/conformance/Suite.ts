@@ -15,6 +15,7 @@ import { Files } from "./Files.ts"
 import { Idempotency } from "./Idempotency.ts"
 import { Linger } from "./Linger.ts"
 import { ListSessions } from "./ListSessions.ts"
+import { McpServers } from "./McpServers.ts"
 import { OldClients } from "./OldClients.ts"
 import { OneSession } from "./OneSession.ts"
 import { OpenSession } from "./OpenSession.ts"
@@ -43,6 +44,7 @@ export const groups: ReadonlyArray<Group> = [
   Extras,
   Agents,
   Workspaces,
+  McpServers,
   Behaviour,
   OldClients
 ]

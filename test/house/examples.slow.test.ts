@@ -77,6 +77,7 @@ const saying: Readonly<Record<string, string>> = {
   "turns.ts": "Read notes.txt: completed",
   "streams.ts": "6 and 16893 bytes, kept for 1h",
   "errors.ts": "404: session not found\n422: sessionId must be",
+  "mcp.ts": "mcpServers is not supported by this server",
   "workspaces.ts": "working in /",
   "model.ts": "You told me the word heliotrope.",
   "interruption.ts": "That took too long.\nYou said “And now in one word.”",
@@ -138,7 +139,8 @@ layer(services, { timeout: "4 minutes", excludeTestServices: true })("the progra
       const env = {
         CLAWDFORGE_URL: server.url,
         CLAWDFORGE_TOKEN: Redacted.value(token),
-        CLAWDFORGE_ADMIN_TOKEN: adminToken
+        CLAWDFORGE_ADMIN_TOKEN: adminToken,
+        DOCS_AUTHORIZATION: "Bearer of-the-docs"
       }
       const outcomes = yield* Examples.outcomes([...ofReadme, ...ofModules.flat()], env)
       assert.deepStrictEqual(

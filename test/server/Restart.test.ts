@@ -18,6 +18,7 @@ const fill = (table: string) =>
 
 /** Undoes all migrations but the first: each new one has to be undone here as well. */
 const toFirstVersion = [
+  "ALTER TABLE sessions DROP COLUMN mcp_servers",
   "ALTER TABLE sessions DROP COLUMN workspace",
   "ALTER TABLE sessions DROP COLUMN usage",
   "DROP INDEX sessions_open_by_app",

@@ -4,6 +4,7 @@ import { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
 import { Conversations, Forge, ForgeAdmin, type ForgeClient, Turn, Upload } from "../../src/index.ts"
 import { ForgeTest } from "../../src/testing/index.ts"
+import { inspect } from "node:util"
 
 /** Runs a program on the fake to its end, whatever time it takes. */
 const onFake = <A, E>(
@@ -221,6 +222,35 @@ describe("ForgeTest", () => {
       const wrong = yield* Effect.flip(Forge.session({ agent: "claude", workspace: { name: "../shop" } }))
       assert.strictEqual(wrong.message, "workspace.name must be 1 to 64 lower-case letters, digits, _ or -")
     }).pipe(Effect.scoped, Effect.provide(ForgeTest.layer([])))
+  )
+
+  it.effect("gives MCP servers to agents, whose headers are in no error", () =>
+    Effect.gen(function* () {
+      const headers = { authorization: Redacted.make("Bearer canary-header") }
+      const docs = { name: "docs", url: "http://mcp.test/docs", headers }
+      const session = yield* Forge.session({ agent: "claude", mcpServers: [docs] })
+      assert.strictEqual((yield* session.turn("x")).text, "docs authorization")
+      for (const [server, message] of [
+        [
+          { ...docs, url: "http://other.test/canary-header" },
+          "must be of a host that the server's operator allows for MCP"
+        ],
+        [{ ...docs, name: "" }, "mcpServers.0.name must be 1 to 64 letters, digits, _ or -"]
+      ] as const) {
+        const error = yield* Effect.flip(Forge.session({ agent: "claude", mcpServers: [server] }))
+        assert.include(error.message, message)
+        assert.notInclude(inspect(error, { depth: 9 }) + JSON.stringify(error), "Bearer canary-header")
+      }
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        ForgeTest.layer(
+          (_, { session: { mcpServers } }) =>
+            mcpServers.map(({ headers = {}, name }) => `${name} ${Object.keys(headers).join()}`).join(),
+          { mcpHosts: ["mcp.test"] }
+        )
+      )
+    )
   )
 
   it.effect("records every request, without the token", () =>

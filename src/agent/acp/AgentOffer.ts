@@ -20,6 +20,9 @@ const isMode = Schema.is(Schema.Struct({ id: Schema.String, name: Schema.optiona
 const has = (capabilities: unknown, name: string): boolean =>
   Predicate.hasProperty(capabilities, name) && capabilities[name] === true
 
+/** Whether an agent calls MCP servers over HTTP. */
+export const takesMcpServers = ({ mcpCapabilities }: Capabilities): boolean => has(mcpCapabilities, "http")
+
 const modesOf = (offered: SessionSettings.Offered): ReadonlyArray<Choice> => {
   const { modes } = offered
   if (!isModes(modes)) return SessionSettings.choicesOf(offered, "mode")
@@ -29,13 +32,13 @@ const modesOf = (offered: SessionSettings.Offered): ReadonlyArray<Choice> => {
 export const make = (capabilities: Capabilities, offered: SessionSettings.Offered): AgentOffer => {
   const models = SessionSettings.choicesOf(offered, "model")
   const modes = modesOf(offered)
-  const { loadSession, mcpCapabilities, promptCapabilities, sessionCapabilities } = capabilities
+  const { loadSession, promptCapabilities, sessionCapabilities } = capabilities
   return {
     features: {
       images: has(promptCapabilities, "image"),
       audio: has(promptCapabilities, "audio"),
       embedded_context: has(promptCapabilities, "embeddedContext"),
-      mcp: has(mcpCapabilities, "http"),
+      mcp: takesMcpServers(capabilities),
       load: loadSession === true,
       resume: Boolean(sessionCapabilities?.resume)
     },

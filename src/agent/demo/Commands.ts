@@ -5,7 +5,7 @@
  */
 import { setTimeout as pause } from "node:timers/promises"
 import { type Context, say } from "./Context.ts"
-import { RpcError } from "./JsonRpc.ts"
+import { isRecord, RpcError } from "./JsonRpc.ts"
 import * as Tools from "./Tools.ts"
 
 /** What a command says, and why the turn ends where that is not its end. */
@@ -26,9 +26,18 @@ const firstLine = (rest: string): string => rest.split("\n")[0]?.trim() ?? ""
 
 const repaired = "/json-repaired"
 
+const aboutServer = (server: unknown): string => {
+  if (!isRecord(server)) return ""
+  const headers = (Array.isArray(server["headers"]) ? server["headers"] : []).flatMap((header: unknown) =>
+    isRecord(header) ? [`${String(header["name"])} (${String(header["value"]).length})`] : []
+  )
+  return [String(server["name"]), String(server["url"]), ...headers].join(" ")
+}
+
 export const commands: Readonly<Record<string, Command>> = {
   "/echo": echo,
   "/system": (context) => echo(context, context.memory.system),
+  "/mcp": (context) => echo(context, context.memory.servers.map(aboutServer).join("\n")),
   "/settings": (context) => echo(context, `${context.memory.model}, ${context.memory.effort}`),
   "/chunks": async (context, rest) => {
     const [count = 0, millis = 0] = rest.split(/\s+/).map(Number)

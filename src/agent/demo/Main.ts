@@ -16,13 +16,14 @@
  * - `/write NAME TEXT` writes a file in its working directory, if it is permitted
  * - `/fail TEXT` fails the turn with that message
  * - `/exit CODE` ends the process in the middle of the turn, `/crash` by a signal
+ * - `/mcp` answers with its MCP servers, and how long the values of their headers are
  * - `/system` answers with the system prompt
  * - `/settings` answers with the model and the effort
  *
  * boundary: bare Node (see JsonRpc.ts).
  */
 import { type Client, isRecord, type Params, RpcError, serve, stringField } from "./JsonRpc.ts"
-import { configOptions, create, load, type Memory, setOption } from "./Memory.ts"
+import { configOptions, create, type Given, load, type Memory, setOption } from "./Memory.ts"
 import { run } from "./Turn.ts"
 
 const sessions = new Map<string, Memory>()
@@ -43,8 +44,14 @@ const systemOf = ({ _meta: meta }: Params): string => {
   return isRecord(system) ? `${ownSystem}\n\n${stringField(system, "append")}` : ownSystem
 }
 
+const givenBy = (params: Params): Given => ({
+  cwd: stringField(params, "cwd"),
+  servers: Array.isArray(params["mcpServers"]) ? params["mcpServers"] : [],
+  system: systemOf(params)
+})
+
 const restore = (params: Params): Memory => {
-  const memory = load(stringField(params, "cwd"), stringField(params, "sessionId"), systemOf(params))
+  const memory = load(stringField(params, "sessionId"), givenBy(params))
   sessions.set(memory.sessionId, memory)
   return memory
 }
@@ -63,11 +70,16 @@ serve({
   initialize: () => ({
     protocolVersion: 1,
     agentInfo: { name: "demo-agent", title: "Demo agent", version: "1.0.0" },
-    agentCapabilities: { loadSession: true, promptCapabilities: { image: true }, sessionCapabilities: { resume: {} } },
+    agentCapabilities: {
+      loadSession: true,
+      promptCapabilities: { image: true },
+      mcpCapabilities: { http: true },
+      sessionCapabilities: { resume: {} }
+    },
     authMethods: []
   }),
   "session/new": (params) => {
-    const memory = create(stringField(params, "cwd"), systemOf(params))
+    const memory = create(givenBy(params))
     sessions.set(memory.sessionId, memory)
     return { sessionId: memory.sessionId, configOptions: configOptions(memory) }
   },

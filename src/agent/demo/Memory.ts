@@ -17,12 +17,17 @@ export interface Memory {
   readonly cwd: string
   /** The system prompt; an agent with a model would begin every prompt with it. */
   readonly system: string
+  /** The MCP servers that it was given now; it calls none. */
+  readonly servers: ReadonlyArray<unknown>
   model: string
   effort: string
   readonly turns: Array<Turn>
   /** Ends the turn in flight. */
   cancel: (() => void) | undefined
 }
+
+/** What a session is given whenever it is created or restored. */
+export type Given = Pick<Memory, "cwd" | "servers" | "system">
 
 export const models = ["demo", "demo-terse"]
 export const efforts = ["low", "medium", "high", "xhigh", "max"]
@@ -35,11 +40,12 @@ const fileOf = (cwd: string, sessionId: string): string => {
   return join(folder, `${sessionId}.json`)
 }
 
-export const create = (cwd: string, system: string): Memory => {
+export const create = ({ cwd, servers, system }: Given): Memory => {
   const memory: Memory = {
     sessionId: crypto.randomUUID(),
     cwd,
     system,
+    servers,
     model: models[0] ?? "",
     effort: "low",
     turns: [],
@@ -56,7 +62,7 @@ export const save = ({ cwd, effort, model, sessionId, turns }: Memory): void => 
   renameSync(`${file}.new`, file)
 }
 
-export const load = (cwd: string, sessionId: string, system: string): Memory => {
+export const load = (sessionId: string, { cwd, servers, system }: Given): Memory => {
   const file = fileOf(cwd, sessionId)
   let text: string
   try {
@@ -70,6 +76,7 @@ export const load = (cwd: string, sessionId: string, system: string): Memory => 
     sessionId,
     cwd,
     system,
+    servers,
     model: String(saved["model"]),
     effort: String(saved["effort"]),
     turns: saved["turns"].map((turn: unknown) =>

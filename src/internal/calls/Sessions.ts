@@ -7,7 +7,15 @@ import { IdempotencyKey, SessionId } from "../../wire/Ids.ts"
 import * as Paths from "../../wire/Paths.ts"
 import * as Wire from "../../wire/Sessions.ts"
 import { ApiError, type CloseError, type CreateError, type Status } from "../../ForgeError.ts"
-import type { ListOptions, LiveState, SessionInfo, SessionOptions, SessionState, Workspace } from "../../SessionInfo.ts"
+import type {
+  ListOptions,
+  LiveState,
+  McpServer,
+  SessionInfo,
+  SessionOptions,
+  SessionState,
+  Workspace
+} from "../../SessionInfo.ts"
 import * as Input from "./Input.ts"
 import { callDeadline, callOf, decodeTo, decoder, define, type Operation } from "./Operation.ts"
 
@@ -162,6 +170,13 @@ export interface PreparedCreate {
   readonly needs: ReadonlyArray<readonly [feature: string, option: string]>
 }
 
+/** The fields of an MCP server that are given. */
+const toServer = ({ headers, name, url }: McpServer) => ({ name, url, ...(headers === undefined ? {} : { headers }) })
+
+/** The values of the headers of MCP servers, which are secret. */
+const headersOf = (servers: Wire.CreateRequestEncoded["mcp_servers"]): ReadonlyArray<string> =>
+  (servers ?? []).flatMap(({ headers = {} }) => Object.values(headers))
+
 /** The fields of a workspace that are given. */
 const withoutUndefined = ({ mode, name, ref }: Workspace) => ({
   name,
@@ -174,7 +189,7 @@ export const prepareCreate = Effect.fnUntraced(function* (
   options: SessionOptions = {}
 ): Effect.fn.Return<PreparedCreate, ApiError<422>> {
   const wire = yield* encodeCreateRequest(create, () => {
-    const { agent = "claude", effort, meta, model, system, systemMode, workspace } = options
+    const { agent = "claude", effort, mcpServers, meta, model, system, systemMode, workspace } = options
     return {
       agent,
       ...(meta === undefined ? {} : { meta }),
@@ -182,7 +197,8 @@ export const prepareCreate = Effect.fnUntraced(function* (
       ...(system === undefined ? {} : { system }),
       ...(systemMode === undefined ? {} : { systemMode }),
       ...(effort === undefined ? {} : { effort }),
-      ...(workspace === undefined ? {} : { workspace: withoutUndefined(workspace) })
+      ...(workspace === undefined ? {} : { workspace: withoutUndefined(workspace) }),
+      ...(mcpServers === undefined ? {} : { mcpServers: mcpServers.map(toServer) })
     }
   })
   const { key } = yield* checkKey(create, () => ({ key: options.key }))
@@ -193,12 +209,13 @@ export const prepareCreate = Effect.fnUntraced(function* (
     body: HttpBody.jsonUnsafe(wire),
     withoutAgent: options.agent === undefined ? HttpBody.jsonUnsafe(rest) : undefined,
     key,
-    secrets: wire.system ? [wire.system] : [],
+    secrets: [...(wire.system ? [wire.system] : []), ...headersOf(wire.mcp_servers)],
     needs: [
       ...(wire.system === undefined ? [] : [["session_options", "system"] as const]),
       ...(wire.system_mode === undefined ? [] : [["session_options", "systemMode"] as const]),
       ...(wire.effort === undefined ? [] : [["session_options", "effort"] as const]),
-      ...(wire.workspace === undefined ? [] : [["workspaces", "workspace"] as const])
+      ...(wire.workspace === undefined ? [] : [["workspaces", "workspace"] as const]),
+      ...(wire.mcp_servers === undefined ? [] : [["mcp_servers", "mcpServers"] as const])
     ]
   }
 })

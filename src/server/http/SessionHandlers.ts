@@ -56,7 +56,8 @@ export const layer = HttpApiBuilder.group(
           effort: request.effort ?? undefined,
           system: SystemPrompts.from(request),
           meta: request.meta ?? null,
-          workspace: request.workspace ?? undefined
+          workspace: request.workspace ?? undefined,
+          mcpServers: request.mcpServers ?? undefined
         })
         .pipe(tokens.whileLive(app.id))
       return { ok: true as const, ...toState(session) }

@@ -7,6 +7,7 @@ import { clientInfo } from "../../agent/acp/ClientInfo.ts"
 import { Api } from "../../api/Api.ts"
 import { features } from "../../wire/Features.ts"
 import { InstalledAgents } from "../agents/InstalledAgents.ts"
+import { McpHosts } from "../sessions/McpHosts.ts"
 import { SessionEngine } from "../sessions/SessionEngine.ts"
 import { Readiness } from "../upkeep/Readiness.ts"
 import { Workspaces } from "../workspaces/Workspaces.ts"
@@ -18,9 +19,14 @@ export const layer = HttpApiBuilder.group(
     const installed = yield* InstalledAgents
     const engine = yield* SessionEngine
     const readiness = yield* Readiness
+    const mcpHosts = yield* McpHosts
     const workspaces = yield* Workspaces
     // Those that depend on the operator's tables are named where there is something in them.
-    const named = features.filter((feature) => feature !== "workspaces" || workspaces.names.length > 0)
+    const absent = new Set<string>([
+      ...(workspaces.names.length > 0 ? [] : ["workspaces"]),
+      ...(mcpHosts.any ? [] : ["mcp_servers"])
+    ])
+    const named = features.filter((feature) => !absent.has(feature))
     return handlers.handleAll({
       ready: Effect.fnUntraced(function* () {
         yield* readiness.check

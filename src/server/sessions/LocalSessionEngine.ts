@@ -1,18 +1,21 @@
 /**
  * The `SessionEngine` of one machine: its agents are child processes of this one.
  */
-import { Clock, DateTime, Effect, Exit, FiberSet, Latch, Layer, Scope, Stream } from "effect"
+import { Clock, DateTime, Effect, Exit, FiberSet, Latch, Layer, Option, Schema, Scope, Stream } from "effect"
 import { SecureRandom } from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
 import { Invalid, NotReady, PoolFull, SessionIsClosed, TooMany } from "../../api/Errors.ts"
 import { sentences } from "../../wire/Failures.ts"
 import { SessionId } from "../../wire/Ids.ts"
+import { McpServers } from "../../wire/McpServers.ts"
 import { AgentPool } from "../agents/AgentPool.ts"
 import * as AppCounts from "../AppCounts.ts"
 import { Agents, unknown } from "../agents/Agents.ts"
 import { WorkingDirectories } from "../storage/WorkingDirectories.ts"
 import { Ledger, type Session } from "../storage/Ledger.ts"
+import { Sealed } from "../storage/Sealed.ts"
 import * as LocalSession from "./LocalSession.ts"
+import { McpHosts } from "./McpHosts.ts"
 import { type NewSession, SessionEngine, type SessionTurn } from "./SessionEngine.ts"
 import { Uploads } from "../files/Uploads.ts"
 import { Workspaces } from "../workspaces/Workspaces.ts"
@@ -49,6 +52,9 @@ const defaultMaxOpenSessions = 64
 const defaultMaxWaitingTurns = 16
 const idBytes = 24
 
+const encodeServers = Schema.encodeEffect(Schema.fromJsonString(McpServers))
+const decodeServers = Schema.decodeEffect(Schema.fromJsonString(McpServers))
+
 /** The settings with which a session is opened and restored. */
 const settingsOf = ({ effort, model, system }: NewSession) => ({
   model,
@@ -60,8 +66,10 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const agents = yield* Agents
   const directories = yield* WorkingDirectories
   const ledger = yield* Ledger
+  const mcpHosts = yield* McpHosts
   const pool = yield* AgentPool
   const random = yield* SecureRandom
+  const sealed = yield* Sealed
   const shutdown = yield* Shutdown
   const uploads = yield* Uploads
   const workspaces = yield* Workspaces
@@ -169,15 +177,36 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     return cwd === undefined ? { cwd: own, filesFolder: own, withdrawn } : { cwd, filesFolder: own }
   }
 
+  const sealServers = (sessionId: SessionId, servers: McpServers = []) =>
+    servers.length === 0
+      ? Effect.succeed(null)
+      : Effect.flatMap(Effect.orDie(encodeServers(servers)), (text) => sealed.seal(text, sessionId))
+
+  /** The MCP servers of a session in the ledger, or why its agent must not be started. */
+  const openServers = Effect.fnUntraced(function* ({ mcpServers, sessionId }: Session) {
+    if (mcpServers === null) return {}
+    const text = yield* sealed.open(mcpServers, sessionId)
+    if (Option.isSome(text)) return { mcpServers: yield* Effect.orDie(decodeServers(text.value)) }
+    return {
+      withdrawn: "The MCP servers of the session cannot be read: the key of the server's data folder is another."
+    }
+  })
+
   const prepare = Effect.fnUntraced(function* (session: NewSession) {
     if (!agents.has(session.agent)) return yield* unknown(agents)
+    yield* mcpHosts.check(session.mcpServers ?? [])
     const workspace = session.workspace === undefined ? null : yield* workspaces.check(session.workspace)
     const sessionId = SessionId.make(Base64Url.encode(yield* random.randomBytes(idBytes)))
     if (openSlots.size >= maxOpenSessions) return yield* new PoolFull()
     if (openSlotsOf.of(session.app.id) >= maxAppSessions) return yield* new TooMany()
     takeSlot(sessionId, session.app.id)
     const identity = { sessionId, appId: session.app.id, workspace, ...foldersOf(sessionId, workspace) }
-    const entry = yield* addEntry({ ...identity, agent: session.agent, ...settingsOf(session) })
+    const entry = yield* addEntry({
+      ...identity,
+      agent: session.agent,
+      ...settingsOf(session),
+      mcpServers: session.mcpServers
+    })
     return { ...identity, ...entry }
   })
 
@@ -192,6 +221,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
         )
         const opened: Session = {
           sessionId,
+          mcpServers: yield* sealServers(sessionId, options.mcpServers),
           appId,
           appName: options.app.name,
           agent: options.agent,
@@ -270,7 +300,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       // Not where it was, if the data folder was moved, or the operator has moved its workspace.
       const folders = foldersOf(session.sessionId, session.workspace)
       if (folders.cwd !== session.cwd) yield* ledger.moveSession(session.sessionId, folders.cwd)
-      yield* addEntry({ ...session, ...folders })
+      const { mcpServers: _sealed, ...kept } = session
+      yield* addEntry({ ...kept, ...folders, ...(yield* openServers(session)) })
     }
     const open = new Set<string>(yield* ledger.openSessionIds)
     yield* directories.keepOnly(open)

@@ -18,6 +18,7 @@ import type {
   TooMany
 } from "../../api/Errors.ts"
 import type { SessionId } from "../../wire/Ids.ts"
+import type { McpServers } from "../../wire/McpServers.ts"
 import type { Meta } from "../../wire/Sessions.ts"
 import type { TurnEvent } from "../../wire/TurnEvent.ts"
 import type { Usage } from "../../wire/Usage.ts"
@@ -35,6 +36,7 @@ export interface NewSession {
   readonly system?: SystemPrompt | undefined
   readonly meta: typeof Meta.Type | null
   readonly workspace?: Workspace | undefined
+  readonly mcpServers?: McpServers | undefined
 }
 
 /** A turn to run. */

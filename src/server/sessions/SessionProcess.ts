@@ -7,6 +7,7 @@ import { AgentFailed, type AgentOptionRefused, type AgentSession, type SystemPro
 import * as LateEvents from "../../agent/acp/LateEvents.ts"
 import type { PoolFull } from "../../api/Errors.ts"
 import type { SessionId } from "../../wire/Ids.ts"
+import type { McpServers } from "../../wire/McpServers.ts"
 import { AgentPool, type ProcessSlot } from "../agents/AgentPool.ts"
 import { Agents, missing } from "../agents/Agents.ts"
 import { WorkingDirectories } from "../storage/WorkingDirectories.ts"
@@ -33,6 +34,7 @@ export interface Options {
   readonly model: string | null
   readonly effort: string | null
   readonly system: SystemPrompt | null
+  readonly mcpServers?: McpServers | undefined
   /** The agent's own id of the session, for one that is restored. */
   readonly agentSessionId?: string | undefined
 }
@@ -126,7 +128,8 @@ export const make = Effect.fnUntraced(function* (
           lateEvents,
           model: options.model ?? undefined,
           effort: options.effort ?? undefined,
-          system: options.system ?? undefined
+          system: options.system ?? undefined,
+          mcpServers: options.mcpServers
         })
         .pipe(Effect.catch((failure) => (agentSessionId === undefined ? Effect.fail(failure) : notRestored(failure))))
       yield* restoreFailures.reset

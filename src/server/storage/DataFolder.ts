@@ -20,6 +20,8 @@ export class DataFolder extends Context.Service<
     readonly uploads: string
     /** The file that holds the id of this server. */
     readonly owner: string
+    /** The file that holds the key of sealed secrets. */
+    readonly key: string
     /** The folder of the records of running agents. */
     readonly agents: string
     /** The folder of the objects of clones, one for each session. */
@@ -149,6 +151,7 @@ export const make = Effect.fnUntraced(
       temporary: options.data === undefined ? folder : undefined,
       ledger,
       owner: path.join(folder, "owner"),
+      key: path.join(folder, "key"),
       uploads,
       agents,
       clones

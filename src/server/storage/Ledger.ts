@@ -32,6 +32,8 @@ export const Session = Schema.Struct({
   effort: Schema.NullOr(Schema.String),
   system: Schema.NullOr(SystemPrompt),
   meta: Schema.NullOr(Schema.fromJsonString(Meta)),
+  /** Its MCP servers, sealed. Erased when it closes. */
+  mcpServers: Schema.NullOr(Schema.String),
   cwd: Schema.String,
   /** The workspace that it works in, a clone or a copy of, if any. */
   workspace: Schema.NullOr(Schema.fromJsonString(OpenedWorkspace)),
@@ -47,6 +49,7 @@ export const Session = Schema.Struct({
     appId: "app_id",
     appName: "app_name",
     agentSessionId: "agent_session_id",
+    mcpServers: "mcp_servers",
     createdAt: "created_at",
     lastTurnAt: "last_turn_at",
     turnCount: "turn_count",
@@ -56,7 +59,7 @@ export const Session = Schema.Struct({
 export type Session = typeof Session.Type
 
 /** A session as its app sees it. */
-export const toState = ({ sessionId: id, usage, ...session }: Session): SessionState => ({
+export const toState = ({ mcpServers: _sealed, sessionId: id, usage, ...session }: Session): SessionState => ({
   id,
   ...session,
   ...(usage === null ? {} : { usage })

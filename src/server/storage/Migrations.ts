@@ -152,6 +152,12 @@ const workspace = Effect.gen(function* () {
   yield* sql`ALTER TABLE sessions ADD COLUMN workspace TEXT`
 })
 
+/** The MCP servers of an open session, sealed. */
+const mcpServers = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`ALTER TABLE sessions ADD COLUMN mcp_servers TEXT`
+})
+
 /** What the turns of a session used together, as JSON. */
 const usage = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -165,7 +171,8 @@ const migrations = {
   "4_kept_frames": keptFrames,
   "5_session_indexes": sessionIndexes,
   "6_usage": usage,
-  "7_workspace": workspace
+  "7_workspace": workspace,
+  "8_mcp_servers": mcpServers
 }
 
 /** The number of the newest migration of this server. */

@@ -163,7 +163,7 @@ export const make = Effect.gen(function* () {
     function* (sessionId: SessionId, kind: "close" | "sweep_close" = "close") {
       const at = yield* Clock.currentTimeMillis
       const closed = yield* sql<{ readonly app_id: number }>`
-        UPDATE sessions SET closed_at = ${at} WHERE session_id = ${sessionId} AND closed_at IS NULL RETURNING app_id`
+        UPDATE sessions SET closed_at = ${at}, mcp_servers = NULL WHERE session_id = ${sessionId} AND closed_at IS NULL RETURNING app_id`
       for (const row of closed) yield* addEvent({ sessionId, appId: row.app_id, at, kind })
       return closed.length > 0
     },

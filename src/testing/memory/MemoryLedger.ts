@@ -115,7 +115,7 @@ export const make = (store: Store): Ledger["Service"] => {
       const row = store.sessions.get(sessionId)
       if (row === undefined || !isOpen(row)) return false
       const closedAt = yield* DateTime.now
-      update(sessionId, () => ({ closedAt }))
+      update(sessionId, () => ({ closedAt, mcpServers: null }))
       yield* addEvent(sessionId, kind)
       return true
     }),

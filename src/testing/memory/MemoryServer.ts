@@ -19,7 +19,9 @@ import * as InProcess from "../../server/http/InProcess.ts"
 import * as Routes from "../../server/http/Routes.ts"
 import * as Runs from "../../server/runs/Runs.ts"
 import * as LocalSessionEngine from "../../server/sessions/LocalSessionEngine.ts"
+import * as McpHosts from "../../server/sessions/McpHosts.ts"
 import { SessionEngine } from "../../server/sessions/SessionEngine.ts"
+import { Sealed } from "../../server/storage/Sealed.ts"
 import { WorkingDirectories } from "../../server/storage/WorkingDirectories.ts"
 import * as Shutdown from "../../server/Shutdown.ts"
 import * as Timeouts from "../../server/Timeouts.ts"
@@ -42,6 +44,7 @@ export interface Limits
     Calls.Options,
     CallResponse.Options,
     LocalSessionEngine.Options,
+    McpHosts.Options,
     Runs.Options,
     Sweeper.Options,
     Timeouts.Options,
@@ -87,6 +90,11 @@ const isNetwork = (cidr: string): boolean => {
 }
 
 /** Requests to the fake come from no address, so no network contains them. */
+const sealed = Layer.succeed(
+  Sealed,
+  Sealed.of({ seal: (text) => Effect.succeed(text), open: (text) => Effect.succeedSome(text) })
+)
+
 const networks = Layer.succeed(
   Networks,
   Networks.of({
@@ -137,6 +145,8 @@ const services = (options: Options) => {
         MemoryLedger.layer(store),
         MemoryUploads.layer(store, options),
         MemoryWorkspaces.layer(workspaces),
+        McpHosts.layer(options),
+        sealed,
         Shutdown.layer,
         Timeouts.layer(options),
         directories,

@@ -25,6 +25,7 @@ import * as Runs from "../../../src/server/runs/Runs.ts"
 import { ownedBy } from "../storage/Support.ts"
 import * as Shutdown from "../../../src/server/Shutdown.ts"
 import * as Sweeper from "../../../src/server/upkeep/Sweeper.ts"
+import { noMcpServers } from "../sessions/Support.ts"
 import * as LocalWorkspaces from "../../../src/server/workspaces/LocalWorkspaces.ts"
 import * as StoredUploads from "../../../src/server/files/StoredUploads.ts"
 
@@ -73,7 +74,7 @@ const serve = Effect.gen(function* () {
     Layer.provideMerge(AdminAccess.layer({})),
     Layer.provideMerge(Layer.merge(LocalSessionEngine.layer({}), Runs.layer({}))),
     Layer.provideMerge(Shutdown.layer),
-    Layer.provideMerge(Layer.merge(StoredUploads.layer({}), LocalWorkspaces.layer({}))),
+    Layer.provideMerge(Layer.mergeAll(StoredUploads.layer({}), LocalWorkspaces.layer({}), noMcpServers)),
     Layer.provideMerge(Layer.merge(AppTokens.layer, NodeNetworks.layer)),
     Layer.provideMerge(Layer.merge(agentsOf(recorded), AgentPrograms.layer({ agents: [] }))),
     Layer.provideMerge(AgentPool.layer({})),

@@ -25,7 +25,8 @@ const session = (seq: number): Session => ({
   turnCount: 0,
   closedAt: null,
   usage: null,
-  workspace: null
+  workspace: null,
+  mcpServers: null
 })
 
 /** Lists of a ledger with so many sessions, the newest of which has their number, and the pages that were read of it. */

@@ -12,7 +12,7 @@ import * as Ledger from "../../../src/server/storage/Ledger.ts"
 import * as SqlLedger from "../../../src/server/storage/SqlLedger.ts"
 import * as Shutdown from "../../../src/server/Shutdown.ts"
 import { database } from "../storage/Support.ts"
-import { agentName, agentsOf, directoriesOf, noWorkspaces } from "./Support.ts"
+import { agentName, agentsOf, directoriesOf, noMcpServers, noWorkspaces } from "./Support.ts"
 
 const session = (id: string, agent: string): Ledger.Session => ({
   sessionId: SessionId.make(id),
@@ -30,7 +30,8 @@ const session = (id: string, agent: string): Ledger.Session => ({
   turnCount: 0,
   closedAt: null,
   usage: null,
-  workspace: null
+  workspace: null,
+  mcpServers: null
 })
 
 const noStates = { open: 0, running: 0, waiting: 0, asleep: 0 }
@@ -62,7 +63,17 @@ const make = Effect.gen(function* () {
   const uploads = Layer.mock(Uploads.Uploads)({ maxSize: ByteSize.zero })
   const random = Layer.mock(SecureRandom)({})
   const context = yield* Layer.build(
-    Layer.mergeAll(ledger, directories, agents, uploads, noWorkspaces, random, Shutdown.layer, AgentPool.layer({}))
+    Layer.mergeAll(
+      ledger,
+      directories,
+      agents,
+      uploads,
+      noWorkspaces,
+      noMcpServers,
+      random,
+      Shutdown.layer,
+      AgentPool.layer({})
+    )
   )
   const engine = yield* Effect.provide(LocalSessionEngine.make({}), context)
   return { broken, engine, recorded, removed, closing, goOn }
@@ -96,6 +107,7 @@ describe("LocalSessionEngine", () => {
           agentsOf(() => Effect.die("not to be started")),
           Layer.mock(Uploads.Uploads)({ maxSize: ByteSize.zero }),
           noWorkspaces,
+          noMcpServers,
           Layer.mock(SecureRandom)({}),
           Shutdown.layer,
           AgentPool.layer({})

@@ -5,6 +5,8 @@ import { Effect, Layer, Option, Stream } from "effect"
 import type { AgentSession } from "../../../src/agent/Agent.ts"
 import { Agents } from "../../../src/server/agents/Agents.ts"
 import { Workspaces } from "../../../src/server/workspaces/Workspaces.ts"
+import * as McpHosts from "../../../src/server/sessions/McpHosts.ts"
+import { Sealed } from "../../../src/server/storage/Sealed.ts"
 import { WorkingDirectories } from "../../../src/server/storage/WorkingDirectories.ts"
 
 /** The only agent of the table. */
@@ -40,3 +42,9 @@ export const noWorkspaces = Layer.mock(Workspaces, {
   remove: () => Effect.void,
   keepOnly: () => Effect.void
 })
+
+/** A server that allows no MCP servers. */
+export const noMcpServers = Layer.merge(
+  McpHosts.layer({}),
+  Layer.succeed(Sealed, { seal: (text) => Effect.succeed(text), open: (text) => Effect.succeedSome(text) })
+)

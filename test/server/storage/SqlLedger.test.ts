@@ -29,7 +29,8 @@ const session = (name: string, appId = 1): Ledger.Session => ({
   turnCount: 0,
   closedAt: null,
   usage: null,
-  workspace: null
+  workspace: null,
+  mcpServers: null
 })
 
 /** Adds closed sessions of an app, the oldest first: every tenth has the meta `{"even": "yes", "n": 0}`. */

@@ -34,6 +34,7 @@ import { ownedBy } from "../storage/Support.ts"
 import * as Shutdown from "../../../src/server/Shutdown.ts"
 import * as Sweeper from "../../../src/server/upkeep/Sweeper.ts"
 import * as Uploads from "../../../src/server/files/Uploads.ts"
+import { noMcpServers } from "../sessions/Support.ts"
 import * as LocalWorkspaces from "../../../src/server/workspaces/LocalWorkspaces.ts"
 import * as StoredUploads from "../../../src/server/files/StoredUploads.ts"
 import { agentSession, agentName, agentsOf } from "../sessions/Support.ts"
@@ -53,7 +54,7 @@ const start = Effect.fnUntraced(function* (options: Sweeper.Options, layer: type
     layer(options).pipe(
       Layer.provideMerge(LocalSessionEngine.layer({})),
       Layer.provide(Shutdown.layer),
-      Layer.provideMerge(Layer.merge(StoredUploads.layer({}), LocalWorkspaces.layer({}))),
+      Layer.provideMerge(Layer.mergeAll(StoredUploads.layer({}), LocalWorkspaces.layer({}), noMcpServers)),
       Layer.provide(AgentPool.layer({})),
       Layer.provideMerge(agentsOf(() => Effect.succeed(agentThatWaits(go)))),
       Layer.provideMerge(Layer.merge(SqlLedger.layer, SqlKeptAnswers.layer)),
