@@ -4,8 +4,8 @@
 import { Effect, Layer, Redacted } from "effect"
 import { HttpClient } from "effect/http"
 import { ForgeTest } from "../../src/testing/index.ts"
-import { limits } from "./Embedded.ts"
 import * as FakeDemo from "./FakeDemo.ts"
+import { limits } from "./Limits.ts"
 import { newAdminToken, Server } from "./Server.ts"
 
 export const server = Layer.unwrap(

@@ -3,8 +3,6 @@
  */
 import { Deferred, Effect, type Scope } from "effect"
 import { spawn } from "node:child_process"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 
 /** A running server, and what can be observed from outside. */
@@ -29,11 +27,7 @@ export interface Options {
   readonly env?: Readonly<Record<string, string>> | undefined
 }
 
-/** A folder that goes with the scope. */
-export const home = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "conformance-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true, maxRetries: 3 }))
-)
+export { home } from "./Home.ts"
 
 /** Starts one, which ends with the scope, and waits until it listens. */
 export const serve = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<Served, never, Scope.Scope> {

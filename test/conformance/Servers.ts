@@ -4,7 +4,7 @@
 import { Config, Effect, Layer, Option } from "effect"
 import { HttpClient } from "effect/http"
 import * as NodeForgeClient from "../../src/node/NodeForgeClient.ts"
-import { bounds } from "./Embedded.ts"
+import { bounds } from "./Limits.ts"
 import * as Repository from "./Repository.ts"
 import * as Served from "./Served.ts"
 import { newAdminToken, Server } from "./Server.ts"
