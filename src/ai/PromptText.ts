@@ -41,8 +41,8 @@ const textOf = (message: Prompt.Message): string => {
 
 const speakers = { assistant: "You", tool: "Tool", user: "User" } as const
 
-/** One message is its text. A conversation that the session does not have is told in full, the last message at its end. */
-const tell = (messages: ReadonlyArray<Exclude<Prompt.Message, Prompt.SystemMessage>>): string => {
+/** One message is its text. Of a conversation that the session does not have it is a transcript, the last message at its end. */
+const transcriptOf = (messages: ReadonlyArray<Exclude<Prompt.Message, Prompt.SystemMessage>>): string => {
   const [only, ...rest] = messages
   if (only === undefined) return ""
   if (rest.length === 0) return textOf(only)
@@ -58,7 +58,7 @@ export const make = Effect.fnUntraced(function* (prompt: Prompt.Prompt): Effect.
   )
   return {
     system: system.length === 0 ? undefined : system.join("\n\n"),
-    text: tell(messages),
+    text: transcriptOf(messages),
     files: yield* Effect.forEach(parts, fileOf)
   }
 })
