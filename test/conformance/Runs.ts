@@ -1,7 +1,7 @@
 /**
  * WIRE.md, "POST /run", also as an event stream.
  */
-import { Effect, Stream } from "effect"
+import { Deferred, Effect, Stream } from "effect"
 import { strict as assert } from "node:assert"
 import type { Group } from "./Case.ts"
 import * as Expect from "./Expect.ts"
@@ -227,7 +227,17 @@ export const RunStream: Group = {
             .read("POST", "/run", { body, headers: { ...headers, ...events, "last-event-id": String(after) } })
             .pipe(Stream.mkString, Effect.map(Expect.framesText))
         const json = app.request("POST", "/run", { headers, body })
-        const [answer, whole, second] = yield* Effect.all([json, read(0), read(2)], { concurrency: "unbounded" })
+        // One that goes on after an event has to come after the call.
+        const begun = yield* Deferred.make<void>()
+        const first = app.read("POST", "/run", { body, headers: { ...headers, ...events } }).pipe(
+          Stream.tap(() => Deferred.succeed(begun, undefined)),
+          Stream.mkString,
+          Effect.map(Expect.framesText)
+        )
+        const [answer, whole, second] = yield* Effect.all(
+          [json, first, Effect.andThen(Deferred.await(begun), read(2))],
+          { concurrency: "unbounded" }
+        )
         assert.equal(second, whole.slice(whole.indexOf("id: 3\n")))
         const frames = Expect.frames(whole)
         assert.deepEqual(frames.at(-1)?.data, Expect.answer(answer, 200, { result: "1 2 3 4 5 " }))
