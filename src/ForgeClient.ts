@@ -34,7 +34,7 @@ import type {
 import type { Health } from "./Health.ts"
 import * as Protocol from "./internal/Protocol.ts"
 import * as SessionList from "./internal/SessionList.ts"
-import * as SessionHandle from "./internal/SessionHandle.ts"
+import * as SessionLifetime from "./internal/SessionLifetime.ts"
 import * as Settings from "./internal/Settings.ts"
 import type { RetryPolicy } from "./RetryPolicy.ts"
 import type { Part as RunPart, Run, RunOptions, RunStreamOptions } from "./Run.ts"
@@ -143,9 +143,9 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Service, ApiError<422>, HttpClient.HttpClient | Scope.Scope> {
   const protocol = yield* Protocol.make(yield* Settings.check(options))
   return ForgeClient.of({
-    session: (options) => SessionHandle.acquire(protocol, options),
-    open: (options) => SessionHandle.openUnscoped(protocol, options),
-    attach: (id) => SessionHandle.attach(protocol, id),
+    session: (options) => SessionLifetime.acquire(protocol, options),
+    open: (options) => SessionLifetime.openUnscoped(protocol, options),
+    attach: (id) => SessionLifetime.attach(protocol, id),
     sessions: (options) => SessionList.upTo(protocol, options),
     sessionsStream: (options) => SessionList.stream(protocol, options),
     run: protocol.run,

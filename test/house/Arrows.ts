@@ -183,7 +183,7 @@ const upwards = (files: ReadonlyArray<SourceFile>): ReadonlyArray<string> =>
       if (specifier === undefined) return []
       const from = insideOf(file.path)
       const name = target(file, specifier)
-      const goesUp = insideOf(name) > from || /^src\/internal\/(Protocol|SessionHandle|Settings)\.ts$/.test(name)
+      const goesUp = insideOf(name) > from || /^src\/internal\/(Protocol|SessionHandle|SessionLifetime|Settings)\.ts$/.test(name)
       return from !== -1 && goesUp ? [`${file.path}:${line}: imports "${specifier}", which is above it`] : []
     })
   )
