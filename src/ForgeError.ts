@@ -299,6 +299,9 @@ export type AgentsError = AuthError | ApiErrors<CommonStatus | 404> | TransportE
 /** What reading a session's state can fail with. */
 export type StateError = AuthError | ApiErrors<CommonStatus | 404 | 422> | TransportError
 
+/** What reading a session's diff can fail with. */
+export type DiffError = AuthError | ApiErrors<CommonStatus | 404 | 413 | 422 | 502> | TransportError
+
 /** What closing a session can fail with. */
 export type CloseError = AuthError | ApiErrors<CommonStatus | 404 | 422> | TransportError
 

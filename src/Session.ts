@@ -8,7 +8,7 @@
  * secret. It is an interface, so a test can implement it by hand.
  */
 import type { Effect, Schema, Stream } from "effect"
-import type { CancelError, CloseError, StateError, TurnAsError, TurnError } from "./ForgeError.ts"
+import type { CancelError, CloseError, DiffError, StateError, TurnAsError, TurnError } from "./ForgeError.ts"
 import type { LiveState, SessionId, SessionInfo } from "./SessionInfo.ts"
 import type { Part, StreamOptions, Structured, Turn, TurnAsOptions, TurnOptions } from "./Turn.ts"
 
@@ -83,6 +83,13 @@ export interface Session {
 
   /** The session as the server sees it now. */
   readonly state: Effect.Effect<LiveState, StateError>
+
+  /**
+   * What the session has changed in its workspace since it was opened, as a patch for `git apply`, ignored files left out; at
+   * most 16 MiB. It is of a session with a `clone` or a `copy`, on a server that names `diff`, also after it has closed, for as
+   * long as the server keeps it. Any other is `ApiError<404>`.
+   */
+  readonly diff: Effect.Effect<string, DiffError>
 
   /**
    * Closes the session now, before its scope ends. Concurrent calls send one request and share its result; after a failure

@@ -26,6 +26,7 @@ const fakeSession = (turns: Array<string>): Session.Session => {
     stream: () => Stream.never,
     cancel: Effect.succeed(false),
     state: Effect.never,
+    diff: Effect.never,
     close: Effect.void,
     closed: Effect.never
   }

@@ -85,6 +85,11 @@ const sessions = HttpApiGroup.make("sessions")
       },
       success: named("SessionEvents", Sessions.Events)
     }).annotateMerge(Descriptions.operations.events),
+    HttpApiEndpoint.get("diff", Paths.diff.route, {
+      params,
+      success: named("SessionDiff", Sessions.Diff),
+      error: [FileNotFound, TooLarge, RunFailedBody]
+    }).annotateMerge(Descriptions.operations.diff),
     HttpApiEndpoint.delete("close", Paths.session.route, {
       params,
       success: named("SessionClosed", Sessions.Closed)

@@ -39,6 +39,11 @@ export const operations = {
     "Close a session",
     "A turn in flight is cancelled and answers 410. Closing a closed session succeeds, with `already_closed`."
   ),
+  diff: operation(
+    "getSessionDiff",
+    "What a session has changed",
+    "A patch of its clone or copy of a workspace since it was opened, ignored files left out: 16 MiB at most. It is kept when the session closes, for as long as the session is. Of any other session there is none."
+  ),
   events: operation(
     "listSessionEvents",
     "The history of a session",
@@ -196,6 +201,7 @@ export const fields: Readonly<Record<string, Description>> = {
     description: "How many turns were handed to the agent, failed and cancelled ones included",
     minimum: 0
   },
+  "SessionDiff.diff": { description: "A patch for `git apply`; empty where nothing has changed" },
   "SessionEvents.events": { description: "What happened, oldest first" },
   at: at("When it happened"),
   seq: { description: "Its number, which grows with each event", minimum: 0 },

@@ -69,6 +69,10 @@ export class ConversationSession extends Inspectable.Class implements Session {
     return Effect.suspend(() => this.#session.state)
   }
 
+  get diff(): Session["diff"] {
+    return Effect.suspend(() => this.#session.diff)
+  }
+
   get close(): Session["close"] {
     return Effect.suspend(() => {
       const session = this.#session

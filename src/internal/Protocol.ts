@@ -10,6 +10,7 @@ import type {
   CancelError,
   CloseError,
   CreateError,
+  DiffError,
   HealthError,
   ListError,
   RunError,
@@ -55,6 +56,7 @@ export interface Protocol {
   /** A page of sessions, by its query. */
   readonly listSessions: (query: string) => Effect.Effect<Sessions.SessionPage, ListError>
   readonly getSession: (id: SessionId) => Effect.Effect<LiveState, StateError>
+  readonly getDiff: (id: SessionId) => Effect.Effect<string, DiffError>
   /**
    * Sends a turn at once: the handle orders the turns of a session. `onAbandoned` runs with the turn's key when the call is
    * interrupted while the agent may be working on it.
@@ -216,6 +218,7 @@ export const make = Effect.fnUntraced(function* (
     createSession,
     listSessions: (query) => send(Sessions.list, { query }),
     getSession: (id) => send(Sessions.get, { path: Paths.session.of(id) }),
+    getDiff: (id) => send(Sessions.diff, { path: Paths.diff.of(id) }),
     turn: (id, { body, deadline, delivery: { acceptsEvents, key }, secrets }, onAbandoned) =>
       send(Turns.send, {
         path: Paths.turn.of(id),

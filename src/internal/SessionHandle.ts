@@ -6,6 +6,7 @@ import {
   type ApiError,
   type CancelError,
   type CloseError,
+  type DiffError,
   type Issue,
   SessionClosed,
   type StateError,
@@ -91,6 +92,10 @@ export class SessionHandle extends Inspectable.Class implements Session {
 
   get state(): Effect.Effect<LiveState, StateError> {
     return SessionSpan.request(this.span, this.#protocol.getSession(this.id))
+  }
+
+  get diff(): Effect.Effect<string, DiffError> {
+    return SessionSpan.request(this.span, this.#protocol.getDiff(this.id))
   }
 
   get close(): Effect.Effect<void, CloseError> {

@@ -229,6 +229,7 @@ export const session = (does: Partial<Session> = {}): Session => {
     turnAs: () => Effect.die(missing("turnAs")),
     stream: () => Stream.die(missing("stream")),
     state: Effect.succeed(liveState(info)),
+    diff: Effect.succeed(""),
     cancel: Effect.succeed(false),
     close: Effect.void,
     closed: Effect.never,

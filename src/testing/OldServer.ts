@@ -25,6 +25,7 @@ const without = (fields: Fields, names: ReadonlyArray<string>): Fields =>
 const endpoints: ReadonlyArray<readonly [Feature, RegExp]> = [
   ["agents", /^\/agents$/],
   ["cancel", /^\/sessions\/[^/]+\/cancel$/],
+  ["diff", /^\/sessions\/[^/]+\/diff$/],
   ["events", /^\/sessions\/[^/]+\/events$/],
   ["ready", /^\/readyz$/]
 ]

@@ -5,6 +5,7 @@
 export const features = [
   "agents",
   "cancel",
+  "diff",
   "events",
   "idempotency",
   "linger",

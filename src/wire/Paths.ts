@@ -42,6 +42,7 @@ export const files = "/files"
 export const sessions = "/sessions"
 export const session = /* @__PURE__ */ parameterised("/sessions/{id}")
 export const events = /* @__PURE__ */ parameterised("/sessions/{id}/events")
+export const diff = /* @__PURE__ */ parameterised("/sessions/{id}/diff")
 export const turn = /* @__PURE__ */ parameterised("/sessions/{id}/turn")
 export const cancel = /* @__PURE__ */ parameterised("/sessions/{id}/cancel")
 export const tokens = "/admin/tokens"

@@ -164,6 +164,14 @@ export type Event = typeof Event.Type
 export const Events = Schema.Struct({ ok: Schema.Literal(true), events: Schema.Array(Event) })
 export type Events = typeof Events.Type
 
+/** The answer to `GET /sessions/{id}/diff`. */
+export const Diff = Schema.Struct({
+  ok: Schema.Literal(true),
+  /** A patch, which is empty where nothing has changed. */
+  diff: Schema.String
+})
+export type Diff = typeof Diff.Type
+
 /** The answer to `DELETE /sessions/{id}`. */
 export const Closed = Schema.Struct({
   ok: Schema.Literal(true),

@@ -76,6 +76,25 @@ export const Workspaces: Group = {
         const { count } = Expect.answer(yield* app.request("GET", "/sessions"), 200)
         assert.equal(count, 0)
       })
+    },
+    {
+      title:
+        "GET /sessions/{id}/diff: what a clone or a copy has changed, also after its close; of any other session 404",
+      needs: ["feature diff", "repository"],
+      test: Effect.gen(function* () {
+        const app = yield* App
+        const diffOf = (id: string) => app.request("GET", `/sessions/${id}/diff`)
+        for (const workspace of [{ name: "repository" }, { name: "repository", mode: "copy" }]) {
+          const id = yield* app.open({ workspace })
+          Expect.answer(yield* diffOf(id), 200, { ok: true, diff: "" })
+          yield* app.request("DELETE", `/sessions/${id}`)
+          Expect.answer(yield* diffOf(id), 200, { ok: true, diff: "" })
+        }
+        for (const body of [{}, { workspace: { name: "board", mode: "shared" } }]) {
+          Expect.refused(yield* diffOf(yield* app.open(body)), 404, "file not found")
+        }
+        Expect.refused(yield* diffOf("unknown"), 404)
+      })
     }
   ]
 }

@@ -89,7 +89,7 @@ export const rooms: ReadonlyArray<Room> = [
   serverRoom("sessions", "workspaces", "agents", "files", "storage"),
   serverRoom("runs", "agents", "files", "storage"),
   serverRoom("calls", "sessions", "runs", "storage"),
-  serverRoom("upkeep", "calls", "sessions", "files", "storage"),
+  serverRoom("upkeep", "calls", "sessions", "workspaces", "files", "storage"),
   serverRoom("http", "access", "upkeep", "calls", "sessions", "runs", "workspaces", "agents", "files", "storage"),
   {
     name: "server",
@@ -183,7 +183,8 @@ const upwards = (files: ReadonlyArray<SourceFile>): ReadonlyArray<string> =>
       if (specifier === undefined) return []
       const from = insideOf(file.path)
       const name = target(file, specifier)
-      const goesUp = insideOf(name) > from || /^src\/internal\/(Protocol|SessionHandle|SessionLifetime|Settings)\.ts$/.test(name)
+      const goesUp =
+        insideOf(name) > from || /^src\/internal\/(Protocol|SessionHandle|SessionLifetime|Settings)\.ts$/.test(name)
       return from !== -1 && goesUp ? [`${file.path}:${line}: imports "${specifier}", which is above it`] : []
     })
   )

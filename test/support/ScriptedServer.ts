@@ -160,6 +160,7 @@ export const wellBehaved = (): Script => {
     if (method === "POST" && path === "/sessions")
       return { json: { ...created(++sessions), agent: JSON.parse(body).agent } }
     if (method === "DELETE") return { json: { ok: true } }
+    if (path.endsWith("/diff")) return { json: { ok: true, diff: "" } }
     const id = /^\/sessions\/([^/]+)\/turn$/.exec(path)?.[1]
     if (method === "POST" && id !== undefined) {
       const index = (turns.get(id) ?? 0) + 1

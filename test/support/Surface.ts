@@ -56,6 +56,7 @@ export const ofSession: {
   stream: ofHandle((session) => Stream.runCollect(session.stream(prompt, { files }))),
   cancel: ofHandle((session) => session.cancel),
   state: ofHandle((session) => session.state),
+  diff: ofHandle((session) => session.diff),
   close: ofHandle((session) => session.close)
 }
 

@@ -37,6 +37,8 @@ const fileOf = (cwd: string, sessionId: string): string => {
   if (!/^[A-Za-z0-9-]{1,64}$/.test(sessionId)) throw new RpcError(-32002, `Session not found: ${sessionId}`)
   const folder = process.env["DEMO_AGENT_STATE"] ?? join(cwd, ".demo-agent")
   mkdirSync(folder, { recursive: true, mode: 0o700 })
+  // It is no change of what the session works on.
+  writeFileSync(join(folder, ".gitignore"), "*\n", { mode: 0o600 })
   return join(folder, `${sessionId}.json`)
 }
 

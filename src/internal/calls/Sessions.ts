@@ -118,6 +118,16 @@ export const get = define({
   decode: decodeTo(decoder(Wire.State), ({ ok: _ok, ...state }): LiveState => state)
 })
 
+/** `GET /sessions/{id}/diff`. */
+export const diff = define({
+  deadline: Duration.seconds(60),
+  name: "Session.diff",
+  method: "GET",
+  path: Paths.diff.template,
+  statuses: [404, 413, 422, 502],
+  decode: decodeTo(decoder(Wire.Diff), ({ diff }): string => diff)
+})
+
 /** `DELETE /sessions/{id}`. */
 export const close = define({
   deadline: Duration.seconds(5),

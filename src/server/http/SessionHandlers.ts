@@ -4,6 +4,7 @@
 import { Effect, Option } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api, CreateRequest } from "../../api/Api.ts"
+import { FileNotFound } from "../../api/Errors.ts"
 import { CurrentApp, CurrentSession } from "../../api/Middlewares.ts"
 import * as Paths from "../../wire/Paths.ts"
 import * as Sessions from "../../wire/Sessions.ts"
@@ -88,6 +89,11 @@ export const layer = HttpApiBuilder.group(
           const { id: sessionId } = yield* CurrentSession
           const events = yield* ledger.listEventsAfter({ sessionId, after, limit: maxEvents })
           return { ok: true as const, events: events.map(toEvent) }
+        }),
+        diff: Effect.fnUntraced(function* () {
+          const { id: sessionId } = yield* CurrentSession
+          const diff = yield* engine.diff(sessionId)
+          return Option.isSome(diff) ? { ok: true as const, diff: diff.value } : yield* new FileNotFound()
         }),
         close: Effect.fnUntraced(function* () {
           const { id: sessionId } = yield* CurrentSession

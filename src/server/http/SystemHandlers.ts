@@ -23,7 +23,7 @@ export const layer = HttpApiBuilder.group(
     const workspaces = yield* Workspaces
     // Those that depend on the operator's tables are named where there is something in them.
     const absent = new Set<string>([
-      ...(workspaces.names.length > 0 ? [] : ["workspaces"]),
+      ...(workspaces.names.length > 0 ? [] : ["diff", "workspaces"]),
       ...(mcpHosts.any ? [] : ["mcp_servers"])
     ])
     const named = features.filter((feature) => !absent.has(feature))

@@ -1,7 +1,7 @@
 /**
  * The `SessionEngine` of one machine: its agents are child processes of this one.
  */
-import { Clock, DateTime, Effect, Exit, FiberSet, Latch, Layer, Option, Schema, Scope, Stream } from "effect"
+import { Clock, DateTime, Deferred, Effect, Exit, FiberSet, Latch, Layer, Option, Schema, Scope, Stream } from "effect"
 import { SecureRandom } from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
 import { Invalid, NotReady, PoolFull, SessionIsClosed, TooMany } from "../../api/Errors.ts"
@@ -90,6 +90,9 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const endings = yield* FiberSet.make()
   yield* Effect.addFinalizer(() => FiberSet.awaitEmpty(endings))
 
+  /** The sessions whose agents are still ending, or whose folders are still there. */
+  const ending = new Map<SessionId, Deferred.Deferred<void>>()
+
   const takeSlot = (sessionId: SessionId, appId: number) => {
     openSlots.set(sessionId, appId)
     openSlotsOf.add(appId)
@@ -132,13 +135,25 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     entries.delete(sessionId)
     if (entry !== undefined) {
       yield* entry.session.stop
-      yield* FiberSet.run(endings, Effect.andThen(Scope.close(entry.scope, Exit.void), afterwards))
+      const ended = yield* Deferred.make<void>()
+      ending.set(sessionId, ended)
+      yield* FiberSet.run(
+        endings,
+        Effect.andThen(Scope.close(entry.scope, Exit.void), afterwards).pipe(
+          Effect.ensuring(
+            Effect.suspend(() => {
+              ending.delete(sessionId)
+              return Deferred.succeed(ended, undefined)
+            })
+          )
+        )
+      )
     }
   })
 
   /** Removes the folders of a session, whose agent has ended. */
   const removeFolders = (sessionId: SessionId) =>
-    Effect.andThen(directories.remove(sessionId), workspaces.remove(sessionId))
+    Effect.andThen(workspaces.close(sessionId), directories.remove(sessionId))
 
   /** Closes the row first: where it cannot be written nothing was done, and the session stays as it is. */
   const closeRowFirst = Effect.fnUntraced(function* (sessionId: SessionId, kind: "close" | "sweep_close") {
@@ -283,6 +298,13 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     return entry === undefined ? false : yield* entry.session.cancel(turnId)
   })
 
+  const diff = Effect.fn("SessionEngine.diff")(function* (sessionId: SessionId) {
+    if (entries.has(sessionId)) return yield* workspaces.diff(sessionId)
+    const ended = ending.get(sessionId)
+    if (ended !== undefined) yield* Deferred.await(ended)
+    return yield* workspaces.keptDiff(sessionId)
+  })
+
   const states = Effect.gen(function* () {
     const counts = { open: 0, running: 0, waiting: 0, asleep: 0 }
     for (const { session } of entries.values()) counts[yield* session.state]++
@@ -304,12 +326,22 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       yield* addEntry({ ...kept, ...folders, ...(yield* openServers(session)) })
     }
     const open = new Set<string>(yield* ledger.openSessionIds)
-    yield* directories.keepOnly(open)
+    // First, since it reads the folders.
     yield* workspaces.keepOnly(open)
+    yield* directories.keepOnly(open)
   })
 
   yield* recover
-  return SessionEngine.of({ open, turn, cancel, close, closeIdle, states, size: Effect.sync(() => openSlots.size) })
+  return SessionEngine.of({
+    open,
+    turn,
+    cancel,
+    close,
+    closeIdle,
+    diff,
+    states,
+    size: Effect.sync(() => openSlots.size)
+  })
 })
 
 export const layer = (options: Options) => Layer.effect(SessionEngine, make(options))

@@ -5,7 +5,7 @@
  * the session; `LocalSessionEngine` is the one of this machine. It fails with the contract's own errors, and has written
  * to the ledger by the time it answers.
  */
-import { Context, type DateTime, type Duration, type Effect, type Stream } from "effect"
+import { Context, type DateTime, type Duration, type Effect, type Option, type Stream } from "effect"
 import type { AgentTurn, SystemPrompt } from "../../agent/Agent.ts"
 import type {
   FileNotFound,
@@ -15,6 +15,7 @@ import type {
   RunFailed,
   SessionIsClosed,
   StorageUnavailable,
+  TooLarge,
   TooMany
 } from "../../api/Errors.ts"
 import type { SessionId } from "../../wire/Ids.ts"
@@ -92,6 +93,8 @@ export class SessionEngine extends Context.Service<
      * may outlive the call for a moment.
      */
     readonly close: (sessionId: SessionId) => Effect.Effect<boolean, StorageUnavailable>
+    /** What a session has changed in its workspace, as a patch, also of one that is closed; none of a session without one. */
+    readonly diff: (sessionId: SessionId) => Effect.Effect<Option.Option<string>, RunFailed | TooLarge>
     /** Closes a session unless a turn of it runs or waits, or has ended since `since`; returns whether it did. */
     readonly closeIdle: (sessionId: SessionId, since: DateTime.Utc) => Effect.Effect<boolean, StorageUnavailable>
     /** The number of sessions in each state. */

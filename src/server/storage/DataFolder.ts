@@ -24,8 +24,10 @@ export class DataFolder extends Context.Service<
     readonly key: string
     /** The folder of the records of running agents. */
     readonly agents: string
-    /** The folder of the objects of clones, one for each session. */
+    /** The folder of the server's own git directories, one for each session. */
     readonly clones: string
+    /** The folder of the diffs of closed sessions. */
+    readonly diffs: string
   }
 >()("effect-clawdforge/server/storage/DataFolder") {}
 
@@ -122,6 +124,7 @@ export const make = Effect.fnUntraced(
     const agents = path.join(folder, "agents")
     const runs = path.join(folder, "runs")
     const clones = path.join(folder, "clones")
+    const diffs = path.join(folder, "diffs")
     const ledger = path.join(folder, "ledger.db")
     const lockFile = path.join(folder, "lock.db")
 
@@ -137,7 +140,7 @@ export const make = Effect.fnUntraced(
     }
     yield* lock(lockFile, folder)
     const makeFolder = (folder: string) => fs.makeDirectory(folder, { recursive: true, mode: folderMode })
-    for (const each of [agents, clones, runs, uploads]) yield* makeFolder(each)
+    for (const each of [agents, clones, diffs, runs, uploads]) yield* makeFolder(each)
 
     const ofSession = (sessionId: string) => path.join(sessions, sessionId)
     const removeAllBut = Effect.fnUntraced(
@@ -154,7 +157,8 @@ export const make = Effect.fnUntraced(
       key: path.join(folder, "key"),
       uploads,
       agents,
-      clones
+      clones,
+      diffs
     })
     const directories = WorkingDirectories.of({
       ofSession,

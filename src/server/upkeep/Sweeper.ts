@@ -10,6 +10,7 @@ import { expiredBatch, Ledger } from "../storage/Ledger.ts"
 import * as Metrics from "../Metrics.ts"
 import { SessionEngine } from "../sessions/SessionEngine.ts"
 import { Uploads } from "../files/Uploads.ts"
+import { Workspaces } from "../workspaces/Workspaces.ts"
 
 export interface Options {
   /** How long a session may be idle before it is closed; an hour if not given. */
@@ -48,6 +49,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const ledger = yield* Ledger
   const uploads = yield* Uploads
   const kept = yield* KeptAnswers
+  const workspaces = yield* Workspaces
   const sessionTtl = Duration.fromInputUnsafe(options.sessionTtl ?? "1 hour")
   const hardTtl = Duration.fromInputUnsafe(options.hardTtl ?? "1 day")
 
@@ -72,6 +74,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       const expired = yield* ledger.expiredSessions(closedBy)
       yield* Effect.forEach(expired, uploads.removeOfSession, { discard: true })
       yield* Effect.forEach(expired, kept.removeOfSession, { discard: true })
+      yield* Effect.forEach(expired, workspaces.forget, { discard: true })
       yield* ledger.deleteSessions(expired)
       deleted += expired.length
       if (expired.length < expiredBatch) return deleted

@@ -14,6 +14,9 @@ export class GitFailed extends Data.TaggedError("GitFailed")<{
   readonly reason: string
 }> {}
 
+/** Git wrote more than it may. */
+export class OutputTooLarge extends Data.TaggedError("OutputTooLarge") {}
+
 /** What git may not read, run or ask for, whatever the repository says. */
 const settings = [
   "core.hooksPath=/dev/null",
@@ -42,30 +45,63 @@ const environment = (path: string) => ({
 /** How much of git's output a failure has. */
 const maxReason = 2_000
 
-export interface Git {
-  /** Runs git with these arguments, and returns its standard output. */
-  readonly run: (args: ReadonlyArray<string>) => Effect.Effect<string, GitFailed>
+export interface Options {
+  /** The file of the index; the git directory's own if not given. */
+  readonly index?: string | undefined
+  /** The most bytes that it may write. */
+  readonly maxBytes?: number | undefined
 }
+
+export interface Git {
+  /** Runs git with these arguments, and returns what it writes. */
+  readonly run: (
+    args: ReadonlyArray<string>,
+    options?: Options
+  ) => Effect.Effect<Uint8Array, GitFailed | OutputTooLarge>
+  /** The same as text, of an output that is small. */
+  readonly text: (args: ReadonlyArray<string>, options?: Pick<Options, "index">) => Effect.Effect<string, GitFailed>
+}
+
+const concat = (chunks: ReadonlyArray<Uint8Array>): Uint8Array => new Uint8Array(Buffer.concat(chunks))
 
 export const make = Effect.gen(function* () {
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
   const env = environment(yield* Effect.orElseSucceed(Config.String("PATH"), () => "/usr/bin:/bin"))
 
-  const run = Effect.fnUntraced(
-    function* (args: ReadonlyArray<string>) {
+  const run: Git["run"] = Effect.fnUntraced(
+    function* (args, { index, maxBytes = Infinity } = {}) {
       const options = settings.flatMap((setting) => ["-c", setting])
       const handle = yield* spawner.spawn(
-        ChildProcess.make("git", [...options, ...args], { cwd: "/", env, stdin: "ignore" })
+        ChildProcess.make("git", [...options, ...args], {
+          cwd: "/",
+          env: { ...env, ...(index === undefined ? {} : { GIT_INDEX_FILE: index }) },
+          stdin: "ignore"
+        })
       )
-      const text = (stream: typeof handle.stdout) => Stream.mkString(Stream.decodeText(stream))
-      const [stdout, stderr, code] = yield* Effect.all([text(handle.stdout), text(handle.stderr), handle.exitCode], {
-        concurrency: 3
-      })
-      if (code !== 0) return yield* new GitFailed({ reason: stderr.trim().slice(0, maxReason) })
-      return stdout
+      let bytes = 0
+      const stdout = handle.stdout.pipe(
+        Stream.tap((chunk) => {
+          bytes += chunk.byteLength
+          return bytes > maxBytes ? Effect.fail(new OutputTooLarge()) : Effect.void
+        }),
+        Stream.runCollect
+      )
+      const stderr = Stream.mkString(Stream.decodeText(handle.stderr))
+      const [written, said, code] = yield* Effect.all([stdout, stderr, handle.exitCode], { concurrency: 3 })
+      if (code !== 0) return yield* new GitFailed({ reason: said.trim().slice(0, maxReason) })
+      return concat(written)
     },
     Effect.scoped,
     Effect.catchTag("PlatformError", ({ message }) => Effect.fail(new GitFailed({ reason: message })))
   )
-  return { run } satisfies Git
+
+  const git: Git = {
+    run,
+    text: (args, options) =>
+      run(args, options).pipe(
+        Effect.map((bytes) => new TextDecoder().decode(bytes)),
+        Effect.catchTag("OutputTooLarge", Effect.die)
+      )
+  }
+  return git
 })

@@ -6,6 +6,7 @@
  */
 import { Data, Effect, FileSystem, Option, Path, Schedule } from "effect"
 import * as Git from "./Git.ts"
+import { excludes } from "./GitSnapshot.ts"
 import type { GitSource } from "./GitSource.ts"
 
 /** The root has no such branch, tag or commit. */
@@ -20,12 +21,15 @@ export interface Options {
   readonly objects: string
 }
 
-/** What git ignores in a clone: the files that come with prompts. */
-const excludes = "/attachments-*/\n"
-
 const objectFolder = /^[0-9a-f]{2}$/
 const objectFile = /^[0-9a-f]{38}([0-9a-f]{24})?$/
 const packFile = /\.(pack|idx|rev|bitmap)$/
+
+/** What a clone is of. */
+export interface Cloned {
+  readonly commit: string
+  readonly format: "sha1" | "sha256"
+}
 
 /** How many files are linked at a time. */
 const concurrency = 32
@@ -82,10 +86,10 @@ export const make = Effect.gen(function* () {
         : [`refs/remotes/origin/${ref}`, `refs/tags/${ref}`, ...(/^[0-9a-f]{7,64}$/.test(ref) ? [ref] : [])]
     const found = yield* Effect.findFirst(
       candidates.map((candidate) => ["rev-parse", "--verify", "--quiet", "--end-of-options", `${candidate}^{commit}`]),
-      (args) => Effect.isSuccess(git.run([`--git-dir=${gitDir}`, ...args]))
+      (args) => Effect.isSuccess(git.text([`--git-dir=${gitDir}`, ...args]))
     )
     if (Option.isNone(found)) return yield* new NoSuchRef()
-    return (yield* git.run([`--git-dir=${gitDir}`, ...found.value])).trim()
+    return (yield* git.text([`--git-dir=${gitDir}`, ...found.value])).trim()
   })
 
   return Effect.fnUntraced(function* (options: Options) {
@@ -93,7 +97,7 @@ export const make = Effect.gen(function* () {
     const gitDir = path.join(target, ".git")
     const isSha256 = Option.exists(source.head, ({ length }) => length === 64)
     yield* linkObjects(source.objects, objects)
-    yield* git.run([
+    yield* git.text([
       "init",
       "--quiet",
       "--template=",
@@ -110,7 +114,8 @@ export const make = Effect.gen(function* () {
     const packed = refsOf(source).map(([name, value]) => `${value} ${name}\n`)
     yield* write("packed-refs", `# pack-refs with: sorted \n${packed.join("")}`)
     const commit = yield* resolve(gitDir, options)
-    yield* git.run([`--git-dir=${gitDir}`, `--work-tree=${target}`, "checkout", "--quiet", "--detach", commit])
-    return commit
+    yield* git.text([`--git-dir=${gitDir}`, `--work-tree=${target}`, "checkout", "--quiet", "--detach", commit])
+    const cloned: Cloned = { commit, format: isSha256 ? "sha256" : "sha1" }
+    return cloned
   })
 })

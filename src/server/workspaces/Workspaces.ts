@@ -3,8 +3,8 @@
  *
  * Nothing else of the machine can be named from the wire.
  */
-import { Context, Effect } from "effect"
-import { bodyIssue, Invalid, type RunFailed } from "../../api/Errors.ts"
+import { Context, Effect, type Option } from "effect"
+import { bodyIssue, Invalid, type RunFailed, type TooLarge } from "../../api/Errors.ts"
 import type { SessionId } from "../../wire/Ids.ts"
 import type { OpenedWorkspace, Workspace, WorkspaceMode } from "../../wire/Workspaces.ts"
 
@@ -18,9 +18,18 @@ export class Workspaces extends Context.Service<
     readonly folderOf: (opened: OpenedWorkspace) => string | undefined
     /** Fills the session's folder, before its agent starts. */
     readonly prepare: (sessionId: SessionId, workspace: Workspace) => Effect.Effect<void, Invalid | RunFailed>
-    /** Removes what was kept of it beside the session's folder. Its agent must have ended. */
-    readonly remove: (sessionId: SessionId) => Effect.Effect<void>
-    /** Removes what was kept of all other sessions. */
+    /** What an open session has changed in its clone or copy, as a patch; none of a session without one. */
+    readonly diff: (sessionId: SessionId) => Effect.Effect<Option.Option<string>, RunFailed | TooLarge>
+    /**
+     * Keeps the diff of a session that is closed, and removes what else there is of it beside its folder. Its agent must have
+     * ended, and its folder must be there.
+     */
+    readonly close: (sessionId: SessionId) => Effect.Effect<void>
+    /** The diff that was kept of a closed session. */
+    readonly keptDiff: (sessionId: SessionId) => Effect.Effect<Option.Option<string>>
+    /** Removes what was kept of a closed session. */
+    readonly forget: (sessionId: SessionId) => Effect.Effect<void>
+    /** Does the same as `close` for all sessions but these. */
     readonly keepOnly: (sessionIds: ReadonlySet<string>) => Effect.Effect<void>
   }
 >()("effect-clawdforge/server/workspaces/Workspaces") {}

@@ -144,7 +144,7 @@ const services = (options: Options) => {
         MemoryKeptAnswers.layer(store),
         MemoryLedger.layer(store),
         MemoryUploads.layer(store, options),
-        MemoryWorkspaces.layer(workspaces),
+        MemoryWorkspaces.layer(store, workspaces),
         McpHosts.layer(options),
         sealed,
         Shutdown.layer,

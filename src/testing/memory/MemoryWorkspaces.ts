@@ -1,9 +1,11 @@
 /**
  * The workspaces of a server in memory: their names, modes and refs. There are no files in them.
  */
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Option } from "effect"
+import type { SessionId } from "../../wire/Ids.ts"
 import type { WorkspaceMode } from "../../wire/Workspaces.ts"
 import { choose, unknown, unknownRef, Workspaces } from "../../server/workspaces/Workspaces.ts"
+import type { Store } from "./Store.ts"
 
 /** A workspace of the fake. */
 export interface FakeWorkspace {
@@ -12,6 +14,8 @@ export interface FakeWorkspace {
   readonly refs?: ReadonlyArray<string> | undefined
   /** Whether sessions may work in the folder itself; not if not given. */
   readonly shared?: boolean | undefined
+  /** What its sessions have changed, as a patch; nothing if not given. */
+  readonly diff?: string | undefined
 }
 
 const modesOf = ({ refs, shared = false }: FakeWorkspace): ReadonlyArray<WorkspaceMode> => [
@@ -20,11 +24,17 @@ const modesOf = ({ refs, shared = false }: FakeWorkspace): ReadonlyArray<Workspa
   ...(shared ? (["shared"] as const) : [])
 ]
 
-export const layer = (workspaces: ReadonlyArray<FakeWorkspace>) => {
+/** The sessions of `store` have their workspaces in it. */
+export const layer = (store: Store, workspaces: ReadonlyArray<FakeWorkspace>) => {
   const names = workspaces.map(({ name }) => name)
   const find = (name: string) => {
     const found = workspaces.find((workspace) => workspace.name === name)
     return found === undefined ? Effect.fail(unknown(names)) : Effect.succeed(found)
+  }
+  const diffOf = (sessionId: SessionId) => {
+    const opened = store.sessions.get(sessionId)?.session.workspace
+    if (opened === undefined || opened === null || opened.mode === "shared") return Option.none()
+    return Option.some(workspaces.find(({ name }) => name === opened.name)?.diff ?? "")
   }
   return Layer.succeed(
     Workspaces,
@@ -36,7 +46,10 @@ export const layer = (workspaces: ReadonlyArray<FakeWorkspace>) => {
         const { refs = [] } = yield* find(name)
         if (typeof ref === "string" && !refs.includes(ref)) return yield* unknownRef
       }),
-      remove: () => Effect.void,
+      diff: (sessionId) => Effect.sync(() => diffOf(sessionId)),
+      close: () => Effect.void,
+      keptDiff: (sessionId) => Effect.sync(() => diffOf(sessionId)),
+      forget: () => Effect.void,
       keepOnly: () => Effect.void
     })
   )

@@ -39,7 +39,8 @@ export const directoriesOf = (does: Partial<WorkingDirectories["Service"]> = {})
 export const noWorkspaces = Layer.mock(Workspaces, {
   names: [],
   folderOf: () => undefined,
-  remove: () => Effect.void,
+  close: () => Effect.void,
+  forget: () => Effect.void,
   keepOnly: () => Effect.void
 })
 

@@ -34,7 +34,7 @@ import { ownedBy } from "../storage/Support.ts"
 import * as Shutdown from "../../../src/server/Shutdown.ts"
 import * as Sweeper from "../../../src/server/upkeep/Sweeper.ts"
 import * as Uploads from "../../../src/server/files/Uploads.ts"
-import { noMcpServers } from "../sessions/Support.ts"
+import { noMcpServers, noWorkspaces } from "../sessions/Support.ts"
 import * as LocalWorkspaces from "../../../src/server/workspaces/LocalWorkspaces.ts"
 import * as StoredUploads from "../../../src/server/files/StoredUploads.ts"
 import { agentSession, agentName, agentsOf } from "../sessions/Support.ts"
@@ -319,7 +319,14 @@ describe("Sweeper", () => {
         removeBefore: () => Effect.void,
         removeOfSession: () => Effect.andThen(note("answers"), Effect.die("the disk is gone"))
       })
-      const layers = Layer.mergeAll(ledger, uploads, kept, Layer.mock(SessionEngine)({}), Logger.layer([]))
+      const layers = Layer.mergeAll(
+        ledger,
+        uploads,
+        kept,
+        Layer.mock(SessionEngine)({}),
+        noWorkspaces,
+        Logger.layer([])
+      )
       yield* Layer.build(Layer.provide(Sweeper.layer({}), layers))
       yield* TestClock.adjust("1 minute")
       assert.deepStrictEqual(done, ["uploads", "answers", "uploads", "answers"])
@@ -351,7 +358,7 @@ describe("Sweeper", () => {
         })
         const context = yield* Layer.build(
           Layer.effect(Sweeper.Sweeper, Sweeper.make({})).pipe(
-            Layer.provide(Layer.mergeAll(ledger, uploads, kept, engine, Logger.layer([])))
+            Layer.provide(Layer.mergeAll(ledger, uploads, kept, noWorkspaces, engine, Logger.layer([])))
           )
         )
         const swept = yield* Context.get(context, Sweeper.Sweeper).sweep
@@ -382,7 +389,10 @@ describe("Sweeper", () => {
       const engine = Layer.mock(SessionEngine)({ closeIdle: fails })
       const logger = Logger.layer([Logger.make(({ message }) => logged.push(message))])
       yield* Layer.build(
-        Sweeper.layer({}).pipe(Layer.provide(Layer.mergeAll(ledger, uploads, kept, engine)), Layer.provide(logger))
+        Sweeper.layer({}).pipe(
+          Layer.provide(Layer.mergeAll(ledger, uploads, kept, noWorkspaces, engine)),
+          Layer.provide(logger)
+        )
       )
       yield* TestClock.adjust("1 minute")
       const steps = ["one", "two", "expired", "revoked", "uploads", "kept", "audit", "clear"]

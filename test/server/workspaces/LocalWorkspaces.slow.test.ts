@@ -206,6 +206,110 @@ layer(NodeServices.layer)("the workspaces of a machine", (it) => {
     })
   )
 
+  it.effect("the diff has what any program changed, ignored files left out, and applies to the root", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const root = yield* repository()
+      yield* withRoots(
+        [{ name: "shop", path: root }],
+        Effect.fnUntraced(function* ({ folder, workspaces }) {
+          const id = sessionId("one")
+          yield* workspaces.prepare(id, { name: "shop" })
+          assert.deepStrictEqual(yield* workspaces.diff(id), Option.some(""))
+          const one = folder("one")
+          yield* fs.writeFileString(`${one}/a.txt`, "three\n")
+          yield* fs.writeFileString(`${one}/.gitignore`, "*.log\n")
+          yield* fs.writeFileString(`${one}/debug.log`, "canary-log")
+          yield* fs.writeFile(`${one}/latin1.txt`, Uint8Array.from([0xe9, 0x0a]))
+          yield* fs.makeDirectory(`${one}/attachments-x`)
+          yield* fs.writeFileString(`${one}/attachments-x/attachment-1.txt`, "canary-attachment")
+          yield* fs.symlink("/etc/passwd", `${one}/link`)
+          execFileSync("mkfifo", [`${one}/pipe`])
+          git(one, "add", "a.txt")
+          git(one, "commit", "--quiet", "-m", "three")
+
+          // A repository in it is files, wherever it stands.
+          for (const nested of ["lib", "lib/deep/er"]) {
+            yield* fs.makeDirectory(`${one}/${nested}`, { recursive: true })
+            git(`${one}/${nested}`, "init", "--quiet")
+            yield* fs.writeFileString(`${one}/${nested}/mine.txt`, `${nested}\n`)
+            git(`${one}/${nested}`, "add", "mine.txt")
+            git(`${one}/${nested}`, "commit", "--quiet", "-m", "nested")
+          }
+
+          const diff = Option.getOrThrow(yield* workspaces.diff(id))
+          const names = [...diff.matchAll(/^diff --git a\/(\S+)/gm)].map(([, name]) => name)
+          assert.deepStrictEqual(names, [
+            ".gitignore",
+            "a.txt",
+            "latin1.txt",
+            "lib/deep/er/mine.txt",
+            "lib/mine.txt",
+            "link"
+          ])
+          assert.notMatch(diff, /canary|root:x/)
+
+          yield* fs.writeFileString(`${root}/the.patch`, diff)
+          git(root, "apply", "the.patch")
+          assert.strictEqual(yield* fs.readFileString(`${root}/a.txt`), "three\n")
+          assert.deepStrictEqual([...(yield* fs.readFile(`${root}/latin1.txt`))], [0xe9, 0x0a])
+          assert.strictEqual(yield* fs.readFileString(`${root}/lib/deep/er/mine.txt`), "lib/deep/er\n")
+          assert.strictEqual(yield* fs.readLink(`${root}/link`), "/etc/passwd")
+
+          // It is kept when the session closes, and goes with it.
+          yield* workspaces.close(id)
+          assert.deepStrictEqual(yield* workspaces.keptDiff(id), Option.some(diff))
+          yield* workspaces.forget(id)
+          assert.deepStrictEqual(yield* workspaces.keptDiff(id), Option.none())
+        })
+      )
+    })
+  )
+
+  it.effect("no program runs that an agent has named in its folder when the diff is made", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const root = yield* repository()
+      yield* withRoots(
+        [{ name: "shop", path: root }],
+        Effect.fnUntraced(function* ({ folder, workspaces }) {
+          const id = sessionId("one")
+          yield* workspaces.prepare(id, { name: "shop" })
+          const one = folder("one")
+          const planted = `${root}/planted`
+          const program = `${one}/program`
+          yield* fs.writeFileString(program, `#!/bin/sh\ntouch ${planted}\ncat\n`, { mode: 0o755 })
+          yield* fs.makeDirectory(`${one}/sub`)
+          git(`${one}/sub`, "init", "--quiet")
+          for (const repository of [one, `${one}/sub`]) {
+            yield* fs.writeFileString(`${repository}/.gitattributes`, "* filter=planted diff=planted\n")
+            yield* fs.writeFileString(`${repository}/changed.txt`, "changed\n")
+            yield* fs.makeDirectory(`${repository}/.git/hooks`, { recursive: true })
+            for (const hook of ["post-index-change", "pre-commit", "reference-transaction"]) {
+              yield* fs.copyFile(program, `${repository}/.git/hooks/${hook}`)
+            }
+            for (const [name, value] of [
+              ["core.fsmonitor", program],
+              ["filter.planted.clean", program],
+              ["filter.planted.process", program],
+              ["diff.planted.textconv", program],
+              ["diff.planted.command", program],
+              ["diff.external", program]
+            ] as const) {
+              git(repository, "config", name, value)
+            }
+          }
+          const diff = Option.getOrThrow(yield* workspaces.diff(id))
+          assert.include(diff, "+changed")
+          assert.isFalse(yield* fs.exists(planted))
+          // Git as a user runs it there does run them.
+          git(one, "add", "changed.txt")
+          assert.isTrue(yield* fs.exists(planted))
+        })
+      )
+    })
+  )
+
   it.effect("any other folder is copied, links as they are; a shared one has to be allowed", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
@@ -274,7 +378,7 @@ layer(NodeServices.layer)("the workspaces of a machine", (it) => {
           const alternates = (name: string) =>
             Effect.map(fs.readFileString(`${folder(name)}/.git/objects/info/alternates`), (text) => text.trim())
           const [one, two] = [yield* alternates("one"), yield* alternates("two")]
-          yield* workspaces.remove(sessionId("one"))
+          yield* workspaces.close(sessionId("one"))
           assert.isFalse(yield* fs.exists(one))
           yield* workspaces.keepOnly(new Set())
           assert.isFalse(yield* fs.exists(two))

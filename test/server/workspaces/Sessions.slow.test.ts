@@ -64,7 +64,11 @@ layer(NodeServices.layer, { excludeTestServices: true, timeout: "1 minute" })("s
           yield* inside.turn("/write other.txt hello")
           assert.strictEqual(yield* fs.readFileString(`${board}/other.txt`), "hello")
           const cloned = yield* Forge.attach(kept.cloned)
+          const diff = yield* cloned.diff
+          assert.include(diff, "+++ b/again.txt\n@@ -0,0 +1 @@\n+hello")
+          assert.strictEqual((yield* Effect.flip(inside.diff))._tag, "ApiError")
           for (const session of [inside, cloned]) yield* session.close
+          assert.strictEqual(yield* cloned.diff, diff)
           assert.isTrue(yield* fs.exists(`${board}/other.txt`))
           const left = fs
             .readDirectory(`${data}/clones`)
