@@ -1,18 +1,26 @@
 /**
  * Records what goes over the wire, for a test to play it without a server.
  */
-import { Effect, FileSystem, Layer, Schema, Semaphore, Stream } from "effect"
+import { Cause, Effect, Exit, FileSystem, Layer, Schema, Semaphore, Stream } from "effect"
 import { HttpBody, HttpClient, HttpClientRequest } from "effect/http"
 import * as Recording from "./Recording.ts"
 import * as ResponseBody from "./ResponseBody.ts"
+import * as Secrets from "./Secrets.ts"
 
 export interface RecordOptions {
   /** The path of the recording, which is written anew. */
   readonly file: string
-  /** Removes secrets of your own from a body before it is written; those of the contract are removed in any case. */
+  /**
+   * Removes secrets of your own from each text before it is written; tokens of the contract are removed in any case. What
+   * plays the recording needs the same function.
+   */
   readonly redact?: ((text: string) => string) | undefined
 }
 
+/** No secret is known to be longer, in characters. */
+const longestSecret = 1024
+
+const encodeHeader = Schema.encodeSync(Schema.fromJsonString(Recording.Header))
 const encodeExchange = Schema.encodeEffect(Schema.fromJsonString(Recording.Exchange))
 
 /** Makes a client that records what another one sends and gets. */
@@ -22,7 +30,7 @@ export const make = Effect.fnUntraced(function* (
   const fs = yield* FileSystem.FileSystem
   const inner = yield* HttpClient.HttpClient
   const { file, redact: own = (text: string) => text } = options
-  const ofContract = Recording.makeRedact()
+  const ofContract = Secrets.makeRedact()
   const redact = (text: string) => ofContract(own(text))
   const tokens = new Set<string>()
   const writing = yield* Semaphore.make(1)
@@ -38,7 +46,7 @@ export const make = Effect.fnUntraced(function* (
   const write = Effect.fnUntraced(
     function* (exchange: Recording.Exchange) {
       const line = yield* encodeExchange(exchange)
-      const secret = Recording.secretIn(exchange, line, [...tokens])
+      const secret = Secrets.kindIn(textsOf(exchange, line), tokens)
       if (secret !== undefined) {
         const { method, path } = exchange.request
         return yield* new Recording.RecordingError({
@@ -51,7 +59,26 @@ export const make = Effect.fnUntraced(function* (
     writing.withPermits(1)
   )
 
-  yield* append(JSON.stringify(Recording.header), "w")
+  /** The ends of what the responses of a path said, by its kind: the next one may go on with it. */
+  const tails = new Map<string, string>()
+
+  /** All that an exchange says. */
+  const textsOf = ({ request, response }: Recording.Exchange, line: string): ReadonlyArray<string> => {
+    const asked = Recording.textsOf(request.body)
+    const answered = Recording.textsOf(typeof response === "string" ? undefined : response.body)
+    const goingOn = Array.from(answered.joined, ([kind, text]) => {
+      const key = `${request.path} ${kind}`
+      const whole = (tails.get(key) ?? "") + text
+      tails.set(key, whole.slice(-longestSecret))
+      return whole
+    })
+    return [line, ...asked.texts, ...asked.joined.values(), ...answered.texts, ...goingOn]
+  }
+
+  yield* append(
+    encodeHeader({ recording: "effect-clawdforge", version: 1, redacted: options.redact !== undefined }),
+    "w"
+  )
   return HttpClient.make(
     Effect.fnUntraced(function* (request, { pathname, search }) {
       const number = ++count
@@ -61,18 +88,21 @@ export const make = Effect.fnUntraced(function* (
         request.body._tag === "Stream"
           ? HttpClientRequest.setBody(request, HttpBody.uint8Array(bytes, contentType))
           : request
-      const response = yield* Effect.tapError(inner.execute(sent), () => write({ number, request: recorded }))
+      const without = (exit: Exit.Exit<unknown, unknown>) =>
+        write({ number, request: recorded, response: Exit.hasInterrupts(exit) ? "awaited" : "broken" })
+      const response = yield* Effect.onExitIf(inner.execute(sent), Exit.isFailure, without)
 
       const chunks: Array<Uint8Array> = []
-      let isWhole = false
-      const end = Effect.suspend(() => {
-        const recordedResponse = Recording.fromResponse(response, {
-          bytes: ResponseBody.concat(chunks),
-          isWhole,
-          redact
-        })
+      const end = (exit: Exit.Exit<unknown, unknown>, isWhole: boolean) => {
+        const cut = isWhole
+          ? undefined
+          : Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)
+            ? "by connection"
+            : "by reader"
+        const recordedResponse = Recording.fromResponse(response, { bytes: ResponseBody.concat(chunks), cut, redact })
         return write({ number, request: recorded, response: recordedResponse })
-      })
+      }
+      let isWhole = false
       const tapped = response.stream.pipe(
         Stream.map((chunk) => {
           chunks.push(chunk)
@@ -83,7 +113,7 @@ export const make = Effect.fnUntraced(function* (
             isWhole = true
           })
         ),
-        Stream.ensuring(end)
+        Stream.onExit((exit) => end(exit, isWhole))
       )
       return ResponseBody.make(request, response, tapped)
     })

@@ -28,23 +28,31 @@ const RecordedResponse = Schema.Struct({
   status: Schema.Int,
   headers: Schema.Record(Schema.String, Schema.String),
   body: Schema.optionalKey(Body),
-  /** Whether its reader stopped before its end. */
-  unfinished: Schema.optionalKey(Schema.Boolean)
+  /** How it ended before its end: its reader stopped, or the connection broke. */
+  cut: Schema.optionalKey(Schema.Literals(["by reader", "by connection"]))
 })
+
+export type RecordedResponse = typeof RecordedResponse.Type
 
 export const Exchange = Schema.Struct({
   /** Its place among all, by the time of its request. */
   number: Schema.Int,
   request: RecordedRequest,
-  /** Left out where there was none, since the connection broke. */
-  response: Schema.optionalKey(RecordedResponse)
+  response: Schema.Union([
+    RecordedResponse,
+    /** None: the connection broke, or the requester waited no longer. */
+    Schema.Literals(["broken", "awaited"])
+  ])
 })
 export type Exchange = typeof Exchange.Type
 
 /** The first line of the file. */
-export const Header = Schema.Struct({ recording: Schema.Literal("effect-clawdforge"), version: Schema.Literal(1) })
-
-export const header: typeof Header.Type = { recording: "effect-clawdforge", version: 1 }
+export const Header = Schema.Struct({
+  recording: Schema.Literal("effect-clawdforge"),
+  version: Schema.Literal(1),
+  /** Whether it was made with a `redact` of its author's. */
+  redacted: Schema.Boolean
+})
 
 /** A recording cannot be made or played. */
 export class RecordingError extends Data.TaggedError("RecordingError")<{
@@ -69,15 +77,46 @@ const decodeText = Option.liftThrowable((bytes: Uint8Array) => new TextDecoder("
 
 const isJson = Schema.is(Schema.Json)
 
-/** Bytes as a recording has them. */
+/** Bytes that are no text as one of their numbers, in which the text among them can be found. */
+const fromBytes = (bytes: Uint8Array): string => Array.from(bytes, (byte) => String.fromCharCode(byte)).join("")
+
+const toBytes = (text: string): Uint8Array => Uint8Array.from(text, (character) => character.charCodeAt(0))
+
+/** Maps every text in JSON, also the names of fields. */
+const mapTexts = (json: Schema.Json, map: (text: string) => string): Schema.Json => {
+  if (typeof json === "string") return map(json)
+  if (typeof json !== "object" || json === null) return json
+  if (Array.isArray(json)) return json.map((item) => mapTexts(item, map))
+  return Object.fromEntries(Object.entries(json).map(([name, value]) => [map(name), mapTexts(value, map)]))
+}
+
+/** The JSON of a text, if it is JSON. */
+const parseJson = (text: string): Schema.Json | undefined =>
+  Option.getOrUndefined(Option.filter(Json.parse(text), isJson))
+
+const dataLine = /^data: (.*)$/gm
+
+/** The JSON of the events in a text, if they have any. */
+const dataOf = (text: string): ReadonlyArray<Schema.Json> =>
+  Array.from(text.matchAll(dataLine), ([, data = ""]) => parseJson(data)).filter((json) => json !== undefined)
+
+/**
+ * Bytes as a recording has them. What is redacted is what a text says, not how JSON escapes it: `"\\ncf_…"` has a token.
+ */
 const toBody = (bytes: Uint8Array, contentType: string, redact: (text: string) => string): Body | undefined => {
   if (bytes.byteLength === 0) return undefined
-  const decoded = Option.getOrUndefined(decodeText(bytes))
-  if (decoded === undefined) return { bytes }
   const form = boundaryOf(contentType)
-  const text = redact(form === undefined ? decoded : decoded.replaceAll(form, boundary))
-  const json = contentType.includes("json") ? Json.parse(text) : Option.none()
-  return Option.match(Option.filter(json, isJson), { onNone: () => ({ text }), onSome: (json) => ({ json }) })
+  const withBoundary = (text: string) => (form === undefined ? text : text.replaceAll(form, boundary))
+  const decoded = Option.getOrUndefined(decodeText(bytes))
+  if (decoded === undefined) return { bytes: toBytes(redact(withBoundary(fromBytes(bytes)))) }
+  const json = contentType.includes("json") ? parseJson(decoded) : undefined
+  if (json !== undefined) return { json: mapTexts(json, redact) }
+  if (!contentType.includes("event-stream")) return { text: redact(withBoundary(decoded)) }
+  const redactData = (line: string, data: string) => {
+    const json = parseJson(data)
+    return json === undefined ? redact(line) : `data: ${JSON.stringify(mapTexts(json, redact))}`
+  }
+  return { text: decoded.replaceAll(dataLine, redactData) }
 }
 
 /** The bytes of a body. */
@@ -85,6 +124,40 @@ export const fromBody = (body: Body | undefined): Uint8Array<ArrayBuffer> => {
   if (body === undefined) return new Uint8Array()
   if ("bytes" in body) return new Uint8Array(body.bytes)
   return new TextEncoder().encode("json" in body ? JSON.stringify(body.json) : body.text)
+}
+
+/**
+ * What a body says: each text, and those of one kind joined, since a text comes in pieces, between those of other kinds.
+ */
+export const textsOf = (
+  body: Body | undefined
+): { readonly texts: ReadonlyArray<string>; readonly joined: ReadonlyMap<string, string> } => {
+  const texts: Array<string> = []
+  const joined = new Map<string, string>()
+  if (body === undefined) return { texts, joined }
+  const visit = (json: Schema.Json | undefined, path: string): void => {
+    if (typeof json === "string") {
+      texts.push(json)
+      joined.set(path, (joined.get(path) ?? "") + json)
+    } else if (Array.isArray(json)) {
+      for (const item of json) visit(item, path)
+    } else if (typeof json === "object" && json !== null) {
+      // Boundary: of the type checker, to which an array of `Json` may be an object.
+      const fields = json as { readonly [name: string]: Schema.Json }
+      const kind = ["type", "sessionUpdate"].map((name) => fields[name]).find((value) => typeof value === "string")
+      for (const [name, value] of Object.entries(fields)) {
+        texts.push(name)
+        visit(value, kind === undefined ? `${path}.${name}` : `${path}.${kind}.${name}`)
+      }
+    }
+  }
+  if ("bytes" in body) texts.push(fromBytes(body.bytes))
+  else if ("json" in body) visit(body.json, "")
+  else {
+    texts.push(body.text)
+    for (const data of dataOf(body.text)) visit(data, "")
+  }
+  return { texts, joined }
 }
 
 /** Some headers, by their names; of a content type without its boundary. */
@@ -123,61 +196,17 @@ export const fromRequest = Effect.fnUntraced(function* (
 /** A response as a recording has it. */
 export const fromResponse = (
   response: { readonly status: number; readonly headers: Readonly<Record<string, string>> },
-  options: { readonly bytes: Uint8Array; readonly isWhole: boolean; readonly redact: (text: string) => string }
-): typeof RecordedResponse.Type => {
+  options: {
+    readonly bytes: Uint8Array
+    readonly cut: RecordedResponse["cut"]
+    readonly redact: (text: string) => string
+  }
+): RecordedResponse => {
   const body = toBody(options.bytes, response.headers["content-type"] ?? "", options.redact)
   return {
     status: response.status,
     headers: pick(response.headers, responseHeaders),
     ...(body === undefined ? {} : { body }),
-    ...(options.isWhole ? {} : { unfinished: true })
+    ...(options.cut === undefined ? {} : { cut: options.cut })
   }
-}
-
-// ---------------------------------------------------------------------------------------------------------------------
-// Secrets
-// ---------------------------------------------------------------------------------------------------------------------
-
-const token = /\b(cf|ff)_[A-Za-z0-9_-]{16,128}/g
-
-/** Replaces the tokens of the contract, each by the same placeholder wherever it stands. */
-export const makeRedact = () => {
-  const placeholders = new Map<string, string>()
-  return (text: string): string =>
-    text.replaceAll(token, (found, kind: string) => {
-      const known = placeholders.get(found)
-      if (known !== undefined) return known
-      const placeholder = `${kind}_recorded-${String(placeholders.size + 1).padStart(12, "0")}`
-      placeholders.set(found, placeholder)
-      return placeholder
-    })
-}
-
-/** What secrets look like, and what to call them. */
-const secrets: ReadonlyArray<readonly [string, RegExp]> = [
-  ["a token of a clawdforge server", /\b(cf|ff)_(?!recorded-\d{12}\b)[A-Za-z0-9_-]{16,}/],
-  ["a bearer token", /\bBearer [A-Za-z0-9._~+/-]{8,}/],
-  ["an API key", /\b(sk|pk|rk)-[A-Za-z0-9_-]{16,}/],
-  ["a token of GitHub", /\b(gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})/],
-  ["a token of Slack", /\bxox[abeoprs]-[A-Za-z0-9-]{10,}/],
-  ["an access key of AWS", /\b(AKIA|ASIA)[A-Z0-9]{16}\b/],
-  ["an API key of Google", /\bAIza[A-Za-z0-9_-]{35}/],
-  ["a JSON Web Token", /\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\./],
-  ["a private key", /-----BEGIN [A-Z ]*PRIVATE KEY-----/]
-]
-
-/** What the events of a stream say together: a secret may be in pieces in them. */
-const said = ({ response }: Exchange): string => {
-  const { body } = response ?? {}
-  if (body === undefined || !("text" in body)) return ""
-  const contents = body.text.matchAll(/^data: \{.*?"content":"((?:[^"\\]|\\.)*)"/gm)
-  return Array.from(contents, ([, content = ""]) => content).join("")
-}
-
-/** What in an exchange, or in its line of the file, looks like a secret; undefined if nothing does. */
-export const secretIn = (exchange: Exchange, line: string, known: ReadonlyArray<string>): string | undefined => {
-  const texts = [line, said(exchange)]
-  return known.some((secret) => secret !== "" && texts.some((text) => text.includes(secret)))
-    ? "the client's own token"
-    : secrets.find(([, pattern]) => texts.some((text) => pattern.test(text)))?.[0]
 }

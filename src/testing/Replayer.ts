@@ -5,22 +5,28 @@ import { Effect, FileSystem, Layer, Schema, Stream } from "effect"
 import { HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
 import * as Recording from "./Recording.ts"
 import * as ResponseBody from "./ResponseBody.ts"
+import * as Secrets from "./Secrets.ts"
 
 export interface ReplayOptions {
   /** The path of the recording. */
   readonly file: string
+  /** That with which the recording was made, for what is asked to be the same. */
+  readonly redact?: ((text: string) => string) | undefined
 }
 
 const decodeHeader = Schema.decodeEffect(Schema.fromJsonString(Recording.Header))
 const decodeExchange = Schema.decodeEffect(Schema.fromJsonString(Recording.Exchange))
 
-const read = Effect.fnUntraced(function* (file: string) {
+const read = Effect.fnUntraced(function* ({ file, redact }: ReplayOptions) {
   const fs = yield* FileSystem.FileSystem
   const fail = (why: string) =>
     new Recording.RecordingError({ message: `the recording ${file} cannot be played: ${why}` })
   const text = yield* Effect.mapError(fs.readFileString(file), ({ message }) => fail(message))
   const [first = "", ...lines] = text.split("\n").filter((line) => line !== "")
-  yield* Effect.mapError(decodeHeader(first), () => fail("it does not begin as one of version 1 does"))
+  const { redacted } = yield* Effect.mapError(decodeHeader(first), () =>
+    fail("it does not begin as one of version 1 does")
+  )
+  if (redacted && redact === undefined) return yield* fail("it was made with `redact`: give the same function here")
   const exchanges = yield* Effect.forEach(lines, (line, index) =>
     Effect.mapError(decodeExchange(line), () => fail(`its line ${index + 2} is not an exchange`))
   )
@@ -62,14 +68,20 @@ const likeness = (a: Recording.RecordedRequest, b: Recording.RecordedRequest): n
 }
 
 /** Makes a client that answers with a recording. */
-export const make = Effect.fnUntraced(function* ({
-  file
-}: ReplayOptions): Effect.fn.Return<HttpClient.HttpClient, Recording.RecordingError, FileSystem.FileSystem> {
-  const exchanges = yield* read(file)
+export const make = Effect.fnUntraced(function* (
+  options: ReplayOptions
+): Effect.fn.Return<HttpClient.HttpClient, Recording.RecordingError, FileSystem.FileSystem> {
+  const { file, redact: own = (text: string) => text } = options
+  const exchanges = yield* read(options)
+  const ofContract = Secrets.makeRedact()
   const left = new Set(exchanges)
 
   const find = (asked: Recording.RecordedRequest): Recording.Exchange | undefined => {
-    const matches = exchanges.filter(({ request }) => canonical(request) === canonical(asked))
+    const same = exchanges.filter(({ request }) => canonical(request) === canonical(asked))
+    // A token in what is asked was replaced by another placeholder than in the recording, if it was not asked in its order.
+    const alike = Secrets.withoutTokens(canonical(asked))
+    const matches =
+      same.length > 0 ? same : exchanges.filter(({ request }) => Secrets.withoutTokens(canonical(request)) === alike)
     const next = matches.find((exchange) => left.has(exchange))
     if (next !== undefined) left.delete(next)
     // What only reads may be asked more often than it was.
@@ -78,9 +90,12 @@ export const make = Effect.fnUntraced(function* ({
 
   const missing = (asked: Recording.RecordedRequest): Recording.RecordingError => {
     const what = `${asked.method} ${asked.path}`
-    const [nearest] = [...left].toSorted((a, b) => likeness(b.request, asked) - likeness(a.request, asked))
+    const among = left.size > 0 ? [...left] : exchanges
+    const [nearest] = among.toSorted((a, b) => likeness(b.request, asked) - likeness(a.request, asked))
     if (nearest === undefined) {
-      return new Recording.RecordingError({ message: `the recording ${file} has nothing left to answer ${what}` })
+      return new Recording.RecordingError({
+        message: `the recording ${file} is empty, so it has no answer for ${what}`
+      })
     }
     const { number, request } = nearest
     const how = difference(asked, request) ?? "it was asked before"
@@ -91,21 +106,27 @@ export const make = Effect.fnUntraced(function* ({
 
   return HttpClient.make(
     Effect.fnUntraced(function* (request, { pathname, search }) {
-      const { recorded: asked } = yield* Recording.fromRequest(request, pathname + search, (text) => text)
+      const { recorded: asked } = yield* Recording.fromRequest(request, pathname + search, (text) =>
+        ofContract(own(text))
+      )
       const found = find(asked)
       // A defect: a test that asks what was not recorded is wrong.
       if (found === undefined) return yield* Effect.die(missing(asked))
       const { response } = found
-      if (response === undefined) {
-        return yield* new HttpClientError.HttpClientError({
-          reason: new HttpClientError.TransportError({ request, cause: ResponseBody.broken(request) })
-        })
-      }
-      const { headers, status, unfinished = false } = response
+      const broken = new HttpClientError.HttpClientError({
+        reason: new HttpClientError.TransportError({ request, cause: ResponseBody.broken(request) })
+      })
+      if (response === "broken") return yield* broken
+      if (response === "awaited") return yield* Effect.never
+      const { cut, headers, status } = response
       const body = Recording.fromBody(response.body)
-      if (!unfinished) return HttpClientResponse.fromWeb(request, new Response(body, { status, headers }))
-      const head = HttpClientResponse.fromWeb(request, new Response(null, { status, headers }))
-      return ResponseBody.make(request, head, Stream.concat(Stream.make(body), Stream.never))
+      const head = HttpClientResponse.fromWeb(
+        request,
+        new Response(cut === undefined ? body : null, { status, headers })
+      )
+      if (cut === undefined) return head
+      const rest = cut === "by reader" ? Stream.never : Stream.fail(broken)
+      return ResponseBody.make(request, head, Stream.concat(Stream.make(body), rest))
     })
   )
 })
