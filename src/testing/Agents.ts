@@ -1,7 +1,7 @@
 /**
  * The fake's agents, which reply as the script has it.
  */
-import { type Cause, Context, Deferred, Duration, Effect, type Latch, Layer, Option, Queue, Stream } from "effect"
+import { type Cause, Deferred, Duration, Effect, Layer, Option, Queue, Stream } from "effect"
 import { SecureRandom } from "effect/crypto/SecureRandom"
 import {
   AgentFailed,
@@ -14,7 +14,9 @@ import {
 import type { TurnEvent } from "../wire/TurnEvent.ts"
 import { Agents, missing } from "../server/agents/Agents.ts"
 import { InstalledAgents } from "../server/agents/InstalledAgents.ts"
-import * as Reply from "./Reply.ts"
+import * as Counter from "./Counter.ts"
+import { Handing } from "./Handing.ts"
+import type * as Reply from "./Reply.ts"
 
 /** An agent of the fake. */
 export interface FakeAgent {
@@ -23,18 +25,6 @@ export interface FakeAgent {
   readonly models?: ReadonlyArray<string> | undefined
   /** Why it cannot start, in one sentence: its program is not installed then. */
   readonly broken?: string | undefined
-}
-
-/** The reply to the prompt that an agent gets next. */
-export const CurrentReply = Context.Reference<Reply.Answered | Reply.AgentFails>(
-  "effect-clawdforge/testing/CurrentReply",
-  { defaultValue: () => Reply.text("") }
-)
-
-/** How many prompts the agents have been handed. */
-export interface Handed {
-  count: number
-  readonly more: Latch.Latch
 }
 
 const failed = (error: string, more: Partial<Pick<AgentFailed, "kind" | "stderr" | "stopReason">> = {}) =>
@@ -72,7 +62,8 @@ const work = Effect.fnUntraced(function* (name: string, reply: Reply.Answered | 
  * for the clock, if it waits at all.
  */
 const start = Effect.fnUntraced(function* (name: string, { timeout }: AgentTurn, cancel: Effect.Effect<unknown>) {
-  const reply = yield* CurrentReply
+  const handing = yield* Handing
+  const reply = yield* Effect.mapError(handing.reply, () => failed("the prompt was withheld"))
   const events: Events = yield* Queue.unbounded<TurnEvent | TurnEnd, AgentFailed | Cause.Done>()
   const ended = yield* Deferred.make<AgentFailed | ReadonlyArray<TurnEvent | TurnEnd>>()
   const cancelled: TurnEnd = { _tag: "TurnEnd", stopReason: "cancelled" }
@@ -99,7 +90,8 @@ const start = Effect.fnUntraced(function* (name: string, { timeout }: AgentTurn,
 
 const features = { audio: false, embedded_context: false, images: true, load: true, mcp: true, resume: true }
 
-export const layer = (agents: ReadonlyArray<FakeAgent>, handed: Handed) => {
+/** `handed` counts the prompts that they have been handed. */
+export const layer = (agents: ReadonlyArray<FakeAgent>, handed: Counter.Counter) => {
   const table = new Map(agents.map((agent) => [agent.name, agent]))
   const [first] = agents
   const opened = new Set<string>()
@@ -115,12 +107,7 @@ export const layer = (agents: ReadonlyArray<FakeAgent>, handed: Handed) => {
     offer: { features },
     ended: Effect.never,
     turn: (turn, cancel = Effect.never) =>
-      Stream.unwrap(
-        Effect.tap(start(name, turn, cancel), () => {
-          handed.count++
-          return handed.more.open
-        })
-      )
+      Stream.unwrap(Effect.tap(start(name, turn, cancel), () => Counter.add(handed)))
   })
 
   const open = Effect.fnUntraced(function* (

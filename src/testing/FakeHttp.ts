@@ -3,6 +3,8 @@
  */
 import { Effect, Option, Stream } from "effect"
 import { HttpClient, HttpClientError, type HttpClientRequest, HttpClientResponse } from "effect/http"
+import * as EventFrames from "../server/calls/EventFrames.ts"
+import * as Counter from "./Counter.ts"
 import { Exchange, type Outcome } from "./Exchange.ts"
 import * as Json from "./Json.ts"
 import * as ResponseBody from "./ResponseBody.ts"
@@ -41,27 +43,52 @@ const bodyOf = ({ body }: HttpClientRequest.HttpClientRequest): unknown => {
 }
 
 const pageOf = (request: HttpClientRequest.HttpClientRequest, { body, headers, status }: Refused) =>
-  HttpClientResponse.fromWeb(request, new Response(body, { status, headers }))
+  HttpClientResponse.fromWeb(request, new Response(body ?? null, { status, headers }))
 
-/** The response with a body that breaks off. */
-const cut = (
+const isEventStream = ({ headers }: HttpClientResponse.HttpClientResponse): boolean =>
+  (headers["content-type"] ?? "").startsWith("text/event-stream")
+
+/**
+ * A response whose body is what becomes of it: the outcome may come after its head, of a turn that waited for long. A page
+ * of the server's is its error frame then, and one of a proxy breaks the connection.
+ */
+const follow = (
   request: HttpClientRequest.HttpClientRequest,
   response: HttpClientResponse.HttpClientResponse,
-  bytes: number
+  exchange: Exchange
 ) => {
-  const cause = ResponseBody.broken(request)
-  const broken = new HttpClientError.HttpClientError({
-    reason: new HttpClientError.DecodeError({ request, response, cause })
-  })
-  let left = bytes
+  const broken = Stream.fail(
+    new HttpClientError.HttpClientError({
+      reason: new HttpClientError.DecodeError({ request, response, cause: ResponseBody.broken(request) })
+    })
+  )
+  let read = 0
+  const became = (chunk: Uint8Array) => {
+    const { outcome } = exchange
+    const left = outcome?._tag === "CutAt" ? outcome.bytes - read : Infinity
+    read += chunk.byteLength
+    switch (outcome?._tag) {
+      case "Defect":
+        return Stream.die(outcome.defect)
+      case "Silence":
+        return Stream.never
+      case "Reset":
+        return broken
+      case "Page": {
+        const { body = "{}", headers, status } = outcome.page
+        return headers["content-type"] === "application/json"
+          ? Stream.encodeText(Stream.fromEffect(EventFrames.fromAnswer({ status, body })))
+          : broken
+      }
+      default:
+        return left > chunk.byteLength
+          ? Stream.make(chunk)
+          : Stream.concat(Stream.make(chunk.subarray(0, Math.max(left, 0))), broken)
+    }
+  }
   const body = response.stream.pipe(
-    Stream.takeWhile(() => left > 0),
-    Stream.map((chunk) => {
-      const part = chunk.subarray(0, left)
-      left -= part.byteLength
-      return part
-    }),
-    Stream.concat(Stream.fail(broken))
+    Stream.flatMap(became),
+    Stream.takeUntil(() => exchange.outcome?._tag === "Page")
   )
   return ResponseBody.make(request, response, body)
 }
@@ -70,9 +97,11 @@ export interface Options {
   readonly server: HttpClient.HttpClient
   readonly requests: Array<Request>
   readonly planned: Array<Planned>
+  /** Counts the requests. */
+  readonly asked: Counter.Counter
 }
 
-export const make = ({ planned, requests, server }: Options): HttpClient.HttpClient =>
+export const make = ({ asked, planned, requests, server }: Options): HttpClient.HttpClient =>
   HttpClient.make(
     Effect.fnUntraced(function* (request, url) {
       const { authorization: _token, ...headers } = request.headers
@@ -83,6 +112,7 @@ export const make = ({ planned, requests, server }: Options): HttpClient.HttpCli
         body: bodyOf(request)
       }
       requests.push(recorded)
+      yield* Counter.add(asked)
 
       const respond = Effect.fnUntraced(function* (outcome: Outcome) {
         switch (outcome._tag) {
@@ -114,11 +144,10 @@ export const make = ({ planned, requests, server }: Options): HttpClient.HttpCli
       const exchange: Exchange = {}
       const response = yield* Effect.provideService(server.execute(request), Exchange, exchange)
       const { outcome } = exchange
-      if (outcome === undefined) {
+      if (outcome === undefined || outcome._tag === "CutAt") {
         recorded.status = response.status
-        return response
+        return isEventStream(response) || outcome !== undefined ? follow(request, response, exchange) : response
       }
-      if (outcome._tag === "CutAt") return cut(request, response, outcome.bytes)
       const instead = yield* respond(outcome)
       recorded.status = instead.status
       return instead

@@ -17,12 +17,13 @@
  * )
  * ```
  */
-import { Context, Effect, Latch, Layer, Redacted, type Scope } from "effect"
+import { Context, Effect, Layer, Redacted, type Scope } from "effect"
 import { HttpClient } from "effect/http"
 import * as ForgeClient from "../ForgeClient.ts"
 import type { SessionId, SessionState } from "../SessionInfo.ts"
 import { toState } from "../server/storage/Ledger.ts"
 import type { FakeAgent } from "./Agents.ts"
+import * as Counter from "./Counter.ts"
 import * as FakeHttp from "./FakeHttp.ts"
 import * as MemoryServer from "./memory/MemoryServer.ts"
 import type { FakeWorkspace } from "./memory/MemoryWorkspaces.ts"
@@ -77,6 +78,8 @@ export class ForgeTest extends Context.Service<
     readonly prompts: Effect.Effect<ReadonlyArray<Prompt>>
     /** Waits until agents work on so many prompts or have done so, before a test moves its clock for one. */
     readonly awaitPrompts: (count: number) => Effect.Effect<ReadonlyArray<Prompt>>
+    /** Waits for so many requests, those that no agent gets a prompt of included: of `hang` there is nothing else to wait for. */
+    readonly awaitRequests: (count: number) => Effect.Effect<ReadonlyArray<FakeHttp.Request>>
     /** All sessions, closed ones too, oldest first. */
     readonly sessions: Effect.Effect<ReadonlyArray<SessionState>>
     /** Fails the next request that matches, any if not given: the call of any operation, not of turns alone. */
@@ -118,7 +121,8 @@ export const make = Effect.fnUntraced(function* (
   const prompts: Array<Prompt> = []
   const requests: Array<FakeHttp.Request> = []
   const planned: Array<FakeHttp.Planned> = []
-  const handed = { count: 0, more: yield* Latch.make() }
+  const handed = yield* Counter.make
+  const asked = yield* Counter.make
   const isOld = OldServer.isOld(options)
   const { client, close, sweep, token } = yield* MemoryServer.make({
     // A call of an older server outlives its connection.
@@ -135,19 +139,13 @@ export const make = Effect.fnUntraced(function* (
 
   const server = isOld ? OldServer.make(client, options) : client
 
-  const awaitPrompts = (count: number): Effect.Effect<ReadonlyArray<Prompt>> =>
-    Effect.suspend(() => {
-      if (handed.count >= count) return Effect.sync(() => [...prompts])
-      handed.more.closeUnsafe()
-      return Effect.andThen(handed.more.await, awaitPrompts(count))
-    })
-
   return {
-    http: FakeHttp.make({ server, requests, planned }),
+    http: FakeHttp.make({ server, requests, planned, asked }),
     forge: ForgeTest.of({
       requests: Effect.sync(() => [...requests]),
       prompts: Effect.sync(() => [...prompts]),
-      awaitPrompts,
+      awaitPrompts: (count) => Effect.map(Counter.reach(handed, count), () => [...prompts]),
+      awaitRequests: (count) => Effect.map(Counter.reach(asked, count), () => [...requests]),
       sessions: Effect.map(sweep, () => [...store.sessions.values()].map(({ session }) => toState(session))),
       failNext: (failure, { method, path } = {}) =>
         Effect.sync(() => {

@@ -77,7 +77,7 @@ export const make = (server: HttpClient.HttpClient, { dialect = "normalised", ..
     const { events } = known
     return dialect === "normalised" || !path.endsWith("/turn") || !Array.isArray(events)
       ? known
-      : { ...known, events: RawEvents.encode(events, dialect) }
+      : { ...known, events: RawEvents.encode(events, { dialect, stopReason: known["stop_reason"] }) }
   }
 
   const respond = Effect.fnUntraced(function* (

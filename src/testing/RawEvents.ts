@@ -43,7 +43,10 @@ const updateOf = ({ content, name, type, ...fields }: Fields): Fields | undefine
 }
 
 /** What the protocol has no message for stays as it is. */
-export const encode = (events: ReadonlyArray<unknown>, dialect: Dialect): ReadonlyArray<unknown> => {
+export const encode = (
+  events: ReadonlyArray<unknown>,
+  { dialect, stopReason }: { readonly dialect: Dialect; readonly stopReason: unknown }
+): ReadonlyArray<unknown> => {
   const sessionId = "agent-session"
   const messages = events.map((event) => {
     const update = Predicate.isObject(event) ? updateOf({ ...event }) : undefined
@@ -54,6 +57,6 @@ export const encode = (events: ReadonlyArray<unknown>, dialect: Dialect): Readon
   return [
     { jsonrpc: "2.0", id: 1, method: "session/prompt", params: { sessionId } },
     ...messages,
-    { jsonrpc: "2.0", id: 1, result: { stopReason: "end_turn" } }
+    { jsonrpc: "2.0", id: 1, result: { stopReason } }
   ]
 }

@@ -33,7 +33,7 @@ export interface Refused {
   readonly _tag: "Refused"
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
-  readonly body: string
+  readonly body: string | undefined
   readonly delay: Duration.Duration
 }
 
@@ -95,6 +95,8 @@ export const text = (text: string, options?: AnswerOptions): Answered =>
     options
   )
 
+const answered = <R extends Reply>(reply: R | string) => (typeof reply === "string" ? text(reply) : reply)
+
 /** The agent says a value as JSON. */
 export const json = (value: Schema.Json, options?: AnswerOptions): Answered => text(JSON.stringify(value), options)
 
@@ -119,7 +121,7 @@ export const runFailed = (error: string, options: FailureOptions = {}): AgentFai
   delay: durationOf(options.delay)
 })
 
-/** The request is answered with a status and a JSON body, and nothing is done. */
+/** The request is answered with a status and a JSON body, which a 204 has not, and nothing is done. */
 export const status = (
   status: number,
   body: Schema.Json,
@@ -128,7 +130,7 @@ export const status = (
   _tag: "Refused",
   status,
   headers: { "content-type": "application/json", ...options.headers },
-  body: JSON.stringify(body),
+  body: status === 204 ? undefined : JSON.stringify(body),
   delay: durationOf(options.delay)
 })
 
@@ -161,15 +163,15 @@ export const sessionClosed: SessionGone = { _tag: "SessionGone" }
 export const reset: ConnectionReset = { _tag: "ConnectionReset", delay: Duration.zero }
 
 /** The agent answers, and the connection breaks, once, after so many bytes of the body. */
-export const resetAt = (bytes: number, reply: Answered): Answered => ({ ...reply, resetAt: bytes })
+export const resetAt = (bytes: number, reply: Answered | string): Answered => ({ ...answered(reply), resetAt: bytes })
 
 /** The connection stays open without an answer, and the agent does not get the prompt. */
 export const hang: Silence = { _tag: "Silence" }
 
 /** A proxy answers with a page of its own, 502 or 504. With a reply the agent works on it all the same. */
 export function proxy(status: number): Refused
-export function proxy(status: number, reply: Answered | AgentFails): ProxyGaveUp
-export function proxy(status: number, reply?: Answered | AgentFails): Refused | ProxyGaveUp {
+export function proxy(status: number, reply: Answered | AgentFails | string): ProxyGaveUp
+export function proxy(status: number, reply?: Answered | AgentFails | string): Refused | ProxyGaveUp {
   const page: Refused = {
     _tag: "Refused",
     status,
@@ -177,5 +179,5 @@ export function proxy(status: number, reply?: Answered | AgentFails): Refused | 
     body: `<html><head><title>${status}</title></head><body><h1>${status}</h1><hr>proxy</body></html>`,
     delay: Duration.zero
   }
-  return reply === undefined ? page : { _tag: "ProxyGaveUp", page, reply }
+  return reply === undefined ? page : { _tag: "ProxyGaveUp", page, reply: answered(reply) }
 }

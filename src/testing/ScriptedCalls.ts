@@ -1,18 +1,18 @@
 /**
  * Turns and runs whose replies the script chooses, as decorators of the server's own.
  */
-import { Data, Effect, Layer, Schema, Stream } from "effect"
-import { NotReady, TooManyRuns } from "../api/Errors.ts"
+import { Effect, Layer, Schema, Stream } from "effect"
+import { FileNotFound, NotReady, TooManyRuns } from "../api/Errors.ts"
 import type { SessionId } from "../wire/Ids.ts"
 import { McpServers } from "../wire/McpServers.ts"
-import type { Upload } from "../server/files/Uploads.ts"
+import { type Upload, Uploads } from "../server/files/Uploads.ts"
 import * as FileName from "../server/files/FileName.ts"
 import { Runs } from "../server/runs/Runs.ts"
 import { SessionEngine } from "../server/sessions/SessionEngine.ts"
 import { Agents } from "../server/agents/Agents.ts"
 import { WorkingDirectories } from "../server/storage/WorkingDirectories.ts"
-import { CurrentReply } from "./Agents.ts"
 import { Exchange, type Outcome } from "./Exchange.ts"
+import { Handing, Withheld } from "./Handing.ts"
 import type { Answered, AgentFails, Reply } from "./Reply.ts"
 import type { Asked, Choose, Context, File, Past } from "./Script.ts"
 import type { Store } from "./memory/Store.ts"
@@ -24,13 +24,8 @@ export interface Prompt {
   readonly files: ReadonlyArray<File>
 }
 
-/** The agent is not handed the prompt; the exchange has what the requester gets instead. */
-class Withheld extends Data.TaggedError("Withheld") {}
-
 /** The fake does not seal them. */
 const serversOf = Schema.decodeSync(Schema.fromJsonString(McpServers))
-
-const withheld = "the agent did not get the prompt"
 
 const said = (reply: Answered | AgentFails): string =>
   reply.events.map((event) => (event._tag === "Text" ? event.content : "")).join("")
@@ -44,6 +39,8 @@ const fileOf =
     content: store.uploads.get(sha256)?.content ?? new Uint8Array()
   })
 
+const noSession = new Error("a run has no session that could be closed: `sessionClosed` is a reply to a turn")
+
 interface Options {
   readonly choose: Choose
   readonly store: Store
@@ -53,42 +50,55 @@ interface Options {
 const make = ({ choose, prompts, store }: Options) => {
   const histories = new Map<SessionId | undefined, Array<Past>>()
 
-  /** What the agent is handed as reply, unless it does not get the prompt. */
-  const decide = Effect.fnUntraced(function* (
+  /** How a prompt is handed to its agent, unless the reply withholds it. */
+  const handingOf = Effect.fnUntraced(function* (
     prompt: string,
     { files, session }: Omit<Context, "history">,
-    closeSession: Effect.Effect<unknown>
+    closeSession?: Effect.Effect<unknown>
   ) {
     const exchange = yield* Exchange
     const withhold = (outcome: Outcome) => {
       exchange.outcome = outcome
       return Effect.fail(new Withheld())
     }
-    const history = histories.get(session.id) ?? []
-    const chosen = choose(prompt, { session, files, history: [...history] })
-    const reply: Reply = yield* Effect.catchDefect(chosen, (defect) => withhold({ _tag: "Defect", defect }))
-    switch (reply._tag) {
-      case "Refused":
-        yield* Effect.sleep(reply.delay)
-        return yield* withhold({ _tag: "Page", page: reply })
-      case "ConnectionReset":
-        yield* Effect.sleep(reply.delay)
-        return yield* withhold({ _tag: "Reset" })
-      case "Silence":
-        return yield* withhold({ _tag: "Silence" })
-      case "SessionGone":
-        yield* closeSession
-        return undefined
-      case "ProxyGaveUp":
-        exchange.outcome = { _tag: "Page", page: reply.page }
-        break
-      case "Answered":
-        if (reply.resetAt !== undefined) exchange.outcome = { _tag: "CutAt", bytes: reply.resetAt }
-    }
-    const acting = reply._tag === "ProxyGaveUp" ? reply.reply : reply
-    prompts.push({ prompt, session, files })
-    if (session.id !== undefined) histories.set(session.id, [...history, { prompt, text: said(acting) }])
-    return acting
+    const choice = Effect.gen(function* () {
+      const history = histories.get(session.id) ?? []
+      const chosen = choose(prompt, { session, files, history: [...history] })
+      const reply: Reply = yield* Effect.catchDefect(chosen, (defect) => withhold({ _tag: "Defect", defect }))
+      switch (reply._tag) {
+        case "Refused":
+          yield* Effect.sleep(reply.delay)
+          return yield* withhold({ _tag: "Page", page: reply })
+        case "ConnectionReset":
+          yield* Effect.sleep(reply.delay)
+          return yield* withhold({ _tag: "Reset" })
+        case "Silence":
+          return yield* withhold({ _tag: "Silence" })
+        case "SessionGone":
+          if (closeSession === undefined) return yield* withhold({ _tag: "Defect", defect: noSession })
+          yield* closeSession
+          // The close ends the turn.
+          return yield* Effect.never
+        case "ProxyGaveUp":
+          exchange.outcome = { _tag: "Page", page: reply.page }
+          break
+        case "Answered":
+          if (reply.resetAt !== undefined) exchange.outcome = { _tag: "CutAt", bytes: reply.resetAt }
+      }
+      const acting = reply._tag === "ProxyGaveUp" ? reply.reply : reply
+      prompts.push({ prompt, session, files })
+      if (session.id !== undefined) histories.set(session.id, [...history, { prompt, text: said(acting) }])
+      return acting
+    })
+    let isWithheld = false
+    const reply = yield* Effect.cached(
+      Effect.tapError(choice, () =>
+        Effect.sync(() => {
+          isWithheld = true
+        })
+      )
+    )
+    return { handing: { reply }, isWithheld: () => isWithheld }
   })
 
   const askedOf = (sessionId: SessionId): Asked => {
@@ -105,11 +115,11 @@ const make = ({ choose, prompts, store }: Options) => {
     }
   }
 
-  return { askedOf, decide }
+  return { askedOf, handingOf }
 }
 
 export const layer = (options: Options) => {
-  const { askedOf, decide } = make(options)
+  const { askedOf, handingOf } = make(options)
 
   const engine = Layer.effect(
     SessionEngine,
@@ -121,12 +131,15 @@ export const layer = (options: Options) => {
         turn: (sessionId, turn) => {
           const cwd = directories.ofSession(sessionId)
           const context = { session: askedOf(sessionId), files: turn.files.map(fileOf(options.store, cwd)) }
-          return decide(turn.prompt, context, Effect.orDie(engine.close(sessionId))).pipe(
-            Effect.mapError(() => new NotReady({ detail: withheld })),
-            Effect.map((reply) => {
-              const events = engine.turn(sessionId, turn)
-              return reply === undefined ? events : Stream.provideService(events, CurrentReply, reply)
-            }),
+          return handingOf(turn.prompt, context, Effect.orDie(engine.close(sessionId))).pipe(
+            Effect.map(({ handing, isWithheld }) =>
+              engine.turn(sessionId, turn).pipe(
+                Stream.mapError((error) =>
+                  isWithheld() ? new NotReady({ detail: "the prompt was withheld" }) : error
+                ),
+                Stream.provideService(Handing, handing)
+              )
+            ),
             Stream.unwrap
           )
         }
@@ -153,11 +166,30 @@ export const layer = (options: Options) => {
             workspace: undefined
           }
           const context = { session, files: files.map(fileOf(options.store, "/runs")) }
-          const reply = yield* Effect.mapError(decide(prompt, context, Effect.void), () => new TooManyRuns())
-          return yield* reply === undefined ? runs.run(run) : Effect.provideService(runs.run(run), CurrentReply, reply)
+          const { handing, isWithheld } = yield* handingOf(prompt, context)
+          return yield* runs.run(run).pipe(
+            Effect.mapError((error) => (isWithheld() ? new TooManyRuns() : error)),
+            Effect.provideService(Handing, handing)
+          )
         })
       })
     })
   )
   return Layer.merge(engine, runs)
 }
+
+/** Files of a turn are copied right before it is counted, and after all that can refuse it. */
+export const uploads = Layer.effect(
+  Uploads,
+  Effect.map(Uploads, (uploads) =>
+    Uploads.of({
+      ...uploads,
+      stage: Effect.fnUntraced(function* (files, options) {
+        const staged = yield* uploads.stage(files, options)
+        const { reply } = yield* Handing
+        if (options.sessionId !== undefined) yield* Effect.mapError(reply, () => new FileNotFound())
+        return staged
+      })
+    })
+  )
+)

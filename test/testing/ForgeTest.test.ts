@@ -195,6 +195,114 @@ describe("ForgeTest", () => {
     }).pipe(Effect.scoped, Effect.provide(ForgeTest.layer([], { maxOpenSessions: 1, client: { retry: false } })))
   )
 
+  describe("a prompt that no agent gets takes no reply", () => {
+    const inOrder =
+      (count: number) =>
+      (prompt: string, { history }: ForgeTest.ScriptContext) =>
+        ForgeTest.text(`${prompt} ${history.length} of ${count}`, { delay: "1 second" })
+    const prompts = Effect.flatMap(ForgeTest.ForgeTest, (test) => test.prompts)
+    const asked = Effect.map(prompts, (all) => all.map(({ prompt }) => prompt))
+
+    it.effect("a second run where one may run", () =>
+      onFake(
+        Effect.gen(function* () {
+          const runs = yield* Effect.all([Forge.run("a"), Forge.run("b")], { concurrency: 2 })
+          assert.deepStrictEqual(runs.map(({ result }) => result).toSorted(), ["A", "B"])
+          assert.deepStrictEqual((yield* asked).toSorted(), ["a", "b"])
+        }),
+        [ForgeTest.text("A", { delay: "1 second" }), ForgeTest.text("B")],
+        { maxRuns: 1 }
+      )
+    )
+
+    it.effect("a turn of an app with as many as it may have", () =>
+      onFake(
+        Effect.gen(function* () {
+          const [a, b] = yield* Effect.all([ask("a"), ask("b")], { concurrency: 2 })
+          assert.deepStrictEqual([a?.text, b?.text], ["a 0 of 1", "b 0 of 1"])
+          assert.deepStrictEqual((yield* asked).toSorted(), ["a", "b"])
+        }),
+        inOrder(1),
+        { maxAppTurns: 1 }
+      )
+    )
+
+    it.effect("a run with another agent, a refused model, an agent that cannot start", () =>
+      onFake(
+        Effect.gen(function* () {
+          const statuses = yield* Effect.forEach(
+            [{ agent: "nope" }, { agent: "demo", model: "none" }, { agent: "broken" }],
+            (options) =>
+              Effect.map(Effect.flip(Forge.run("x", options)), (error) => error._tag === "ApiError" && error.status)
+          )
+          assert.deepStrictEqual(statuses, [422, 422, 502])
+          assert.deepStrictEqual(yield* asked, [])
+          assert.strictEqual((yield* Forge.run("x", { agent: "demo" })).result, "A")
+        }),
+        ["A"],
+        {
+          agents: [
+            { name: "demo", models: ["one"] },
+            { name: "broken", broken: "it is not installed" }
+          ]
+        }
+      )
+    )
+
+    const twoTurns = Effect.gen(function* () {
+      const test = yield* ForgeTest.ForgeTest
+      const session = yield* Forge.session({ agent: "claude" })
+      const other = yield* Forge.attach(session.id)
+      const first = yield* Effect.forkChild(session.turn("a"), { startImmediately: true })
+      yield* test.awaitPrompts(1)
+      const second = yield* Effect.forkChild(Effect.flip(other.turn("b")), { startImmediately: true })
+      yield* test.awaitRequests(4)
+      return { first, second, other }
+    })
+
+    it.effect("a turn that is given up while another runs", () =>
+      Effect.gen(function* () {
+        const { first, other, second } = yield* twoTurns
+        yield* Fiber.interrupt(second)
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual((yield* Fiber.join(first)).text, "A")
+        assert.strictEqual((yield* other.turn("c")).text, "B")
+        assert.deepStrictEqual(yield* asked, ["a", "c"])
+      }).pipe(Effect.scoped, Effect.provide(ForgeTest.layer([ForgeTest.text("A", { delay: "1 minute" }), "B"])))
+    )
+
+    for (const [name, reply, message] of [
+      ["a failure of the server's", ForgeTest.tooMany, "too many requests"],
+      ["a page of a proxy", ForgeTest.proxy(504), "broke before the answer was whole"],
+      ["a broken connection", ForgeTest.reset, "broke before the answer was whole"]
+    ] as const) {
+      it.effect(`a turn that waited for longer than its stream may be silent gets it late: ${name}`, () =>
+        Effect.gen(function* () {
+          const { first, second } = yield* twoTurns
+          yield* TestClock.adjust("1 minute")
+          assert.strictEqual((yield* Fiber.join(first)).text, "A")
+          assert.include((yield* Fiber.join(second)).message, message)
+          assert.deepStrictEqual(yield* asked, ["a"])
+        }).pipe(
+          Effect.scoped,
+          Effect.provide(
+            ForgeTest.layer([ForgeTest.text("A", { delay: "1 minute" }), reply], {
+              keepAlive: "5 seconds",
+              client: { retry: false }
+            })
+          )
+        )
+      )
+    }
+
+    it.effect("a run has no session to close", () =>
+      Effect.gen(function* () {
+        const exit = yield* Effect.exit(Forge.run("x"))
+        assert.include(Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "", "`sessionClosed` is a reply to a turn")
+      }).pipe(Effect.provide(ForgeTest.layer([ForgeTest.sessionClosed])))
+    )
+  })
+
   it.effect("has workspaces by name, mode and ref", () =>
     Effect.gen(function* () {
       const session = yield* Forge.session({ agent: "claude", workspace: { name: "shop", ref: "main" } })

@@ -28,6 +28,7 @@ import * as Timeouts from "../../server/Timeouts.ts"
 import { Readiness } from "../../server/upkeep/Readiness.ts"
 import * as Sweeper from "../../server/upkeep/Sweeper.ts"
 import * as Agents from "../Agents.ts"
+import type * as Counter from "../Counter.ts"
 import type { Choose } from "../Script.ts"
 import * as ScriptedCalls from "../ScriptedCalls.ts"
 import * as MemoryAppTokens from "./MemoryAppTokens.ts"
@@ -53,7 +54,7 @@ export interface Limits
 export interface Options extends Limits {
   readonly store: Store
   readonly agents: ReadonlyArray<Agents.FakeAgent>
-  readonly handed: Agents.Handed
+  readonly handed: Counter.Counter
   readonly choose: Choose
   readonly prompts: Array<ScriptedCalls.Prompt>
   readonly adminToken: Redacted.Redacted | undefined
@@ -143,7 +144,7 @@ const services = (options: Options) => {
         MemoryAppTokens.layer(store),
         MemoryKeptAnswers.layer(store),
         MemoryLedger.layer(store),
-        MemoryUploads.layer(store, options),
+        Layer.provide(ScriptedCalls.uploads, MemoryUploads.layer(store, options)),
         MemoryWorkspaces.layer(store, workspaces),
         McpHosts.layer(options),
         sealed,
