@@ -59,7 +59,7 @@ export interface Options<K, R> {
   readonly lookup: (key: K) => Effect.Effect<SessionOptions, CreateError, R>
   /** How long a session is kept without a user: 30 minutes by default. Shorter than the server's own, which is an hour by default. */
   readonly idleTimeToLive?: Duration.Input | undefined
-  /** The most sessions: 100 by default. Where there is no room, the one that has been idle longest is closed. */
+  /** The most sessions: 50 by default. Where there is no room, here or on the server, the one that has been idle longest is closed. */
   readonly capacity?: number | undefined
   /**
    * What becomes of a turn that finds the session closed on the server: it fails with `SessionClosed`, the default, or (`renew`)
@@ -72,7 +72,7 @@ export interface Options<K, R> {
 export const make = Effect.fnUntraced(function* <K, R>(
   options: Options<K, R>
 ): Effect.fn.Return<Conversations<K>, never, ForgeClient | Scope.Scope | R> {
-  const { capacity = 100, idleTimeToLive = "30 minutes", lookup, onClosed = "fail" } = options
+  const { capacity = 50, idleTimeToLive = "30 minutes", lookup, onClosed = "fail" } = options
   const pool = yield* ConversationPool.make<K, R>({
     lookup,
     capacity,

@@ -114,6 +114,31 @@ describe("a conversation", () => {
     )
   })
 
+  it.effect("makes room on a server that has none, and keeps to what room it has", () => {
+    const { script } = server(({ method, path }) => {
+      if (method === "DELETE") open--
+      if (path !== "/sessions" || method !== "POST") return undefined
+      if (open === 1) return { status: 429, json: { detail: "too many requests" } }
+      open++
+      return undefined
+    })
+    let open = 0
+    return withChats(
+      script,
+      Effect.gen(function* () {
+        for (const user of ["ada", "bob", "eve", "ada"]) assert.strictEqual((yield* ask(user, user)).text, user)
+        const all = yield* requests
+        assert.lengthOf(
+          all.filter((request) => request === "POST /sessions"),
+          5
+        )
+        assert.lengthOf(yield* deleted, 3)
+        const busy = Chats.use("ada", () => Effect.flip(ask("bob", "1")))
+        assert.deepInclude(yield* busy, { status: 429, outcome: "refused" })
+      })
+    )
+  })
+
   it.effect("is opened for its other users when the first one is interrupted", () => {
     const { promise, resolve } = Promise.withResolvers<undefined>()
     const slow = server(({ path }) => (path === "/sessions" ? promise : undefined))

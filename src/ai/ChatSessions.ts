@@ -1,10 +1,11 @@
 /**
  * The sessions behind the calls of a language model: a chat goes on in the session that gave its last response.
  */
-import { type Duration, Effect, type Scope } from "effect"
+import { type Duration, Effect, Result, type Scope } from "effect"
 import * as Conversations from "../Conversations.ts"
-import type { CreateError, StateError } from "../ForgeError.ts"
+import { type CreateError, SessionClosed, type StateError } from "../ForgeError.ts"
 import type { ForgeClient } from "../ForgeClient.ts"
+import type { Session } from "../Session.ts"
 import type { SessionOptions } from "../SessionInfo.ts"
 
 export interface Options {
@@ -12,7 +13,7 @@ export interface Options {
   readonly session?: SessionOptions | undefined
   /** How long a session is kept for the next call of its chat: 30 minutes by default. */
   readonly idleTimeToLive?: Duration.Input | undefined
-  /** The most sessions at once: 100 by default. Where there is no room, the one that has been idle longest is closed. */
+  /** The most sessions at once: 50 by default. Where there is no room, here or on the server, the one that has been idle longest is closed. */
   readonly capacity?: number | undefined
 }
 
@@ -23,10 +24,16 @@ export interface Chat {
   /** How many messages its own prompt has. */
   readonly messages: number
   readonly system: string | undefined
+  /** Whether its system prompt is another than that of the response that it follows. */
+  readonly isSystemNew: boolean
+  /** Whether its prompt has answers of the agent. */
+  readonly hasAnswers: boolean
 }
 
 /** Why a call does not go on in the session of the response that it follows. */
 export type Anew =
+  | "its session is not known"
+  | "its system prompt has changed"
   | "its session is closed"
   | "its session is busy with another call"
   | "its session had other turns since"
@@ -54,6 +61,30 @@ const parse = (id: string) => {
   const [sessionId = "", index = ""] = id.split("/")
   return { sessionId, index: Number(index) }
 }
+
+const closed = { anew: "its session is closed" as const }
+
+const gone = { live: false, turnCount: 0 }
+
+/** How a session is on the server. One that the server has forgotten is closed. */
+const stateOf = (session: Session) =>
+  Effect.catchIf(
+    session.state,
+    (error) => error._tag === "ApiError" && error.status === 404,
+    () => Effect.succeed(gone)
+  )
+
+/** Closed since its state was read. Where it counts a turn more the agent may have the prompt. */
+const orClosed = Effect.fnUntraced(function* <A, E, R>(
+  answered: Effect.Effect<A, E, R>,
+  session: Session,
+  index: number
+) {
+  const exit = yield* Effect.result(answered)
+  if (Result.isSuccess(exit)) return { done: exit.success }
+  const isUnanswered = exit.failure instanceof SessionClosed && (yield* stateOf(session)).turnCount === index
+  return isUnanswered ? closed : yield* Effect.fail(exit.failure)
+})
 
 const join = (own: string | undefined, more: string | undefined) =>
   own === undefined || more === undefined ? (own ?? more) : `${own}\n\n${more}`
@@ -112,8 +143,9 @@ export const make = Effect.fnUntraced(function* (
 
   return {
     use: Effect.fnUntraced(function* (call, use) {
-      const { messages, previous } = call
-      if (previous === undefined) return yield* begin(call, undefined, use)
+      const { hasAnswers, isSystemNew, messages, previous } = call
+      if (previous === undefined) return yield* begin(call, hasAnswers ? "its session is not known" : undefined, use)
+      if (isSystemNew) return yield* begin(call, "its system prompt has changed", use)
       const { index, sessionId } = parse(previous.id)
       const known = chats.get(sessionId)
       if (known === undefined) return yield* begin(call, "its session is closed", use)
@@ -131,10 +163,10 @@ export const make = Effect.fnUntraced(function* (
             const place: Place = { session, goesOn: false, anew: "its session is closed" }
             return { done: yield* answer(chat, messages, place, use) }
           }
-          const { live, turnCount } = yield* session.state
-          if (!live) return { anew: "its session is closed" as const }
+          const { live, turnCount } = yield* stateOf(session)
+          if (!live) return closed
           if (turnCount !== index) return { anew: "its session had other turns since" as const }
-          return { done: yield* answer(chat, messages, { session, goesOn: true }, use) }
+          return yield* orClosed(answer(chat, messages, { session, goesOn: true }, use), session, index)
         })
       )
       return "done" in went ? went.done : yield* begin(call, went.anew, use)

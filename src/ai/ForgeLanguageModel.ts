@@ -59,11 +59,17 @@ export const make = Effect.fnUntraced(function* (
   const inSession = Effect.fnUntraced(
     function* <A, E extends AiFailure.Failure | AiError.AiError, R>(
       method: string,
-      { incrementalPrompt, previousResponseId: id, prompt, tools }: LanguageModel.ProviderOptions,
+      { incrementalPrompt, previousResponseId: id, prompt, toolChoice, tools }: LanguageModel.ProviderOptions,
       use: (request: Request) => Effect.Effect<A, E, R>
     ) {
       const foreign = ResponseParts.notDeclared(tools)
       if (foreign !== undefined) return yield* AiFailure.toolRefused(method, foreign)
+      if (tools.length > 0 && toolChoice !== "auto") {
+        return yield* AiFailure.refused(
+          method,
+          "an agent decides itself which of its tools it calls: leave toolChoice out"
+        )
+      }
       const whole = yield* PromptText.make(prompt)
       const fresh = yield* PromptText.make(incrementalPrompt ?? prompt)
       const messages = prompt.content.length
@@ -76,7 +82,9 @@ export const make = Effect.fnUntraced(function* (
         const turn = { files: uploaded.map(({ token }) => token), timeout: options.timeout }
         return yield* use({ place, text, options: turn, tools: new ResponseParts.DeclaredTools(tools) })
       })
-      return yield* sessions.use({ previous, messages, system: whole.system }, inPlace)
+      const { hasAnswers, system } = whole
+      const isSystemNew = fresh.system !== undefined
+      return yield* sessions.use({ previous, messages, system, isSystemNew, hasAnswers }, inPlace)
     },
     (call, method) =>
       Effect.mapError(call, (error) => (AiError.isAiError(error) ? error : AiFailure.from(method)(error)))
@@ -119,7 +127,7 @@ export const make = Effect.fnUntraced(function* (
       Effect.fnUntraced(function* (part) {
         if (part._tag !== "Done") return yield* offer(streamer.add(part))
         const metadata = yield* ResponseParts.metadataOf(part.turn, place)
-        return yield* offer([...streamer.close(), metadata, ResponseParts.finishOf(part.turn, place, tools)])
+        return yield* offer([...streamer.end(), metadata, ResponseParts.finishOf(part.turn, place, tools)])
       })
     )
   })

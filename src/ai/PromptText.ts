@@ -12,6 +12,8 @@ export interface PromptText {
   readonly system: string | undefined
   readonly text: string
   readonly files: ReadonlyArray<Upload.Source>
+  /** Whether the agent has said some of it. */
+  readonly hasAnswers: boolean
 }
 
 const nameOf = ({ fileName, mediaType }: Prompt.FilePart, index: number): string =>
@@ -53,12 +55,13 @@ const transcriptOf = (messages: ReadonlyArray<Exclude<Prompt.Message, Prompt.Sys
 export const make = Effect.fnUntraced(function* (prompt: Prompt.Prompt): Effect.fn.Return<PromptText, AiError.AiError> {
   const system = prompt.content.filter(({ role }) => role === "system").map(textOf)
   const messages = prompt.content.filter((message) => message.role !== "system")
-  const parts = messages.flatMap((message) =>
-    message.role === "user" ? message.content.filter((part) => part.type === "file") : []
+  const parts = messages.flatMap(({ content }) =>
+    [...content].filter((part): part is Prompt.FilePart => part.type === "file")
   )
   return {
     system: system.length === 0 ? undefined : system.join("\n\n"),
     text: transcriptOf(messages),
-    files: yield* Effect.forEach(parts, fileOf)
+    files: yield* Effect.forEach(parts, fileOf),
+    hasAnswers: messages.some(({ role }) => role === "assistant")
   }
 })

@@ -34,27 +34,44 @@ const usageOf = ({ usage = {} }: Turn.Turn): typeof Response.Usage.Encoded => {
 
 type ToolCall = Extract<TurnEvent, { readonly _tag: "ToolCall" }>
 
+const paramsOf = ({ args, rawInput }: ToolCall): unknown => args ?? rawInput ?? {}
+
+const isEncodedOf = (schema: Schema.Constraint) => Schema.is(Schema.toEncoded(schema))
+
+/** A tool of the agent, and what its calls have to be. */
+const declared = (tool: Tool.Any) => ({
+  name: tool.name,
+  isParameters: isEncodedOf(tool.parametersSchema),
+  isSuccess: isEncodedOf(tool.successSchema),
+  isFailure: isEncodedOf(Tool.failureResultSchema(tool))
+})
+
+const failed = ({ status }: ToolCall): boolean => status !== "completed"
+
 /** The tools of the agent that the caller declares. */
 export class DeclaredTools {
-  readonly #names: Tool.NameMapper<ReadonlyArray<Tool.Any>>
+  readonly #tools: ReadonlyMap<string, ReturnType<typeof declared>>
 
   constructor(tools: ReadonlyArray<Tool.Any>) {
-    this.#names = new Tool.NameMapper(tools)
+    const names = new Tool.NameMapper(tools)
+    this.#tools = new Map(tools.map((tool) => [names.getProviderName(tool.name), declared(tool)]))
   }
 
-  has({ name }: ToolCall): boolean {
-    return this.#names.providerNames.includes(name)
+  /** Whether a call is of a tool that is declared, and as declared: a part that is not would fail the call of the model. */
+  has(call: ToolCall): boolean {
+    const tool = this.#tools.get(call.name)
+    const isResult = failed(call) ? tool?.isFailure : tool?.isSuccess
+    return tool?.isParameters(paramsOf(call)) === true && isResult?.(call.result ?? null) === true
   }
 
   /** A call that has ended, and what came of it. */
   partsOf(call: ToolCall, index: number): ReadonlyArray<Response.ToolCallPartEncoded | Response.ToolResultPartEncoded> {
     const id = call.id ?? `tool-${index}`
-    const name = this.#names.getCustomName(call.name)
-    const params = call.args ?? call.rawInput ?? {}
-    const isFailure = call.status !== "completed"
+    const name = this.#tools.get(call.name)?.name ?? call.name
+    const result = call.result ?? null
     return [
-      { type: "tool-call", id, name, params, providerExecuted: true },
-      { type: "tool-result", id, name, result: call.result ?? null, isFailure, providerExecuted: true }
+      { type: "tool-call", id, name, params: paramsOf(call), providerExecuted: true },
+      { type: "tool-result", id, name, result, isFailure: failed(call), providerExecuted: true }
     ]
   }
 }
@@ -71,7 +88,7 @@ export const metadataOf = Effect.fnUntraced(function* (turn: Turn.Turn, place: C
   return part
 })
 
-/** The end of a response. Calls of tools that the caller does not declare are in its metadata. */
+/** The end of a response. Calls of tools that the caller does not declare, or declares otherwise, are in its metadata. */
 export const finishOf = (
   turn: Turn.Turn,
   { anew }: ChatSessions.Place,
@@ -111,6 +128,9 @@ const hasEnded = ({ status }: ToolCall) => status === "completed" || status === 
 export const makeStreamer = (tools: DeclaredTools) => {
   let open: { readonly kind: "reasoning" | "text"; readonly id: string } | undefined
   let count = 0
+  /** The calls that have no parts yet, and the ids of those that have. */
+  const waiting = new Map<string, ToolCall>()
+  const given = new Set<string>()
   const close = (): ReadonlyArray<Response.StreamPartEncoded> => {
     if (open === undefined) return []
     const part: Response.StreamPartEncoded = { type: `${open.kind}-end`, id: open.id }
@@ -126,13 +146,27 @@ export const makeStreamer = (tools: DeclaredTools) => {
     open = current
     return [...before, ...start, { type: `${kind}-delta`, id: current.id, delta: event.content }]
   }
+  const toolCall = (event: ToolCall): ReadonlyArray<Response.StreamPartEncoded> => {
+    const id = event.id ?? `call-${++count}`
+    if (given.has(id)) return []
+    if (!hasEnded(event)) {
+      waiting.set(id, event)
+      return []
+    }
+    waiting.delete(id)
+    given.add(id)
+    return tools.has(event) ? [...close(), ...tools.partsOf(event, ++count)] : []
+  }
   return {
     add: (event: TurnEvent): ReadonlyArray<Response.StreamPartEncoded> => {
       if (event._tag === "Text" || event._tag === "Thinking") return chunk(event)
-      if (event._tag !== "ToolCall" || !tools.has(event) || !hasEnded(event)) return []
-      return [...close(), ...tools.partsOf(event, ++count)]
+      return event._tag === "ToolCall" ? toolCall(event) : []
     },
-    close
+    /** The turn has ended, and with it the calls that have no end of their own. */
+    end: (): ReadonlyArray<Response.StreamPartEncoded> => {
+      const unended = [...waiting.values()].filter((call) => tools.has(call))
+      return [...close(), ...unended.flatMap((call) => tools.partsOf(call, ++count))]
+    }
   }
 }
 

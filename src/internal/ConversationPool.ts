@@ -50,6 +50,13 @@ const full = (capacity: number) =>
     message: `all ${capacity} conversations are in use`
   })
 
+/** How long a refusal of the server limits the number of sessions. */
+const refusalHolds = Duration.minutes(10)
+
+/** Whether the server has no room for another session, of this app or of all. */
+const isRefused = (error: CreateError): boolean =>
+  error._tag === "ApiError" && (error.reason._tag === "PoolFull" || error.reason._tag === "RateLimited")
+
 export const make = Effect.fnUntraced(function* <K, R>(
   options: Options<K, R>
 ): Effect.fn.Return<ConversationPool<K>, never, ForgeClient | Scope.Scope | R> {
@@ -66,12 +73,12 @@ export const make = Effect.fnUntraced(function* <K, R>(
   const close = (entry: Entry) => {
     const { scope } = entry
     entry.scope = undefined
-    if (scope !== undefined) run(Scope.close(scope, Exit.void))
+    return run(scope === undefined ? Effect.void : Scope.close(scope, Exit.void))
   }
 
   const remove = (key: K, entry: Entry) => {
     if (isCurrent(key, entry)) MutableHashMap.remove(entries, key)
-    close(entry)
+    return close(entry)
   }
 
   const becomeIdle = Effect.fnUntraced(function* (key: K, entry: Entry) {
@@ -85,15 +92,53 @@ export const make = Effect.fnUntraced(function* <K, R>(
     )
   })
 
-  /** Opens the session of an entry, whatever becomes of those who wait for it. */
-  const open = (key: K, entry: Entry) => {
+  /** Closes the session that has been idle longest; undefined where none is idle. */
+  const evict = () => {
+    const idle = [...entries].filter(([, { idle }]) => idle !== undefined)
+    const [longest] = idle.sort(([, a], [, b]) => a.idleSince - b.idleSince)
+    if (longest === undefined) return undefined
+    const [key, entry] = longest
+    entry.idle?.interruptUnsafe()
+    return remove(key, entry)
+  }
+
+  /** How many sessions the server had room for when it last refused one. */
+  let room: { readonly count: number; readonly until: number } | undefined
+
+  const noteRefusal = Effect.map(Clock.currentTimeMillis, (now) => {
+    const count = [...entries].filter(([, { session }]) => session !== undefined).length
+    room = { count: Math.max(1, count), until: now + Duration.toMillis(refusalHolds) }
+  })
+
+  /** Makes room for one more session, and returns when there is; undefined where there cannot be. */
+  const makeRoom = Effect.map(Clock.currentTimeMillis, (now): Effect.Effect<unknown> | undefined => {
+    const size = MutableHashMap.size(entries)
+    const isFull = size >= options.capacity
+    const isFullThere = room !== undefined && now < room.until && size >= room.count
+    const evicted = isFull || isFullThere ? evict() : undefined
+    if (evicted !== undefined) return Fiber.await(evicted)
+    return isFull ? undefined : Effect.void
+  })
+
+  /** Opens a session. Where the server has no room for it, idle ones are closed for it. */
+  const openSession = (how: SessionOptions): Effect.Effect<Session, CreateError, Scope.Scope> =>
+    Effect.catchIf(client.session(how), isRefused, (error) =>
+      Effect.flatMap(noteRefusal, () => {
+        const evicted = evict()
+        return evicted === undefined ? Effect.fail(error) : Effect.andThen(Fiber.await(evicted), openSession(how))
+      })
+    )
+
+  /** Opens the session of an entry when there is room, whatever becomes of those who wait for it. */
+  const open = (key: K, entry: Entry, whenRoom: Effect.Effect<unknown>) => {
     const opening = Deferred.makeUnsafe<Session, CreateError>()
     entry.opening = opening
     entry.session = undefined
     const opened = Effect.gen(function* () {
       const scope = yield* Scope.fork(all)
       entry.scope = scope
-      const session = yield* Effect.flatMap(options.lookup(key), client.session).pipe(Scope.provide(scope))
+      yield* whenRoom
+      const session = yield* Effect.flatMap(options.lookup(key), openSession).pipe(Scope.provide(scope))
       entry.session = session
       return session
     })
@@ -107,39 +152,28 @@ export const make = Effect.fnUntraced(function* <K, R>(
     return entry
   }
 
-  /** Makes room by closing the session that has been idle longest. */
-  const evict = () => {
-    const idle = [...entries].filter(([, { idle }]) => idle !== undefined)
-    const [longest] = idle.sort(([, a], [, b]) => a.idleSince - b.idleSince)
-    if (longest === undefined) return false
-    const [key, entry] = longest
-    entry.idle?.interruptUnsafe()
-    remove(key, entry)
-    return true
-  }
-
-  const take = (key: K) =>
-    Effect.suspend((): Effect.Effect<Entry, CreateError> => {
-      const known = Option.getOrUndefined(MutableHashMap.get(entries, key))
-      if (known !== undefined) {
-        known.idle?.interruptUnsafe()
-        known.idle = undefined
-        known.users++
-        return Effect.succeed(known)
-      }
-      if (MutableHashMap.size(entries) >= options.capacity && !evict()) return Effect.fail(full(options.capacity))
-      const entry: Entry = {
-        generation: 1,
-        opening: Deferred.makeUnsafe(),
-        session: undefined,
-        scope: undefined,
-        users: 1,
-        idleSince: 0,
-        idle: undefined
-      }
-      MutableHashMap.set(entries, key, entry)
-      return Effect.succeed(open(key, entry))
-    })
+  const take = Effect.fnUntraced(function* (key: K): Effect.fn.Return<Entry, CreateError> {
+    const known = Option.getOrUndefined(MutableHashMap.get(entries, key))
+    if (known !== undefined) {
+      known.idle?.interruptUnsafe()
+      known.idle = undefined
+      known.users++
+      return known
+    }
+    const whenRoom = yield* makeRoom
+    if (whenRoom === undefined) return yield* full(options.capacity)
+    const entry: Entry = {
+      generation: 1,
+      opening: Deferred.makeUnsafe(),
+      session: undefined,
+      scope: undefined,
+      users: 1,
+      idleSince: 0,
+      idle: undefined
+    }
+    MutableHashMap.set(entries, key, entry)
+    return open(key, entry, whenRoom)
+  })
 
   const leave = (key: K) => (entry: Entry) =>
     Effect.suspend(() => {
@@ -152,13 +186,16 @@ export const make = Effect.fnUntraced(function* <K, R>(
       const entry = yield* Effect.acquireRelease(take(key), leave(key))
       return { entry, session: yield* Deferred.await(entry.opening) }
     }),
-    forget: (key, entry) => Effect.sync(() => remove(key, entry)),
+    forget: (key, entry) =>
+      Effect.sync(() => {
+        remove(key, entry)
+      }),
     renew: (key, entry, closed) =>
       Effect.suspend(() => {
         if (entry.session === closed) {
           close(entry)
           entry.generation++
-          open(key, entry)
+          open(key, entry, Effect.void)
         }
         return Deferred.await(entry.opening)
       })

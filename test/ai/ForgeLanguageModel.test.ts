@@ -163,6 +163,61 @@ User: Which word was it?`
     }).pipe(withModel(() => "one"))
   )
 
+  it.effect("begins anew where the system prompt has changed, or the chat comes from elsewhere", () =>
+    Effect.gen(function* () {
+      const chat = yield* Chat.empty
+      yield* chat.generateText({ prompt: "Remember heliotrope." })
+      const changed = yield* chat.generateText({
+        prompt: [
+          { role: "system", content: "Answer in French." },
+          { role: "user", content: [Prompt.makePart("text", { text: "Which word was it?" })] }
+        ]
+      })
+      assert.deepInclude(metadataOf(changed.content), { anew: "its system prompt has changed" })
+      const handed = yield* Effect.flatMap(ForgeTest.ForgeTest, ({ prompts }) => prompts)
+      assert.deepInclude(handed[1]?.session.system, { text: "Answer in French." })
+      assert.strictEqual(handed[1]?.prompt, told)
+
+      const again = yield* chat.generateText({ prompt: "And now?" })
+      assert.notProperty(metadataOf(again.content), "anew")
+
+      const restored = yield* Chat.fromJson(yield* chat.exportJson)
+      const elsewhere = yield* restored.generateText({ prompt: "Which word was it?" })
+      assert.deepInclude(metadataOf(elsewhere.content), { anew: "its session is not known" })
+    }).pipe(withModel(() => "one"))
+  )
+
+  it.effect("begins anew where the server has forgotten the session, or closes it before the turn", () =>
+    Effect.gen(function* () {
+      const { failNext, prompts } = yield* ForgeTest.ForgeTest
+      const chat = yield* Chat.empty
+      yield* chat.generateText({ prompt: "Remember heliotrope." })
+      yield* failNext(ForgeTest.notFound, { method: "GET", path: "/sessions/" })
+      const forgotten = yield* chat.generateText({ prompt: "Which word was it?" })
+      assert.deepInclude(metadataOf(forgotten.content), { anew: "its session is closed" })
+      const closed = yield* chat.generateText({ prompt: "Close." })
+      assert.deepInclude(metadataOf(closed.content), { anew: "its session is closed" })
+      const handed = (yield* prompts).map(({ prompt }) => prompt)
+      assert.lengthOf(handed, 3)
+      assert.isTrue(handed[2]?.endsWith("User: Close."))
+    }).pipe(withModel((prompt) => (prompt === "Close." ? ForgeTest.sessionClosed : "one")))
+  )
+
+  it.effect("asks one thing after the other for as long as it likes, whatever room the server has", () =>
+    Effect.gen(function* () {
+      for (const prompt of ["1", "2", "3", "4", "5"]) {
+        assert.strictEqual((yield* LanguageModel.generateText({ prompt })).text, prompt)
+      }
+      const { requests } = yield* ForgeTest.ForgeTest
+      const refused = (yield* requests).filter(({ status }) => status === 503)
+      assert.lengthOf(refused, 1)
+      assert.lengthOf(
+        (yield* sessions).filter(({ closedAt }) => closedAt === null),
+        2
+      )
+    }).pipe(withModel((prompt) => prompt, {}, { maxOpenSessions: 2, client: { retry: false } }))
+  )
+
   it.effect("two calls of one chat at once are not in one session", () =>
     Effect.gen(function* () {
       const chat = yield* Chat.empty
@@ -176,16 +231,18 @@ User: Which word was it?`
     }).pipe(withModel(["one", "two"]))
   )
 
+  const Read = Tool.providerDefined({
+    id: "clawdforge.read",
+    customName: "ReadFile",
+    providerName: "Read",
+    args: Schema.Struct({}),
+    parameters: Schema.Struct({ path: Schema.String }),
+    success: Schema.String,
+    failure: Schema.String
+  })({})
+
   it.effect("the agent's calls of tools are parts where the toolkit declares them, else metadata", () =>
     Effect.gen(function* () {
-      const Read = Tool.providerDefined({
-        id: "clawdforge.read",
-        customName: "ReadFile",
-        providerName: "Read",
-        args: Schema.Struct({}),
-        parameters: Schema.Struct({ path: Schema.String }),
-        success: Schema.String
-      })({})
       const toolkit = Toolkit.make(Read)
       const declared = yield* LanguageModel.generateText({ prompt: "x", toolkit })
       assert.deepInclude(declared.toolCalls[0], { name: "ReadFile", params: { path: "a.txt" }, providerExecuted: true })
@@ -201,6 +258,37 @@ User: Which word was it?`
       assert.deepInclude(calls[0], { name: "Read", status: "completed", result: "Buy milk." })
     }).pipe(withModel([ForgeTest.events([call, { _tag: "Text", content: "Milk." }])]))
   )
+
+  const { status: _status, result: _result, ...begun } = call
+  const calls: Readonly<Record<string, readonly [ReadonlyArray<TurnEvent.TurnEvent>, number]>> = {
+    "one that ends": [[{ ...begun, status: "in_progress" }, call], 1],
+    "one that ends twice": [[call, call], 1],
+    "one that fails": [[{ ...call, status: "failed" }], 1],
+    "one without an end": [[{ ...begun, status: "in_progress", result: "Not yet." }], 1],
+    "one without a status": [[{ ...begun, result: "Buy milk." }], 1],
+    "one without a result": [[{ ...begun, status: "completed" }], 0],
+    "one with other parameters": [[{ ...call, args: { file: "a.txt" } }], 0]
+  }
+  for (const [name, [events, parts]] of Object.entries(calls)) {
+    it.effect(`a call of a tool is a part once, or else metadata, of a text and of a stream: ${name}`, () =>
+      Effect.gen(function* () {
+        const toolkit = Toolkit.make(Read)
+        const { content } = yield* LanguageModel.generateText({ prompt: "x", toolkit })
+        const streamed = yield* Stream.runCollect(LanguageModel.streamText({ prompt: "x", toolkit }))
+        for (const all of [content, streamed]) {
+          assert.lengthOf(
+            all.filter(({ type }) => type === "tool-call"),
+            parts
+          )
+          assert.lengthOf(
+            all.filter(({ type }) => type === "tool-result"),
+            parts
+          )
+          assert.lengthOf([metadataOf(all)["toolCalls"] ?? []].flat(), 1 - parts)
+        }
+      }).pipe(withModel([ForgeTest.events([...events, { _tag: "Text", content: "Milk." }])]))
+    )
+  }
 
   it.effect("what an agent cannot do fails in one sentence, before anything is sent", () =>
     Effect.gen(function* () {
@@ -218,6 +306,12 @@ User: Which word was it?`
           content: [Prompt.makePart("file", { mediaType: "image/png", data: new URL("http://localhost/a.png") })]
         }
       ])
+      for (const toolChoice of ["none", "required"] as const) {
+        const chosen = yield* Effect.flip(
+          LanguageModel.generateText({ prompt: "x", toolkit: Toolkit.make(Read), toolChoice })
+        )
+        assert.include(String(chosen), "an agent decides itself which of its tools it calls")
+      }
       const url = yield* Effect.flip(LanguageModel.generateText({ prompt: file }))
       assert.include(url.message, "an agent takes files as bytes or Base64, not by their address")
       const { requests } = yield* ForgeTest.ForgeTest
