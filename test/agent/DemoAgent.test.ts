@@ -40,7 +40,9 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("the demo agent
       for (const [asked, promised] of [
         ["Remember the word x for me.", "I will remember x."],
         ["Please remember that my dog is called Rex, for me!", "I will remember that your dog is called Rex."],
-        ["Remember what I told you", "I will remember what you told you."]
+        ["Remember what I told you", "I will remember what you told you."],
+        ["Remember that I was late, and I've got a cat.", "I will remember that you were late, and you've got a cat."],
+        ["I do not remember anything.", "You said “I do not remember anything.”"]
       ] as const) {
         assert.include(textOf(yield* collect(session, prompt(asked))), promised)
       }
@@ -55,6 +57,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("the demo agent
       const said = (text: string) => Effect.map(collect(session, prompt(text)), textOf)
       assert.strictEqual(yield* said('/json {"a": 1}\n\nAnswer with JSON.'), '{"a": 1}')
       assert.strictEqual(yield* said('/json-fenced {"a": 1}\nAnswer.'), 'Here it is:\n\n```json\n{"a": 1}\n```')
+      assert.strictEqual(yield* said('/json {\n  "a": 1\n}\n\nAnswer with JSON.'), '{\n  "a": 1\n}')
       assert.notInclude(yield* said("/json-wrong"), "{")
       assert.notInclude(yield* said('/json-repaired {"a": 2}\nAnswer.'), "{")
       assert.strictEqual(yield* said("That was no JSON."), '{"a": 2}')
@@ -84,6 +87,7 @@ layer(Platform, { excludeTestServices: true, concurrent: true })("the demo agent
         assert.deepInclude(lastOf(events), { _tag: "TurnEnd", stopReason: "cancelled" })
       }
       assert.strictEqual(textOf(yield* collect(session, prompt("/sleep 0.01"))), "I took 0.01 seconds.")
+      assert.strictEqual(textOf(yield* collect(session, prompt("/sleep 1\nAnswer."))), "I took 1 second.")
     })
   )
 

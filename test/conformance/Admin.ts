@@ -93,6 +93,21 @@ export const Admin: Group = {
       })
     },
     {
+      title: "GET /admin/tokens: in the order of their names",
+      needs: [...needs, "ours"],
+      test: Effect.gen(function* () {
+        const { admin } = yield* Server
+        const names = [yield* newName, yield* newName, yield* newName]
+        for (const name of names) yield* admin("POST", "/admin/tokens", { body: { name } })
+        const { tokens } = Expect.answer(yield* admin("GET", "/admin/tokens"), 200, { ok: true })
+        const listed = Expect.records(tokens).map((token) => String(token["name"]))
+        assert.deepEqual(
+          listed.filter((name) => names.includes(name)),
+          names.toSorted((a, b) => (a < b ? -1 : 1))
+        )
+      })
+    },
+    {
       title: 'DELETE: 200 {"ok": true}; unknown name 404',
       needs,
       test: Effect.gen(function* () {

@@ -87,6 +87,7 @@ export const Extras: Group = {
           ["create", "turn", "close"]
         )
         assert.equal(events[1]?.["turn_index"], 1)
+        Expect.fields(events[1]?.["detail"], { stop_reason: "end_turn", duration_ms: Expect.isCount })
         const seqs = events.map(({ seq }) => Number(seq))
         assert.deepEqual(
           seqs,

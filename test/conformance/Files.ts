@@ -104,6 +104,21 @@ export const Files: Group = {
       })
     },
     {
+      title: "at most 32 files of one turn or run",
+      needs: ["ours"],
+      test: Effect.gen(function* () {
+        const app = yield* App
+        const id = yield* app.open()
+        const token = yield* app.upload("x")
+        for (const path of ["/run", `/sessions/${id}/turn`]) {
+          const ask = (count: number) =>
+            app.request("POST", path, { body: { prompt: "Read.", files: Array.from({ length: count }, () => token) } })
+          Expect.invalid(yield* ask(33), ["body", "files"])
+          Expect.answer(yield* ask(32), 200)
+        }
+      })
+    },
+    {
       title: 'the 404 of a file says {"detail": "file not found"}',
       needs: ["ours"],
       test: Effect.gen(function* () {

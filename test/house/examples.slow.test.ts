@@ -82,7 +82,8 @@ const saying: Readonly<Record<string, string>> = {
   "model.ts": "You told me the word heliotrope.",
   "interruption.ts": "That took too long.\nYou said “And now in one word.”",
   "tokens.ts": "<redacted:app token>",
-  "telemetry.ts": "1 session is open"
+  "telemetry.ts": "1 session is open",
+  "demo.ts": "42, after 2 answers\nrefusal\nThe agent failed: "
 }
 
 const adminToken = "the-admin-token-of-the-documentation"

@@ -53,10 +53,15 @@ const wordIn = (prompt: string): string | undefined =>
 /** What the user says of themselves, as the agent says it of them. */
 const turned: Readonly<Record<string, string>> = {
   i: "you",
+  "i'd": "you'd",
+  "i'll": "you'll",
   "i'm": "you're",
+  "i've": "you've",
+  "i was": "you were",
   me: "you",
   mine: "yours",
   my: "your",
+  myself: "yourself",
   am: "are"
 }
 
@@ -65,11 +70,14 @@ const promise = (request: string): string => {
   const word = wordIn(`remember ${request}`)
   if (word !== undefined) return word
   const plain = request.replace(/,?\s+(for me|please)$/iu, "").replaceAll(/\s+/g, " ")
-  return plain.replaceAll(/[\p{L}']+/gu, (word) => turned[word.toLowerCase()] ?? word)
+  return plain.replaceAll(/\bi was\b|[\p{L}']+/giu, (word) => turned[word.toLowerCase()] ?? word)
 }
 
+/** A request to remember something, at the beginning of a sentence or of a part of one. */
+const requestPattern = /(?:^|[.!?:;,]\s|\b(?:and|please|to|you)\s)\s*remember\s+(.+?)[.!]?\s*$/isu
+
 const aboutPrompt = (prompt: string, earlier: ReadonlyArray<string>): string => {
-  const request = /\bremember\s+(.+?)[.!]?\s*$/isu.exec(prompt)?.[1]
+  const request = requestPattern.exec(prompt)?.[1]
   if (request !== undefined && !isQuestion(prompt)) return `I will remember ${promise(request)}.`
   const word = earlier.map(wordIn).findLast((found) => found !== undefined)
   if (word !== undefined && /\bword\b/iu.test(prompt) && wordIn(prompt) === undefined)

@@ -24,6 +24,27 @@ const echo: Command = (context, text) => {
 /** A command's own text: what follows it on its line. A caller may add instructions after that. */
 const firstLine = (rest: string): string => rest.split("\n")[0]?.trim() ?? ""
 
+const isJson = (text: string): boolean => {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** The JSON that follows a command, on as many lines as it has. What is none is the rest of the line. */
+const jsonOf = (rest: string): string => {
+  const lines = rest.split("\n")
+  const texts = lines.map((_, index) =>
+    lines
+      .slice(0, index + 1)
+      .join("\n")
+      .trim()
+  )
+  return texts.find(isJson) ?? firstLine(rest)
+}
+
 const repaired = "/json-repaired"
 
 const aboutServer = (server: unknown): string => {
@@ -53,11 +74,12 @@ export const commands: Readonly<Record<string, Command>> = {
     return { text: "" }
   },
   "/sleep": async (context, rest) => {
-    await pause(Number(rest) * 1000, undefined, { signal: context.signal })
-    return echo(context, `I took ${rest} seconds.`)
+    const seconds = Number(firstLine(rest))
+    await pause(seconds * 1000, undefined, { signal: context.signal })
+    return echo(context, `I took ${seconds} ${seconds === 1 ? "second" : "seconds"}.`)
   },
-  "/json": (context, rest) => echo(context, firstLine(rest)),
-  "/json-fenced": (context, rest) => echo(context, `Here it is:\n\n\`\`\`json\n${firstLine(rest)}\n\`\`\``),
+  "/json": (context, rest) => echo(context, jsonOf(rest)),
+  "/json-fenced": (context, rest) => echo(context, `Here it is:\n\n\`\`\`json\n${jsonOf(rest)}\n\`\`\``),
   "/json-wrong": (context) => echo(context, "I would rather not answer with JSON."),
   [repaired]: (context) => echo(context, "I forgot that it should be JSON."),
   "/silent": () => ({ text: "" }),
@@ -70,8 +92,9 @@ export const commands: Readonly<Record<string, Command>> = {
     return { text: "This is longer than", stopReason: "max_tokens" }
   },
   "/tool": async (context, rest) => {
-    const done = await Tools.pretend(context, rest)
-    return echo(context, done ? `I ran ${rest}.` : `I was not allowed to run ${rest}.`)
+    const command = firstLine(rest) || "ls"
+    const done = await Tools.pretend(context, command)
+    return echo(context, done ? `I ran ${command}.` : `I was not allowed to run ${command}.`)
   },
   "/write": async (context, rest) => {
     const [, name = "", text = ""] = /^(\S+)\s*([^]*)$/.exec(rest) ?? []
@@ -98,5 +121,5 @@ export const commands: Readonly<Record<string, Command>> = {
 /** The JSON that the prompt before asked to be given only when its answer is complained of. */
 export const repairOf = ({ memory }: Context): string | undefined => {
   const before = memory.turns.at(-1)?.prompt ?? ""
-  return before.startsWith(`${repaired} `) ? firstLine(before.slice(repaired.length)) : undefined
+  return before.startsWith(`${repaired} `) ? jsonOf(before.slice(repaired.length)) : undefined
 }
