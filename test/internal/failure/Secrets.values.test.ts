@@ -136,6 +136,7 @@ const good: Script = ({ method, path }) => {
   if (method === "POST" && path === "/admin/tokens") return { json: { name: "billing", token: canaries.minted } }
   if (path === "/run?usage=true")
     return { json: { ok: true, result: canaries.answer, duration_ms: 1, stop_reason: null } }
+  if (path.endsWith("/diff")) return { json: { ok: true, diff: "" } }
   if (path.endsWith("/turn")) return { json: turn("s-1", 1, canaries.answer) }
   const [route] = `${method} ${path}`.split("?", 1)
   const found = Object.values(goodCalls).find(({ request }) => request.split("?", 1)[0] === route)
