@@ -44,7 +44,8 @@ it.layer(Shared.layer, { excludeTestServices: true })("turns with files", (it) =
       assert.include(answer.text, `"path":"${cwd}/${folder}/attachment-1.TXT"`)
       const copy = statSync(`${cwd}/${folder}/attachment-1.TXT`)
       assert.deepStrictEqual([copy.isFile(), copy.nlink, copy.mode & 0o777], [true, 1, 0o600])
-      const memory = readFileSync(`${cwd}/.demo-agent/${readdirSync(`${cwd}/.demo-agent`)[0]}`, "utf8")
+      const [file = ""] = readdirSync(`${cwd}/.demo-agent`).filter((name) => name.endsWith(".json"))
+      const memory = readFileSync(`${cwd}/.demo-agent/${file}`, "utf8")
       assert.include(memory, '"prompt":" What do they say? "')
 
       const again = yield* app.request("POST", `/sessions/${id}/turn`, { body: { prompt: "Again.", files: [more] } })
