@@ -103,6 +103,9 @@ export class NotFound extends Data.TaggedClass("NotFound")<{
 /** A live token of that name exists already. */
 export class TokenExists extends Data.TaggedClass("TokenExists") {}
 
+/** The file is not as the call has it: another tag, or there already. */
+export class FileChanged extends Data.TaggedClass("FileChanged") {}
+
 /** The request is larger than the server takes. */
 export class TooLarge extends Data.TaggedClass("TooLarge") {}
 
@@ -162,6 +165,7 @@ export interface Reasons {
   readonly 404: NotFound | Unexpected
   readonly 409: TokenExists | Unexpected
   readonly 410: Unexpected
+  readonly 412: FileChanged | Unexpected
   readonly 413: TooLarge
   readonly 422: Invalid
   readonly 429: RateLimited
@@ -322,6 +326,13 @@ export type TokensError = AuthError | ApiErrors<CommonStatus> | TransportError
 
 /** What `ForgeAdmin.revoke` can fail with. */
 export type RevokeError = AuthError | ApiErrors<CommonStatus | 404 | 422> | TransportError
+
+/** What a call about the files of a session can fail with. */
+export type FilesError =
+  | AuthError
+  | ApiErrors<CommonStatus | 404 | 410 | 412 | 413 | 422>
+  | TransportError
+  | SessionClosed
 
 /** What a turn can fail with. */
 export type TurnError =

@@ -9,6 +9,7 @@
  */
 import type { Effect, Schema, Stream } from "effect"
 import type { CancelError, CloseError, DiffError, StateError, TurnAsError, TurnError } from "./ForgeError.ts"
+import type { SessionFiles } from "./SessionFiles.ts"
 import type { LiveState, SessionId, SessionInfo } from "./SessionInfo.ts"
 import type { Part, StreamOptions, Structured, Turn, TurnAsOptions, TurnOptions } from "./Turn.ts"
 
@@ -90,6 +91,9 @@ export interface Session {
    * long as the server keeps it. Any other is `ApiError<404>`.
    */
   readonly diff: Effect.Effect<string, DiffError>
+
+  /** The files in the folder that the session works in. */
+  readonly files: SessionFiles
 
   /**
    * Closes the session now, before its scope ends. Concurrent calls send one request and share its result; after a failure

@@ -36,6 +36,9 @@ export * as Run from "./Run.ts"
 /** The handle of a session. */
 export type * as Session from "./Session.ts"
 
+/** The files in the folder of a session. */
+export * as SessionFiles from "./SessionFiles.ts"
+
 /** The id, options and state of a session. */
 export * as SessionInfo from "./SessionInfo.ts"
 

@@ -27,6 +27,7 @@ const fakeSession = (turns: Array<string>): Session.Session => {
     cancel: Effect.succeed(false),
     state: Effect.never,
     diff: Effect.never,
+    files: { list: () => Effect.never, read: () => Stream.never, write: () => Effect.never },
     close: Effect.void,
     closed: Effect.never
   }

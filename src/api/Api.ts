@@ -13,11 +13,13 @@ import * as Health from "../wire/Health.ts"
 import { IdempotencyKey, nullable } from "../wire/Ids.ts"
 import * as Paths from "../wire/Paths.ts"
 import * as Runs from "../wire/Runs.ts"
+import * as SessionFiles from "../wire/SessionFiles.ts"
 import * as Sessions from "../wire/Sessions.ts"
 import * as Tokens from "../wire/Tokens.ts"
 import * as Turns from "../wire/Turns.ts"
 import { TurnAnswer, UploadForm } from "./Bodies.ts"
 import {
+  FileChanged,
   FileNotFound,
   NotReady,
   PoolFull,
@@ -60,6 +62,9 @@ const headers = { "idempotency-key": Schema.optionalKey(IdempotencyKey) }
 /** The headers of a call that may be read as an event stream. */
 const streamHeaders = { ...headers, [lastEventId]: Schema.optionalKey(LastEventId) }
 
+/** The content of a file. */
+const content = Schema.Uint8Array.pipe(HttpApiSchema.asUint8Array({ contentType: "application/octet-stream" }))
+
 const system = HttpApiGroup.make("system", { topLevel: true })
   .add(
     HttpApiEndpoint.get("health", Paths.health, { success: named("Health", Health.health) }).annotateMerge(
@@ -90,6 +95,30 @@ const sessions = HttpApiGroup.make("sessions")
       success: named("SessionDiff", Sessions.Diff),
       error: [FileNotFound, TooLarge, RunFailedBody]
     }).annotateMerge(Descriptions.operations.diff),
+    HttpApiEndpoint.get("files", Paths.sessionFiles.route, {
+      params,
+      query: {
+        path: SessionFiles.FolderPath.pipe(Schema.withDecodingDefaultKey(Effect.succeed(""))),
+        depth: SessionFiles.Depth.pipe(Schema.withDecodingDefaultKey(Effect.succeed(SessionFiles.depth.default)))
+      },
+      success: named("SessionFiles", SessionFiles.List),
+      error: [FileNotFound, SessionIsClosed, NotReady]
+    }).annotateMerge(Descriptions.operations.files),
+    HttpApiEndpoint.get("readFile", Paths.fileContent.route, {
+      params,
+      query: { path: SessionFiles.FilePath },
+      headers: { range: Schema.optionalKey(Schema.String), "if-match": Schema.optionalKey(Schema.String) },
+      success: content,
+      error: [FileNotFound, SessionIsClosed, FileChanged, NotReady]
+    }).annotateMerge(Descriptions.operations.readFile),
+    HttpApiEndpoint.put("writeFile", Paths.fileContent.route, {
+      params,
+      query: { path: SessionFiles.FilePath },
+      headers: { "if-match": Schema.optionalKey(Schema.String), "if-none-match": Schema.optionalKey(Schema.String) },
+      payload: content,
+      success: named("FileWritten", SessionFiles.Written),
+      error: [FileNotFound, SessionIsClosed, FileChanged, TooLarge, TooMany, NotReady]
+    }).annotateMerge(Descriptions.operations.writeFile),
     HttpApiEndpoint.delete("close", Paths.session.route, {
       params,
       success: named("SessionClosed", Sessions.Closed)

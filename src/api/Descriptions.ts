@@ -4,6 +4,7 @@
  */
 import { OpenApi } from "effect/http-api"
 import * as Files from "../wire/Files.ts"
+import * as SessionFiles from "../wire/SessionFiles.ts"
 import * as Sessions from "../wire/Sessions.ts"
 
 const operation = (identifier: string, summary: string, description: string) =>
@@ -43,6 +44,21 @@ export const operations = {
     "getSessionDiff",
     "What a session has changed",
     "A patch of its clone or copy of a workspace since it was opened, ignored files left out: 16 MiB at most. It is kept when the session closes, for as long as the session is. Of any other session there is none."
+  ),
+  files: operation(
+    "listSessionFiles",
+    "The files of a session",
+    "What is in its folder, or in a folder below that, as deep as `depth`; of `.git` not what is in it. At most 10,000 entries, in the order of their paths."
+  ),
+  readFile: operation(
+    "readSessionFile",
+    "The content of a file",
+    "Of a file in the session's folder; no link is followed. `Range` gives a part of it, and `If-Match` fails where it has changed."
+  ),
+  writeFile: operation(
+    "writeSessionFile",
+    "Write a file",
+    "Into the session's folder, with the folders above it: beside its place, and then moved there. With `If-Match`, or with `If-None-Match: *`, only a file that has not changed is replaced, or none is."
   ),
   events: operation(
     "listSessionEvents",
@@ -138,6 +154,11 @@ export const parameters: Readonly<Record<string, Description>> = {
   include_closed: { description: "Whether closed sessions are listed too", type: "boolean", default: true },
   limit: { description: "The most sessions of one page", type: "integer", minimum: 1, maximum: Sessions.maxPage },
   cursor: { description: "The `next_cursor` of the page before" },
+  path: { description: "Where, relative to the session's folder, with `/` between the names" },
+  depth: { description: "How many levels of folders", type: "integer", ...SessionFiles.depth },
+  range: { description: "`bytes=FROM-TO`, `bytes=FROM-` or `bytes=-LAST`: the part of the file that is wanted" },
+  "if-match": { description: "The tag that the file must have, in quotation marks" },
+  "if-none-match": { description: "`*`: the file must not be there" },
   after: { description: "Only events with a greater `seq`", type: "integer", minimum: 0, default: 0 },
   usage: { description: "Whether the answer has the tokens and the cost", type: "boolean", default: false },
   ttl_secs: {
@@ -302,6 +323,13 @@ export const fields: Readonly<Record<string, Description>> = {
   raw: { description: "The event as it came" },
 
   // Files
+  "SessionFiles.entries": { description: "What is in the folder, a folder before what is in it" },
+  truncated: { description: "Whether there are more than these" },
+  unlisted: { description: "How many have a name that is not UTF-8", minimum: 0 },
+  path: { description: "Relative to the session's folder" },
+  "entries.kind": { description: "`file`, `dir`, `link`, or `other` for what is none of them" },
+  modified_at: at("When it was changed last"),
+  etag: { description: "The tag of the file: another one whenever its content may be another" },
   file: { description: "The file, with its name" },
   file_token: {
     description: "Names the file in `files`. Keep it secret: with it, any request of the app can attach the file"

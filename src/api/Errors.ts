@@ -53,12 +53,23 @@ export class SessionNotFound extends Schema.Error<SessionNotFound>("effect-clawd
   readonly _tag = "SessionNotFound"
 }
 
-/** 404: a file token is unknown, expired, or another app's. */
+/** 404: a file token is unknown, expired, or another app's; or the session has no file of this path. */
 export class FileNotFound extends Schema.Error<FileNotFound>("effect-clawdforge/api/Errors/FileNotFound")(
   sentence(Failures.sentences.fileNotFound),
-  { httpApiStatus: 404, description: "A file token is unknown, expired, or of another app" }
+  {
+    httpApiStatus: 404,
+    description: "A file token is unknown, expired, or of another app, or there is no file of this path"
+  }
 ) {
   readonly _tag = "FileNotFound"
+}
+
+/** 412: the file is not as the request has it. */
+export class FileChanged extends Schema.Error<FileChanged>("effect-clawdforge/api/Errors/FileChanged")(
+  sentence(Failures.sentences.fileChanged),
+  { httpApiStatus: 412, description: "The file is not as the condition of the request has it" }
+) {
+  readonly _tag = "FileChanged"
 }
 
 /** 410: the session is closed, or was closed while the turn ran or waited. */

@@ -73,6 +73,14 @@ export class ConversationSession extends Inspectable.Class implements Session {
     return Effect.suspend(() => this.#session.diff)
   }
 
+  get files(): Session["files"] {
+    return {
+      list: (options) => Effect.suspend(() => this.#session.files.list(options)),
+      read: (path, options) => Stream.suspend(() => this.#session.files.read(path, options)),
+      write: (path, content, options) => Effect.suspend(() => this.#session.files.write(path, content, options))
+    }
+  }
+
   get close(): Session["close"] {
     return Effect.suspend(() => {
       const session = this.#session

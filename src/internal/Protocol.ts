@@ -20,6 +20,7 @@ import type {
 } from "../ForgeError.ts"
 import type { Health as HealthInfo } from "../Health.ts"
 import * as Run from "../Run.ts"
+import type { SessionFiles } from "../SessionFiles.ts"
 import type { LiveState, SessionId, SessionInfo } from "../SessionInfo.ts"
 import type { Turn } from "../Turn.ts"
 import type * as Upload from "../Upload.ts"
@@ -34,6 +35,7 @@ import * as Turns from "./calls/Turns.ts"
 import * as CloseGroup from "./CloseGroup.ts"
 import type * as EventStreamReader from "./exchange/EventStreamReader.ts"
 import * as Exchange from "./exchange/Exchange.ts"
+import * as FilesOfSession from "./FilesOfSession.ts"
 import * as PartStream from "./PartStream.ts"
 import * as Multipart from "./calls/Multipart.ts"
 import * as CloseFailure from "./telemetry/CloseFailure.ts"
@@ -57,6 +59,7 @@ export interface Protocol {
   readonly listSessions: (query: string) => Effect.Effect<Sessions.SessionPage, ListError>
   readonly getSession: (id: SessionId) => Effect.Effect<LiveState, StateError>
   readonly getDiff: (id: SessionId) => Effect.Effect<string, DiffError>
+  readonly files: (id: SessionId) => SessionFiles
   /**
    * Sends a turn at once: the handle orders the turns of a session. `onAbandoned` runs with the turn's key when the call is
    * interrupted while the agent may be working on it.
@@ -94,7 +97,8 @@ const shutdownBound = Duration.seconds(5)
 export const make = Effect.fnUntraced(function* (
   options: Exchange.Options
 ): Effect.fn.Return<Protocol, never, HttpClient.HttpClient | Scope.Scope> {
-  const { send, stream } = yield* Exchange.make(options)
+  const exchange = yield* Exchange.make(options)
+  const { send, stream } = exchange
   const background = yield* Background.make(shutdownBound)
   // Closing one session does not wait for another.
   const scope = yield* Scope.fork(yield* Effect.scope, "parallel")
@@ -203,12 +207,9 @@ export const make = Effect.fnUntraced(function* (
 
   const upload = Effect.fnUntraced(function* <E, R>(source: Upload.Source<E, R>, options: Upload.UploadOptions = {}) {
     const { deadline, prepared, timeToLive } = yield* Files.prepare(source, options)
-    const { failed, readable } = yield* Multipart.observe(Files.measured(prepared))
+    const { readable, reading } = yield* Multipart.observe(Files.measured(prepared))
     const body = Files.body(readable, boundary, timeToLive)
-    return yield* Effect.raceFirst(
-      send(Files.upload, { body, deadline, file: prepared.name, repeatable: prepared.rereadable }),
-      failed
-    )
+    return yield* reading(send(Files.upload, { body, deadline, file: prepared.name, repeatable: prepared.rereadable }))
   })
 
   return {
@@ -219,6 +220,7 @@ export const make = Effect.fnUntraced(function* (
     listSessions: (query) => send(Sessions.list, { query }),
     getSession: (id) => send(Sessions.get, { path: Paths.session.of(id) }),
     getDiff: (id) => send(Sessions.diff, { path: Paths.diff.of(id) }),
+    files: FilesOfSession.make(exchange),
     turn: (id, { body, deadline, delivery: { acceptsEvents, key }, secrets }, onAbandoned) =>
       send(Turns.send, {
         path: Paths.turn.of(id),

@@ -14,6 +14,7 @@ import {
   type TurnError
 } from "../ForgeError.ts"
 import type { Session } from "../Session.ts"
+import type { SessionFiles } from "../SessionFiles.ts"
 import type { LiveState, SessionId, SessionInfo } from "../SessionInfo.ts"
 import * as Turn from "../Turn.ts"
 import * as Paths from "../wire/Paths.ts"
@@ -96,6 +97,15 @@ export class SessionHandle extends Inspectable.Class implements Session {
 
   get diff(): Effect.Effect<string, DiffError> {
     return SessionSpan.request(this.span, this.#protocol.getDiff(this.id))
+  }
+
+  get files(): SessionFiles {
+    const { list, read, write } = this.#protocol.files(this.id)
+    return {
+      list: (options) => SessionSpan.request(this.span, list(options)),
+      read,
+      write: (path, content, options) => SessionSpan.request(this.span, write(path, content, options))
+    }
   }
 
   get close(): Effect.Effect<void, CloseError> {

@@ -22,6 +22,7 @@ import * as Calls from "./calls/Calls.ts"
 import * as DiskReadiness from "./upkeep/DiskReadiness.ts"
 import { Ledger, type SessionEvent } from "./storage/Ledger.ts"
 import * as Listener from "./http/Listener.ts"
+import * as LinuxFolders from "./folders/LinuxFolders.ts"
 import * as LocalSessionEngine from "./sessions/LocalSessionEngine.ts"
 import * as LocalWorkspaces from "./workspaces/LocalWorkspaces.ts"
 import * as McpHosts from "./sessions/McpHosts.ts"
@@ -131,7 +132,12 @@ const sessions = (options: EmbeddedOptions) =>
   Sweeper.layer(options).pipe(
     Layer.provideMerge(Layer.merge(LocalSessionEngine.layer(options), Runs.layer(options))),
     Layer.provideMerge(
-      Layer.mergeAll(StoredUploads.layer(options), LocalWorkspaces.layer(options), McpHosts.layer(options))
+      Layer.mergeAll(
+        StoredUploads.layer(options),
+        LinuxFolders.layer,
+        LocalWorkspaces.layer(options),
+        McpHosts.layer(options)
+      )
     ),
     Layer.provideMerge(Timeouts.layer(options)),
     Layer.provideMerge(CallResponse.layer(options)),

@@ -47,6 +47,7 @@ const reasons: { readonly [S in ForgeError.Status]: () => ForgeError.Reasons[S] 
   404: () => new ForgeError.NotFound({ resource: "session" }),
   409: () => new ForgeError.TokenExists(),
   410: unexpected(410),
+  412: () => new ForgeError.FileChanged(),
   413: () => new ForgeError.TooLarge(),
   422: () => new ForgeError.Invalid({ issues: [] }),
   429: () => new ForgeError.RateLimited(),
@@ -230,6 +231,11 @@ export const session = (does: Partial<Session> = {}): Session => {
     stream: () => Stream.die(missing("stream")),
     state: Effect.succeed(liveState(info)),
     diff: Effect.succeed(""),
+    files: {
+      list: () => Effect.die(missing("files.list")),
+      read: () => Stream.die(missing("files.read")),
+      write: () => Effect.die(missing("files.write"))
+    },
     cancel: Effect.succeed(false),
     close: Effect.void,
     closed: Effect.never,

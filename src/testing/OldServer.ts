@@ -26,6 +26,7 @@ const endpoints: ReadonlyArray<readonly [Feature, RegExp]> = [
   ["agents", /^\/agents$/],
   ["cancel", /^\/sessions\/[^/]+\/cancel$/],
   ["diff", /^\/sessions\/[^/]+\/diff$/],
+  ["files", /^\/sessions\/[^/]+\/files(\/content)?$/],
   ["events", /^\/sessions\/[^/]+\/events$/],
   ["ready", /^\/readyz$/]
 ]

@@ -72,7 +72,10 @@ export const make = Effect.fnUntraced(function* (
       tails.set(key, whole.slice(-longestSecret))
       return whole
     })
-    return [line, ...asked.texts, ...asked.joined.values(), ...answered.texts, ...goingOn]
+    const texts = [line, ...asked.texts, ...asked.joined.values(), ...answered.texts, ...goingOn]
+    // An id is random: it may look like anything.
+    const ids = Recording.idsIn(request, response)
+    return texts.map((text) => ids.reduce((left, id) => left.replaceAll(id, ""), text))
   }
 
   yield* append(

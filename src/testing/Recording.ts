@@ -1,7 +1,7 @@
 /**
  * A recording: a file with one exchange of the wire on each line, without a secret.
  */
-import { Data, Effect, Option, Schema, Stream } from "effect"
+import { Data, Effect, Option, Predicate, Schema, Stream } from "effect"
 import type { HttpClientRequest } from "effect/http"
 import * as Json from "./Json.ts"
 import * as ResponseBody from "./ResponseBody.ts"
@@ -117,6 +117,15 @@ const toBody = (bytes: Uint8Array, contentType: string, redact: (text: string) =
     return json === undefined ? redact(line) : `data: ${JSON.stringify(mapTexts(json, redact))}`
   }
   return { text: decoded.replaceAll(dataLine, redactData) }
+}
+
+/** The id of the session that an exchange is about. */
+export const idsIn = ({ path }: RecordedRequest, response: Exchange["response"]): ReadonlyArray<string> => {
+  const [, inPath] = /^\/sessions\/([^/?]+)/.exec(path) ?? []
+  const body = typeof response === "string" ? undefined : response.body
+  const created = body !== undefined && "json" in body ? body.json : undefined
+  const inBody = Predicate.hasProperty(created, "session_id") ? created["session_id"] : undefined
+  return [inPath, inBody].filter(Predicate.isString)
 }
 
 /** The bytes of a body. */

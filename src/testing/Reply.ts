@@ -14,6 +14,7 @@ export interface Answered {
   readonly usage: Usage | undefined
   readonly delay: Duration.Duration
   readonly pace: Duration.Duration
+  readonly writes: Readonly<Record<string, string>>
   /** The connection breaks, once, after so many bytes of the body. */
   readonly resetAt?: number | undefined
 }
@@ -71,6 +72,8 @@ export interface AnswerOptions {
   readonly delay?: Duration.Input | undefined
   /** How long it takes before each event. */
   readonly pace?: Duration.Input | undefined
+  /** The texts of files that it writes into its folder, by their path. */
+  readonly writes?: Readonly<Record<string, string>> | undefined
 }
 
 const durationOf = (input: Duration.Input | undefined) => Duration.fromInputUnsafe(input ?? 0)
@@ -82,7 +85,8 @@ export const events = (events: ReadonlyArray<TurnEvent>, options: AnswerOptions 
   stopReason: options.stopReason ?? "end_turn",
   usage: options.usage,
   delay: durationOf(options.delay),
-  pace: durationOf(options.pace)
+  pace: durationOf(options.pace),
+  writes: options.writes ?? {}
 })
 
 /** A text in the chunks in which a model would write it, a few words each. */

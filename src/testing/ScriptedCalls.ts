@@ -15,7 +15,7 @@ import { Exchange, type Outcome } from "./Exchange.ts"
 import { Handing, Withheld } from "./Handing.ts"
 import type { Answered, AgentFails, Reply } from "./Reply.ts"
 import type { Asked, Choose, Context, File, Past } from "./Script.ts"
-import type { Store } from "./memory/Store.ts"
+import { putFile, type Store } from "./memory/Store.ts"
 
 /** A prompt that an agent was handed, as data. */
 export interface Prompt {
@@ -87,6 +87,12 @@ const make = ({ choose, prompts, store }: Options) => {
       }
       const acting = reply._tag === "ProxyGaveUp" ? reply.reply : reply
       prompts.push({ prompt, session, files })
+      if (acting._tag === "Answered" && session.id !== undefined) {
+        const folder = store.sessions.get(session.id)?.session.cwd ?? ""
+        for (const [path, text] of Object.entries(acting.writes)) {
+          yield* putFile(store, `${folder}/${path}`, new TextEncoder().encode(text))
+        }
+      }
       if (session.id !== undefined) histories.set(session.id, [...history, { prompt, text: said(acting) }])
       return acting
     })

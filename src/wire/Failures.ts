@@ -58,6 +58,7 @@ export const sentences = {
   addressNotAllowed: "address not allowed",
   sessionNotFound: "session not found",
   fileNotFound: "file not found",
+  fileChanged: "file has changed",
   tokenNotFound: "token not found",
   notFound: "Not Found",
   methodNotAllowed: "Method Not Allowed",

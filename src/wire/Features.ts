@@ -7,6 +7,7 @@ export const features = [
   "cancel",
   "diff",
   "events",
+  "files",
   "idempotency",
   "linger",
   "mcp_servers",

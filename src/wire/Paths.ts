@@ -43,6 +43,8 @@ export const sessions = "/sessions"
 export const session = /* @__PURE__ */ parameterised("/sessions/{id}")
 export const events = /* @__PURE__ */ parameterised("/sessions/{id}/events")
 export const diff = /* @__PURE__ */ parameterised("/sessions/{id}/diff")
+export const sessionFiles = /* @__PURE__ */ parameterised("/sessions/{id}/files")
+export const fileContent = /* @__PURE__ */ parameterised("/sessions/{id}/files/content")
 export const turn = /* @__PURE__ */ parameterised("/sessions/{id}/turn")
 export const cancel = /* @__PURE__ */ parameterised("/sessions/{id}/cancel")
 export const tokens = "/admin/tokens"
@@ -59,11 +61,14 @@ const inSession = (url: string): { readonly id: string; readonly rest: string } 
 /** The id of the session that a URL is about, as it is spelled there. */
 export const sessionIdIn = (url: string): string | undefined => inSession(url)?.id
 
-/** Whether a URL is that of uploads. */
-export const isUpload = (url: string): boolean => url.split("?", 1)[0] === files
+/** Whether a URL is one of a route in sessions. */
+const isOf = (route: string, url: string): boolean => {
+  const found = inSession(url)
+  return found !== undefined && session.route + found.rest === route
+}
+
+/** Whether a URL is one that files are sent to: that of uploads, or that of a file in a session. */
+export const isUpload = (url: string): boolean => url.split("?", 1)[0] === files || isOf(fileContent.route, url)
 
 /** Whether a URL is that of a cancel. */
-export const isCancel = (url: string): boolean => {
-  const found = inSession(url)
-  return found !== undefined && session.route + found.rest === cancel.route
-}
+export const isCancel = (url: string): boolean => isOf(cancel.route, url)

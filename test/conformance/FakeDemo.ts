@@ -101,6 +101,11 @@ const commands: Readonly<Record<string, Said>> = {
     return saying(`/chunks ${rest}`, history, `${count} chunks`, chunks, { pace: Duration.millis(millis) })
   },
   "/wait": ({ history }) => saying("/wait", history, "", [textOf("Waiting.")], { delay: Duration.infinity }),
+  "/write": ({ history }, rest) => {
+    const [, name = "", content = ""] = /^(\S+)\s*([^]*)$/.exec(rest) ?? []
+    const text = `I wrote ${name}.`
+    return saying(`/write ${rest}`, history, text, [textOf(text)], { writes: { [name]: content } })
+  },
   "/fail": (_, rest) => ForgeTest.runFailed(rest),
   "/exit": (_, rest) =>
     ForgeTest.runFailed(`exited with code ${rest}`, {

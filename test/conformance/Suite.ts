@@ -23,6 +23,7 @@ import { RunStream, Runs } from "./Runs.ts"
 import { App, Server } from "./Server.ts"
 import { TurnEvents } from "./TurnEvents.ts"
 import { Turns } from "./Turns.ts"
+import { SessionFiles } from "./SessionFiles.ts"
 import { Workspaces } from "./Workspaces.ts"
 
 export const groups: ReadonlyArray<Group> = [
@@ -45,6 +46,7 @@ export const groups: ReadonlyArray<Group> = [
   Agents,
   Workspaces,
   McpServers,
+  SessionFiles,
   Behaviour,
   OldClients
 ]

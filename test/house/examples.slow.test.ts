@@ -79,6 +79,7 @@ const saying: Readonly<Record<string, string>> = {
   "errors.ts": "404: session not found\n422: sessionId must be",
   "mcp.ts": "mcpServers is not supported by this server",
   "workspaces.ts": "working in /",
+  "session-files.ts": "data/orders.csv: 14 bytes",
   "model.ts": "You told me the word heliotrope.",
   "interruption.ts": "That took too long.\nYou said “And now in one word.”",
   "tokens.ts": "<redacted:app token>",

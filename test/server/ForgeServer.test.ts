@@ -24,7 +24,7 @@ it.layer(Shared.layer, { excludeTestServices: true })("ForgeServer, byte for byt
       assert.strictEqual(answer.headers.get("content-type"), jsonType)
       assert.strictEqual(
         answer.text,
-        '{"ok":true,"claude_present":false,"claude_version":null,"acpx_present":true,"acpx_version":"0.1.0","open_sessions":1,"features":["agents","cancel","events","idempotency","linger","pages","ready","request_id","run_stream","session_options","stream","usage"]}'
+        '{"ok":true,"claude_present":false,"claude_version":null,"acpx_present":true,"acpx_version":"0.1.0","open_sessions":1,"features":["agents","cancel","events","files","idempotency","linger","pages","ready","request_id","run_stream","session_options","stream","usage"]}'
       )
     })
   )

@@ -156,10 +156,15 @@ export const wellBehaved = (): Script => {
   let sessions = 0
   const turns = new Map<string, number>()
   return ({ body, method, path }) => {
-    if (path === "/healthz") return { json: { ok: true, claude_present: true, claude_version: null, features: [] } }
+    if (path === "/healthz")
+      return { json: { ok: true, claude_present: true, claude_version: null, features: ["files"] } }
     if (method === "POST" && path === "/sessions")
       return { json: { ...created(++sessions), agent: JSON.parse(body).agent } }
     if (method === "DELETE") return { json: { ok: true } }
+    if (path.includes("/files/content")) {
+      return method === "PUT" ? { json: { ok: true, size: 1, etag: "1" } } : { json: {} }
+    }
+    if (path.includes("/files")) return { json: { ok: true, entries: [], truncated: false, unlisted: 0 } }
     if (path.endsWith("/diff")) return { json: { ok: true, diff: "" } }
     const id = /^\/sessions\/([^/]+)\/turn$/.exec(path)?.[1]
     if (method === "POST" && id !== undefined) {

@@ -44,7 +44,11 @@ export const ofAdmin: {
 }
 
 export const ofSession: {
-  readonly [Key in Exclude<keyof Session.Session, "id" | "info" | "closed">]: Effect.Effect<unknown, unknown, Services>
+  readonly [Key in Exclude<keyof Session.Session, "id" | "info" | "closed" | "files">]: Effect.Effect<
+    unknown,
+    unknown,
+    Services
+  >
 } = {
   turn: ofHandle((session) => session.turn(prompt, { files })),
   turnAs: ofHandle((session) =>
@@ -58,6 +62,14 @@ export const ofSession: {
   state: ofHandle((session) => session.state),
   diff: ofHandle((session) => session.diff),
   close: ofHandle((session) => session.close)
+}
+
+export const ofFiles: {
+  readonly [Key in keyof Session.Session["files"]]: Effect.Effect<unknown, unknown, Services>
+} = {
+  list: ofHandle(({ files }) => files.list()),
+  read: ofHandle(({ files }) => Stream.runCollect(files.read("notes.txt"))),
+  write: ofHandle(({ files }) => files.write("notes.txt", canaries.file))
 }
 
 export const ofModules: Readonly<Record<string, Effect.Effect<unknown, unknown, Services>>> = {
@@ -82,7 +94,8 @@ export const calls = [
   ...named("", ofModules),
   ...named("client.", ofService),
   ...named("admin.", ofAdmin),
-  ...named("session.", ofSession)
+  ...named("session.", ofSession),
+  ...named("session.files.", ofFiles)
 ]
 
 /** Both clients, as layers would be given them. */

@@ -16,8 +16,8 @@ const quoted = (name: string): string =>
 export const boundary = (): string => `clawdforge-${randomHex(16)}`
 
 /**
- * A source that can be read as part of a request, and an effect that fails as the source does. The HTTP client would only
- * report the connection that a failed source breaks.
+ * A source that can be read as part of a request, and what sends that request: it fails as the source does. The HTTP client
+ * would only report the connection that a failed source breaks.
  */
 export const observe = Effect.fnUntraced(function* <E, R>(source: Source<E, R>) {
   const context = yield* Effect.context<R>()
@@ -27,7 +27,16 @@ export const observe = Effect.fnUntraced(function* <E, R>(source: Source<E, R>) 
     Stream.tapCause((cause) => Deferred.failCause(failed, cause)),
     Stream.provideContext(context)
   )
-  return { readable: { ...source, content }, failed: Deferred.await(failed) }
+  const reading = <A, E2, R2>(sent: Effect.Effect<A, E2, R2>): Effect.Effect<A, E | E2, R2> => {
+    // A server may answer to the break before that is seen here.
+    const orFailure = Effect.catchCause(sent, (cause) =>
+      Effect.flatMap(Deferred.isDone(failed), (isDone): Effect.Effect<never, E | E2> =>
+        isDone ? Deferred.await(failed) : Effect.failCause(cause)
+      )
+    )
+    return Effect.raceFirst(orFailure, Deferred.await(failed))
+  }
+  return { readable: { ...source, content }, reading }
 })
 
 /** What surrounds the file: the fields before it, its part's headers, and the closing boundary. */

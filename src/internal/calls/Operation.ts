@@ -7,7 +7,7 @@ import type { Status } from "../../ForgeError.ts"
 export interface Operation<S extends Status, A> {
   /** Its name in spans and errors. */
   readonly name: string
-  readonly method: "GET" | "POST" | "DELETE"
+  readonly method: "GET" | "POST" | "PUT" | "DELETE"
   /** Its path, with `{id}` for an id. */
   readonly path: string
   /** The statuses that it can fail with, besides those that every call can. */

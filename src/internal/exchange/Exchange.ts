@@ -2,9 +2,9 @@
  * One call to a clawdforge server: its request, the response within a deadline, retries as far as they are harmless, and
  * the error that all of it failed with.
  */
-import { type Deferred, Duration, Effect, Redacted, type Scope } from "effect"
+import { type Deferred, Duration, Effect, Redacted, Scope, type Stream } from "effect"
 import { type HttpBody, type HttpClient, HttpClientRequest } from "effect/http"
-import type { Status } from "../../ForgeError.ts"
+import type { Status, TransportError } from "../../ForgeError.ts"
 import type { SessionId } from "../../SessionInfo.ts"
 import * as Health from "../calls/Health.ts"
 import { callOf, type Operation, type StreamedOperation } from "../calls/Operation.ts"
@@ -12,6 +12,7 @@ import type { CallError } from "../failure/ResponseFailure.ts"
 import * as StreamFailure from "../failure/StreamFailure.ts"
 import * as TransportFailure from "../failure/TransportFailure.ts"
 import * as RequestSpan from "../telemetry/RequestSpan.ts"
+import * as Download from "./Download.ts"
 import * as EventStreamReader from "./EventStreamReader.ts"
 import * as HttpTransport from "./HttpTransport.ts"
 import * as JsonReader from "./JsonReader.ts"
@@ -26,6 +27,8 @@ export interface CallOptions extends Pick<JsonReader.Options<unknown>, "onUndeco
   readonly path?: string | undefined
   /** With its question mark. */
   readonly query?: string | undefined
+  /** Headers of its own. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
   readonly body?: HttpBody.HttpBody | undefined
   /** The operation's own if not given. */
   readonly deadline?: Duration.Duration | undefined
@@ -59,6 +62,11 @@ export interface Exchange {
     operation: StreamedOperation<S, A>,
     options: StreamOptions
   ) => Effect.Effect<EventStreamReader.Items<A, CallError<S>>, never, Scope.Scope>
+  /** The body of a call that only reads, as it arrives. Its deadline is that of the head. */
+  readonly download: <S extends Status>(
+    operation: Operation<S, unknown>,
+    options: CallOptions & Download.Part
+  ) => Stream.Stream<Uint8Array, CallError<S> | TransportError>
 }
 
 export interface StreamOptions extends Omit<
@@ -96,10 +104,10 @@ export const make = Effect.fnUntraced(function* (
     callOptions: CallOptions,
     key: string | undefined
   ) => {
-    const { body, path = operation.path, query = "", secrets = [], sessionId } = callOptions
+    const { body, headers = {}, path = operation.path, query = "", secrets = [], sessionId } = callOptions
     const call = callOf(operation, { path, file: callOptions.file })
     const httpRequest = HttpClientRequest.make(operation.method)(path + query, {
-      headers: key === undefined ? undefined : { "idempotency-key": key },
+      headers: key === undefined ? headers : { ...headers, "idempotency-key": key },
       body
     })
     const opening = { call, operation, origin, secrets: [token, ...secrets], sessionId }
@@ -161,6 +169,23 @@ export const make = Effect.fnUntraced(function* (
           ? attempt(Retry.firstAttempt)
           : Retry.run({ ...call, attempt }, options.bounds)
       }),
+    download: <S extends Status>(
+      operation: Operation<S, unknown>,
+      { etag, length, offset, ...callOptions }: CallOptions & Download.Part
+    ) => {
+      const { call, key } = retryable(operation, callOptions)
+      const { deadline, onDeadline, open } = prepare(operation, callOptions, key)
+      const opened = Effect.fnUntraced(function* (headers: Readonly<Record<string, string>>) {
+        const scope = yield* Effect.scope
+        const attempt = (prior: Retry.PriorAttempts): Effect.Effect<Download.Opened, CallError<S>> =>
+          open(prior, headers).pipe(
+            Scope.provide(scope),
+            Effect.timeoutOrElse({ duration: deadline, orElse: () => Effect.fail<CallError<S>>(onDeadline) })
+          )
+        return yield* Retry.run({ ...call, attempt }, options.bounds)
+      })
+      return Download.make({ etag, length, offset }, { open: opened, times: options.bounds.times })
+    },
     stream: (operation, { idle, ...callOptions }) =>
       Effect.suspend(() => {
         const { call: retried, key } = retryable(operation, callOptions)

@@ -17,6 +17,7 @@ import {
   RateLimited,
   type Reasons,
   RunFailed,
+  FileChanged,
   SessionClosed,
   OtherServer,
   ShuttingDown,
@@ -140,6 +141,10 @@ const makers: { readonly [S in Status]: (response: FailureResponse) => ApiError<
   },
   410: (response) =>
     new ApiError({ ...response.call, status: 410, outcome: response.refusal, reason: unexpected(response) }),
+  412: (response) => {
+    const reason = detailOf(response) === undefined ? unexpected(response) : new FileChanged()
+    return new ApiError({ ...response.call, status: 412, outcome: response.refusal, reason })
+  },
   413: (response) => new ApiError({ ...response.call, status: 413, outcome: response.refusal, reason: new TooLarge() }),
   422: (response) => {
     const reason = new Invalid({ issues: issuesOf(response) })

@@ -223,6 +223,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   yield* removeLeftovers
   return Uploads.of({
     maxSize: maxUpload,
+    maxAppSize: maxAppUploads,
     add,
     find,
     stage,

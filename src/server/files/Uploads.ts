@@ -50,6 +50,8 @@ export class Uploads extends Context.Service<
   {
     /** The largest size of a file. */
     readonly maxSize: ByteSize.ByteSize
+    /** The largest size of all files of one app. */
+    readonly maxAppSize: ByteSize.ByteSize
     /** Stores what `receive` writes, within the limit of its app. Nothing is left if that fails. */
     readonly add: <E, R>(
       appId: number,

@@ -154,9 +154,10 @@ const withEventStream = (operation: Operation): Operation => {
   return { ...operation, responses: { ...operation.responses, 200: { ...done, content } } }
 }
 
-const complete = ({ delete: remove, get, post }: OpenApi.OpenAPISpecPathItem): OpenApi.OpenAPISpecPathItem => ({
+const complete = ({ delete: remove, get, post, put }: OpenApi.OpenAPISpecPathItem): OpenApi.OpenAPISpecPathItem => ({
   ...(get === undefined ? {} : { get: withRefusals(get) }),
   ...(post === undefined ? {} : { post: withEventStream(withRefusals(post, shuttingDown)) }),
+  ...(put === undefined ? {} : { put: withRefusals(put) }),
   ...(remove === undefined ? {} : { delete: withRefusals(remove) })
 })
 

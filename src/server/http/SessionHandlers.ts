@@ -16,6 +16,7 @@ import { SessionEngine } from "../sessions/SessionEngine.ts"
 import { Ledger, type SessionEvent, toState } from "../storage/Ledger.ts"
 import * as SystemPrompts from "../SystemPrompts.ts"
 import * as CallResponse from "./CallResponse.ts"
+import * as FileContent from "./FileContent.ts"
 import * as JsonBody from "./JsonBody.ts"
 import * as SessionList from "./SessionList.ts"
 import * as TurnHandlers from "./TurnHandlers.ts"
@@ -78,6 +79,25 @@ export const layer = HttpApiBuilder.group(
         })
       )
       .handleRaw("turn", turn)
+      .handleRaw(
+        "readFile",
+        Effect.fnUntraced(function* ({ query: { path }, request: { headers } }) {
+          const { id } = yield* CurrentSession
+          return yield* FileContent.render(headers, yield* engine.openFile(id, path))
+        })
+      )
+      .handleRaw(
+        "writeFile",
+        Effect.fnUntraced(function* ({ query: { path }, request }) {
+          const app = yield* CurrentApp
+          const { id } = yield* CurrentSession
+          const condition = yield* FileContent.conditionOf(request.headers)
+          const content = FileContent.received(request)
+          return FileContent.written(
+            yield* engine.writeFile(id, { path, condition, content }).pipe(tokens.whileLive(app.id))
+          )
+        })
+      )
       .handleAll({
         cancel,
         list,
@@ -89,6 +109,10 @@ export const layer = HttpApiBuilder.group(
           const { id: sessionId } = yield* CurrentSession
           const events = yield* ledger.listEventsAfter({ sessionId, after, limit: maxEvents })
           return { ok: true as const, events: events.map(toEvent) }
+        }),
+        files: Effect.fnUntraced(function* ({ query }) {
+          const { id } = yield* CurrentSession
+          return { ok: true as const, ...(yield* engine.listFiles(id, query)) }
         }),
         diff: Effect.fnUntraced(function* () {
           const { id: sessionId } = yield* CurrentSession

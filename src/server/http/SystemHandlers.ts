@@ -7,6 +7,7 @@ import { clientInfo } from "../../agent/acp/ClientInfo.ts"
 import { Api } from "../../api/Api.ts"
 import { features } from "../../wire/Features.ts"
 import { InstalledAgents } from "../agents/InstalledAgents.ts"
+import { Folders } from "../folders/Folders.ts"
 import { McpHosts } from "../sessions/McpHosts.ts"
 import { SessionEngine } from "../sessions/SessionEngine.ts"
 import { Readiness } from "../upkeep/Readiness.ts"
@@ -20,9 +21,11 @@ export const layer = HttpApiBuilder.group(
     const engine = yield* SessionEngine
     const readiness = yield* Readiness
     const mcpHosts = yield* McpHosts
+    const folders = yield* Folders
     const workspaces = yield* Workspaces
-    // Those that depend on the operator's tables are named where there is something in them.
+    // Those that depend on the operator's tables, or on the system, are named where there is something in them, or it can.
     const absent = new Set<string>([
+      ...(folders.isSupported ? [] : ["files"]),
       ...(workspaces.names.length > 0 ? [] : ["diff", "workspaces"]),
       ...(mcpHosts.any ? [] : ["mcp_servers"])
     ])

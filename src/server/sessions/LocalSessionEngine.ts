@@ -16,6 +16,7 @@ import { Ledger, type Session } from "../storage/Ledger.ts"
 import { Sealed } from "../storage/Sealed.ts"
 import * as LocalSession from "./LocalSession.ts"
 import { McpHosts } from "./McpHosts.ts"
+import * as SessionFiles from "./SessionFiles.ts"
 import { type NewSession, SessionEngine, type SessionTurn } from "./SessionEngine.ts"
 import { Uploads } from "../files/Uploads.ts"
 import { Workspaces } from "../workspaces/Workspaces.ts"
@@ -37,6 +38,7 @@ export interface Options {
 interface Entry {
   readonly appId: number
   readonly agent: string
+  readonly cwd: string
   readonly session: LocalSession.LocalSession
   readonly scope: Scope.Closeable
   turns: number
@@ -65,6 +67,7 @@ const settingsOf = ({ effort, model, system }: NewSession) => ({
 export const make = Effect.fnUntraced(function* (options: Options) {
   const agents = yield* Agents
   const directories = yield* WorkingDirectories
+  const files = yield* SessionFiles.make
   const ledger = yield* Ledger
   const mcpHosts = yield* McpHosts
   const pool = yield* AgentPool
@@ -112,6 +115,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       const entry: Entry = {
         appId: options.appId,
         agent: options.agent,
+        cwd: options.cwd,
         session,
         scope,
         turns: 0,
@@ -153,7 +157,9 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   /** Removes the folders of a session, whose agent has ended. */
   const removeFolders = (sessionId: SessionId) =>
-    Effect.andThen(workspaces.close(sessionId), directories.remove(sessionId))
+    workspaces
+      .close(sessionId)
+      .pipe(Effect.andThen(directories.remove(sessionId)), Effect.andThen(files.forget(sessionId)), Effect.asVoid)
 
   /** Closes the row first: where it cannot be written nothing was done, and the session stays as it is. */
   const closeRowFirst = Effect.fnUntraced(function* (sessionId: SessionId, kind: "close" | "sweep_close") {
@@ -261,14 +267,17 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       }
     ).pipe(Spans.open)
 
-  /** Counts a turn of a session until the scope closes, within the limits of the session and of its app. */
-  const admit = Effect.fnUntraced(function* (sessionId: SessionId) {
+  /** The entry of a session that is open here. */
+  const find = Effect.fnUntraced(function* (sessionId: SessionId) {
     yield* entries.get(sessionId)?.open.await ?? Effect.void
     const entry = entries.get(sessionId)
-    if (entry === undefined) {
-      // Clients take SessionIsClosed as final.
-      return yield* (yield* ledger.isOpenElsewhere(sessionId)) ? elsewhere : new SessionIsClosed()
-    }
+    // Clients take SessionIsClosed as final.
+    return entry ?? (yield* (yield* ledger.isOpenElsewhere(sessionId)) ? elsewhere : new SessionIsClosed())
+  })
+
+  /** Counts a turn of a session until the scope closes, within the limits of the session and of its app. */
+  const admit = Effect.fnUntraced(function* (sessionId: SessionId) {
+    const entry = yield* find(sessionId)
     if (entry.turns > maxWaitingTurns) return yield* new TooMany()
     // Only one turn of a session runs at a time, so the session counts once.
     if (entry.turns === 0 && busyOf.of(entry.appId) >= maxAppTurns) return yield* new TooMany()
@@ -305,6 +314,12 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     return yield* workspaces.keptDiff(sessionId)
   })
 
+  /** Where a session works. A shared folder may be a link of the operator's, which `.` in it follows. */
+  const placeOf = Effect.fnUntraced(function* (sessionId: SessionId) {
+    const { appId, cwd } = yield* find(sessionId)
+    return { appId, sessionId, folder: cwd === directories.ofSession(sessionId) ? cwd : `${cwd}/.` }
+  })
+
   const states = Effect.gen(function* () {
     const counts = { open: 0, running: 0, waiting: 0, asleep: 0 }
     for (const { session } of entries.values()) counts[yield* session.state]++
@@ -339,6 +354,9 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     close,
     closeIdle,
     diff,
+    listFiles: (sessionId, options) => Effect.flatMap(placeOf(sessionId), (place) => files.list(place, options)),
+    openFile: (sessionId, path) => Effect.flatMap(placeOf(sessionId), (place) => files.open(place, path)),
+    writeFile: (sessionId, file) => Effect.flatMap(placeOf(sessionId), (place) => files.write(place, file)),
     states,
     size: Effect.sync(() => openSlots.size)
   })

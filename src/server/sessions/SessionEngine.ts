@@ -5,9 +5,10 @@
  * the session; `LocalSessionEngine` is the one of this machine. It fails with the contract's own errors, and has written
  * to the ledger by the time it answers.
  */
-import { Context, type DateTime, type Duration, type Effect, type Option, type Stream } from "effect"
+import { Context, type DateTime, type Duration, type Effect, type Option, type Scope, type Stream } from "effect"
 import type { AgentTurn, SystemPrompt } from "../../agent/Agent.ts"
 import type {
+  FileChanged,
   FileNotFound,
   Invalid,
   NotReady,
@@ -26,6 +27,8 @@ import type { Usage } from "../../wire/Usage.ts"
 import type { Workspace } from "../../wire/Workspaces.ts"
 import type { Session } from "../storage/Ledger.ts"
 import type { Upload } from "../files/Uploads.ts"
+import type { Listing, OpenedFile, Written } from "../folders/Folders.ts"
+import type { NewFile } from "./SessionFiles.ts"
 
 /** A session to open. */
 export interface NewSession {
@@ -95,6 +98,28 @@ export class SessionEngine extends Context.Service<
     readonly close: (sessionId: SessionId) => Effect.Effect<boolean, StorageUnavailable>
     /** What a session has changed in its workspace, as a patch, also of one that is closed; none of a session without one. */
     readonly diff: (sessionId: SessionId) => Effect.Effect<Option.Option<string>, RunFailed | TooLarge>
+    /** What is in the folder of a session. */
+    readonly listFiles: (
+      sessionId: SessionId,
+      options: { readonly path: string; readonly depth: number }
+    ) => Effect.Effect<Listing, FileNotFound | Invalid | NotReady | SessionIsClosed | StorageUnavailable>
+    /** Opens a file in the folder of a session until the scope closes. */
+    readonly openFile: (
+      sessionId: SessionId,
+      path: string
+    ) => Effect.Effect<
+      OpenedFile,
+      FileNotFound | Invalid | NotReady | SessionIsClosed | StorageUnavailable,
+      Scope.Scope
+    >
+    /** Writes a file into the folder of a session. */
+    readonly writeFile: <E>(
+      sessionId: SessionId,
+      file: NewFile<E>
+    ) => Effect.Effect<
+      Written,
+      E | FileChanged | FileNotFound | Invalid | NotReady | SessionIsClosed | StorageUnavailable | TooLarge | TooMany
+    >
     /** Closes a session unless a turn of it runs or waits, or has ended since `since`; returns whether it did. */
     readonly closeIdle: (sessionId: SessionId, since: DateTime.Utc) => Effect.Effect<boolean, StorageUnavailable>
     /** The number of sessions in each state. */

@@ -32,6 +32,7 @@ import type * as Counter from "../Counter.ts"
 import type { Choose } from "../Script.ts"
 import * as ScriptedCalls from "../ScriptedCalls.ts"
 import * as MemoryAppTokens from "./MemoryAppTokens.ts"
+import * as MemoryFolders from "./MemoryFolders.ts"
 import * as MemoryKeptAnswers from "./MemoryKeptAnswers.ts"
 import * as MemoryLedger from "./MemoryLedger.ts"
 import * as MemoryUploads from "./MemoryUploads.ts"
@@ -73,17 +74,22 @@ const digest = Layer.succeed(
   })
 )
 
-const directories = Layer.succeed(
-  WorkingDirectories,
-  WorkingDirectories.of({
-    ofSession: (sessionId) => `/sessions/${sessionId}`,
-    make: () => Effect.void,
-    remove: () => Effect.void,
-    keepOnly: () => Effect.void,
-    removeRuns: Effect.void,
-    ofRun: Effect.succeed("/runs")
-  })
-)
+const directories = (store: Store) =>
+  Layer.succeed(
+    WorkingDirectories,
+    WorkingDirectories.of({
+      ofSession: (sessionId) => `/sessions/${sessionId}`,
+      make: () => Effect.void,
+      remove: (sessionId) =>
+        Effect.sync(() => {
+          const gone = [...store.files.keys()].filter((path) => path.startsWith(`/sessions/${sessionId}/`))
+          for (const path of gone) store.files.delete(path)
+        }),
+      keepOnly: () => Effect.void,
+      removeRuns: Effect.void,
+      ofRun: Effect.succeed("/runs")
+    })
+  )
 
 const isNetwork = (cidr: string): boolean => {
   const { bits, network = "" } = /^(?<network>[0-9a-f.:]+)\/(?<bits>\d{1,3})$/i.exec(cidr)?.groups ?? {}
@@ -142,6 +148,7 @@ const services = (options: Options) => {
         AgentPool.layer(options),
         CallResponse.layer(options),
         MemoryAppTokens.layer(store),
+        MemoryFolders.layer(store),
         MemoryKeptAnswers.layer(store),
         MemoryLedger.layer(store),
         Layer.provide(ScriptedCalls.uploads, MemoryUploads.layer(store, options)),
@@ -150,7 +157,7 @@ const services = (options: Options) => {
         sealed,
         Shutdown.layer,
         Timeouts.layer(options),
-        directories,
+        directories(store),
         networks
       )
     ),

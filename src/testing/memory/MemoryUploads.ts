@@ -12,7 +12,7 @@ import * as MediaType from "../../server/files/MediaType.ts"
 import * as UploadLimits from "../../server/files/UploadLimits.ts"
 import { checkCount, type Received, Uploads, type Write } from "../../server/files/Uploads.ts"
 import { concat } from "../ResponseBody.ts"
-import type { Store, UploadRow } from "./Store.ts"
+import { putFile, type Store, type UploadRow } from "./Store.ts"
 
 const secretBytes = 24
 
@@ -65,6 +65,7 @@ export const make = Effect.fnUntraced(function* (store: Store, options: UploadLi
 
   return Uploads.of({
     maxSize: ByteSize.fromInputUnsafe(maxUpload),
+    maxAppSize: ByteSize.fromInputUnsafe(maxAppUploads),
     add,
     find: Effect.fnUntraced(function* ({ appId, tokens }) {
       yield* checkCount(tokens)
@@ -83,9 +84,8 @@ export const make = Effect.fnUntraced(function* (store: Store, options: UploadLi
         if (row === undefined) return Effect.fail(new FileNotFound())
         if (sessionId !== undefined) row.sessions.add(sessionId)
         const path = `${folder}/attachment-${index + 1}${FileName.extension(name)}`
-        store.attachments.set(path, row.content)
         const attachment: Attachment = { name, path, size, mediaType: mediaType ?? undefined }
-        return Effect.succeed(attachment)
+        return Effect.as(putFile(store, path, row.content), attachment)
       })
     }),
     sweepExpired: Effect.flatMap(Clock.currentTimeMillis, (now) => removeWhere(({ expiresAt }) => expiresAt <= now)),

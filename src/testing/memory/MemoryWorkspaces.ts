@@ -1,11 +1,11 @@
 /**
- * The workspaces of a server in memory: their names, modes and refs. There are no files in them.
+ * The workspaces of a server in memory.
  */
 import { Effect, Layer, Option } from "effect"
 import type { SessionId } from "../../wire/Ids.ts"
 import type { WorkspaceMode } from "../../wire/Workspaces.ts"
 import { choose, unknown, unknownRef, Workspaces } from "../../server/workspaces/Workspaces.ts"
-import type { Store } from "./Store.ts"
+import { putFile, type Store } from "./Store.ts"
 
 /** A workspace of the fake. */
 export interface FakeWorkspace {
@@ -16,6 +16,8 @@ export interface FakeWorkspace {
   readonly shared?: boolean | undefined
   /** What its sessions have changed, as a patch; nothing if not given. */
   readonly diff?: string | undefined
+  /** The texts of its files, by their path; none if not given. */
+  readonly files?: Readonly<Record<string, string>> | undefined
 }
 
 const modesOf = ({ refs, shared = false }: FakeWorkspace): ReadonlyArray<WorkspaceMode> => [
@@ -36,21 +38,31 @@ export const layer = (store: Store, workspaces: ReadonlyArray<FakeWorkspace>) =>
     if (opened === undefined || opened === null || opened.mode === "shared") return Option.none()
     return Option.some(workspaces.find(({ name }) => name === opened.name)?.diff ?? "")
   }
-  return Layer.succeed(
-    Workspaces,
-    Workspaces.of({
-      names,
-      check: (workspace) => Effect.flatMap(find(workspace.name), (root) => choose(workspace, modesOf(root))),
-      folderOf: ({ mode, name }) => (mode === "shared" ? `/workspaces/${name}` : undefined),
-      prepare: Effect.fnUntraced(function* (_, { name, ref }) {
-        const { refs = [] } = yield* find(name)
-        if (typeof ref === "string" && !refs.includes(ref)) return yield* unknownRef
-      }),
-      diff: (sessionId) => Effect.sync(() => diffOf(sessionId)),
-      close: () => Effect.void,
-      keptDiff: (sessionId) => Effect.sync(() => diffOf(sessionId)),
-      forget: () => Effect.void,
-      keepOnly: () => Effect.void
-    })
-  )
+  const rootOf = (name: string) => `/workspaces/${name}`
+  /** Puts the files of a workspace into a folder. */
+  const fill = (folder: string, { files = {} }: FakeWorkspace) =>
+    Effect.forEach(
+      Object.entries(files),
+      ([path, text]) => putFile(store, `${folder}/${path}`, new TextEncoder().encode(text)),
+      { discard: true }
+    )
+  const service = Workspaces.of({
+    names,
+    check: (workspace) => Effect.flatMap(find(workspace.name), (root) => choose(workspace, modesOf(root))),
+    folderOf: ({ mode, name }) => (mode === "shared" ? rootOf(name) : undefined),
+    prepare: Effect.fnUntraced(function* (sessionId, workspace) {
+      const { name, ref } = workspace
+      const root = yield* find(name)
+      if (typeof ref === "string" && !(root.refs ?? []).includes(ref)) return yield* unknownRef
+      const { mode } = yield* choose(workspace, modesOf(root))
+      if (mode !== "shared") yield* fill(`/sessions/${sessionId}`, root)
+    }),
+    diff: (sessionId) => Effect.sync(() => diffOf(sessionId)),
+    close: () => Effect.void,
+    keptDiff: (sessionId) => Effect.sync(() => diffOf(sessionId)),
+    forget: () => Effect.void,
+    keepOnly: () => Effect.void
+  })
+  const filled = Effect.forEach(workspaces, (workspace) => fill(rootOf(workspace.name), workspace))
+  return Layer.effect(Workspaces, Effect.as(filled, service))
 }

@@ -1,7 +1,7 @@
 /**
  * What a server in memory keeps.
  */
-import type { DateTime } from "effect"
+import { Clock, type DateTime, Effect } from "effect"
 import type { SessionId } from "../../wire/Ids.ts"
 import type { App } from "../../server/access/AppTokens.ts"
 import type { CallAnswer } from "../../server/calls/CallAnswer.ts"
@@ -27,6 +27,13 @@ export interface UploadRow extends Upload {
   readonly sessions: Set<string>
 }
 
+export interface StoredFile {
+  readonly content: Uint8Array
+  readonly modifiedAt: number
+  /** Another one whenever it was written. */
+  readonly version: number
+}
+
 export interface CallRow {
   readonly appId: number
   readonly requestHash: string
@@ -45,12 +52,20 @@ export interface Store {
   events: Array<EventRow>
   /** By token. */
   readonly uploads: Map<string, UploadRow>
-  /** The content of the files that agents were given, by their path. */
-  readonly attachments: Map<string, Uint8Array>
+  /** The files in the folders of sessions and workspaces, by their absolute path. */
+  readonly files: Map<string, StoredFile>
   readonly calls: Map<string, CallRow>
   /** A number that was not returned before. */
   readonly next: () => number
 }
+
+/** Puts a file in the place of what is there. */
+export const putFile = (store: Store, path: string, content: Uint8Array): Effect.Effect<StoredFile> =>
+  Effect.map(Clock.currentTimeMillis, (modifiedAt) => {
+    const file = { content, modifiedAt, version: store.next() }
+    store.files.set(path, file)
+    return file
+  })
 
 export const make = (): Store => {
   let last = 0
@@ -59,7 +74,7 @@ export const make = (): Store => {
     sessions: new Map(),
     events: [],
     uploads: new Map(),
-    attachments: new Map(),
+    files: new Map(),
     calls: new Map(),
     next: () => ++last
   }

@@ -54,6 +54,7 @@ const samples: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   "ForgeError.ApiError": [],
   "ForgeError.AuthError": [],
   "ForgeError.Connect": [],
+  "ForgeError.FileChanged": [],
   "ForgeError.Invalid": [],
   "ForgeError.Malformed": [],
   "ForgeError.NotFound": [],
@@ -81,6 +82,7 @@ const samples: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   "Run.Done": [],
   "Run.Part": [],
   "Run.Run": [],
+  "SessionFiles.FileEntry": [],
   "SessionInfo.LiveState": [],
   "SessionInfo.SessionId": [],
   "SessionInfo.SessionInfo": [],
@@ -136,6 +138,11 @@ const good: Script = ({ method, path }) => {
   if (method === "POST" && path === "/admin/tokens") return { json: { name: "billing", token: canaries.minted } }
   if (path === "/run?usage=true")
     return { json: { ok: true, result: canaries.answer, duration_ms: 1, stop_reason: null } }
+  if (path.endsWith("/healthz")) {
+    return { json: { ok: true, claude_present: true, claude_version: null, features: ["files"] } }
+  }
+  if (path.includes("/files/content")) return { json: { ok: true, size: 1, etag: "1" } }
+  if (path.includes("/s-1/files")) return { json: { ok: true, entries: [], truncated: false, unlisted: 0 } }
   if (path.endsWith("/diff")) return { json: { ok: true, diff: "" } }
   if (path.endsWith("/turn")) return { json: turn("s-1", 1, canaries.answer) }
   const [route] = `${method} ${path}`.split("?", 1)

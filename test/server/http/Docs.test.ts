@@ -218,7 +218,8 @@ it.layer(Server.layer, { excludeTestServices: true })("the contract as documenta
       const types = operationsIn(paths).flatMap(({ responses }) =>
         Object.values(responses).flatMap(({ content }) => Object.keys(content ?? {}))
       )
-      for (const type of types) assert.match(type, /^application\/json$|^text\/event-stream$|; charset=utf-8$/)
+      for (const type of types)
+        assert.match(type, /^application\/(json|octet-stream)$|^text\/event-stream$|; charset=utf-8$/)
     })
   )
 

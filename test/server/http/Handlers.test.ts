@@ -16,6 +16,7 @@ import * as InProcess from "../../../src/server/http/InProcess.ts"
 import * as SqlKeptAnswers from "../../../src/server/calls/SqlKeptAnswers.ts"
 import * as Calls from "../../../src/server/calls/Calls.ts"
 import * as SqlLedger from "../../../src/server/storage/SqlLedger.ts"
+import * as LinuxFolders from "../../../src/server/folders/LinuxFolders.ts"
 import * as LocalSessionEngine from "../../../src/server/sessions/LocalSessionEngine.ts"
 import * as Migrations from "../../../src/server/storage/Migrations.ts"
 import * as NodeSqlite from "../../../src/server/storage/NodeSqlite.ts"
@@ -74,7 +75,9 @@ const serve = Effect.gen(function* () {
     Layer.provideMerge(AdminAccess.layer({})),
     Layer.provideMerge(Layer.merge(LocalSessionEngine.layer({}), Runs.layer({}))),
     Layer.provideMerge(Shutdown.layer),
-    Layer.provideMerge(Layer.mergeAll(StoredUploads.layer({}), LocalWorkspaces.layer({}), noMcpServers)),
+    Layer.provideMerge(
+      Layer.mergeAll(StoredUploads.layer({}), LinuxFolders.layer, LocalWorkspaces.layer({}), noMcpServers)
+    ),
     Layer.provideMerge(Layer.merge(AppTokens.layer, NodeNetworks.layer)),
     Layer.provideMerge(Layer.merge(agentsOf(recorded), AgentPrograms.layer({ agents: [] }))),
     Layer.provideMerge(AgentPool.layer({})),

@@ -40,7 +40,11 @@ const make = Effect.fnUntraced(function* (
     beginTurn: () => beginning.take.pipe(Effect.andThen(counted), Effect.andThen(record("begun")), Effect.as(1)),
     endTurn: ({ stopReason }) => ending.take.pipe(Effect.andThen(record(stopReason)), Effect.andThen(written))
   })
-  const uploads = Layer.mock(Uploads)({ maxSize: ByteSize.zero, stage: () => Effect.succeed([]) })
+  const uploads = Layer.mock(Uploads)({
+    maxSize: ByteSize.zero,
+    maxAppSize: ByteSize.zero,
+    stage: () => Effect.succeed([])
+  })
   const options = {
     agent: agentName,
     cwd: "/",

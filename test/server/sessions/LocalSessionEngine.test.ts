@@ -12,7 +12,7 @@ import * as Ledger from "../../../src/server/storage/Ledger.ts"
 import * as SqlLedger from "../../../src/server/storage/SqlLedger.ts"
 import * as Shutdown from "../../../src/server/Shutdown.ts"
 import { database } from "../storage/Support.ts"
-import { agentName, agentsOf, directoriesOf, noMcpServers, noWorkspaces } from "./Support.ts"
+import { agentName, agentsOf, directoriesOf, noFiles, noMcpServers, noWorkspaces } from "./Support.ts"
 
 const session = (id: string, agent: string): Ledger.Session => ({
   sessionId: SessionId.make(id),
@@ -60,7 +60,7 @@ const make = Effect.gen(function* () {
     remove: (id) => Effect.sync(() => void removed.push(id))
   })
   const agents = agentsOf(() => Effect.die("the agent cannot be started"))
-  const uploads = Layer.mock(Uploads.Uploads)({ maxSize: ByteSize.zero })
+  const uploads = Layer.mock(Uploads.Uploads)({ maxSize: ByteSize.zero, maxAppSize: ByteSize.zero })
   const random = Layer.mock(SecureRandom)({})
   const context = yield* Layer.build(
     Layer.mergeAll(
@@ -68,6 +68,7 @@ const make = Effect.gen(function* () {
       directories,
       agents,
       uploads,
+      noFiles,
       noWorkspaces,
       noMcpServers,
       random,
@@ -105,7 +106,8 @@ describe("LocalSessionEngine", () => {
           SqlLedger.layer,
           directories,
           agentsOf(() => Effect.die("not to be started")),
-          Layer.mock(Uploads.Uploads)({ maxSize: ByteSize.zero }),
+          Layer.mock(Uploads.Uploads)({ maxSize: ByteSize.zero, maxAppSize: ByteSize.zero }),
+          noFiles,
           noWorkspaces,
           noMcpServers,
           Layer.mock(SecureRandom)({}),

@@ -4,6 +4,7 @@
 import { Effect, Layer, Option, Stream } from "effect"
 import type { AgentSession } from "../../../src/agent/Agent.ts"
 import { Agents } from "../../../src/server/agents/Agents.ts"
+import { Folders } from "../../../src/server/folders/Folders.ts"
 import { Workspaces } from "../../../src/server/workspaces/Workspaces.ts"
 import * as McpHosts from "../../../src/server/sessions/McpHosts.ts"
 import { Sealed } from "../../../src/server/storage/Sealed.ts"
@@ -43,6 +44,8 @@ export const noWorkspaces = Layer.mock(Workspaces, {
   forget: () => Effect.void,
   keepOnly: () => Effect.void
 })
+
+export const noFiles = Layer.mock(Folders, { isSupported: false })
 
 /** A server that allows no MCP servers. */
 export const noMcpServers = Layer.merge(

@@ -25,6 +25,7 @@ import * as KeptAnswers from "../../../src/server/calls/KeptAnswers.ts"
 import * as SqlKeptAnswers from "../../../src/server/calls/SqlKeptAnswers.ts"
 import * as Ledger from "../../../src/server/storage/Ledger.ts"
 import * as SqlLedger from "../../../src/server/storage/SqlLedger.ts"
+import * as LinuxFolders from "../../../src/server/folders/LinuxFolders.ts"
 import * as LocalSessionEngine from "../../../src/server/sessions/LocalSessionEngine.ts"
 import * as Migrations from "../../../src/server/storage/Migrations.ts"
 import * as NodeSqlite from "../../../src/server/storage/NodeSqlite.ts"
@@ -54,7 +55,9 @@ const start = Effect.fnUntraced(function* (options: Sweeper.Options, layer: type
     layer(options).pipe(
       Layer.provideMerge(LocalSessionEngine.layer({})),
       Layer.provide(Shutdown.layer),
-      Layer.provideMerge(Layer.mergeAll(StoredUploads.layer({}), LocalWorkspaces.layer({}), noMcpServers)),
+      Layer.provideMerge(
+        Layer.mergeAll(StoredUploads.layer({}), LinuxFolders.layer, LocalWorkspaces.layer({}), noMcpServers)
+      ),
       Layer.provide(AgentPool.layer({})),
       Layer.provideMerge(agentsOf(() => Effect.succeed(agentThatWaits(go)))),
       Layer.provideMerge(Layer.merge(SqlLedger.layer, SqlKeptAnswers.layer)),
@@ -312,6 +315,7 @@ describe("Sweeper", () => {
       })
       const uploads = Layer.mock(Uploads.Uploads)({
         maxSize: ByteSize.zero,
+        maxAppSize: ByteSize.zero,
         sweepExpired: Effect.succeed(0),
         removeOfSession: () => note("uploads")
       })
@@ -347,7 +351,11 @@ describe("Sweeper", () => {
           revokedApps: Effect.succeed([]),
           clearDeleted: Effect.void
         })
-        const uploads = Layer.mock(Uploads.Uploads)({ maxSize: ByteSize.zero, sweepExpired: Effect.succeed(0) })
+        const uploads = Layer.mock(Uploads.Uploads)({
+          maxSize: ByteSize.zero,
+          maxAppSize: ByteSize.zero,
+          sweepExpired: Effect.succeed(0)
+        })
         const kept = Layer.mock(KeptAnswers.KeptAnswers)({ removeBefore: () => Effect.void })
         const engine = Layer.mock(SessionEngine)({
           closeIdle: (id) =>
@@ -384,7 +392,11 @@ describe("Sweeper", () => {
         revokedApps: fails("revoked"),
         clearDeleted: fails("clear")
       })
-      const uploads = Layer.mock(Uploads.Uploads)({ maxSize: ByteSize.zero, sweepExpired: fails("uploads") })
+      const uploads = Layer.mock(Uploads.Uploads)({
+        maxSize: ByteSize.zero,
+        maxAppSize: ByteSize.zero,
+        sweepExpired: fails("uploads")
+      })
       const kept = Layer.mock(KeptAnswers.KeptAnswers)({ removeBefore: () => fails("kept") })
       const engine = Layer.mock(SessionEngine)({ closeIdle: fails })
       const logger = Logger.layer([Logger.make(({ message }) => logged.push(message))])
